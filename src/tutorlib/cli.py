@@ -1,0 +1,158 @@
+"""The front door: ``tutorlib list | run | claims | doctor``."""
+
+import platform
+import sys
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from tutorlib import __version__, papers
+from tutorlib.lab import TutorlibError, device_name, judge, pick_device, pick_tier, recorded, run_sweep, table
+from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.progress import progress_for
+from tutorlib.lab.records import NoRecordsError, publish
+from tutorlib.lab.tiers import parse_seeds
+
+
+@dataclass(frozen=True)
+class List:
+    """List the experiments, what they stand for, and their tiers."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run an experiment's cells that have no record yet; a killed run goes on where it stopped."""
+
+    experiment: tyro.conf.Positional[str]
+    """which one, such as gpicl.phases"""
+    tier: str | None = None
+    """live, study or paper (default: TUTORLIB_TIER, else live)"""
+    device: str | None = None
+    """cpu, cuda or cuda:N (default: TUTORLIB_DEVICE, else CUDA where there is one)"""
+    seeds: str | None = None
+    """how many (3), a list (4,7) or a range (2-5); default: the tier's own"""
+    engine: str = "auto"
+    """local: one-thread processes; vmapped: one batch; ray: a Ray cluster; auto: vmapped on a GPU, else local"""
+    jobs: int | None = None
+    """processes at a time (default: one per core)"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """fields of the configuration to change"""
+    results: Path = field(default_factory=lambda: Path("results"))
+    """folder of the records"""
+    publish: Path | None = None
+    """write all records into this one file at the end, as the package ships them"""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Print the verdict on every claim, from the recorded studies alone."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what this machine has and whether the shipped records can be read."""
+
+
+Command = List | Run | Claims | Doctor
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return 0, or 2 after one sentence on standard error if an argument cannot be used."""
+    command: Command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="tutorlib",
+        description=f"Executable tutorials on papers about learning to learn ({__version__}).",
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+    )
+    try:
+        match command:
+            case List():
+                _list()
+            case Run():
+                _run(command)
+            case Claims():
+                _claims()
+            case Doctor():
+                return _doctor()
+    except TutorlibError as error:
+        print(f"tutorlib: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _list() -> None:
+    for name, experiment in papers.experiments().items():
+        print(f"{name}  ({experiment.figure})\n    {experiment.title}")
+        for tier in experiment.tiers:
+            cells = experiment.cells(tier)
+            print(f"    {tier}: {len(cells)} cells")
+
+
+def _run(run: Run) -> None:
+    experiment = papers.experiments()[choose("experiment", run.experiment, papers.experiments())]
+    tier = pick_tier(run.tier)
+    overrides = {}
+    for assignment in run.set:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise bad_argument("set", assignment, "NAME=VALUE")
+        overrides[name] = value
+    records = run_sweep(
+        experiment,
+        tier,
+        seeds=parse_seeds(run.seeds) if run.seeds else None,
+        overrides=overrides,
+        device=run.device,
+        engine=run.engine,
+        jobs=run.jobs,
+        results=run.results,
+        progress=progress_for(),
+    )
+    frame = table(records)
+    shown = [c for c in frame.columns if frame[c].map(lambda v: not isinstance(v, list)).all()]
+    varied = [c for c in shown if frame[c].nunique() > 1]
+    print(frame[varied or shown].to_string(index=False, max_rows=40))
+    print(f"{len(records)} records in {run.results / experiment.name / tier}")
+    if run.publish:
+        publish(records, run.publish)
+        print(f"published in {run.publish}")
+
+
+def _claims() -> None:
+    for claim in papers.claims():
+        evidence = judge(claim)
+        number = f" {evidence.interval}, {evidence.interval.seeds} seeds" if evidence.interval else ""
+        print(f"{claim.id}  {evidence.verdict}{number}\n    {claim.sentence}\n    {evidence.detail}")
+
+
+def _doctor() -> int:
+    print(f"tutorlib {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
+    device = pick_device()
+    print(f"device: {device} ({device_name(device)}), {torch.get_num_threads()} threads")
+    print(f"tier: {pick_tier()}")
+    for package in ("anywidget", "jaxtyping", "ray"):
+        try:
+            print(f"{package}: {version(package)}")
+        except PackageNotFoundError:
+            print(f"{package}: not installed")
+    healthy = True
+    for name, experiment in papers.experiments().items():
+        if "study" not in experiment.tiers:
+            continue
+        try:
+            print(f"{name}: {len(recorded(name))} recorded cells")
+        except NoRecordsError:
+            print(f"{name}: not recorded yet")
+        except TutorlibError as error:
+            healthy = False
+            print(f"{name}: {error}")
+    return 0 if healthy else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""The lab: tiers, experiments, sweeps, records, checkpoints and claims."""
+
+from tutorlib.lab.checkpoint import Checkpoint
+from tutorlib.lab.claims import Claim, Evidence, Interval, interval, judge
+from tutorlib.lab.device import device_name, pick_device
+from tutorlib.lab.errors import TutorlibError, UsageError
+from tutorlib.lab.experiment import Cell, Context, Experiment, Metrics
+from tutorlib.lab.records import Record, recorded, table
+from tutorlib.lab.sweep import run_sweep
+from tutorlib.lab.tiers import TIERS, Tier, grid, pick_tier
+
+__all__ = [
+    "TIERS",
+    "Cell",
+    "Checkpoint",
+    "Claim",
+    "Context",
+    "Evidence",
+    "Experiment",
+    "Interval",
+    "Metrics",
+    "Record",
+    "Tier",
+    "TutorlibError",
+    "UsageError",
+    "device_name",
+    "grid",
+    "interval",
+    "judge",
+    "pick_device",
+    "pick_tier",
+    "recorded",
+    "run_sweep",
+    "table",
+]

@@ -1,0 +1,106 @@
+"""Claims: a sentence of an abstract, the paper's number where known, and a check over recorded results."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.records import NoRecordsError
+
+HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not yet tested"
+VERDICTS = (HOLDS, IN_PART, FAILS, UNTESTED)
+FEWEST_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over independent runs and its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the records say about a claim."""
+
+    verdict: str
+    """one of ``VERDICTS``"""
+    interval: Interval | None = None
+    """the number that decides, where one does"""
+    detail: str = ""
+    """one sentence: what was measured, at which reduced setting"""
+
+    def __post_init__(self) -> None:
+        choose("verdict", self.verdict, VERDICTS)
+        if self.verdict == HOLDS and (self.interval is None or self.interval.seeds < FEWEST_SEEDS):
+            seeds = self.interval.seeds if self.interval else 0
+            raise bad_argument("verdict", HOLDS, f"an interval over at least {FEWEST_SEEDS} seeds, not {seeds}")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of a paper, and how we check it."""
+
+    id: str
+    """such as ``gpicl.C1``"""
+    sentence: str
+    """the claim in our words"""
+    reported: str
+    """what the paper reports, where it is known, and how well"""
+    check: Callable[[], Evidence] | None = None
+    """reads shipped records and judges; None: no study yet"""
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Return the mean of ``values``, one per seed, with a 95 % bootstrap interval (BCa, 9999 resamples).
+
+    Raises ``UsageError`` if there are fewer than 2 values.
+    """
+    if len(values) < 2:
+        raise bad_argument("values", list(values), "one number per seed, of at least 2 seeds")
+    sample = np.asarray(values, dtype=float)
+    mean = float(sample.mean())
+    if np.ptp(sample) == 0.0:  # nothing to resample: the interval is a point
+        return Interval(mean, mean, mean, len(sample))
+    found = bootstrap((sample,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    low, high = float(found.low), float(found.high)
+    return Interval(mean, low if np.isfinite(low) else mean, high if np.isfinite(high) else mean, len(sample))
+
+
+def above(values: Sequence[float], threshold: float) -> tuple[str, Interval]:
+    """Return the verdict on "the mean of ``values`` exceeds ``threshold``", and the interval that decides it.
+
+    Holds if the whole 95 % interval lies above, does not hold if its mean lies below, holds in part between.
+    Fewer than 5 seeds decide nothing.
+    """
+    found = interval(values)
+    if found.seeds < FEWEST_SEEDS:
+        return UNTESTED, found
+    if found.low > threshold:
+        return HOLDS, found
+    return (IN_PART if found.value > threshold else FAILS), found
+
+
+def weakest(verdicts: Sequence[str]) -> str:
+    """Return the verdict on a claim with several parts: holds if all do, fails if all do, else in part."""
+    if UNTESTED in verdicts:
+        return UNTESTED
+    return verdicts[0] if len(set(verdicts)) == 1 else IN_PART
+
+
+def judge(claim: Claim) -> Evidence:
+    """Return what the shipped records say about ``claim``; without any it is not yet tested."""
+    if claim.check is None:
+        return Evidence(UNTESTED, detail="No study is recorded yet.")
+    try:
+        return claim.check()
+    except NoRecordsError:
+        return Evidence(UNTESTED, detail="No study is recorded yet.")

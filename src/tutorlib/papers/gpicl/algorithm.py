@@ -1,0 +1,277 @@
+"""GPICL (2212.04458): meta-train a sequence model to be a learning algorithm.
+
+Meta-training (section 3.5 of the card): repeat: draw a batch of tasks, draw a sequence of examples from each, predict
+every label from the examples before it, and take one Adam step on the mean cross-entropy. Meta-testing: no gradient;
+one forward pass over a sequence of an unseen task shows how well the network learned from it.
+
+Every tensor may carry a leading axis of cells: independent runs of one shape, each with its own seed, number of
+tasks, bias, learning rate and epsilon. One run has no such axis. Everything random is a function of (seed, step), so
+the state of a run is its parameters, its two moments, and the number of steps.
+
+Unknown in the paper and chosen here: learning rate, warm-up and clipping (the replications' values, section 6).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from tutorlib.lab import Cell, Context
+from tutorlib.lab.errors import NonFiniteError, bad_argument
+from tutorlib.nn import FlatModule
+from tutorlib.papers.gpicl.model import Transformer, TransformerConfig, initial_parameters
+from tutorlib.papers.gpicl.problem import INFINITE, BaseSet, TaskLaw, base_sets, meta_batch
+from tutorlib.shapes import Float, Int, Tensor
+
+
+@dataclass(frozen=True)
+class Config:
+    """One meta-training run. Defaults are the live setting (section 9a); the paper's value stands in brackets."""
+
+    dataset: str = "digits"
+    """base set bar D [MNIST or Fashion-MNIST]"""
+    classes: int = 4
+    """C [10]"""
+    inputs: int = 16
+    """N_x, also the rank of the coordinates z [3072: 32x32x3]"""
+    length: int = 32
+    """T, examples in a sequence [100]"""
+    tasks: int | str = "inf"
+    """K, the number of tasks, or "inf" for a new task in every sequence [2^0 to 2^25]"""
+    bias: float = 0.0
+    """b, the share of sequences that take the fixed permutation rho_0 [0; 0.9 in Table 1]"""
+    width: int = 64
+    """N_M, the model size [256]"""
+    layers: int = 2
+    """blocks [4]"""
+    heads: int = 2
+    """attention heads [8]"""
+    head_dim: int = 32
+    """size of keys, queries and values [32]"""
+    batch: int = 32
+    """B, sequences in a meta-batch [unknown for the Transformer]"""
+    steps: int = 1600
+    """meta-training steps [50,000 or more]"""
+    rate: float = 2e-3
+    """alpha, the learning rate after warm-up [unknown]"""
+    beta1: float = 0.9
+    """decay of the first moment"""
+    beta2: float = 0.98
+    """decay of the second moment"""
+    eps: float = 1e-12
+    """Adam's epsilon [swept in the paper]"""
+    warmup: int = 100
+    """steps of linear warm-up [unknown]"""
+    clip: float = 1.0
+    """largest gradient norm [unknown]"""
+    evaluations: int = 16
+    """how often meta-training stops to look, evenly spaced, the last step included"""
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "batch", "steps", "warmup", "evaluations"):
+            if getattr(self, name) < 1:
+                raise bad_argument(name, getattr(self, name), "a positive whole number")
+        if self.tasks != "inf" and not (isinstance(self.tasks, int) and 1 <= self.tasks <= 2**31):
+            raise bad_argument("tasks", self.tasks, "a whole number from 1 to 2^31, or 'inf'")
+        if not 0.0 <= self.bias <= 1.0:
+            raise bad_argument("bias", self.bias, "a share from 0 to 1")
+        for name in ("rate", "clip", "eps"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise bad_argument(name, getattr(self, name), "a positive number")
+        for name in ("beta1", "beta2"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise bad_argument(name, getattr(self, name), "at least 0 and below 1")
+        if self.steps % self.evaluations:
+            raise bad_argument("evaluations", self.evaluations, f"a divisor of steps={self.steps}")
+        _ = self.model  # refuses sizes that no network can have
+
+    @property
+    def model(self) -> TransformerConfig:
+        """The sizes of the network."""
+        own = asdict(self)
+        names = ("inputs", "classes", "length", "width", "layers", "heads", "head_dim")
+        return TransformerConfig(**{name: own[name] for name in names})
+
+    @property
+    def law(self) -> TaskLaw:
+        """The task law; the base set comes in N_x coordinates, so projections are square."""
+        return TaskLaw(self.inputs, self.inputs, self.classes)
+
+
+class Hyper(NamedTuple):
+    """What may differ between the cells of a batch, as tensors of shape ``*cells``."""
+
+    seed: Int[Tensor, "*cells"]
+    tasks: Int[Tensor, "*cells"]
+    biased: Int[Tensor, "*cells"]
+    rate: Float[Tensor, "*cells"]
+    eps: Float[Tensor, "*cells"]
+
+
+class State(NamedTuple):
+    """All that changes while a run learns."""
+
+    theta: Float[Tensor, "*cells parameters"]
+    m: Float[Tensor, "*cells parameters"]
+    v: Float[Tensor, "*cells parameters"]
+
+
+def shape(config: Config) -> tuple:
+    """Return what cells must share to be meta-trained as one batch: all but ``Hyper``."""
+    own = asdict(config)
+    return tuple(value for name, value in own.items() if name not in ("tasks", "bias", "rate", "eps"))
+
+
+def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:
+    """Return the hyper-parameters of ``cells``: scalars for one cell, stacked for several."""
+
+    def column(values: list, dtype: torch.dtype) -> Tensor:
+        stacked = torch.tensor(values, dtype=dtype, device=device)
+        return stacked[0] if len(cells) == 1 else stacked
+
+    configs = [cell.config for cell in cells]
+    return Hyper(
+        seed=column([cell.seed for cell in cells], torch.int64),
+        tasks=column([INFINITE if c.tasks == "inf" else c.tasks for c in configs], torch.int64),
+        biased=column([round(c.bias * c.batch) for c in configs], torch.int64),
+        rate=column([c.rate for c in configs], torch.float32),
+        eps=column([c.eps for c in configs], torch.float32),
+    )
+
+
+def initial_state(f: FlatModule, cells: Sequence[Cell], device: torch.device) -> State:
+    """Return the state before the first step; each cell's parameters come from its own seed."""
+    assert isinstance(f.module, Transformer)
+    start = [initial_parameters(f.module, torch.Generator().manual_seed(cell.seed)) for cell in cells]
+    theta = (start[0] if len(cells) == 1 else torch.stack(start)).to(device)
+    return State(theta, torch.zeros_like(theta), torch.zeros_like(theta))
+
+
+def objective(
+    f: FlatModule,
+    theta: Float[Tensor, "*cells parameters"],
+    x: Float[Tensor, "*cells batch time inputs"],
+    y: Int[Tensor, "*cells batch time"],
+) -> Float[Tensor, "*cells"]:
+    """Return J(theta) / T of each cell: the mean over sequences and positions of ell(f_theta(D_{1:j-1}, x_j), y_j)."""
+    logits = f(theta, x, y)
+    losses = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
+    return losses.mean(dim=(-2, -1))
+
+
+def adam(state: State, g: Float[Tensor, "*cells parameters"], step: int, c: Config, h: Hyper) -> State:
+    """Return the state after one Adam step; ``step`` counts from 0. Section 3.4, step 8, shows what epsilon does."""
+    alpha = h.rate * min(1.0, (step + 1) / c.warmup)
+    m = c.beta1 * state.m + (1 - c.beta1) * g
+    v = c.beta2 * state.v + (1 - c.beta2) * g.square()
+    m_hat = m / (1 - c.beta1 ** (step + 1))
+    v_hat = v / (1 - c.beta2 ** (step + 1))
+    theta = state.theta - alpha.unsqueeze(-1) * m_hat / (v_hat.sqrt() + h.eps.unsqueeze(-1))
+    return State(theta, m, v)
+
+
+def meta_step(
+    f: FlatModule, base: BaseSet, state: State, step: int, c: Config, h: Hyper
+) -> tuple[State, Float[Tensor, "*cells"]]:
+    """Return the state after meta-training step number ``step``, and the objective before it."""
+    x, y = meta_batch(base, c.law, h.seed, step, h.tasks, h.biased, c.batch, c.length)
+    theta = state.theta.detach().requires_grad_()
+    loss = objective(f, theta, x, y)
+    (g,) = torch.autograd.grad(loss.sum(), theta)  # cells do not touch, so this is each cell's own gradient
+    g = g * (c.clip / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
+    with torch.no_grad():
+        return adam(state, g, step, c, h), loss.detach()
+
+
+class Trained(NamedTuple):
+    """What meta-training leaves."""
+
+    f: FlatModule
+    theta: Float[Tensor, "*cells parameters"]
+    losses: Float[Tensor, "steps *cells"]
+    looks: list[Tensor]
+    """what ``look`` returned, each time"""
+
+
+Look = Callable[[FlatModule, Float[Tensor, "*cells parameters"]], Tensor]
+
+
+def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
+    """Meta-train ``cells`` of one shape.
+
+    ``look(f, theta)`` is called ``evaluations`` times, evenly spaced. The state is kept in the context's checkpoint
+    at the same times, and taken up from there. Raises ``NonFiniteError`` if a loss is not finite; the checkpoint
+    then still holds the last good state.
+    """
+    c = cells[0].config
+    h = hyper(cells, context.device)
+    base = base_sets(c.dataset, c.classes, c.inputs)[0].to(context.device)
+    f = FlatModule(Transformer(c.model).to(context.device))
+    state, begin = initial_state(f, cells, context.device), 0
+    losses: list[Tensor] = []
+    looks: list[Tensor] = []
+    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+        state, begin = State(*saved["state"]), saved["step"]
+        losses, looks = list(saved["losses"]), saved["looks"]
+    context.progress.start(c.steps, f"meta-training, K={c.tasks}")
+    context.progress.advance(begin)
+    every = c.steps // c.evaluations
+    for step in range(begin, c.steps):
+        state, loss = meta_step(f, base, state, step, c, h)
+        losses.append(loss)
+        if (step + 1) % every == 0:
+            _refuse_non_finite(torch.stack(losses), cells)
+            if look:
+                looks.append(look(f, state.theta))
+            if context.checkpoint:
+                kept = {"state": list(state), "step": step + 1, "losses": torch.stack(losses), "looks": looks}
+                context.checkpoint.save(kept)
+            context.progress.advance(every)
+    context.progress.close()
+    return Trained(f, state.theta, torch.stack(losses), looks)
+
+
+def _refuse_non_finite(losses: Float[Tensor, "steps *cells"], cells: Sequence[Cell]) -> None:
+    bad = (~losses.isfinite()).view(len(losses), -1).nonzero()
+    if len(bad):
+        step, cell = bad[0].tolist()
+        value = losses.view(len(losses), -1)[step, cell].item()
+        raise NonFiniteError(
+            f"loss={value} at step {step + 1} of {cells[cell].config.steps} (seed {cells[cell].seed}): expected a "
+            f"finite number; the last good checkpoint is kept, a smaller rate than {cells[cell].config.rate} may help"
+        )
+
+
+@torch.no_grad()
+def learning_curve(
+    f: FlatModule,
+    theta: Float[Tensor, "*cells parameters"],
+    x: Float[Tensor, "*cells sequences time inputs"],
+    y: Int[Tensor, "*cells sequences time"],
+) -> Float[Tensor, "*cells time"]:
+    """Return the accuracy of each cell at each position: meta-testing, a forward pass and nothing else."""
+    return (f(theta, x, y).argmax(dim=-1) == y).float().mean(dim=-2)
+
+
+PHASES = ("no learning", "task memorisation", "task identification", "partial", "general learning")
+
+
+def phase(seen: Sequence[float], unseen: Sequence[float], chance: float, best: float, infinite: bool) -> str:
+    """Return the phase of a run (section 9a): which of the algorithms of 3.1 its network implements.
+
+    ``seen`` and ``unseen`` are pairs (accuracy of the first prediction, mean of the last ten); ``best`` is what
+    1-NN reaches at the end; ``infinite`` says that no task is met twice, so seen tasks mean nothing.
+    """
+    first, last = seen
+    if last < chance + 0.1 or (infinite and unseen[1] < chance + 0.1):
+        return "no learning"
+    if unseen[1] > chance + 0.6 * (best - chance):
+        return "general learning"
+    if unseen[1] >= chance + 0.1:
+        return "partial"
+    # The card leaves open what a seen task is that is known but not learned within the sequence: memorised (3.1).
+    identified = first <= 0.7 * best and last - first > 0.1
+    return "task identification" if identified else "task memorisation"

@@ -1,0 +1,183 @@
+"""The task law of GPICL (2212.04458; section 3.2 of the card): one base data set becomes K classification tasks.
+
+Task k maps every example of the base set (bar x, bar y) to (A^(k) bar x, rho^(k)(bar y)), with A^(k)_ab ~ N(0, 1/N_x)
+and rho^(k) a random permutation of the C labels. Task number k is a pure function of (key, k): it is computed when
+it is needed, never stored, and equal on every device.
+
+Low-rank trick: where bar x = V z with orthonormal V (N_x x r), the entries of B = A V are again i.i.d. N(0, 1/N_x).
+So B is drawn directly and applied to z, at r / N_x of the cost and with no change of the distribution.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from einops import einsum
+
+from tutorlib.data import load_digits, load_table
+from tutorlib.data.counter import as_integers, as_normal, as_permutation, as_uniform, words
+from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.shapes import Float, Int, Tensor
+
+INFINITE = 2**62
+"""Stands for K = infinity in tensors; as a configuration value it is the word "inf"."""
+
+# Task numbers: the K tasks of meta-training come first, then a fresh one for every sequence, then those of no run.
+FRESH, UNSEEN = 2**40, 2**41
+# The permutation of this task number is rho_0, the one that all biased sequences of a run share.
+FIXED = 2**42
+# One stream of the counter-based generator for each thing that is drawn.
+PROJECTION, PERMUTATION, SEQUENCE, POINT, LABEL = range(5)
+
+
+@dataclass(frozen=True, eq=False)
+class BaseSet:
+    """bar D: examples in the coordinates z (bar x = V z), with their labels."""
+
+    name: str
+    z: Float[Tensor, "examples rank"]
+    y: Int[Tensor, "examples"]
+    classes: int
+
+    def to(self, device: torch.device) -> "BaseSet":
+        """Return the same set on ``device``."""
+        return BaseSet(self.name, self.z.to(device), self.y.to(device), self.classes)
+
+
+@cache
+def digits(classes: int = 4, rank: int = 16) -> tuple[BaseSet, BaseSet]:
+    """Return training and test part of scikit-learn's 8x8 digits, of the first ``classes`` digits.
+
+    1297 images train, 500 test (fixed shuffle). Pixels are centred with the training mean, divided by the standard
+    deviation over all training pixels, and reduced to the first ``rank`` principal directions V^T of the training part.
+    """
+    if not 2 <= classes <= 10:
+        raise bad_argument("classes", classes, "2 to 10 digits")
+    if not 1 <= rank <= 64:
+        raise bad_argument("rank", rank, "1 to 64, the pixels of a digit")
+    images = load_digits()
+    order = torch.randperm(len(images.labels), generator=torch.Generator().manual_seed(1234))
+    x = images.images.flatten(1).to(torch.float64)[order]
+    y = images.labels[order]
+    train, test = [(x[part][y[part] < classes], y[part][y[part] < classes]) for part in (slice(1297), slice(1297, None))]
+    mean, std = train[0].mean(dim=0), train[0].std()
+    v = torch.linalg.svd(train[0] - mean, full_matrices=False).Vh[:rank].T
+    v = v * v[v.abs().argmax(dim=0), torch.arange(rank)].sign()  # the SVD leaves the signs open
+    parts = [BaseSet("digits", ((x - mean) / std @ v).float(), y, classes) for x, y in (train, test)]
+    return parts[0], parts[1]
+
+
+def table_set(name: str, inputs: int) -> BaseSet:
+    """Return a tabular set with standardised columns, scaled so that projected inputs have unit variance."""
+    source = load_table(name)
+    x = (source.x - source.x.mean(dim=0)) / source.x.std(dim=0)
+    return BaseSet(name, x * math.sqrt(inputs / x.shape[1]), source.y, source.classes)
+
+
+def base_sets(name: str, classes: int, rank: int) -> tuple[BaseSet, BaseSet]:
+    """Return training and test part of the base set called ``name``; raise ``UsageError`` for an unknown one."""
+    choose("dataset", name, ("digits",))
+    return digits(classes, rank)
+
+
+@dataclass(frozen=True)
+class TaskLaw:
+    """p(D): which projection and permutation belong to task number k of the law with a given key."""
+
+    inputs: int
+    """N_x, the dimension of a projected input"""
+    rank: int
+    """r, the dimension of the coordinates z; r = N_x is the plain square projection"""
+    classes: int
+    """C"""
+
+    def projection(self, key: Tensor | int, k: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch inputs rank"]:
+        """Return A^(k) (or B^(k) = A^(k) V): entries ~ N(0, 1/N_x)."""
+        n = self.inputs * self.rank
+        a = as_normal(words(key, PROJECTION, k, n + n % 2))[..., :n]
+        return a.unflatten(-1, (self.inputs, self.rank)) / math.sqrt(self.inputs)
+
+    def permutation(self, key: Tensor | int, k: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch classes"]:
+        """Return rho^(k), a uniform permutation of 0..C-1."""
+        return as_permutation(words(key, PERMUTATION, k, self.classes))
+
+    def apply(
+        self,
+        z: Float[Tensor, "*batch time rank"],
+        y: Int[Tensor, "*batch time"],
+        a: Float[Tensor, "*batch inputs rank"],
+        rho: Int[Tensor, "*batch classes"],
+    ) -> tuple[Float[Tensor, "*batch time inputs"], Int[Tensor, "*batch time"]]:
+        """Return (A z, rho(y)): the sequences as task k shows them."""
+        return einsum(z, a, "... time rank, ... inputs rank -> ... time inputs"), rho.gather(-1, y)
+
+
+def meta_batch(
+    base: BaseSet,
+    law: TaskLaw,
+    key: Int[Tensor, "*cells"],
+    step: int,
+    tasks: Int[Tensor, "*cells"],
+    biased: Int[Tensor, "*cells"],
+    batch: int,
+    length: int,
+) -> tuple[Float[Tensor, "*cells batch length inputs"], Int[Tensor, "*cells batch length"]]:
+    """Return the ``batch`` sequences of meta-training step number ``step``, one meta-batch for each cell.
+
+    Each sequence draws a task number uniformly from ``tasks`` (``INFINITE``: a new one each time) and ``length``
+    training examples with replacement. The first ``biased`` sequences take rho_0 in place of their task's own
+    permutation; their projection stays the task's own (the biased distribution of the paper's Fig. 8).
+    """
+    key, tasks, biased = (per_cell.unsqueeze(-1) for per_cell in (key, tasks, biased))
+    place = torch.arange(batch, device=key.device)
+    sequence = step * batch + place
+    drawn = words(key, SEQUENCE, sequence, 1 + length)
+    number = as_integers(drawn[..., 0], tasks.clamp(max=2**31))
+    k = torch.where(tasks == INFINITE, FRESH + sequence, number)
+    rho = law.permutation(key, torch.where(place < biased, FIXED, k))
+    example = as_integers(drawn[..., 1:], len(base.y))
+    return law.apply(base.z[example], base.y[example], law.projection(key, k), rho)
+
+
+def seen_tasks(key: int, tasks: int, sequences: int, trained: int) -> Int[Tensor, "sequences"]:
+    """Return task numbers of meta-training; of ``trained`` fresh ones where there are infinitely many."""
+    drawn = words(key, SEQUENCE, UNSEEN + torch.arange(sequences), 1).squeeze(-1)
+    return FRESH + as_integers(drawn, trained) if tasks == INFINITE else as_integers(drawn, tasks)
+
+
+def test_sequences(
+    base: BaseSet, law: TaskLaw, key: int, k: Int[Tensor, "sequences"], length: int
+) -> tuple[Float[Tensor, "sequences length inputs"], Int[Tensor, "sequences length"]]:
+    """Return one sequence of examples of ``base`` for each task number in ``k``."""
+    drawn = words(key, SEQUENCE, UNSEEN + torch.arange(len(k), device=k.device), 1 + length)
+    example = as_integers(drawn[:, 1:], len(base.y))
+    return law.apply(base.z[example], base.y[example], law.projection(key, k), law.permutation(key, k))
+
+
+def random_set(
+    key: int, sequences: int, length: int, inputs: int, classes: int, points: int = 10
+) -> tuple[Float[Tensor, "sequences length inputs"], Int[Tensor, "sequences length"]]:
+    """Return sequences over the "Random" sets: ``points`` inputs uniform in a cube, with labels drawn at random.
+
+    Every sequence has a set of its own; inputs have mean 0 and variance 1. Only remembering the pairs helps here.
+    """
+    place = torch.arange(sequences)
+    x = as_uniform(words(key, POINT, place, points * inputs)).unflatten(-1, (points, inputs))
+    y = as_integers(words(key, LABEL, place, points), classes)
+    pick = as_integers(words(key, SEQUENCE, place, length), points)
+    x = (x - 0.5) * math.sqrt(12.0)
+    return x.gather(1, pick.unsqueeze(-1).expand(-1, -1, inputs)), y.gather(1, pick)
+
+
+def blob_set(
+    key: int, sequences: int, length: int, inputs: int, classes: int, noise: float = 1.5
+) -> tuple[Float[Tensor, "sequences length inputs"], Int[Tensor, "sequences length"]]:
+    """Return sequences over Gaussian blobs: class means ~ N(0, I), noise ~ N(0, ``noise``^2 I), scaled to variance 1."""
+    place = torch.arange(sequences)
+    n = (classes + length) * inputs
+    drawn = as_normal(words(key, POINT, place, n + n % 2))[:, :n].unflatten(-1, (-1, inputs))
+    means, deviations = drawn.split([classes, length], dim=1)
+    y = as_integers(words(key, LABEL, place, length), classes)
+    x = means.gather(1, y.unsqueeze(-1).expand(-1, -1, inputs)) + noise * deviations
+    return x / math.sqrt(1.0 + noise**2), y

@@ -1,0 +1,159 @@
+"""How the book's Matplotlib figures look: colours with a role, one style, and bands for spread over seeds.
+
+The palette is Okabe and Ito's, which readers with any common colour blindness can tell apart. Figures have a
+white ground in both of the book's modes, because its dark mode puts a white card behind a picture.
+"""
+
+import io
+from contextlib import AbstractContextManager, ExitStack
+from types import MappingProxyType
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
+
+from tutorlib.lab.errors import bad_argument
+
+BLACK = "#000000"
+ORANGE = "#e69f00"
+SKY = "#56b4e9"
+GREEN = "#009e73"
+YELLOW = "#f0e442"
+BLUE = "#0072b2"
+VERMILLION = "#d55e00"
+PURPLE = "#cc79a7"
+GREY = "#767676"
+
+SEEN = BLUE
+"""Tasks that were met in meta-training."""
+UNSEEN = VERMILLION
+"""Tasks that were not."""
+REFERENCE = GREY
+"""A learner or a bound to compare with; told apart by dashes and a label, not by colour."""
+PAPER = BLACK
+"""A number read from the paper."""
+OURS = GREEN
+"""The method of the chapter, where it stands beside baselines."""
+BASELINE = ORANGE
+"""A baseline that was trained like the method."""
+
+CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+"""Colours of lines that have no role, in order."""
+
+PHASE_COLOURS = MappingProxyType(
+    {
+        "no learning": "#c9ccd1",
+        "task memorisation": VERMILLION,
+        "task identification": ORANGE,
+        "partial learning": SKY,
+        "general learning": BLUE,
+    }
+)
+"""What a meta-trained network does: warm colours work on seen tasks only, cold ones on unseen tasks too."""
+
+HEAT = "viridis"
+"""Colour map of every heat map; the explorers use the same one."""
+
+WIDTH = 6.4
+"""Width of a figure in inches; with it, 9 points on the page are 9 points in the file."""
+
+STYLE = MappingProxyType(
+    {
+        "figure.figsize": (WIDTH, 3.6),
+        "figure.dpi": 110,
+        "figure.facecolor": "white",
+        "figure.constrained_layout.use": True,
+        "savefig.dpi": 150,
+        "savefig.facecolor": "white",
+        "font.family": "DejaVu Sans",  # comes with Matplotlib, so a figure is the same on every machine
+        "font.size": 9.5,
+        "axes.titlesize": 10.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": 9.5,
+        "xtick.labelsize": 9,
+        "ytick.labelsize": 9,
+        "legend.fontsize": 9,
+        "legend.frameon": False,
+        "axes.facecolor": "white",
+        "axes.edgecolor": "#8a9099",
+        "axes.labelcolor": "#222832",
+        "text.color": "#222832",
+        "xtick.color": "#515b6b",
+        "ytick.color": "#515b6b",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "grid.color": "#e3e6ea",
+        "grid.linewidth": 0.8,
+        "lines.linewidth": 1.8,
+        "lines.markersize": 4.5,
+        "image.cmap": HEAT,
+        "axes.prop_cycle": cycler(color=CYCLE),
+    }
+)
+"""The settings that ``style`` makes."""
+
+
+def style() -> AbstractContextManager[Any]:
+    """Give all figures made from now on the book's look.
+
+    Call it at the head of a notebook, or write ``with style():`` to have the old settings back afterwards.
+    """
+    stack = ExitStack()
+    stack.enter_context(mpl.rc_context())  # remembers the settings of this moment; restored only on exit
+    mpl.rcParams.update(cast(Any, STYLE))
+    return stack
+
+
+def band(
+    ax: Axes,
+    x: ArrayLike,
+    mean: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    label: str | None = None,
+    colour: str = SEEN,
+    **line: Any,
+) -> Line2D:
+    """Draw ``mean`` over ``x`` with a pale band from ``low`` to ``high``, and return the line.
+
+    Args:
+        ax: where to draw.
+        x: positions, [n].
+        mean: the line, [n].
+        low: lower edge of the band, [n], for instance of an interval over seeds.
+        high: upper edge, [n].
+        label: words for the legend.
+        colour: of the line and the band.
+        **line: further settings of the line, as in ``Axes.plot``.
+
+    Raises:
+        UsageError: if the lengths differ or an upper edge lies below its lower edge.
+    """
+    xs, middle, bottom, top = (np.asarray(values, dtype=float) for values in (x, mean, low, high))
+    for name, values in (("mean", middle), ("low", bottom), ("high", top)):
+        if values.shape != xs.shape or values.ndim != 1:
+            raise bad_argument(f"{name} shape", values.shape, f"the shape of x, {xs.shape}, with one axis")
+    if np.any(bottom > top):
+        first = int(np.argmax(bottom > top))
+        raise bad_argument(
+            f"low[{first}]", float(bottom[first]), f"at most high[{first}]={float(top[first])}"
+        )
+    ax.fill_between(xs, bottom, top, color=colour, alpha=0.18, linewidth=0)
+    return ax.plot(xs, middle, color=colour, label=label, **line)[0]
+
+
+def png(figure: Figure) -> bytes:
+    """Return ``figure`` as the bytes of a PNG file that are the same whenever the figure is."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
