@@ -72,11 +72,11 @@ class Server:
                 self.send_error(500)
 
             def silent(self) -> None:  # accepts, and never answers
-                outer.stop.wait(10)
+                outer.stop.wait(60)
 
             def stalled(self) -> None:  # answers, and then says no more
                 self.send(CONTENT[:1000], len(CONTENT))
-                outer.stop.wait(10)
+                outer.stop.wait(60)
 
             def zipped(self) -> None:  # calls the file's own compression a transfer encoding, if it may
                 body = gzip.compress(CONTENT, mtime=0)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 
 import pooch
 import pytest
@@ -55,8 +56,11 @@ def test_no_progress_bar_off_a_terminal(server, cache, capfd):
 
 def test_progress_bar_on_a_terminal(server, cache, capfd, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    fetch(remote(f"{server.address}/good"))
-    assert "rows.gz" in capfd.readouterr().err
+    fetch(remote(f"{server.address}/slow"))
+    shown = capfd.readouterr().err
+    assert "rows.gz" in shown
+    assert "0.00/262k" in shown
+    assert "25%" in shown  # the first of four chunks
 
 
 def test_next_mirror_after_a_failing_one(server, cache):
@@ -95,8 +99,10 @@ def test_default_cache_is_the_systems(monkeypatch):
     ],
 )
 def test_failing_server(server, cache, kind, error, message):
+    start = monotonic()
     with pytest.raises(error, match=message) as caught:
-        fetch(remote(f"{server.address}/{kind}"), timeout=0.3)
+        fetch(remote(f"{server.address}/{kind}"), timeout=0.3 if "silent" in message else 30)
+    assert monotonic() - start < 15
     assert type(caught.value) is error
     assert "toys/rows.gz (0.3 MB)" in str(caught.value)
     assert leftovers(cache) == []
@@ -291,6 +297,14 @@ def test_file_that_is_not_given_is_downloaded(server, cache, tmp_path, monkeypat
 def test_data_folder_that_is_not_there(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("TUTORLIB_DATA", str(tmp_path / "typo"))
     with pytest.raises(UsageError, match=r"TUTORLIB_DATA=.*typo.*an existing folder"):
+        fetch(remote())
+
+
+def test_empty_data_folder_is_none(cache, tmp_path, monkeypatch):
+    (tmp_path / "rows.gz").write_bytes(CONTENT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUTORLIB_DATA", "")
+    with pytest.raises(DataUnavailableError):
         fetch(remote())
 
 

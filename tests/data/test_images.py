@@ -63,8 +63,8 @@ def test_omniglot():
         assert found.labels.tolist() == [label for label in range(classes) for _ in range(20)]
         assert found.classes == len(set(found.class_names)) == classes
         assert list(found.class_names) == sorted(found.class_names)
-        assert found.images.unique().tolist() == [0, 255]
-        assert 0.9 < (found.images == 255).float().mean() < 0.95  # mostly paper
+        assert ((found.images == 0) | (found.images == 255)).all()
+        assert 0.9 < (found.images == 255).sum() / found.images.numel() < 0.95  # mostly paper
         alphabets.append({name.split("/")[0] for name in found.class_names})
         drawn = torch.tensor([found.class_names[label].startswith("Latin/") for label in found.labels])
         latin.append(found.images[drawn])

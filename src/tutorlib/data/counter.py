@@ -41,7 +41,9 @@ def philox(counter: Sequence[Word], key: Sequence[Word]) -> tuple[Tensor, Tensor
     return even[0], odd[0], even[1], odd[1]
 
 
-def words(key: Word, stream: int, index: Int[Tensor, "*batch"], n: int) -> Int[Tensor, "*batch n"]:
+def words(
+    key: Int[Tensor, "*#batch"] | int, stream: int, index: Int[Tensor, "*#batch"], n: int
+) -> Int[Tensor, "*batch n"]:
     """Return ``n`` random 32-bit words for each entry of ``index``, to be turned into numbers by the functions below.
 
     ``key`` (a seed) and ``index`` may be any non-negative int64 values, of shapes that broadcast; ``stream`` < 2^32
@@ -59,7 +61,7 @@ def words(key: Word, stream: int, index: Int[Tensor, "*batch"], n: int) -> Int[T
     return torch.stack(philox(counter, (key & _WORD, key >> 32)), dim=-1).flatten(-2)[..., :n]
 
 
-def as_uniform(w: Int[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
+def as_uniform(w: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Return float32 numbers in (0, 1), one for each word."""
     # 23 bits and a half step: exact in float32, and neither 0, whose logarithm is not finite, nor 1.
     return ((w >> 9).float() + 0.5) * 2.0**-23
@@ -74,7 +76,7 @@ def as_normal(w: Int[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
     return torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1)
 
 
-def as_integers(w: Int[Tensor, "*batch n"], high: Int[Tensor, "*batch"] | int) -> Int[Tensor, "*batch n"]:
+def as_integers(w: Int[Tensor, "*#batch"], high: Int[Tensor, "*#batch"] | int) -> Int[Tensor, "*batch"]:
     """Return integers in [0, ``high``), one for each word; ``high`` is at most 2^31 and broadcasts against ``w``.
 
     Fixed-point scaling of a 32-bit word; its deviation from uniform is below ``high`` / 2^32.

@@ -207,9 +207,7 @@ def download(file: RemoteFile, target: Path, timeout: float) -> None:
     kinds = (ChecksumError, DownloadError, DataUnavailableError)
     kind = next((k for k in kinds if any(isinstance(f, k) for f in failures)), DataUnavailableError)
     reasons = "; ".join(map(str, failures)) or "it has no address"
-    raise kind(
-        f"{file} is not on this machine and could not be downloaded ({reasons}): {remedy(file, target)}"
-    )
+    raise kind(f"{file} is not on this machine and could not be downloaded ({reasons}): {remedy(file, target)}")
 
 
 def transfer(url: str, part: Path, file: RemoteFile, timeout: float) -> None:
@@ -219,9 +217,7 @@ def transfer(url: str, part: Path, file: RemoteFile, timeout: float) -> None:
 
     host = urlsplit(url).netloc
     # pooch asks whether the bar is true, which it is with a total above 0; then it sets the server's total.
-    with tqdm(
-        desc=file.name, total=file.size or 1, unit="B", unit_scale=True, leave=False, disable=None
-    ) as bar:
+    with tqdm(desc=file.name, total=file.size or 1, unit="B", unit_scale=True, leave=False, disable=None) as bar:
         get = pooch.HTTPDownloader(
             progressbar=bar,
             chunk_size=CHUNK,

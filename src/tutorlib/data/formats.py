@@ -37,7 +37,7 @@ def reading(*paths: Path) -> Iterator[None]:
         LookupError,
         AttributeError,
         RuntimeError,  # a shape that does not fit
-        struct.error,
+        OverflowError,
         zlib.error,
         zipfile.BadZipFile,
         tarfile.TarError,
@@ -104,11 +104,16 @@ class ArrayUnpickler(pickle.Unpickler):
             ("numpy.core.multiarray", "_reconstruct"): rebuild,
             ("numpy._core.multiarray", "_reconstruct"): rebuild,
             ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
+            ("numpy", "dtype"): make_dtype,
         }
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs")
         return allowed[module, name]
+
+
+def make_dtype(name: Any, align: int, copy: int) -> np.dtype[Any]:
+    """Return the type ``name``; Python 2 stored 0 and 1, at which some versions of NumPy 2.4 warn."""
+    return np.dtype(name, bool(align), bool(copy))
 
 
 def read_cifar10(path: Path, batches: tuple[str, ...]) -> tuple[Tensor, Int[Tensor, " n"]]:

@@ -9,7 +9,7 @@ from tutorlib.data.download import RemoteFile, fetch, find_given
 from tutorlib.data.formats import read_cifar10, read_idx, read_npz, read_omniglot, read_svhn, reading
 from tutorlib.data.sources import CIFAR10_BATCHES, CLASS_NAMES, FILES, KMNIST_TEST_NPZ
 from tutorlib.lab.errors import bad_argument, choose
-from tutorlib.shapes import Float, Int, Tensor
+from tutorlib.shapes import Float, Tensor
 
 __all__ = ["ImageSet", "load_images", "pooled"]
 
@@ -27,7 +27,7 @@ class ImageSet:
 
     name: str
     images: Tensor
-    labels: Int[Tensor, " n"]
+    labels: Tensor
     classes: int
     class_names: tuple[str, ...] = ()
     peak: int = 255

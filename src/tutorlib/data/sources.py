@@ -38,9 +38,7 @@ def _pair(
     )
 
 
-_CIFAR10_FILE = _file(
-    "cifar10", _CIFAR10, "cifar-10-python.tar.gz", ("c58f30108f718f92721af3b95e74349a", 170498071)
-)
+_CIFAR10_FILE = _file("cifar10", _CIFAR10, "cifar-10-python.tar.gz", ("c58f30108f718f92721af3b95e74349a", 170498071))
 
 FILES: dict[str, dict[str, tuple[RemoteFile, ...]]] = {
     "mnist": {

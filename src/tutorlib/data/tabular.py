@@ -6,7 +6,7 @@ import torch
 
 from tutorlib.data.images import ImageSet, check_labels
 from tutorlib.lab.errors import bad_argument, choose
-from tutorlib.shapes import Float, Int, Tensor
+from tutorlib.shapes import Tensor
 
 __all__ = ["TableSet", "load_digits", "load_table"]
 
@@ -24,8 +24,8 @@ class TableSet:
     """
 
     name: str
-    x: Float[Tensor, "n f"]
-    y: Int[Tensor, " n"]
+    x: Tensor
+    y: Tensor
     classes: int
     features: tuple[str, ...]
 
@@ -70,6 +70,4 @@ def load_table(name: str) -> TableSet:
     }
     bunch = load[name]()
     x, y = torch.from_numpy(bunch.data).float(), torch.from_numpy(bunch.target).long()
-    return TableSet(
-        name, x, y, len(bunch.target_names), tuple(str(feature) for feature in bunch.feature_names)
-    )
+    return TableSet(name, x, y, len(bunch.target_names), tuple(str(feature) for feature in bunch.feature_names))

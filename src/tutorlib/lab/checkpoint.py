@@ -2,7 +2,7 @@
 
 import io
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,28 @@ from tutorlib.lab.errors import CheckpointError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader, or a killed writer, sees the old file or the new, whole."""
+    """Write ``content`` to ``path``: a reader, and a killed writer, leave the old file or the new, whole.
+
+    A writer that is killed leaves its temporary file behind, named ``.<name of the file>.<random>``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        os.replace(temporary, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 class Checkpoint:
     """The state of one run in one file.
 
-    ``fingerprint`` names the configuration; a state written under another one is refused with ``CheckpointError``.
+    ``fingerprint`` names the configuration; a state written under another one is refused with
+    ``CheckpointError``.
     """
 
     def __init__(self, path: Path, fingerprint: str) -> None:

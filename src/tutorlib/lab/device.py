@@ -8,10 +8,11 @@ import torch
 from tutorlib.lab.errors import bad_argument
 
 
-def pick_device(name: str | None = None) -> torch.device:
+def pick_device(name: str | None = None, here: bool = True) -> torch.device:
     """Return the device called ``name``, else ``TUTORLIB_DEVICE``, else CUDA where there is one, else the CPU.
 
-    Raises ``UsageError`` if the name is not a torch device or the machine does not have it.
+    Raises ``UsageError`` if the name is not a torch device or, unless ``here`` is false because the work goes to
+    other machines, if this machine does not have it.
     """
     source = "device"
     if name is None and (name := os.environ.get("TUTORLIB_DEVICE") or None):
@@ -24,7 +25,7 @@ def pick_device(name: str | None = None) -> torch.device:
         raise bad_argument(source, name, "'cpu', 'cuda' or 'cuda:N'") from None
     if device.type not in ("cpu", "cuda"):
         raise bad_argument(source, name, "'cpu', 'cuda' or 'cuda:N'")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if here and device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise bad_argument(source, name, f"a device of this machine, which has {found} CUDA devices")
     return device

@@ -34,10 +34,10 @@ def bad_argument(name: str, value: object, expected: str) -> UsageError:
 
 
 def choose(name: str, value: str, choices: Iterable[str]) -> str:
-    """Return ``value`` if it is one of ``choices``; raise ``UsageError`` with the nearest spelling otherwise."""
+    """Return ``value`` if it is one of ``choices``; raise ``UsageError`` with the nearest spelling if not."""
     known = list(choices)
     if value in known:
         return value
-    near = get_close_matches(value, known, n=1)
+    near = get_close_matches(str(value), known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise bad_argument(name, value, f"one of {', '.join(known)}{hint}")

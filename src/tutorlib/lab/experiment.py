@@ -1,11 +1,12 @@
-"""An experiment: a named function of cells and a context, with the figure it stands for and its three tiers."""
+"""An experiment: a named function of cells and a context, with the figure it stands for and its tiers."""
 
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -67,45 +68,77 @@ class Experiment:
     def cells(
         self, tier: str, seeds: Sequence[int] | None = None, overrides: Mapping[str, Any] | None = None
     ) -> tuple[Cell, ...]:
-        """Return the cells of a tier, with other ``seeds`` and with fields overridden where given."""
+        """Return the cells of a tier, with other ``seeds`` and with fields overridden where given, none twice.
+
+        Raises ``UsageError`` for an unknown tier or field, and for a value or seed that cannot be used.
+        """
         chosen = self.tier(tier)
+        seeds = chosen.seeds if seeds is None else seeds
+        for seed in seeds:
+            if type(seed) is not int or not 0 <= seed < 2**63:
+                raise bad_argument("seeds", seed, "whole numbers from 0 to 2^63 - 1")
+        if not seeds:
+            raise bad_argument("seeds", list(seeds), "at least one seed")
         configs = dict.fromkeys(override(config, overrides or {}) for config in chosen.configs)
-        return tuple(Cell(config, seed) for config in configs for seed in (seeds or chosen.seeds))
+        return tuple(Cell(config, seed) for config in configs for seed in dict.fromkeys(seeds))
 
 
 def override(config: Any, values: Mapping[str, Any]) -> Any:
-    """Return ``config`` with fields set to ``values``; text is read as the type of the field's present value.
+    """Return ``config`` with fields set to ``values``; text is read as the type that the field is declared with.
 
-    Raises ``UsageError`` for an unknown field or a value that cannot be read as its type.
+    Raises ``UsageError`` for an unknown field, or a value that is not of the field's type.
     """
-    known = {f.name: getattr(config, f.name) for f in fields(config)}
-    changed = {}
-    for name, value in values.items():
-        choose("set", name, known)
-        changed[name] = _read(name, value, known[name]) if isinstance(value, str) else value
-    return replace(config, **changed)
+    types = _types(config)
+    for name in values:
+        choose("set", name, types)
+    return replace(config, **{name: _read(name, value, types[name]) for name, value in values.items()})
 
 
-def _read(name: str, text: str, like: Any) -> Any:
-    """Return ``text`` as a value of the type of ``like``; whole-number fields may also hold the word ``inf``."""
-    if isinstance(like, bool):
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        raise bad_argument(name, text, "true or false")
-    try:
-        if isinstance(like, float):
-            return float(text)
-        return int(text)
-    except ValueError:
-        if isinstance(like, str) or text == "inf":
-            return text
-        kind = "a number" if isinstance(like, float) else "a whole number"
-        raise bad_argument(name, text, kind) from None
+def _types(config: Any) -> dict[str, tuple[Any, ...]]:
+    """Return the types that each field of ``config`` is declared with: several for ``int | str``."""
+    hints = get_type_hints(type(config))
+    unions = {name: get_origin(hint) in (Union, UnionType) for name, hint in hints.items()}
+    return {
+        f.name: get_args(hints[f.name]) if unions[f.name] else (hints[f.name],)
+        for f in fields(config)
+        if f.init
+    }
+
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _read(name: str, value: Any, types: tuple[Any, ...]) -> Any:
+    """Return ``value`` if it is of one of ``types``, and text as the first of them that it can be read as."""
+    if not isinstance(value, str):
+        if type(value) in types or not set(types) <= set(_WORDS):  # what is no number or text is not checked here
+            return value
+        if type(value) is int and float in types:
+            return float(value)
+    else:
+        if bool in types and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        for kind in (int, float, str):
+            if kind in types:
+                try:
+                    return kind(value)
+                except ValueError:
+                    continue
+    raise bad_argument(name, value, " or ".join(_WORDS.get(kind, str(kind)) for kind in types))
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return the fields of ``config`` by name, equal for equal configurations: 1 is 1.0 where a float belongs."""
+    own = asdict(config)
+    for name, types in _types(config).items():
+        if float in types and type(own[name]) in (int, float):
+            own[name] = float(own[name]) + 0.0  # -0.0 becomes 0.0
+    return own
 
 
 def cell_key(experiment: str, cells: Sequence[Cell]) -> str:
     """Return the name under which the result of ``cells`` is kept: a hash of all that determines it."""
-    content = [experiment, [[asdict(cell.config), cell.seed] for cell in cells]]
+    content = [experiment, [[plain(cell.config), cell.seed] for cell in cells]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,17 +1,18 @@
-"""Progress: a bar with the time left on a terminal, plain lines elsewhere, nothing in a notebook's stored output."""
+"""Progress: a bar with the time left on a terminal, plain lines elsewhere, nothing where it would be stored."""
 
 import sys
 import time
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, runtime_checkable
 
 from tqdm import tqdm
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What a run tells about itself."""
 
-    def start(self, total: int, what: str) -> None:
-        """Say that ``total`` units of ``what`` begin."""
+    def start(self, total: int, what: str, done: int = 0) -> None:
+        """Say that ``total`` units of ``what`` begin, of which ``done`` were done before."""
 
     def advance(self, n: int = 1, note: str = "") -> None:
         """Say that ``n`` more units are done."""
@@ -19,11 +20,14 @@ class Progress(Protocol):
     def close(self) -> None:
         """Say that it is over."""
 
+    def inner(self) -> "Progress":
+        """Return the progress of the steps within one unit."""
+
 
 class Silent:
     """Progress that says nothing."""
 
-    def start(self, total: int, what: str) -> None:
+    def start(self, total: int, what: str, done: int = 0) -> None:
         """Ignore it."""
 
     def advance(self, n: int = 1, note: str = "") -> None:
@@ -32,18 +36,25 @@ class Silent:
     def close(self) -> None:
         """Ignore it."""
 
+    def inner(self) -> "Silent":
+        """Return one that says nothing either."""
+        return self
+
 
 class Bar:
-    """A tqdm bar with the time left."""
+    """A tqdm bar with the time left; an inner one goes away when it is full."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, leave: bool = True) -> None:
         self.stream = stream
+        self.leave = leave
         self.bar: tqdm | None = None
 
-    def start(self, total: int, what: str) -> None:
-        """Draw an empty bar."""
+    def start(self, total: int, what: str, done: int = 0) -> None:
+        """Draw a bar on which ``done`` units are filled, and none of them counts as speed."""
         self.close()
-        self.bar = tqdm(total=total, desc=what, file=self.stream, dynamic_ncols=True)
+        self.bar = tqdm(
+            total=total, initial=done, desc=what, file=self.stream, leave=self.leave, dynamic_ncols=True
+        )
 
     def advance(self, n: int = 1, note: str = "") -> None:
         """Fill the bar by ``n``."""
@@ -52,40 +63,56 @@ class Bar:
             self.bar.update(n)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Leave the bar as it is, or remove an inner one."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
 
+    def inner(self) -> "Bar":
+        """Return a bar that is drawn below this one."""
+        return Bar(self.stream, leave=False)
+
 
 class Lines:
-    """A plain line each time another tenth is done, and at most one a second."""
+    """A plain line each time another tenth is done, at most one in ``every`` seconds, and one at the end."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.total = self.done = self.told = 0
+    def __init__(self, stream: TextIO, every: float = 1.0, last: bool = True) -> None:
+        self.stream, self.every, self.last = stream, every, last
+        self.total = self.before = self.done = self.tenth = 0
         self.what = ""
-        self.begun = self.last = 0.0
+        self.begun = self.told = 0.0
 
-    def start(self, total: int, what: str) -> None:
-        """Remember what is to be counted."""
-        self.total, self.what, self.done, self.told = total, what, 0, 0
-        self.begun = self.last = time.monotonic()
+    def start(self, total: int, what: str, done: int = 0) -> None:
+        """Remember what is to be counted; print a line if some of it was done before."""
+        self.total, self.what, self.before, self.done = total, what, done, done
+        self.tenth = self._tenth()
+        self.begun = self.told = time.monotonic()
+        if done:
+            self._print("done before")
 
     def advance(self, n: int = 1, note: str = "") -> None:
         """Count, and print a line when it is due."""
         self.done += n
         now = time.monotonic()
-        tenth = 10 * self.done // max(self.total, 1)
-        finished = self.done >= self.total
-        if finished or (tenth > self.told and now - self.last >= 1.0):
-            self.told, self.last = tenth, now
-            left = (now - self.begun) / self.done * (self.total - self.done)
-            tail = f"; {note}" if note else ""
-            print(f"{self.what}: {self.done}/{self.total}, {left:.0f} s left{tail}", file=self.stream, flush=True)
+        finished = self.last and self.done >= self.total
+        if finished or (self._tenth() > self.tenth and now - self.told >= self.every):
+            self.tenth, self.told = self._tenth(), now
+            left = (now - self.begun) / max(self.done - self.before, 1) * (self.total - self.done)
+            self._print(f"{left:.0f} s left", note)
 
     def close(self) -> None:
         """Print nothing more."""
+
+    def inner(self) -> "Lines":
+        """Return lines for the steps of a long unit: one in ten seconds at most, and none at its end."""
+        return Lines(self.stream, every=10.0, last=False)
+
+    def _tenth(self) -> int:
+        return 10 * self.done // max(self.total, 1)
+
+    def _print(self, *parts: str) -> None:
+        tail = "; ".join(part for part in parts if part)
+        print(f"{self.what}: {self.done}/{self.total}, {tail}", file=self.stream, flush=True)
 
 
 def progress_for(stream: TextIO | None = None) -> Progress:

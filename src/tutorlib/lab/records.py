@@ -3,8 +3,8 @@
 import json
 import math
 import platform
-import sys
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -16,8 +16,9 @@ import torch
 
 from tutorlib.lab.checkpoint import write_atomically
 from tutorlib.lab.device import device_name
-from tutorlib.lab.errors import RecordError
+from tutorlib.lab.errors import RecordError, bad_argument
 from tutorlib.lab.experiment import Cell, Metrics, cell_key
+from tutorlib.lab.tiers import seeds_text
 
 FORMAT = 1
 """Version of the file format; a record of another one is refused, never guessed at."""
@@ -37,13 +38,13 @@ class Record:
     seed: int
     metrics: Metrics
     seconds: float
-    """wall time; for a batch of cells its share"""
+    """wall time since the cell was last taken up; for a batch of cells its share"""
     provenance: dict[str, Any]
     """device, versions, command, and the number of cells that ran as one batch"""
     format: int = FORMAT
 
 
-def provenance(device: torch.device, batch: int) -> dict[str, Any]:
+def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]:
     """Return what is worth knowing of the machine and the versions behind a result; no path, no host name."""
     packages = {}
     for name in ("tutorlib", "torch", "numpy"):
@@ -51,14 +52,25 @@ def provenance(device: torch.device, batch: int) -> dict[str, Any]:
             packages[name] = version(name)
         except PackageNotFoundError:  # a source tree that is not installed
             packages[name] = "unknown"
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return {
         "device": device_name(device),
         "python": platform.python_version(),
         "packages": packages,
-        "command": command if command.startswith("tutorlib") else "tutorlib (from Python)",
+        "command": command,
         "batch": batch,
     }
+
+
+def command_line(
+    experiment: str, tier: str, seeds: Sequence[int] | None, overrides: Mapping[str, Any] | None
+) -> str:
+    """Return the command that computes these cells, wherever its results go."""
+    words = ["tutorlib", "run", experiment, "--tier", tier]
+    if seeds:
+        words += ["--seeds", seeds_text(seeds)]
+    if overrides:
+        words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
+    return shlex.join(words)
 
 
 def record_path(folder: Path, experiment: str, cell: Cell) -> Path:
@@ -68,19 +80,19 @@ def record_path(folder: Path, experiment: str, cell: Cell) -> Path:
 
 def save(record: Record, path: Path) -> None:
     """Write ``record`` to ``path`` atomically. Raises ``RecordError`` if a metric is not a finite number."""
-    _refuse_non_finite(record.metrics, path, "metrics")
+    _check_metrics(record.metrics, path, "metrics")
     write_atomically(path, (json.dumps(asdict(record)) + "\n").encode())
 
 
-def _refuse_non_finite(value: Any, path: Path, name: str) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise RecordError(f"record={str(path)!r}: {name}={value}: expected a finite number")
+def _check_metrics(value: Any, path: Path, name: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
-            _refuse_non_finite(item, path, f"{name}.{key}")
-    elif isinstance(value, list):
+            _check_metrics(item, path, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
         for item in value:
-            _refuse_non_finite(item, path, name)
+            _check_metrics(item, path, name)
+    elif not (isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))):
+        raise RecordError(f"record={str(path)!r}: {name}={value!r}: expected a finite number")
 
 
 def load(path: Path) -> Record:
@@ -98,14 +110,36 @@ def _read_json(path: Path) -> Any:
         ) from error
 
 
+_FIELDS = {
+    "experiment": (str, "text"),
+    "tier": (str, "text"),
+    "config": (dict, "the fields of a configuration"),
+    "seed": (int, "a whole number"),
+    "metrics": (dict, "numbers by name"),
+    "seconds": ((int, float), "a number"),
+    "provenance": (dict, "device, versions and command"),
+}
+
+
 def _parse(content: Any, path: Path) -> Record:
+    _check_format(content, path)
+    for name, (kind, expected) in _FIELDS.items():
+        _check(isinstance(content.get(name), kind), path, name, content.get(name), expected)
+    _check(isinstance(content["provenance"].get("device"), str), path, "provenance", content["provenance"], "a device")
+    unknown = sorted(set(content) - {*_FIELDS, "format"})
+    _check(not unknown, path, "fields", unknown, "those of a record and no others")
+    _check_metrics(content["metrics"], path, "metrics")
+    return Record(**content)
+
+
+def _check_format(content: Any, path: Path) -> None:
     found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise RecordError(f"record={str(path)!r}: format={found!r}: expected {FORMAT}; record the cell again")
-    try:
-        return Record(**content)
-    except TypeError as error:
-        raise RecordError(f"record={str(path)!r}: expected the fields of a record ({error})") from error
+    _check(found == FORMAT, path, "format", found, f"{FORMAT}; record it again")
+
+
+def _check(fine: bool, path: Path, name: str, value: object, expected: str) -> None:
+    if not fine:
+        raise RecordError(f"record={str(path)!r}: {name}={value!r}: expected {expected}")
 
 
 def load_folder(folder: Path) -> list[Record]:
@@ -124,7 +158,13 @@ def table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def publish(records: Sequence[Record], path: Path) -> None:
-    """Write ``records`` into one file, as a package ships them: what all share stands there once."""
+    """Write ``records`` into one file, as a package ships them: what all share stands there once.
+
+    Raises ``UsageError`` if they are not of one experiment and tier.
+    """
+    kinds = sorted({f"{r.experiment} ({r.tier})" for r in records})
+    if len(kinds) != 1:
+        raise bad_argument("records", kinds, "records of one experiment and tier")
     shared = {"format": FORMAT, "experiment": records[0].experiment, "tier": records[0].tier}
     sources = list({json.dumps(r.provenance, sort_keys=True): r.provenance for r in records}.values())
     rows = [
@@ -145,10 +185,12 @@ def publish(records: Sequence[Record], path: Path) -> None:
 def recorded(name: str, tier: str = "study") -> list[Record]:
     """Return the records that the package ships of experiment ``name`` (such as ``gpicl.phases``).
 
-    Raises ``NoRecordsError`` if it ships none, and ``RecordError`` if the file is
-    torn or of another format version.
+    Raises ``NoRecordsError`` if it ships none, ``RecordError`` if the file is torn or of another format version, and
+    ``UsageError`` if no experiment can have that name.
     """
-    paper, experiment = name.split(".")
+    paper, dot, experiment = name.partition(".")
+    if not dot:
+        raise bad_argument("experiment", name, "a name such as gpicl.phases")
     path = Path(str(files("tutorlib.papers"))) / paper / "recorded" / f"{experiment}-{tier}.json"
     if not path.exists():
         raise NoRecordsError(f"experiment={name!r}: no records of tier {tier!r} are shipped with the package")
@@ -156,13 +198,21 @@ def recorded(name: str, tier: str = "study") -> list[Record]:
 
 
 def load_published(path: Path) -> list[Record]:
-    """Return the records in a file written by ``publish``."""
+    """Return the records in a file written by ``publish``.
+
+    Raises ``RecordError`` if it is torn or of another format version.
+    """
     content = _read_json(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise RecordError(f"record={str(path)!r}: format={found!r}: expected {FORMAT}; record the sweep again")
-    shared = {key: content[key] for key in ("format", "experiment", "tier")}
-    sources = content["provenance"]
-    return [
-        _parse({**shared, **row, "provenance": sources[row["provenance"]]}, path) for row in content["records"]
-    ]
+    _check_format(content, path)
+    shared = {name: content.get(name) for name in ("format", "experiment", "tier")}
+    sources, rows = content.get("provenance"), content.get("records")
+    _check(isinstance(sources, list), path, "provenance", sources, "a list")
+    _check(isinstance(rows, list), path, "records", rows, "a list")
+    found = []
+    for row in rows:
+        _check(isinstance(row, dict), path, "records", row, "an object for each")
+        number = row.get("provenance")
+        known = isinstance(number, int) and 0 <= number < len(sources)
+        _check(known, path, "provenance", number, f"a number below {len(sources)}")
+        found.append(_parse({**shared, **row, "provenance": sources[number]}, path))
+    return found

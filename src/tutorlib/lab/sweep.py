@@ -1,7 +1,7 @@
-"""A sweep: the cells of an experiment's tier, computed wherever they fit, each recorded the moment it is done.
+"""A sweep: the cells of an experiment's tier, computed wherever they fit, each recorded when it is done.
 
-Nothing here schedules: joblib runs the cells, in processes of its own or on a Ray cluster. A sweep that was killed
-goes on where it stopped, because a finished cell is a file; a cell in progress is guarded by a lock that the
+Nothing here schedules: joblib runs the cells in processes of its own, Ray runs them on a cluster. A sweep that was
+killed goes on where it stopped, because a finished cell is a file; a cell in progress is guarded by a lock that the
 operating system drops with its process.
 """
 
@@ -9,8 +9,9 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ from filelock import FileLock
 from tutorlib.lab import records
 from tutorlib.lab.device import pick_device
 from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose
-from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for
+from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for, plain
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.records import Record
 
 ENGINES = ("auto", "local", "vmapped", "ray")
-_RAY_PASSES = 3
+_RAY_RETRIES = 5
 
 
 def run_sweep(
@@ -44,109 +45,153 @@ def run_sweep(
     """Compute the cells of ``tier`` that have no record yet, and return the records of all of them in order.
 
     ``engine``: ``local`` runs each cell in a one-thread process of its own, ``jobs`` at a time (default: one per
-    core); ``vmapped`` runs cells of one shape as one batch; ``ray`` sends cells to a Ray cluster; ``auto`` is
-    ``vmapped`` on a GPU and ``local`` on a CPU. ``results``: the folder of the records; None keeps nothing.
+    core); ``vmapped`` runs cells of one shape as one batch; ``ray`` sends cells to the Ray cluster of this session or
+    of ``RAY_ADDRESS``, each to a core (on ``cuda`` to a GPU, or a share of one if ``jobs`` exceeds the GPUs), and
+    again, up to 5 times, where a node was lost; ``auto`` is ``vmapped`` on a GPU and ``local`` on a CPU. ``results``:
+    the folder of the records; None keeps nothing.
 
     Raises ``UsageError`` for an argument that cannot be used, ``RecordError`` for a record that cannot be read, and
     ``SweepError`` once the other cells are done if cells failed.
     """
-    place = pick_device(device)
     choose("engine", engine, ENGINES)
     if jobs is not None and jobs < 1:
         raise bad_argument("jobs", jobs, "at least 1 process")
+    place = pick_device(device, here=engine != "ray")
     cells = experiment.cells(tier, seeds, overrides)
-    if results is None:
-        with tempfile.TemporaryDirectory() as folder:
-            return run_sweep(
-                experiment, tier, seeds=seeds, overrides=overrides, device=device, engine=engine, jobs=jobs,
-                results=Path(folder), progress=progress,
-            )  # fmt: skip
     if engine == "auto":
         engine = "vmapped" if place.type == "cuda" and experiment.shape else "local"
-    folder = results / experiment.name / tier
-    folder.mkdir(parents=True, exist_ok=True)
-    pending = [cell for cell in cells if not records.record_path(folder, experiment.name, cell).exists()]
-    batches = _batches(experiment, pending, engine)
-    progress = progress or Silent()
-    progress.start(len(cells), f"{experiment.name} ({tier})")
-    progress.advance(len(cells) - len(pending), "recorded before") if len(pending) < len(cells) else None
-    failures = []
-    for batch, failure in _compute_all(experiment, tier, batches, place, folder, engine, jobs):
-        progress.advance(len(batch))
-        if failure:
-            failures.append(failure)
-    progress.close()
-    if failures:
-        raise SweepError(f"{len(failures)} of {len(batches)} cells failed; the first: {failures[0]}")
-    return [records.load(records.record_path(folder, experiment.name, cell)) for cell in cells]
+    if engine == "vmapped" and experiment.shape is None:
+        raise bad_argument("engine", engine, f"local or ray: {experiment.name} runs its cells one by one")
+    command = records.command_line(experiment.name, tier, seeds, overrides)
+    with ExitStack() as stack:
+        if results is None:
+            results = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = _writable(results / experiment.name / tier)
+        job = _Job(experiment, tier, str(place), folder, command)
+        progress = progress or Silent()
+        stack.callback(progress.close)
+        return _finish(job, cells, engine, jobs, progress)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all cells of a sweep share."""
+
+    experiment: Experiment
+    tier: str
+    device: str
+    folder: Path
+    command: str
+
+    def record_path(self, cell: Cell) -> Path:
+        return records.record_path(self.folder, self.experiment.name, cell)
 
 
 Batch = tuple[Cell, ...]
+Outcome = tuple[Batch, list[Record], str | None]
+"""A batch, the records of its cells, and a sentence if it failed instead."""
 
 
-def _batches(experiment: Experiment, pending: Sequence[Cell], engine: str) -> list[Batch]:
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        expected = f"a folder that can be written to ({error.strerror})"
+        raise bad_argument("results", str(folder), expected) from None
+    return folder.resolve()
+
+
+def _finish(
+    job: _Job, cells: Sequence[Cell], engine: str, jobs: int | None, progress: Progress
+) -> list[Record]:
+    """Compute the cells that have no record yet; return the records of all."""
+    done = {cell: records.load(path) for cell in cells if (path := job.record_path(cell)).exists()}
+    pending = [cell for cell in cells if cell not in done]
+    progress.start(len(cells), f"{job.experiment.name} ({job.tier})", len(done))
+    failures = []
+    failed = 0
+    for batch, found, failure in _compute_all(job, _batches(job, pending, engine), engine, jobs, progress):
+        progress.advance(len(batch))
+        if failure:
+            failures.append(failure)
+            failed += len(batch)
+        for cell, record in zip(batch, found, strict=False):
+            done[cell] = record
+            if not job.record_path(cell).exists():  # a node with a disk of its own computed it
+                records.save(record, job.record_path(cell))
+    if failures:
+        raise SweepError(f"{failed} of {len(cells)} cells failed; the first: {failures[0]}")
+    return [done[cell] for cell in cells]
+
+
+def _batches(job: _Job, pending: Sequence[Cell], engine: str) -> list[Batch]:
     """Return the cells that run together: those of one shape if they run as one tensor, else one by one."""
-    if engine != "vmapped":
+    if engine != "vmapped" or job.experiment.shape is None:
         return [(cell,) for cell in pending]
-    if experiment.shape is None:
-        raise bad_argument("engine", engine, f"local or ray: cells of {experiment.name} cannot run as one batch")
     shapes: dict[Any, list[Cell]] = {}
     for cell in pending:
-        shapes.setdefault(experiment.shape(cell.config), []).append(cell)
+        shapes.setdefault(job.experiment.shape(cell.config), []).append(cell)
     return [tuple(group) for group in shapes.values()]
 
 
 def _compute_all(
-    experiment: Experiment,
-    tier: str,
-    batches: Sequence[Batch],
-    device: torch.device,
-    folder: Path,
-    engine: str,
-    jobs: int | None,
-) -> Iterator[tuple[Batch, str | None]]:
-    """Yield each batch when it is finished, with a sentence if it failed."""
-    tasks = [(experiment, tier, batch, str(device), folder) for batch in batches]
-    jobs = jobs or (1 if device.type == "cuda" else len(os.sched_getaffinity(0)))
-    if not tasks:
+    job: _Job, batches: Sequence[Batch], engine: str, jobs: int | None, progress: Progress
+) -> Iterator[Outcome]:
+    """Yield the outcome of each batch when it is there."""
+    if not batches:
         return
     if engine == "ray":
-        yield from _on_ray(tasks)
-    elif engine == "vmapped" or min(jobs, len(tasks)) == 1:
-        yield from (_compute(*task) for task in tasks)
-    else:
-        with joblib.parallel_config("loky", n_jobs=min(jobs, len(tasks)), inner_max_num_threads=1):
+        yield from _on_ray(job, batches, jobs)
+        return
+    if jobs is None:
+        jobs = 1 if job.device.startswith("cuda") else len(os.sched_getaffinity(0))
+    jobs = min(jobs, len(batches))
+    if engine == "vmapped" or jobs == 1:
+        yield from (_compute(job, batch, progress.inner()) for batch in batches)
+        return
+    try:
+        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
             parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            yield from parallel(joblib.delayed(_compute)(*task) for task in tasks)
+            yield from parallel(joblib.delayed(_compute)(job, batch) for batch in batches)
+    except BrokenProcessPool:
+        raise SweepError(
+            "a process was killed from outside, perhaps for want of memory; the finished cells are kept: "
+            "run again to go on, with fewer jobs if memory is short"
+        ) from None
 
 
-def _on_ray(tasks: Sequence[tuple]) -> Iterator[tuple[Batch, str | None]]:
-    """Run tasks on the Ray cluster of this session (or a new local one), again where a node was lost."""
+def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[Outcome]:
+    """Compute each batch as a task of the Ray cluster; Ray runs it again elsewhere if its node is lost."""
+    # Not through joblib's Ray backend: that one returns nothing before everything is done, and its actors, pinned to
+    # the resources of a lost node, wait for ever for another node of that size.
     try:
         import ray
-        from ray.exceptions import RayError
-        from ray.util.joblib import register_ray
+        from ray.exceptions import RayError, RayTaskError
     except ModuleNotFoundError:
         raise bad_argument("engine", "ray", "Ray to be installed: pip install 'tutorlib[cluster]'") from None
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False)
-    register_ray()
-    waiting = list(tasks)
-    for attempt in range(1, _RAY_PASSES + 1):
-        finished: list[Batch] = []
-        try:
-            # A lost node takes its actors with it: Ray starts them again elsewhere and repeats their tasks.
-            restart = {"max_restarts": -1, "max_task_retries": -1}
-            with joblib.parallel_config("ray", n_jobs=-1, ray_remote_args=restart):
-                parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-                for batch, failure in parallel(joblib.delayed(_compute)(*task) for task in waiting):
-                    finished.append(batch)
-                    yield batch, failure
-            return
-        except RayError:
-            waiting = [task for task in waiting if task[2] not in finished]
-            if attempt == _RAY_PASSES:
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False)
+    try:
+        on_gpu = torch.device(job.device).type == "cuda"
+        share = min(1.0, ray.cluster_resources().get("GPU", 0.0) / jobs) or 1.0 if jobs else 1.0
+        compute = ray.remote(num_cpus=1, num_gpus=on_gpu * share, max_retries=_RAY_RETRIES)(_compute)
+        waiting, running = list(reversed(batches)), {}
+        while waiting or running:
+            while waiting and (jobs is None or len(running) < jobs):
+                batch = waiting.pop()
+                running[compute.remote(job, batch)] = batch
+            (ready,), _ = ray.wait(list(running))
+            batch = running.pop(ready)
+            try:
+                yield ray.get(ready)
+            except RayTaskError:  # an error in the cell itself
                 raise
+            except RayError as error:
+                yield batch, [], f"Ray gave up on it ({type(error).__name__}); run again to go on"
+    finally:
+        if started:
+            ray.shutdown()
 
 
 @contextmanager
@@ -160,27 +205,41 @@ def _one_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _compute(
-    experiment: Experiment, tier: str, batch: Batch, device_name: str, folder: Path
-) -> tuple[Batch, str | None]:
-    """Compute and record one batch of cells; return it with None, or with the sentence of a known failure."""
-    device = torch.device(device_name)
-    key = cell_key(experiment.name, batch)
-    # A sweep that was killed may have left a process that still computes this cell: wait for it, then look again.
-    with FileLock(folder / f".{key}.lock"), _one_thread(device):
-        paths = [records.record_path(folder, experiment.name, cell) for cell in batch]
-        if all(path.exists() for path in paths):
-            return batch, None
-        checkpoint = checkpoint_for(folder, experiment.name, batch)
-        started = time.perf_counter()
-        try:
-            found = experiment.run(batch, Context(device=device, checkpoint=checkpoint))
-        except TutorlibError as error:
-            return batch, str(error)
-        seconds = round((time.perf_counter() - started) / len(batch), 3)
-        source = records.provenance(device, len(batch))
-        for cell, metrics, path in zip(batch, found, paths, strict=True):
-            config = asdict(cell.config)
-            records.save(Record(experiment.name, tier, config, cell.seed, metrics, seconds, source), path)
-        checkpoint.clear()
-    return batch, None
+def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outcome:
+    """Compute and record those cells of ``batch`` that have no record yet."""
+    name, device = job.experiment.name, torch.device(job.device)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    progress = progress or Silent()
+    with ExitStack() as stack:
+        # A sweep that was killed may have left a process that still computes one of these cells: wait for it, and
+        # then look again. In the order of their names, so that no two batches wait for each other.
+        for key in sorted(cell_key(name, [cell]) for cell in batch):
+            stack.enter_context(FileLock(job.folder / f".{key}.lock"))
+        stack.enter_context(_one_thread(device))
+        stack.callback(progress.close)
+        cells = [cell for cell in batch if not job.record_path(cell).exists()]
+        if cells:
+            checkpoint = checkpoint_for(job.folder, name, cells)
+            _sweep_out(job, cells, checkpoint.path)
+            started = time.perf_counter()
+            try:
+                context = Context(device=device, progress=progress, checkpoint=checkpoint)
+                found = job.experiment.run(cells, context)
+            except TutorlibError as error:
+                return batch, [], str(error)
+            except torch.OutOfMemoryError:
+                return batch, [], f"{len(cells)} cells as one batch do not fit into the memory of {device}"
+            seconds = round((time.perf_counter() - started) / len(cells), 3)
+            source = records.provenance(device, len(cells), job.command)
+            for cell, metrics in zip(cells, found, strict=True):
+                record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source)
+                records.save(record, job.record_path(cell))
+            checkpoint.clear()
+        return batch, [records.load(job.record_path(cell)) for cell in batch], None
+
+
+def _sweep_out(job: _Job, cells: Sequence[Cell], checkpoint: Path) -> None:
+    """Remove the half-written files of killed processes; whoever holds the locks of ``cells`` is alone here."""
+    for path in (checkpoint, *map(job.record_path, cells)):
+        for leftover in job.folder.glob(f".{path.name}.*"):
+            leftover.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The three tiers. A tier is data (configurations and seeds), never a branch in an algorithm."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -29,22 +30,36 @@ def grid(base: C, **axes: Sequence[Any]) -> tuple[C, ...]:
 
 
 def pick_tier(name: str | None = None) -> str:
-    """Return the tier called ``name``, else ``TUTORLIB_TIER``, else ``live``; raise ``UsageError`` if unknown."""
+    """Return the tier called ``name``, else ``TUTORLIB_TIER``, else ``live``; ``UsageError`` if unknown."""
     if name is not None:
         return choose("tier", name, TIERS)
     return choose("TUTORLIB_TIER", os.environ.get("TUTORLIB_TIER") or "live", TIERS)
 
 
+_MOST_SEEDS = 10_000
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Return the seeds that ``text`` names: ``3`` is seeds 0, 1, 2; ``4,7`` and ``2-5`` name them one by one."""
-    try:
-        if text.isdigit():
-            seeds = tuple(range(int(text)))
-        else:
-            parts = [part.split("-") for part in text.split(",")]
-            seeds = tuple(s for part in parts for s in range(int(part[0]), int(part[-1]) + 1))
-    except ValueError:
-        seeds = ()
-    if not seeds:
-        raise bad_argument("seeds", text, "how many (3), a list (4,7) or a range (2-5)")
-    return seeds
+    """Return the seeds that ``text`` names: ``3`` is seeds 0, 1, 2; ``4,7`` and ``2-5`` name them one by one.
+
+    Raises ``UsageError`` if ``text`` names none, or more than 10,000.
+    """
+    expected = "how many (3), a list (4,7) or a range (2-5)"
+    parts = [part.split("-") for part in text.replace(" ", "").split(",")]
+    if not all(len(part) <= 2 and all(re.fullmatch("[0-9]{1,19}", end) for end in part) for part in parts):
+        raise bad_argument("seeds", text, expected)
+    spans = [range(int(part[0]), int(part[-1]) + 1) for part in parts]
+    if len(parts) == 1 and len(parts[0]) == 1:
+        spans = [range(int(parts[0][0]))]
+    if not all(spans):
+        raise bad_argument("seeds", text, expected)
+    if sum(span.stop - span.start for span in spans) > _MOST_SEEDS:
+        raise bad_argument("seeds", text, f"at most {_MOST_SEEDS} seeds; a single seed is written as 7-7")
+    return tuple(dict.fromkeys(seed for span in spans for seed in span))
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Return the text from which ``parse_seeds`` reads ``seeds``."""
+    if list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ",".join(map(str, seeds))

@@ -1,9 +1,10 @@
 """Interactive figures that work with a kernel and without one.
 
-An explorer is one ES module plus one piece of data, shown with two faces. In a live kernel it is an anywidget.
-On a published page it is the *twin*: the same module and the same data inlined in ``text/html``, with a host of
-a few lines that plays the part of the widget's model. The twin loads nothing, so it works offline and on any web
-server, and its text depends on its content alone, so a notebook does not change when it is executed again.
+An explorer is one ES module plus one piece of data, shown with two faces. In a live kernel it is an
+anywidget. On a published page it is the *twin*: the same module and the same data inlined in ``text/html``,
+with a host of a few lines that plays the part of the widget's model. The twin loads nothing, so it works
+offline and on any web server, and its text depends on its content alone, so a notebook does not change when
+it is executed again.
 """
 
 import base64
@@ -33,10 +34,10 @@ WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 class Explorer:
     """One interactive figure: an ES module of this package, its data, and a picture for where no script runs.
 
-    Make it the last expression of a notebook cell. The output holds ``text/html`` (the twin), ``image/png`` when
-    there is a picture (PDF, previews), ``text/plain``, and, in a live kernel that has anywidget, the widget. The
-    environment variable ``TUTORLIB_EXPLORER=static`` leaves the widget out; notebooks of the book are executed
-    with it.
+    Make it the last expression of a notebook cell. The output holds ``text/html`` (the twin), ``image/png``
+    when there is a picture (PDF, previews), ``text/plain``, and, in a live kernel that has anywidget, the
+    widget. The environment variable ``TUTORLIB_EXPLORER=static`` leaves the widget out; notebooks of the
+    book are executed with it.
 
     Args:
         module: name of an ES module in ``tutorlib/show``, such as ``"grid_explorer"``. It exports
@@ -46,8 +47,8 @@ class Explorer:
         picture: the same figure as a PNG file, in its most telling state.
 
     Raises:
-        UsageError: if there is no such module, the data is not finite JSON or too large, the label is empty, or
-            the picture is not a PNG file.
+        UsageError: if there is no such module, the data is not finite JSON or too large, the label is
+            empty, or the picture is not a PNG file.
     """
 
     def __init__(self, module: str, data: Mapping[str, Any], label: str, picture: bytes | None = None):
@@ -128,10 +129,11 @@ def in_live_kernel() -> bool:
 
 
 # The model of a live widget, as far as a module may use it, over a plain object. A page may show the same
-# explorer twice, so each run takes every box with this content that is not yet taken.
+# explorer twice, so each run takes, at once, every box with this content that is not yet taken.
 _HOST = """
-for (const box of document.querySelectorAll('[data-explorer="%(key)s"]:not([data-mounted])')) {
-  box.dataset.mounted = "";
+const boxes = [...document.querySelectorAll('[data-explorer="%(key)s"]:not([data-taken])')];
+for (const box of boxes) box.dataset.taken = "";
+for (const box of boxes) {
   const { module, ...state } = JSON.parse(box.querySelector('script[type="application/json"]').textContent);
   const listeners = {};
   const model = {
@@ -164,8 +166,8 @@ def twin(source: str, data: str, label: str, picture: bytes | None = None) -> st
     """Return the HTML of a static explorer: the module's ``source``, its ``data`` as JSON text, and the host.
 
     Until the module has drawn itself, and where scripts do not run, the box shows the picture or, if that is
-    missing or large, a sentence. This is plain content and not ``<noscript>``, which stays hidden in viewers that
-    run scripts but strip them from notebooks.
+    missing or large, a sentence. This is plain content and not ``<noscript>``, which stays hidden in
+    viewers that run scripts but strip them from notebooks.
     """
     if picture is not None and len(picture) <= MAX_INLINE_PICTURE_BYTES:
         encoded = base64.b64encode(picture).decode("ascii")

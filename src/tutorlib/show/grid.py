@@ -1,4 +1,4 @@
-"""Data of the ``grid_explorer`` module: a heat map over two axes, a slider, a toggle, and a chart of one cell.
+"""Data of the ``grid_explorer`` module: a heat map over two axes, a slider, a toggle, a chart of one cell.
 
 The module itself is ``grid_explorer.mjs``; ``grid_data`` is the only description of what it reads.
 """
@@ -83,6 +83,7 @@ def grid_data(
     chart: Chart,
     low: Mapping[str, Any] | None = None,
     high: Mapping[str, Any] | None = None,
+    range_label: str = "lowest to highest seed",
     phases: Sequence[Phase] = (),
     phase: Any = None,
     votes: Any = None,
@@ -95,8 +96,9 @@ def grid_data(
     """Return the data of the ``grid_explorer`` module, checked and packed.
 
     Arrays are nested lists or NumPy arrays indexed ``[toggle][slider][y][x]``; ``None`` stands for a missing
-    entry, at any depth. The numbers of ``values``, ``low``, ``high`` and the chart are packed as whole numbers in
-    units of ``10**-decimals``: exact to that many decimals, and a third shorter than decimal fractions.
+    entry, at any depth. The numbers of ``values``, ``low``, ``high`` and the chart are packed as whole
+    numbers in units of ``10**-decimals``: exact to that many decimals, and a third shorter than decimal
+    fractions.
 
     Args:
         title: heading of the figure.
@@ -109,6 +111,7 @@ def grid_data(
         chart: the line chart of the selected cell; at most four curves.
         low: per metric name, lower ends of a range to show beside the value.
         high: per metric name, upper ends of that range.
+        range_label: what that range is.
         phases: kinds of outcome; adds "phase" to the colourings and makes it the first choice.
         phase: indices into ``phases``.
         votes: how many of the ``seeds`` fell into the phase.
@@ -120,7 +123,8 @@ def grid_data(
         decimals: decimals that are kept.
 
     Raises:
-        UsageError: if a shape, a name, an index, a colour or a number does not fit; the message names the entry.
+        UsageError: if a shape, a name, an index, a colour or a number does not fit; the message names the
+        entry.
     """
     axes = {"x": x, "y": y, "slider": slider, "toggle": toggle}
     packed: dict[str, Any] = {name: _axis(name, axis) for name, axis in axes.items()}
@@ -133,7 +137,7 @@ def grid_data(
         _interval(f"metrics {metric['name']}", metric["low"], metric["high"])
     if not names or set(values) != set(names):
         raise bad_argument("values", sorted(values), f"one array for each of the metrics {names}")
-    packed |= {"title": title, "note": note, "decimals": decimals}
+    packed |= {"title": title, "note": note, "range": range_label, "decimals": decimals}
     packed["metrics"] = [dict(metric) for metric in metrics]
     for name, arrays in (("values", values), ("low", low), ("high", high)):
         if arrays is not None:
@@ -197,7 +201,7 @@ def _chart(chart: Chart, shape: list[tuple[str, int]], decimals: int) -> dict[st
 
 
 def _pack(name: str, array: Any, shape: list[tuple[str, int]], decimals: int, top: int | None = None) -> Any:
-    """Return ``array`` as nested whole numbers in units of ``10**-decimals``; with ``top``, as 0 to ``top``."""
+    """Return ``array`` as nested whole numbers in units of ``10**-decimals``; refuse any above ``top``."""
     if hasattr(array, "tolist"):
         array = array.tolist()
     if array is None:
@@ -236,7 +240,7 @@ def _index(name: str, value: object, size: int) -> int:
     return value
 
 
-def _interval(name: str, low: float, high: float) -> None:
+def _interval(name: str, low: float | int, high: float | int) -> None:
     """Raise ``UsageError`` unless ``low`` lies below ``high`` and both are finite."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise bad_argument(f"{name} low and high", (low, high), "two finite numbers, the first one smaller")

@@ -45,17 +45,6 @@ BASELINE = ORANGE
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 """Colours of lines that have no role, in order."""
 
-PHASE_COLOURS = MappingProxyType(
-    {
-        "no learning": "#c9ccd1",
-        "task memorisation": VERMILLION,
-        "task identification": ORANGE,
-        "partial learning": SKY,
-        "general learning": BLUE,
-    }
-)
-"""What a meta-trained network does: warm colours work on seen tasks only, cold ones on unseen tasks too."""
-
 HEAT = "viridis"
 """Colour map of every heat map; the explorers use the same one."""
 
@@ -108,7 +97,8 @@ def style() -> AbstractContextManager[Any]:
     Call it at the head of a notebook, or write ``with style():`` to have the old settings back afterwards.
     """
     stack = ExitStack()
-    stack.enter_context(mpl.rc_context())  # remembers the settings of this moment; restored only on exit
+    # Not rc_context: that one restores the old settings also when nobody keeps it.
+    stack.callback(mpl.rcParams.update, cast(Any, {key: mpl.rcParams[cast(Any, key)] for key in STYLE}))
     mpl.rcParams.update(cast(Any, STYLE))
     return stack
 

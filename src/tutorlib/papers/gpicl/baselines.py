@@ -31,7 +31,7 @@ def ceiling(classes: int, length: int) -> Float[Tensor, "time"]:
 
 def nearest_neighbour(x: Inputs, y: Labels, classes: int) -> Guesses:
     """Return the label of the nearest earlier example (1-NN, Euclidean)."""
-    distance = torch.cdist(x, x)
+    distance = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
     now_or_later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu()
     nearest = distance.masked_fill(now_or_later, math.inf).argmin(dim=-1)
     return _nothing_at_first(y.gather(1, nearest))
@@ -67,7 +67,12 @@ def online_sgd(
     def start(fan_in: int, *shape: int) -> Tensor:
         return (2 * torch.rand(s, *shape, generator=generator).to(x.device) - 1) / math.sqrt(fan_in)
 
-    w1, b1, w2, b2 = start(n, n, hidden), start(n, hidden), start(hidden, hidden, classes), start(hidden, classes)
+    w1, b1, w2, b2 = (
+        start(n, n, hidden),
+        start(n, hidden),
+        start(hidden, hidden, classes),
+        start(hidden, classes),
+    )
     guesses = []
     for j in range(time):
         h = (einsum(x[:, j], w1, "s n, s n h -> s h") + b1).relu()

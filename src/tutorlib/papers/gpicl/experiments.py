@@ -127,7 +127,7 @@ def _rounded(values: Tensor) -> list[float]:
 
 
 def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Return the learning curves of the reference learners on the unseen tasks that a run with this seed is tested on."""
+    """Return the learning curves of the reference learners on the unseen tasks that this seed is tested on."""
     return [_references(cell) for cell in cells]
 
 
@@ -156,7 +156,15 @@ def _references(cell: Cell) -> Metrics:
 
 LIVE = Config()
 PAPER = Config(
-    classes=10, inputs=3072, length=100, width=256, layers=4, heads=8, batch=128, steps=100_000, evaluations=100
+    classes=10,
+    inputs=3072,
+    length=100,
+    width=256,
+    layers=4,
+    heads=8,
+    batch=128,
+    steps=100_000,
+    evaluations=100,
 )
 
 LEARNING = Experiment(
@@ -168,12 +176,12 @@ LEARNING = Experiment(
     tiers={
         "live": Tier(
             configs=(
-                Config(tasks=16, steps=400, evaluations=8),
-                Config(tasks=256, steps=1200, evaluations=8),
-                Config(bias=0.9, steps=1600, evaluations=8),
-                Config(bias=0.0, steps=1600, evaluations=8),
+                Config(tasks=16, steps=250, evaluations=5),
+                Config(tasks=256, steps=600, evaluations=6),
+                Config(bias=0.9, steps=1600, evaluations=16),
+                Config(bias=0.0, steps=1600, evaluations=16),
             ),
-            seeds=(0,),
+            seeds=(0, 1),
         ),
     },
 )
@@ -188,7 +196,12 @@ PHASES = Experiment(
     tiers={
         "live": Tier(grid(Config(steps=400), tasks=(16, "inf"), width=(16, 64), bias=(0.0, 0.9)), seeds=(0,)),
         "study": Tier(
-            grid(Config(steps=2400, evaluations=12), tasks=(16, 64, 256, 1024, 4096, "inf"), width=(16, 64), bias=(0.0, 0.9)),
+            grid(
+                Config(steps=2400, evaluations=12),
+                tasks=(16, 64, 256, 1024, 4096, "inf"),
+                width=(16, 64),
+                bias=(0.0, 0.9),
+            ),
             seeds=(0, 1, 2, 3, 4),
         ),
         "paper": Tier(

@@ -38,11 +38,13 @@ class BaseSet:
     name: str
     z: Float[Tensor, "examples rank"]
     y: Int[Tensor, "examples"]
+    rows: Int[Tensor, "examples"]
+    """where each example stands in the data set that it comes from"""
     classes: int
 
     def to(self, device: torch.device) -> "BaseSet":
         """Return the same set on ``device``."""
-        return BaseSet(self.name, self.z.to(device), self.y.to(device), self.classes)
+        return BaseSet(self.name, self.z.to(device), self.y.to(device), self.rows.to(device), self.classes)
 
 
 @cache
@@ -58,13 +60,13 @@ def digits(classes: int = 4, rank: int = 16) -> tuple[BaseSet, BaseSet]:
         raise bad_argument("rank", rank, "1 to 64, the pixels of a digit")
     images = load_digits()
     order = torch.randperm(len(images.labels), generator=torch.Generator().manual_seed(1234))
-    x = images.images.flatten(1).to(torch.float64)[order]
-    y = images.labels[order]
-    train, test = [(x[part][y[part] < classes], y[part][y[part] < classes]) for part in (slice(1297), slice(1297, None))]
-    mean, std = train[0].mean(dim=0), train[0].std()
-    v = torch.linalg.svd(train[0] - mean, full_matrices=False).Vh[:rank].T
+    train, test = (part[images.labels[part] < classes] for part in (order[:1297], order[1297:]))
+    x = images.images.flatten(1).to(torch.float64)
+    mean, std = x[train].mean(dim=0), x[train].std()
+    v = torch.linalg.svd(x[train] - mean, full_matrices=False).Vh[:rank].T
     v = v * v[v.abs().argmax(dim=0), torch.arange(rank)].sign()  # the SVD leaves the signs open
-    parts = [BaseSet("digits", ((x - mean) / std @ v).float(), y, classes) for x, y in (train, test)]
+    z = ((x - mean) / std @ v).float()
+    parts = [BaseSet("digits", z[rows], images.labels[rows], rows, classes) for rows in (train, test)]
     return parts[0], parts[1]
 
 
@@ -72,7 +74,7 @@ def table_set(name: str, inputs: int) -> BaseSet:
     """Return a tabular set with standardised columns, scaled so that projected inputs have unit variance."""
     source = load_table(name)
     x = (source.x - source.x.mean(dim=0)) / source.x.std(dim=0)
-    return BaseSet(name, x * math.sqrt(inputs / x.shape[1]), source.y, source.classes)
+    return BaseSet(name, x * math.sqrt(inputs / x.shape[1]), source.y, torch.arange(len(x)), source.classes)
 
 
 def base_sets(name: str, classes: int, rank: int) -> tuple[BaseSet, BaseSet]:
@@ -173,7 +175,7 @@ def random_set(
 def blob_set(
     key: int, sequences: int, length: int, inputs: int, classes: int, noise: float = 1.5
 ) -> tuple[Float[Tensor, "sequences length inputs"], Int[Tensor, "sequences length"]]:
-    """Return sequences over Gaussian blobs: class means ~ N(0, I), noise ~ N(0, ``noise``^2 I), scaled to variance 1."""
+    """Return sequences over Gaussian blobs: class means N(0, I), deviations of std ``noise``, scaled to variance 1."""
     place = torch.arange(sequences)
     n = (classes + length) * inputs
     drawn = as_normal(words(key, POINT, place, n + n % 2))[:, :n].unflatten(-1, (-1, inputs))

@@ -1,0 +1,59 @@
+# `make help` lists the targets. Each makes what it needs, beginning with the environment in .venv.
+
+PYTHON ?= python3
+PORT ?= 8000
+ONLY ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+INDEX := _build/html/index.html
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve notebooks test lint browser clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("make: $(PYTHON) is Python %d.%d, expected 3.11 or newer; say which one to take: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[book,test,cluster]'
+	@touch $@
+
+book: $(READY) ## build the site from the stored notebooks, warnings being errors
+	@rm -rf _build/html _build/.doctrees # a page that is not read again gives no warning again
+	$(BIN)/jupyter-book build . --config _config.yml --toc book/_toc.yml -W -n --keep-going
+	@test -f $(INDEX)
+	@echo
+	@echo "The book: file://$(CURDIR)/$(INDEX)"
+	@echo "make serve shows it at http://127.0.0.1:$(PORT)/"
+
+$(INDEX):
+	@$(MAKE) --no-print-directory book
+
+serve: $(INDEX) ## show the built site on this machine (PORT=8000)
+	@echo "The book: http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
+	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+notebooks: $(READY) ## execute the notebooks and store their outputs (ONLY=gpicl or ONLY=gpicl/method)
+	$(BIN)/python notebooks/make.py $(ONLY)
+
+lint: $(READY) ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+test: browser lint book ## everything that CI runs
+	$(BIN)/pytest -m "not serial" -n 2 --dist loadscope --cov --cov-report=
+	$(BIN)/pytest -m serial --cov --cov-append --cov-fail-under=90
+	$(BIN)/python notebooks/make.py --verify
+
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	echo "make: the tests of the built pages need Chromium, and there is none: install it, or let .ci/run do so" >&2; exit 1; }
+
+clean: ## remove what was built and cached (not .venv)
+	rm -rf _build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests notebooks book -name __pycache__ -prune -exec rm -rf {} +

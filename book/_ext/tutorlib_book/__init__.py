@@ -1,0 +1,13 @@
+"""What this book adds to Sphinx: two tables made from records, API pages that read well, and repairs of the theme."""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from tutorlib_book import api, pages, tables
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    for part in (api, pages, tables):
+        part.setup(app)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,102 @@
+"""What every notebook of the book calls: one start, one way to print a number, one way to state a result.
+
+Printed text is compared with a new run in CI, so it must not depend on the last digits of a float: ``check``
+prints what was asserted and not what was measured, and ``near`` the expected number with its tolerance.
+"""
+
+import math
+import os
+import random
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import torch
+
+from tutorlib import __version__
+from tutorlib.lab.device import pick_device
+from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.tiers import pick_tier
+from tutorlib.show.style import STYLE
+
+
+def begin(seed: int = 0) -> torch.Generator:
+    """Make the rest of a notebook repeatable, give its figures the book's look, and print where it runs.
+
+    Seeds ``random``, NumPy and torch, takes one thread on a CPU (sums then do not depend on the number of
+    cores), and switches off torch's algorithms that do not repeat. The line it prints names version, device
+    and tier.
+
+    Returns:
+        A generator on the CPU: what it draws is the same on every device; move it there.
+
+    Raises:
+        UsageError: if ``TUTORLIB_DEVICE`` or ``TUTORLIB_TIER`` names something that is not there.
+    """
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # read when CUDA starts, so before anything else
+    device, tier = pick_device(), pick_tier()
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - for code that is not ours and draws from the global state
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    torch.set_printoptions(precision=3, sci_mode=False)
+    np.set_printoptions(precision=3, suppress=True)
+    pd.set_option("display.float_format", number)
+    mpl.rcParams.update(cast(Any, STYLE))
+    print(f"tutorlib {__version__} · {device.type} · tier {tier}")
+    return torch.Generator().manual_seed(seed)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Return ``value`` as text: whole numbers in full, others rounded to ``digits`` significant digits.
+
+    ``value`` is a number or an array of one: ``0.85`` is ``0.850``, ``123456`` is ``123,456``, ``1234.5`` is
+    ``1,230``, ``0.000012`` is ``1.20e-05``.
+    """
+    plain = value.item() if hasattr(value, "item") else value
+    if isinstance(plain, int):
+        return f"{plain:,}"
+    if plain == 0 or not math.isfinite(plain):
+        return f"{abs(plain) if plain == 0 else plain:g}"
+    rounded = float(f"{plain:.{digits}g}")
+    if 10**digits <= abs(rounded) < 1e6:
+        return f"{rounded:,.0f}"
+    return f"{rounded:#.{digits}g}".rstrip(".")
+
+
+def check(statement: str, holds: Any, **measured: Any) -> None:
+    """Assert a result and print ``PASS: statement``.
+
+    Args:
+        statement: the result in words, with its threshold or tolerance.
+        holds: whether it does; a bool, or an array of one bool.
+        **measured: the numbers behind it, for the message of a failure.
+
+    Raises:
+        AssertionError: if it does not hold; the message has the statement and the numbers in full.
+        UsageError: if ``holds`` is not a truth value, such as a number that was not compared with anything.
+    """
+    verdict = holds.item() if hasattr(holds, "item") else holds
+    if not isinstance(verdict, bool):
+        raise bad_argument("holds", holds, "True or False: compare the number with something")
+    if not verdict:
+        numbers = ", ".join(f"{name}={value}" for name, value in measured.items())
+        raise AssertionError(f"does not hold: {statement}" + (f" ({numbers})" if numbers else ""))
+    print(f"PASS: {statement}")
+
+
+def near(name: str, value: Any, expected: float, tolerance: float) -> None:
+    """Assert that ``value`` is ``expected`` ± ``tolerance``, and print so.
+
+    Raises:
+        AssertionError: if it is not, or is not a number; the message has the value in full.
+        UsageError: if ``tolerance`` is not a positive number.
+    """
+    if not 0 < tolerance < math.inf:
+        raise bad_argument("tolerance", tolerance, "a positive number")
+    check(f"{name} is {expected:g} ± {tolerance:g}", abs(value - expected) <= tolerance, value=value)

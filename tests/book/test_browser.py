@@ -1,0 +1,174 @@
+"""The built pages in Chromium, served from a folder of a web server as a project's pages are."""
+
+import gzip
+import re
+import threading
+from collections.abc import Iterator
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route
+from toc import PAGES
+
+pytestmark = pytest.mark.browser
+
+MADE = ["search", "genindex", "py-modindex"]  # pages that no file of the book stands for
+MATHJAX = "https://cdn.jsdelivr.net/npm/mathjax@"
+MODES: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
+    "narrow": {"color_scheme": "light", "viewport": {"width": 400, "height": 800}, "has_touch": True},
+}
+MAX_BYTES = 600_000
+COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
+
+THEME = {
+    # rule: (a piece of each element that breaks it, why it stays)
+    "region": ("navbar-brand", "the theme's title at the top of the sidebar stands in no landmark"),
+}
+"""What axe-core holds against every page of the theme; everything else is a fault of ours."""
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the book under ``/tutorlib/`` and nothing else, so a link to the server's root fails."""
+
+    def translate_path(self, path: str) -> str:
+        inside = path.removeprefix("/tutorlib/")
+        return super().translate_path("/" + inside if inside != path else "/nothing-here")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/tutorlib/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Visitor:
+    """One window per mode, with a list of all that went wrong in it since the last visit."""
+
+    def __init__(self, browser: Browser, address: str):
+        self.browser, self.address = browser, address
+        self.pages: dict[str, Page] = {}
+        self.problems: list[str] = []
+        self.requested: set[str] = set()
+
+    def visit(self, mode: str, place: str) -> Page:
+        if mode not in self.pages:
+            self.pages[mode] = self.open(self.browser.new_context(**MODES[mode]))
+        page = self.pages[mode]
+        self.problems.clear()
+        self.requested.clear()
+        page.goto(self.address + place)
+        # An explorer replaces its picture once it has drawn itself.
+        page.wait_for_function("!document.querySelector('.tutorlib-explorer .fallback')")
+        return page
+
+    def open(self, context: BrowserContext) -> Page:
+        context.route(lambda url: not url.startswith(self.address), self.outside)
+        page = context.new_page()
+        page.on("console", self.message)
+        page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        page.on("response", self.response)
+        return page
+
+    def outside(self, route: Route) -> None:
+        if route.request.url.startswith(MATHJAX):
+            route.fulfill(body="", content_type="text/javascript")
+        else:
+            self.problems.append(f"request to {route.request.url[:200]}")
+            route.abort()
+
+    def message(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console: {message.text}")
+
+    def response(self, response: Response) -> None:
+        if response.status >= 400:
+            self.problems.append(f"{response.status} {response.url}")
+        if response.url.startswith(self.address):
+            self.requested.add(response.url.removeprefix(self.address).partition("?")[0].partition("#")[0])
+
+
+@pytest.fixture(scope="module")
+def visitor(chromium: Browser, address: str) -> Visitor:
+    return Visitor(chromium, address)
+
+
+def violations(page: Page) -> dict[str, list[str]]:
+    """Return the elements that break a rule of axe-core, by rule."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in found}
+
+
+def brightness(page: Page, selector: str) -> float:
+    """Return how bright the background of an element is, from 0 to 1."""
+    colour = page.eval_on_selector(selector, "element => getComputedStyle(element).backgroundColor")
+    red, green, blue = (int(part) for part in re.findall(r"\d+", colour)[:3])
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+
+@cache
+def transferred(path: Path) -> int:
+    """Return how many bytes a file takes on its way; pictures and fonts are compressed already."""
+    content = path.read_bytes()
+    return len(gzip.compress(content)) if path.suffix in COMPRESSED else len(content)
+
+
+@pytest.mark.parametrize("place", [*PAGES, *MADE])
+@pytest.mark.parametrize("mode", MODES)
+def test_page(visitor: Visitor, site: Path, mode: str, place: str) -> None:
+    page = visitor.visit(mode, f"{place}.html")
+    ours = {
+        rule: [html for html in elements if THEME.get(rule, ("\0",))[0] not in html]
+        for rule, elements in violations(page).items()
+    }
+    assert not visitor.problems
+    assert not {rule: elements for rule, elements in ours.items() if elements}
+    if mode == "dark":
+        assert brightness(page, "body") < 0.15
+    else:
+        assert brightness(page, "body") > 0.85
+    if mode == "narrow":  # tables and code scroll within their own boxes, the page does not
+        wide = page.evaluate("[document.documentElement.scrollWidth, document.querySelector('main').scrollWidth]")
+        assert max(wide) <= MODES[mode]["viewport"]["width"], wide
+    weight = sum(transferred(site / name) for name in visitor.requested)
+    assert 50_000 < weight <= MAX_BYTES
+
+
+def test_the_theme_still_has_the_faults_that_are_excused(visitor: Visitor) -> None:
+    assert set(violations(visitor.visit("light", "search.html"))) == set(THEME)
+
+
+def test_the_first_address_leads_to_the_first_page(visitor: Visitor) -> None:
+    page = visitor.visit("light", "")
+    page.wait_for_url(f"**/{PAGES[0]}.html")
+
+
+def test_search_finds_a_word_of_the_glossary(visitor: Visitor) -> None:
+    page = visitor.visit("light", "search.html?q=plateau")
+    page.wait_for_selector("#search-results .search-summary:has-text('finished')")
+    found = page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.textContent)")
+    assert "Glossary" in found
+    assert not visitor.problems
+
+
+def test_the_switch_makes_a_page_dark_and_light(visitor: Visitor) -> None:
+    page = visitor.visit("light", f"{PAGES[0]}.html")
+    seen = set()
+    for _ in range(3):
+        page.click(".theme-switch-button >> visible=true")
+        seen.add(round(brightness(page, "body")))
+    page.evaluate("localStorage.clear()")
+    assert seen == {0, 1}

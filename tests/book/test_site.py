@@ -1,0 +1,256 @@
+"""The built pages as files: their links, their buttons, and the tables that are made from records."""
+
+import json
+import pickle
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup, Tag
+from toc import PAGES, REPOSITORY, ROOT
+
+from tutorlib import papers
+from tutorlib.lab import Claim, Evidence, Record, judge
+from tutorlib.lab.claims import FAILS, HOLDS, UNTESTED, above
+from tutorlib.lab.records import load_published, publish
+
+Soups = dict[str, BeautifulSoup]
+COLAB = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
+
+
+def references(soup: BeautifulSoup) -> Iterator[tuple[Tag, str]]:
+    """Yield every element of a page that names another file, with the name."""
+    for attribute in ("href", "src"):
+        for element in soup.find_all(attrs={attribute: True}):
+            yield element, element[attribute]
+
+
+def plain(words: str) -> str:
+    """Return ``words`` with single spaces and straight quotation marks."""
+    return " ".join(words.translate(str.maketrans("‘’“”", "''\"\"")).split())
+
+
+def text(element: Tag) -> str:
+    """Return what an element says."""
+    return plain(element.get_text(" "))
+
+
+def article(soups: Soups, page: str) -> Tag:
+    found = soups[page].select_one("article.bd-article")
+    assert found, page
+    return found
+
+
+# Links
+
+
+def test_links_within_the_book_lead_somewhere(site: Path, soups: Soups) -> None:
+    anchors = {
+        page: {e[key] for key in ("id", "name") for e in soup.find_all(attrs={key: True})}
+        for page, soup in soups.items()
+    }
+    dead = []
+    for page, soup in soups.items():
+        for _, link in references(soup):
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (site / page).parent / unquote(parts.path) if parts.path else site / f"{page}.html"
+            name = target.resolve().relative_to(site.resolve()).as_posix() if target.is_file() else None
+            if name is None or (
+                parts.fragment and unquote(parts.fragment) not in anchors.get(name.removesuffix(".html"), ())
+            ):
+                dead.append(f"{page}: {link}")
+    assert not dead, "\n".join(dead)
+
+
+def test_every_page_of_the_contents_is_reached_from_the_first(site: Path, soups: Soups) -> None:
+    redirect = soups["index"].select_one("meta[http-equiv=Refresh]")
+    assert redirect
+    start = str(redirect["content"]).partition("url=")[2].removesuffix(".html")
+    assert start == PAGES[0]
+    reached, ahead = set(), [start]
+    while ahead:
+        page = ahead.pop()
+        if page in reached or page not in soups:
+            continue
+        reached.add(page)
+        for link in article(soups, page).select("a.internal[href]") + soups[page].select("nav a[href]"):
+            target = ((site / page).parent / urlsplit(str(link["href"])).path).resolve()
+            if target.suffix == ".html":
+                ahead.append(target.relative_to(site.resolve()).as_posix().removesuffix(".html"))
+    assert set(PAGES) <= reached, set(PAGES) - reached
+
+
+def test_images_have_words_and_pages_one_heading(soups: Soups) -> None:
+    for page in PAGES:
+        silent = [str(image) for image in soups[page].find_all("img") if not image.get("alt")]
+        assert not silent, f"{page}: {silent}"
+        headings = [h for h in soups[page].find_all("h1") if not h.find_parent(class_="onlyprint")]
+        assert len(headings) == 1, f"{page}: {headings}"
+
+
+def test_no_page_names_a_folder_of_the_machine_that_built_it(site: Path) -> None:
+    for path in [*site.rglob("*.html"), *site.rglob("searchindex.js"), *site.rglob("*.ipynb")]:
+        found = [folder for folder in (str(ROOT), sys.prefix) if folder in path.read_text()]
+        assert not found, path
+
+
+# Addresses
+
+
+def test_configuration_names_the_repository_of_the_package() -> None:
+    assert yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"] == REPOSITORY
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_buttons_lead_to_the_files_that_the_page_is_made_from(soups: Soups, page: str) -> None:
+    buttons = soups[page].select(".article-header-buttons a[href^=http]")
+    links = {text(button) or str(button["href"]): str(button["href"]) for button in buttons}
+    edit = f"{REPOSITORY}/edit/main/"
+    expected = {
+        "Repository": REPOSITORY,
+        "Open issue": f"{REPOSITORY}/issues/new",
+        "Suggest edit": f"{edit}{page}.md",  # of a notebook too: people edit the text of the pair
+    }
+    if page.startswith("notebooks/"):
+        expected["Colab"] = f"{COLAB}/blob/main/{page}.ipynb"
+    assert {name: link.partition("?")[0] for name, link in links.items()} == expected
+    assert (ROOT / f"{page}.md").is_file()
+
+
+def test_links_to_the_repository_and_to_colab_name_files_that_exist(soups: Soups) -> None:
+    for page, soup in soups.items():
+        for _, link in references(soup):
+            if urlsplit(link).netloc == "colab.research.google.com":
+                assert link.startswith(COLAB + "/"), f"{page}: {link}"
+            for kind in (f"{COLAB}/blob/main/", f"{REPOSITORY}/blob/main/", f"{REPOSITORY}/edit/main/"):
+                if link.startswith(kind):
+                    file = ROOT / unquote(urlsplit(link).path.partition("/main/")[2])
+                    assert file.is_file(), f"{page}: {link}"
+                    if kind.startswith(COLAB):
+                        assert json.loads(file.read_text())["nbformat"] == 4
+
+
+# Scoreboard
+
+
+def shown(evidence: Evidence) -> str:
+    """Return what the scoreboard writes as measured, apart from how it breaks lines."""
+    number = f"{evidence.interval} , {evidence.interval.seeds} seeds " if evidence.interval else ""
+    return plain(number + evidence.detail)
+
+
+def test_scoreboard_shows_every_claim_as_the_records_judge_it(soups: Soups) -> None:
+    rows = [
+        [text(cell) for cell in row.find_all(["th", "td"])]
+        for row in article(soups, "book/scoreboard").select("table.scoreboard tbody tr")
+    ]
+    assert rows, "no claims"
+    judged = [(claim, judge(claim)) for claim in papers.claims()]
+    assert rows == [
+        [
+            plain(f"{claim.id} {claim.sentence}"),
+            evidence.verdict,
+            shown(evidence),
+            plain(claim.reported),
+        ]
+        for claim, evidence in judged
+    ]
+    captions = " ".join(map(text, article(soups, "book/scoreboard").select("table.scoreboard caption")))
+    counted = re.findall(r"(\d+) × ([a-z ]+)", captions)
+    assert sum(int(n) for n, _ in counted) == len(judged)
+    for n, verdict in counted:
+        assert sum(evidence.verdict == verdict for _, evidence in judged) == int(n)
+
+
+def test_a_changed_record_changes_the_scoreboard(tmp_path: Path) -> None:
+    from tutorlib_book.tables import claim_cells
+
+    path = tmp_path / "records.json"
+    records = [
+        Record("gpicl.x", "study", {}, seed, {"accuracy": 0.8 + 0.01 * seed}, 1.0, {"device": "CPU"})
+        for seed in range(5)
+    ]
+
+    def check() -> Evidence:
+        return Evidence(*above([record.metrics["accuracy"] for record in load_published(path)], 0.5), "Here.")
+
+    def written() -> tuple[str, str]:
+        claim = Claim("gpicl.C0", "It learns.", "unknown", check)
+        _, verdict, measured, _ = ([node.astext() for node in cell] for cell in claim_cells(claim, judge(claim)))
+        return verdict[0], measured[0]
+
+    publish(records, path)
+    verdict, measured = written()
+    assert verdict == HOLDS
+    assert re.fullmatch(r"0\.820 \[0\.8\d+, 0\.8\d+\], 5 seeds", measured)
+    path.write_text(path.read_text().replace('"accuracy":0.8', '"accuracy":0.1'))
+    verdict, measured = written()
+    assert verdict == FAILS
+    assert re.fullmatch(r"0\.120 \[0\.1\d+, 0\.1\d+\], 5 seeds", measured)
+    publish(records[:4], path)
+    assert written()[0] == UNTESTED
+
+
+def test_pages_made_from_records_are_made_anew_at_each_build(site: Path) -> None:
+    with (site.parent / ".doctrees" / "environment.pickle").open("rb") as file:
+        environment = pickle.load(file)
+    assert {"book/scoreboard", "book/status"} <= environment.reread_always
+
+
+# Status of the notebooks
+
+
+def test_status_page_shows_the_last_execution(soups: Soups) -> None:
+    status = json.loads((ROOT / "notebooks" / "status.json").read_text())
+    page = article(soups, "book/status")
+    rows = [[text(cell) for cell in row.find_all(["th", "td"])] for row in page.select("tbody tr")]
+    assert rows == [
+        [
+            name,
+            f"{entry['seconds']:.0f} s",
+            str(entry["cells"]),
+            str(entry["checked"]),
+            "passed" if entry["passed"] else "failed",
+        ]
+        for name, entry in sorted(status["notebooks"].items())
+    ]
+    assert {f"notebooks/{name}" for name in status["notebooks"]} == {p for p in PAGES if p.startswith("notebooks/")}
+    said = text(page)
+    assert status["device"] in said
+    assert f"Python {status['python']}" in said
+    for package, version in status["packages"].items():
+        assert f"{package} {version}" in said
+
+
+# API pages
+
+
+def test_shapes_are_readable_in_signatures(soups: Soups) -> None:
+    signatures = [re.sub(r"\s+", "", line.get_text()) for line in article(soups, "book/api/gpicl").select("dt.sig")]
+    assert any(
+        "tokens(x:Float[Tensor,'batchtimeinputs'],y:Int[Tensor,'batchtime'],classes:int,)"
+        "→Float[Tensor,'batchtimefeatures']" in line
+        for line in signatures
+    )
+
+
+def test_every_public_module_of_the_shared_library_has_its_place_in_the_api_pages(soups: Soups) -> None:
+    documented = {
+        element["id"].removeprefix("module-")
+        for page in PAGES
+        if page.startswith("book/api/")
+        for element in soups[page].select("span[id^=module-], section[id^=module-]")
+    }
+    source = ROOT / "src"
+    modules = {
+        ".".join(path.relative_to(source).with_suffix("").parts)
+        for path in source.glob("tutorlib/*/**/*.py")
+        if not path.name.startswith("_")
+    }
+    assert modules <= documented, sorted(modules - documented)

@@ -1,0 +1,162 @@
+"""Objective, Adam, one meta-training step, the learning curve, and the phase rule, each against a plain re-write."""
+
+import math
+
+import pytest
+import torch
+
+from tutorlib.lab import Cell, Context, UsageError
+from tutorlib.papers.gpicl import algorithm, problem
+from tutorlib.papers.gpicl.algorithm import Config, State
+
+SMALL = Config(width=8, layers=1, heads=1, head_dim=8, length=6, batch=4, steps=20, evaluations=2, warmup=1)
+CPU = torch.device("cpu")
+
+
+def start(config=SMALL, seed=0):
+    cell = Cell(config, seed)
+    f = algorithm.FlatModule(algorithm.Transformer(config.model))
+    return f, algorithm.initial_state(f, [cell], CPU), algorithm.hyper([cell], CPU)
+
+
+def batch(config=SMALL, step=0):
+    base = problem.digits()[0]
+    h = algorithm.hyper([Cell(config, 0)], CPU)
+    return problem.meta_batch(base, config.law, h.seed, step, h.tasks, h.biased, config.batch, config.length)
+
+
+def test_objective_is_the_mean_of_minus_log_probabilities():
+    f, state, _ = start()
+    x, y = batch()
+    logits = f(state.theta, x, y)
+    total = 0.0
+    for s in range(4):
+        for j in range(6):
+            total -= logits[s, j].log_softmax(-1)[y[s, j]].item()
+    assert algorithm.objective(f, state.theta, x, y).item() == pytest.approx(total / 24, rel=1e-6)
+
+
+@pytest.mark.parametrize("eps", [1e-12, 1e-3])
+def test_adam_is_torchs_adam_over_many_steps(eps):
+    config = Config(eps=eps, rate=1e-2, warmup=1)
+    h = algorithm.hyper([Cell(config, 0)], CPU)
+    theta = torch.randn(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    state = State(theta, torch.zeros_like(theta), torch.zeros_like(theta))
+    parameter = torch.nn.Parameter(theta.clone())
+    optimiser = torch.optim.Adam([parameter], lr=1e-2, betas=(config.beta1, config.beta2), eps=eps)
+    for step in range(30):
+        gradient = torch.sin(state.theta * (step + 1)) * 1e-3
+        parameter.grad = gradient.clone()
+        optimiser.step()
+        state = algorithm.adam(state, gradient, step, config, h)
+        assert torch.allclose(state.theta, parameter.detach(), rtol=1e-6, atol=1e-7)
+
+
+def test_warm_up_is_linear():
+    config = Config(warmup=4, rate=1e-2)
+    h = algorithm.hyper([Cell(config, 0)], CPU)
+    g = torch.ones(1)
+    for step, share in ((0, 0.25), (1, 0.5), (3, 1.0), (9, 1.0)):
+        # Moments as after `step` equal gradients: the bias-corrected step is then exactly the rate.
+        past = State(torch.zeros(1), 1 - torch.tensor([config.beta1]) ** step, 1 - torch.tensor([config.beta2]) ** step)
+        moved = algorithm.adam(past, g, step, config, h).theta.item()
+        assert moved == pytest.approx(-1e-2 * share, rel=1e-4)
+
+
+def test_a_step_follows_the_clipped_gradient_of_autograd():
+    config = Config(**{**SMALL.__dict__, "clip": 0.05})
+    f, state, h = start(config)
+    base = problem.digits()[0]
+    after, loss = algorithm.meta_step(f, base, state, 0, config, h)
+    theta = state.theta.clone().requires_grad_()
+    x, y = batch(config)
+    expected = algorithm.objective(f, theta, x, y)
+    (g,) = torch.autograd.grad(expected, theta)
+    assert loss.item() == pytest.approx(expected.item())
+    assert g.norm() > 0.05, "clipping is active"
+    g = g * 0.05 / g.norm()
+    assert torch.allclose(after.m, 0.1 * g, atol=1e-8)
+    assert torch.allclose(after.v, (1 - config.beta2) * g.square(), atol=1e-10)
+    assert not after.theta.requires_grad
+
+
+def test_gradient_agrees_with_finite_differences():
+    f, state, _ = start()
+    f.module.double()
+    theta = state.theta.double()
+    x, y = batch()
+    x = x.double()
+    leaf = theta.clone().requires_grad_()
+    (g,) = torch.autograd.grad(algorithm.objective(f, leaf, x, y), leaf)
+    direction = torch.randn(len(theta), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    step = 1e-5 * direction / direction.norm()
+    rise = algorithm.objective(f, theta + step, x, y) - algorithm.objective(f, theta - step, x, y)
+    assert (rise / 2).item() == pytest.approx((g @ step).item(), rel=1e-5)
+
+
+def test_meta_training_lowers_the_loss_on_a_single_task_and_calls_look():
+    config = Config(tasks=1, width=16, layers=1, heads=1, head_dim=8, length=4, steps=60, evaluations=3, warmup=1)
+    seen = []
+
+    def look(f, theta):
+        seen.append(theta.clone())
+        return torch.tensor(float(len(seen)))
+
+    trained = algorithm.meta_train([Cell(config, 0)], Context(), look)
+    assert len(seen) == 3
+    assert [v.item() for v in trained.looks] == [1.0, 2.0, 3.0]
+    assert torch.equal(seen[-1], trained.theta)
+    assert trained.losses.shape == (60,)
+    assert trained.losses[:5].mean() > 1.2
+    assert trained.losses[-5:].mean() < 0.7 * trained.losses[:5].mean()
+
+
+def test_learning_curve_counts_right_predictions_per_position():
+    f, state, _ = start()
+    x, y = batch()
+    curve = algorithm.learning_curve(f, state.theta, x, y)
+    logits = f(state.theta, x, y)
+    for j in range(6):
+        right = sum(int(logits[s, j].argmax() == y[s, j]) for s in range(4))
+        assert curve[j].item() == pytest.approx(right / 4)
+
+
+@pytest.mark.parametrize(("seen", "unseen", "infinite", "expected"), [
+    ((0.82, 0.975), (0.23, 0.245), False, "task memorisation"),  # the card's runs, by their own names
+    ((0.454, 0.790), (0.23, 0.250), False, "task identification"),
+    ((0.27, 0.901), (0.25, 0.891), False, "general learning"),
+    ((0.33, 0.533), (0.24, 0.248), False, "task identification"),
+    ((0.27, 0.278), (0.27, 0.259), False, "no learning"),
+    ((0.23, 0.489), (0.25, 0.480), False, "partial"),
+    ((0.25, 0.253), (0.25, 0.253), True, "no learning"),
+    ((0.24, 0.388), (0.24, 0.388), True, "partial"),
+    ((0.25, 0.40), (0.25, 0.30), True, "no learning"),  # K = inf: seen tasks mean nothing
+    ((0.50, 0.55), (0.25, 0.25), False, "task memorisation"),  # known, not learned within the sequence
+])  # fmt: skip
+def test_phase_rule_names_the_cards_runs(seen, unseen, infinite, expected):
+    assert algorithm.phase(seen, unseen, 0.25, 0.926, infinite) == expected
+    assert expected in algorithm.PHASES
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("tasks", 0), ("tasks", -3), ("tasks", "many"), ("bias", 1.5), ("bias", -0.1), ("length", 1),
+    ("batch", 0), ("steps", 0), ("rate", 0.0), ("rate", math.nan), ("eps", -1.0), ("beta2", 1.0), ("evaluations", 7),
+    ("width", 0), ("clip", math.inf),
+])  # fmt: skip
+def test_bad_configurations_are_refused_by_name(field, value):
+    with pytest.raises(UsageError, match=f"^{field}="):
+        Config(**{field: value})
+
+
+def test_shape_holds_all_that_a_batch_of_cells_must_share():
+    for field, value in {"tasks": 16, "bias": 0.9, "rate": 1e-3, "eps": 1e-8}.items():
+        assert algorithm.shape(Config(**{field: value})) == algorithm.shape(Config()), field
+    for field, value in {
+        "width": 32,
+        "steps": 160,
+        "batch": 8,
+        "length": 16,
+        "clip": 2.0,
+        "beta2": 0.99,
+    }.items():
+        assert algorithm.shape(Config(**{field: value})) != algorithm.shape(Config()), field

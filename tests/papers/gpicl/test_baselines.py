@@ -1,0 +1,103 @@
+"""The reference learners against plain re-writes and scikit-learn, and the ceiling against the card's numbers."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+
+from tutorlib.papers.gpicl import baselines, problem
+from tutorlib.papers.gpicl.problem import UNSEEN, TaskLaw
+
+CLASSES = 4
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    law = TaskLaw(16, 16, CLASSES)
+    return problem.test_sequences(problem.digits()[1], law, 0, UNSEEN + torch.arange(400), 32)
+
+
+@pytest.mark.parametrize(("classes", "expected"), [
+    (10, {0: 0.10, 1: 0.20, 2: 0.29, 4: 0.444, 9: 0.713, 19: 0.948, 31: 0.996}),
+    (4, {0: 0.25, 1: 0.50, 2: 0.688, 4: 0.91, 9: 0.997, 19: 1.0, 31: 1.0}),
+])  # fmt: skip
+def test_ceiling_has_the_cards_values(classes, expected):
+    curve = baselines.ceiling(classes, 32)
+    for j, value in expected.items():
+        assert curve[j].item() == pytest.approx(value, abs=0.006)
+
+
+def test_nearest_neighbour_is_scikit_learns(sequences):
+    x, y = sequences
+    guesses = baselines.nearest_neighbour(x, y, CLASSES)
+    for s in range(5):
+        for j in (1, 7, 31):
+            model = KNeighborsClassifier(1).fit(x[s, :j].numpy(), y[s, :j].numpy())
+            assert guesses[s, j] == model.predict(x[s, j : j + 1].numpy())[0]
+
+
+def test_class_means_are_scikit_learns(sequences):
+    x, y = sequences
+    guesses = baselines.class_means(x, y, CLASSES)
+    for s in range(5):
+        for j in (9, 31):
+            if len(set(y[s, :j].tolist())) == CLASSES:
+                model = NearestCentroid().fit(x[s, :j].numpy(), y[s, :j].numpy())
+                assert guesses[s, j] == model.predict(x[s, j : j + 1].numpy())[0]
+
+
+def test_ridge_is_scikit_learns_with_a_penalised_constant(sequences):
+    x, y = sequences
+    guesses = baselines.ridge(x, y, CLASSES)
+    for s in range(5):
+        inputs = np.pad(x[s].numpy().astype(float), ((0, 0), (0, 1)), constant_values=1.0)
+        targets = np.eye(CLASSES)[y[s].numpy()]
+        for j in (5, 31):
+            model = Ridge(alpha=1.0, fit_intercept=False).fit(inputs[:j], targets[:j])
+            assert guesses[s, j] == model.predict(inputs[j : j + 1])[0].argmax()
+
+
+def test_online_sgd_takes_the_steps_of_autograd(sequences):
+    x, y = (part[:3] for part in sequences)
+    guesses = baselines.online_sgd(x, y, CLASSES, torch.Generator().manual_seed(0), rate=0.1, hidden=8)
+    g = torch.Generator().manual_seed(0)
+    start = [(2 * torch.rand(3, *shape, generator=g) - 1) / fan**0.5
+             for fan, shape in ((16, (16, 8)), (16, (8,)), (8, (8, CLASSES)), (8, (CLASSES,)))]  # fmt: skip
+    for s in range(3):
+        w = [p[s].clone().requires_grad_() for p in start]
+        for j in range(32):
+            logits = (x[s, j] @ w[0] + w[1]).relu() @ w[2] + w[3]
+            assert guesses[s, j] == logits.argmax()
+            grads = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, y[s, j]), w)
+            w = [(p - 0.1 * d).detach().requires_grad_() for p, d in zip(w, grads, strict=True)]
+
+
+@pytest.mark.parametrize("learner", [baselines.nearest_neighbour, baselines.class_means, baselines.ridge])
+def test_no_learner_looks_ahead(learner, sequences):
+    x, y = sequences
+    base = learner(x, y, CLASSES)
+    other = y.clone()
+    other[:, 10] = (y[:, 10] + 1) % CLASSES
+    changed = (learner(x, other, CLASSES) != base).any(0)
+    assert not changed[:11].any()
+    assert changed[11:].any()
+
+
+def test_on_random_points_remembering_reaches_the_end(sequences):
+    x, y = problem.random_set(0, 400, 64, 16, CLASSES)
+    curve = baselines.accuracy(baselines.nearest_neighbour(x, y, CLASSES), y)
+    assert curve[-1] > 0.97
+    assert curve[0] == pytest.approx(0.25, abs=0.08)
+
+
+def test_reference_learners_reach_the_cards_values():
+    law = TaskLaw(16, 16, CLASSES)
+    x, y = problem.test_sequences(problem.digits()[1], law, 1, UNSEEN + torch.arange(2000), 32)
+    for learner, value in (
+        (baselines.nearest_neighbour, 0.926),
+        (baselines.class_means, 0.865),
+        (baselines.ridge, 0.936),
+    ):
+        at_31 = baselines.accuracy(learner(x, y, CLASSES), y)[-1].item()
+        assert at_31 == pytest.approx(value, abs=0.025), learner.__name__

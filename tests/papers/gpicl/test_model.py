@@ -1,0 +1,115 @@
+"""The Transformer: tokens, causality, sizes, and its start."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tutorlib.lab import UsageError
+from tutorlib.nn import FlatModule
+from tutorlib.papers.gpicl.model import Transformer, TransformerConfig, initial_parameters, tokens
+
+CONFIG = TransformerConfig()
+
+
+def net(config=CONFIG, seed=0):
+    f = FlatModule(Transformer(config))
+    return f, initial_parameters(f.module, torch.Generator().manual_seed(seed))
+
+
+def data(batch=3, config=CONFIG):
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(batch, config.length, config.inputs, generator=g)
+    return x, torch.randint(config.classes, (batch, config.length), generator=g)
+
+
+def test_token_j_holds_input_j_and_label_j_minus_1():
+    x, y = data()
+    t = tokens(x, y, 4)
+    assert torch.equal(t[..., :16], x)
+    assert t[:, 0, 16:].abs().sum() == 0
+    assert torch.equal(t[:, 1:, 16:], F.one_hot(y, 4)[:, :-1].float())
+
+
+def test_a_label_changes_no_prediction_up_to_its_own_and_an_input_none_before_it():
+    f, theta = net()
+    x, y = data()
+    base = f(theta, x, y)
+    for j in (0, 9, 31):
+        other = y.clone()
+        other[:, j] = (y[:, j] + 1) % 4
+        changed = (f(theta, x, other) != base).any(-1).any(0)
+        assert not changed[: j + 1].any()
+        assert changed[j + 1 :].all()
+        moved = x.clone()
+        moved[:, j] += 1.0
+        changed = (f(theta, moved, y) != base).any(-1).any(0)
+        assert not changed[:j].any()
+        assert changed[j:].all()
+
+
+def test_attention_is_that_of_torch():
+    f, theta = net()
+    x, y = data()
+
+    class Plain(Transformer):
+        def forward(self, x, y):
+            h = self.embed(tokens(x, y, 4)) + self.positions
+            for b in self.blocks:
+                q, k, v = b.query_key_value(b.norm_attention(h)).view(len(x), 32, 3, 2, 32).permute(2, 0, 3, 1, 4)
+                a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+                h = h + b.out(a.transpose(1, 2).flatten(2))
+                h = h + b.down(F.gelu(b.up(b.norm_mlp(h))))
+            return self.head(self.norm(h))
+
+    assert torch.allclose(FlatModule(Plain(CONFIG))(theta, x, y), f(theta, x, y), atol=1e-5)
+
+
+def test_shorter_sequences_are_prefixes():
+    f, theta = net()
+    x, y = data()
+    assert torch.allclose(f(theta, x[:, :10], y[:, :10]), f(theta, x, y)[:, :10], atol=1e-5)
+
+
+def test_sizes_of_the_live_and_of_the_papers_network():
+    f, theta = net()
+    assert f.size == len(theta) == 103_364  # the card's 103,748 less two attention blocks' 3 x 64 key biases
+    assert CONFIG.state_size == 2 * 2 * 32 * 64
+    paper = TransformerConfig(inputs=3072, classes=10, length=100, width=256, layers=4, heads=8)
+    assert FlatModule(Transformer(paper)).size == pytest.approx(3.93e6 + 0.03e6, rel=0.01)
+
+
+def test_the_start_is_reproducible_and_scaled_as_stated():
+    f, theta = net(seed=5)
+    assert torch.equal(theta, net(seed=5)[1])
+    assert not torch.equal(theta, net(seed=6)[1])
+    pieces = dict(zip(f.names, theta.split(f.sizes), strict=True))
+    assert pieces["positions"].std().item() == pytest.approx(0.3, rel=0.05)
+    bound = 64**-0.5
+    up = pieces["blocks.0.up.weight"]
+    assert up.abs().max() <= bound
+    assert up.std().item() == pytest.approx(bound / 3**0.5, rel=0.03)
+    assert (pieces["norm.weight"] == 1).all()
+    assert (pieces["norm.bias"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("width", 0), ("heads", -1), ("length", 1), ("classes", 1), ("layers", 0)]
+)
+def test_impossible_sizes_are_refused_by_name(field, value):
+    with pytest.raises(UsageError, match=f"{field}={value}"):
+        TransformerConfig(**{field: value})
+
+
+def test_flat_module_refuses_a_vector_of_another_length():
+    f, theta = net()
+    with pytest.raises(UsageError, match="theta"):
+        f(theta[:-1], *data())
+
+
+def test_a_stack_of_vectors_gives_each_networks_own_output():
+    f, first = net(seed=0)
+    second = net(seed=1)[1]
+    x, y = data()
+    both = f(torch.stack([first, second]), x.expand(2, *x.shape), y.expand(2, *y.shape))
+    assert torch.allclose(both[0], f(first, x, y), atol=1e-5)
+    assert torch.allclose(both[1], f(second, x, y), atol=1e-5)

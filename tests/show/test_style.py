@@ -1,0 +1,76 @@
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from tutorlib.lab.errors import UsageError
+from tutorlib.show import style as look
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> None:
+    with mpl.rc_context():
+        mpl.use("agg")
+        yield
+        plt.close("all")
+
+
+def luminance(colour: str) -> float:
+    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return float(np.dot(channels, [0.2126, 0.7152, 0.0722]))
+
+
+def test_style_stays_when_called_and_goes_when_used_as_a_context() -> None:
+    before = mpl.rcParams["figure.figsize"]
+    with look.style():
+        assert list(mpl.rcParams["figure.figsize"]) == [6.4, 3.6]
+    assert mpl.rcParams["figure.figsize"] == before
+    look.style()
+    assert list(mpl.rcParams["figure.figsize"]) == [6.4, 3.6]
+
+
+def test_every_text_has_at_least_nine_points_and_contrast_on_white() -> None:
+    sizes = {key: value for key, value in look.STYLE.items() if key.endswith("size") and key != "lines.markersize"}
+    sizes.pop("figure.figsize")
+    assert sizes
+    assert all(value >= 9 for value in sizes.values())
+    for key in ("axes.labelcolor", "text.color", "xtick.color", "ytick.color"):
+        assert 1.05 / (luminance(look.STYLE[key]) + 0.05) >= 4.5
+    assert look.STYLE["figure.facecolor"] == look.STYLE["savefig.facecolor"] == "white"
+
+
+def test_lines_stand_out_from_white_and_from_each_other() -> None:
+    roles = [look.SEEN, look.UNSEEN, look.REFERENCE, look.PAPER, look.OURS]
+    assert all(1.05 / (luminance(colour) + 0.05) >= 3 for colour in roles)
+    assert len({*look.CYCLE}) == len(look.CYCLE)
+
+
+def test_band_draws_what_it_is_given() -> None:
+    _, ax = plt.subplots()
+    line = look.band(ax, [1, 2, 3], [2, 3, 4], [1, 2, 3], [3, 4, 6], label="ours", colour=look.OURS, ls="--")
+    assert line.get_xydata().tolist() == [[1, 2], [2, 3], [3, 4]]
+    assert (line.get_label(), line.get_color(), line.get_linestyle()) == ("ours", look.OURS, "--")
+    edge = ax.collections[0].get_paths()[0].vertices
+    assert {(1, 1), (3, 3), (1, 3), (3, 6)} <= {tuple(point) for point in edge.tolist()}
+
+
+def test_band_refuses_what_does_not_fit() -> None:
+    _, ax = plt.subplots()
+    with pytest.raises(UsageError, match=r"mean shape=\(2,\): expected the shape of x, \(3,\)"):
+        look.band(ax, [1, 2, 3], [1, 2], [1, 2, 3], [1, 2, 3])
+    with pytest.raises(UsageError, match=r"low\[1\]=5\.0: expected at most high\[1\]=4\.0"):
+        look.band(ax, [1, 2], [1, 4], [0, 5], [2, 4])
+
+
+def test_png_is_the_same_for_the_same_figure() -> None:
+    def picture() -> bytes:
+        with look.style():
+            figure, ax = plt.subplots()
+            ax.plot([1, 2], [3, 4])
+            return look.png(figure)
+
+    first = picture()
+    assert first.startswith(b"\x89PNG")
+    assert first == picture()
+    assert b"Software" not in first
