@@ -46,7 +46,7 @@ lint: $(READY) ## style, types, and the direction of imports
 	$(BIN)/mypy
 
 test: browser lint book ## everything that CI runs
-	$(BIN)/pytest -m "not serial" -n 2 --dist loadscope --cov --cov-report=
+	TUTORLIB_SITE=_build/html $(BIN)/pytest -m "not serial" -n 2 --dist loadscope --cov --cov-report=
 	$(BIN)/pytest -m serial --cov --cov-append --cov-fail-under=90
 	$(BIN)/python notebooks/make.py --verify
 

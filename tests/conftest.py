@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -17,6 +18,16 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests marked ``gpu`` where there is no CUDA device; nothing is ever skipped."""
+    if torch.cuda.is_available():
+        return
+    without = [item for item in items if item.get_closest_marker("gpu")]
+    if without:
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 """The front door: ``tutorlib list | run | claims | doctor``."""
 
 import platform
+import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import tyro
@@ -18,6 +19,11 @@ from tutorlib.lab.records import NoRecordsError, publish
 from tutorlib.lab.tiers import parse_seeds
 
 
+def _option(metavar: str, default: str) -> Any:
+    """Return how help shows an option: its value, and the words on its default after its description."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=default)
+
+
 @dataclass(frozen=True)
 class List:
     """List the experiments, what they stand for, and their tiers."""
@@ -27,23 +33,23 @@ class List:
 class Run:
     """Run an experiment's cells that have no record yet; a killed run goes on where it stopped."""
 
-    experiment: tyro.conf.Positional[str]
+    experiment: Annotated[tyro.conf.Positional[str], _option("EXPERIMENT", "")]
     """which one, such as gpicl.phases"""
-    tier: str | None = None
-    """live, study or paper (default: TUTORLIB_TIER, else live)"""
-    device: str | None = None
-    """cpu, cuda or cuda:N (default: TUTORLIB_DEVICE, else CUDA where there is one)"""
-    seeds: str | None = None
-    """how many (3), a list (4,7) or a range (2-5); default: the tier's own"""
-    engine: str = "auto"
+    tier: Annotated[str, _option("TIER", "(default: TUTORLIB_TIER, else live)")] = ""
+    """live, study or paper"""
+    device: Annotated[str, _option("DEVICE", "(default: TUTORLIB_DEVICE, else CUDA where there is one, else cpu)")] = ""
+    """cpu, cuda or cuda:N"""
+    seeds: Annotated[str, _option("SEEDS", "(default: the tier's own)")] = ""
+    """how many (3), a list (4,7) or a range (2-5)"""
+    engine: Annotated[str, _option("ENGINE", "(default: auto)")] = "auto"
     """local: one-thread processes; vmapped: one batch; ray: a Ray cluster; auto: vmapped on a GPU, else local"""
-    jobs: int | None = None
-    """processes at a time (default: one per core)"""
-    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """fields of the configuration to change"""
-    results: Path = field(default_factory=lambda: Path("results"))
-    """folder of the records"""
-    publish: Path | None = None
+    jobs: Annotated[str, _option("N", "(default: one per core; one on a GPU)")] = ""
+    """cells at a time"""
+    set: Annotated[tuple[str, ...], _option("NAME=VALUE ...", "")] = ()
+    """fields of the configuration to change, such as width=32 steps=400"""
+    results: Annotated[Path, _option("FOLDER", "(default: results)")] = Path("results")
+    """where the records are kept"""
+    publish: Annotated[Path | None, _option("FILE", "")] = None
     """write all records into this one file at the end, as the package ships them"""
 
 
@@ -61,9 +67,9 @@ Command = List | Run | Claims | Doctor
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after one sentence on standard error if an argument cannot be used."""
+    """Run the command line; return 0, or 2 after one sentence on standard error if something cannot be used."""
     command: Command = tyro.cli(
-        Command,  # type: ignore[arg-type]
+        Command,
         prog="tutorlib",
         description=f"Executable tutorials on papers about learning to learn ({__version__}).",
         args=arguments,
@@ -82,6 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TutorlibError as error:
         print(f"tutorlib: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("tutorlib: interrupted; what is finished is kept, the same command goes on", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -95,21 +104,25 @@ def _list() -> None:
 
 def _run(run: Run) -> None:
     experiment = papers.experiments()[choose("experiment", run.experiment, papers.experiments())]
-    tier = pick_tier(run.tier)
+    tier = pick_tier(run.tier or None)
     overrides = {}
     for assignment in run.set:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise bad_argument("set", assignment, "NAME=VALUE")
         overrides[name] = value
+    if run.jobs and not re.fullmatch("[0-9]{1,9}", run.jobs):
+        raise bad_argument("jobs", run.jobs, "a whole number")
+    if run.publish and run.publish.is_dir():
+        raise bad_argument("publish", str(run.publish), "a file, not a folder")
     records = run_sweep(
         experiment,
         tier,
         seeds=parse_seeds(run.seeds) if run.seeds else None,
         overrides=overrides,
-        device=run.device,
+        device=run.device or None,
         engine=run.engine,
-        jobs=run.jobs,
+        jobs=int(run.jobs) if run.jobs else None,
         results=run.results,
         progress=progress_for(),
     )
@@ -119,7 +132,10 @@ def _run(run: Run) -> None:
     print(frame[varied or shown].to_string(index=False, max_rows=40))
     print(f"{len(records)} records in {run.results / experiment.name / tier}")
     if run.publish:
-        publish(records, run.publish)
+        try:
+            publish(records, run.publish)
+        except OSError as error:
+            raise bad_argument("publish", str(run.publish), f"a file that can be written ({error.strerror})") from None
         print(f"published in {run.publish}")
 
 

@@ -127,7 +127,6 @@ def test_saving_in_jupyter_writes_a_text_that_says_the_same(name: str, tmp_path:
     notebook = stored(name)
     config = load_jupytext_config(str(path))
     assert config.default_formats(str(path)) == "ipynb,md:myst"
-    config.set_default_format_options({})
     saved = tmp_path / "saved.md"
     for option in ("notebook_metadata_filter", "cell_metadata_filter"):
         notebook.metadata.setdefault("jupytext", {})[option] = getattr(config, option)

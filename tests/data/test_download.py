@@ -101,7 +101,7 @@ def test_default_cache_is_the_systems(monkeypatch):
 def test_failing_server(server, cache, kind, error, message):
     start = monotonic()
     with pytest.raises(error, match=message) as caught:
-        fetch(remote(f"{server.address}/{kind}"), timeout=0.3 if "silent" in message else 30)
+        fetch(remote(f"{server.address}/{kind}"), timeout=0.3 if "silent" in message else 30.0)
     assert monotonic() - start < 15
     assert type(caught.value) is error
     assert "toys/rows.gz (0.3 MB)" in str(caught.value)

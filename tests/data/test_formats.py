@@ -22,9 +22,9 @@ from tutorlib.data.formats import parse_idx, read_cifar10, read_idx, read_npz, r
 
 
 def idx(values: np.ndarray) -> bytes:
-    return struct.pack(f">3xB{values.ndim}I", values.ndim, *values.shape).replace(
-        b"\0\0\0", b"\0\0\x08", 1
-    ) + (values.tobytes())
+    return struct.pack(f">3xB{values.ndim}I", values.ndim, *values.shape).replace(b"\0\0\0", b"\0\0\x08", 1) + (
+        values.tobytes()
+    )
 
 
 @st.composite
@@ -158,9 +158,7 @@ def python2_pickle(data: np.ndarray, labels: list[int]) -> bytes:
     dtype = b"cnumpy\ndtype\nU\x02u1K\0K\x01\x87R(K\x03U\x01|NNN" + integer(-1) * 2 + b"K\0tb"
     array += b"(K\x01" + shape + dtype + b"\x89" + string(data.tobytes()) + b"tb"
     numbers = b"](" + b"".join(map(integer, labels)) + b"e"
-    items = (
-        string(b"batch_label") + string(b"a batch") + string(b"labels") + numbers + string(b"data") + array
-    )
+    items = string(b"batch_label") + string(b"a batch") + string(b"labels") + numbers + string(b"data") + array
     return b"\x80\x02}(" + items + b"u."
 
 
@@ -227,7 +225,7 @@ def test_cifar10_runs_no_code(tmp_path):
         b"no pickle",
         python2_pickle(rows(2), [1, 2])[:-100],
         python2_pickle(rows(2)[:, :-1], [1, 2]),
-        b"\x80\x02K\x01K\x02b.",  # gives a number a state
+        b"\x80\x02K\x01K\x02a.",  # appends to a number
         b"\x80\x04\x8e" + b"\xff" * 8 + b".",  # holds more bytes than there can be
         pickle.dumps([]),
         pickle.dumps({}),
@@ -326,9 +324,7 @@ def test_omniglot(tmp_path):
     assert images.unique().tolist() == [0, 255]
 
 
-@pytest.mark.parametrize(
-    "image", [b"", b"no image", png((0, 0))[:60], png((0, 0), size=28), png((0, 0), size=1)]
-)
+@pytest.mark.parametrize("image", [b"", b"no image", png((0, 0))[:60], png((0, 0), size=28), png((0, 0), size=1)])
 def test_bad_omniglot_drawing(tmp_path, image):
     path = tmp_path / "bad.zip"
     write_zip(path, {"set/Greek/character01/0001_01.png": image})

@@ -169,6 +169,15 @@ def test_kmnist_is_read_from_what_is_given(publish, monkeypatch):
     assert len(load_images("kmnist", "test")) == 7  # the first choice, where both are there
 
 
+def test_kmnist_arrays_without_their_labels_are_not_what_is_given(publish, monkeypatch):
+    (images_npz,) = publish("kmnist", "test", {"images.npz": npz(5, 28, 28)})
+    labels_npz, absent = (RemoteFile(name, "kmnist", (), "0" * 32) for name in ("labels.npz", "images.gz"))
+    monkeypatch.setattr(images, "KMNIST_TEST_NPZ", (images_npz, labels_npz))
+    monkeypatch.setitem(FILES, "kmnist", FILES["kmnist"] | {"test": (absent,)})
+    with pytest.raises(DataUnavailableError, match=r"kmnist/images\.gz is not on this machine"):
+        load_images("kmnist", "test")
+
+
 def test_kmnist_is_downloaded_as_idx(cache, monkeypatch):
     def fetch(file: RemoteFile) -> None:
         raise DataUnavailableError(file.name)

@@ -1,5 +1,6 @@
 """Repairs of what the theme and docutils make of a page."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ STATIC = Path(__file__).parent / "static"
 AFTER_THEME = 502  # the theme makes its buttons at priority 501
 
 REPLACED = {
-    # Roles that ARIA deprecates, and a list whose children are no list items.
+    # Roles that ARIA deprecates, and a list whose children are no list items (bibliography).
     ' role="doc-biblioentry"': "",
     '<div role="list" class="citation-list">': '<div class="citation-list">',
+    # The empty corner of a table of pandas is no head of anything.
+    "<th></th>": "<td></td>",
 }
+SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
+PARAMETERS = {"<dl>": '<span class="parameters">', "<dd>": "<span>", "</dl>": "</span>", "</dd>": "</span>"}
 
 
 def setup(app: Sphinx) -> None:
@@ -31,10 +36,20 @@ def add_static_files(app: Sphinx) -> None:
 
 def repair(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Change what is about to be written of one page."""
-    for old, new in REPLACED.items():
-        context["body"] = context.get("body", "").replace(old, new)
+    context["body"] = SIGNATURE.sub(valid_signature, replaced(context.get("body", ""), REPLACED))
     edit_the_text_form(context)
     name_the_toggles(context)
+
+
+def replaced(text: str, by: dict[str, str]) -> str:
+    for old, new in by.items():
+        text = text.replace(old, new)
+    return text
+
+
+def valid_signature(found: re.Match[str]) -> str:
+    """Return a signature whose parameters stand on lines of their own without a list that lacks its terms."""
+    return replaced(found[0], PARAMETERS)
 
 
 def edit_the_text_form(context: dict[str, Any]) -> None:

@@ -62,24 +62,26 @@ class Claim:
 def interval(values: Sequence[float]) -> Interval:
     """Return the mean of ``values``, one per seed, with a 95 % bootstrap interval (BCa, 9999 resamples).
 
-    Raises ``UsageError`` if there are fewer than 2 values.
+    With few seeds the bootstrap is too narrow: over simulated normal samples the interval holds the true mean in 84 %
+    of samples of 5, 87 % of 6 and 88 % of 8. Read it as a 95 % interval only where seeds are many.
+
+    Raises ``UsageError`` if there are fewer than 2 values, or one is not finite.
     """
-    if len(values) < 2:
-        raise bad_argument("values", list(values), "one number per seed, of at least 2 seeds")
     sample = np.asarray(values, dtype=float)
+    if len(sample) < 2 or not np.isfinite(sample).all():
+        raise bad_argument("values", list(values), "one finite number per seed, of at least 2 seeds")
     mean = float(sample.mean())
-    if np.ptp(sample) == 0.0:  # nothing to resample: the interval is a point
-        return Interval(mean, mean, mean, len(sample))
+    if np.ptp(sample) <= 1e-12 * np.abs(sample).max():  # equal but for rounding: nothing to resample
+        return Interval(mean, float(sample.min()), float(sample.max()), len(sample))
     found = bootstrap((sample,), np.mean, rng=np.random.default_rng(0)).confidence_interval
-    low, high = float(found.low), float(found.high)
-    return Interval(mean, low if np.isfinite(low) else mean, high if np.isfinite(high) else mean, len(sample))
+    return Interval(mean, float(found.low), float(found.high), len(sample))
 
 
 def above(values: Sequence[float], threshold: float) -> tuple[str, Interval]:
     """Return the verdict on "the mean of ``values`` exceeds ``threshold``", and the interval that decides it.
 
-    Holds if the whole 95 % interval lies above, does not hold if its mean lies below, holds in part between.
-    Fewer than 5 seeds decide nothing.
+    Holds if the whole interval lies above, does not hold if its mean does not, holds in part between. Fewer than
+    5 seeds decide nothing. With 5 normal seeds whose mean is the threshold itself, "holds" comes out in 8 % of cases.
     """
     found = interval(values)
     if found.seeds < FEWEST_SEEDS:
@@ -90,7 +92,12 @@ def above(values: Sequence[float], threshold: float) -> tuple[str, Interval]:
 
 
 def weakest(verdicts: Sequence[str]) -> str:
-    """Return the verdict on a claim with several parts: holds if all do, fails if all do, else in part."""
+    """Return the verdict on a claim with several parts: holds if all do, fails if all do, else in part.
+
+    A part that is not yet tested leaves the whole untested. Raises ``UsageError`` if there are no parts.
+    """
+    if not verdicts:
+        raise bad_argument("verdicts", list(verdicts), "the verdict of at least one part")
     if UNTESTED in verdicts:
         return UNTESTED
     return verdicts[0] if len(set(verdicts)) == 1 else IN_PART

@@ -98,11 +98,7 @@ def _types(config: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types that each field of ``config`` is declared with: several for ``int | str``."""
     hints = get_type_hints(type(config))
     unions = {name: get_origin(hint) in (Union, UnionType) for name, hint in hints.items()}
-    return {
-        f.name: get_args(hints[f.name]) if unions[f.name] else (hints[f.name],)
-        for f in fields(config)
-        if f.init
-    }
+    return {f.name: get_args(hints[f.name]) if unions[f.name] else (hints[f.name],) for f in fields(config) if f.init}
 
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

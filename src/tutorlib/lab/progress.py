@@ -52,9 +52,7 @@ class Bar:
     def start(self, total: int, what: str, done: int = 0) -> None:
         """Draw a bar on which ``done`` units are filled, and none of them counts as speed."""
         self.close()
-        self.bar = tqdm(
-            total=total, initial=done, desc=what, file=self.stream, leave=self.leave, dynamic_ncols=True
-        )
+        self.bar = tqdm(total=total, initial=done, desc=what, file=self.stream, leave=self.leave, dynamic_ncols=True)
 
     def advance(self, n: int = 1, note: str = "") -> None:
         """Fill the bar by ``n``."""

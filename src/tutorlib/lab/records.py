@@ -61,9 +61,7 @@ def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]
     }
 
 
-def command_line(
-    experiment: str, tier: str, seeds: Sequence[int] | None, overrides: Mapping[str, Any] | None
-) -> str:
+def command_line(experiment: str, tier: str, seeds: Sequence[int] | None, overrides: Mapping[str, Any] | None) -> str:
     """Return the command that computes these cells, wherever its results go."""
     words = ["tutorlib", "run", experiment, "--tier", tier]
     if seeds:
@@ -110,7 +108,7 @@ def _read_json(path: Path) -> Any:
         ) from error
 
 
-_FIELDS = {
+_FIELDS: dict[str, tuple[Any, str]] = {
     "experiment": (str, "text"),
     "tier": (str, "text"),
     "config": (dict, "the fields of a configuration"),

@@ -101,11 +101,11 @@ def _writable(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _finish(
-    job: _Job, cells: Sequence[Cell], engine: str, jobs: int | None, progress: Progress
-) -> list[Record]:
+def _finish(job: _Job, cells: Sequence[Cell], engine: str, jobs: int | None, progress: Progress) -> list[Record]:
     """Compute the cells that have no record yet; return the records of all."""
     done = {cell: records.load(path) for cell in cells if (path := job.record_path(cell)).exists()}
+    for batch in _batches(job, list(done), engine):  # killed after its record was written, before this
+        checkpoint_for(job.folder, job.experiment.name, batch).clear()
     pending = [cell for cell in cells if cell not in done]
     progress.start(len(cells), f"{job.experiment.name} ({job.tier})", len(done))
     failures = []
@@ -174,9 +174,11 @@ def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[O
         ray.init(log_to_driver=False)
     try:
         on_gpu = torch.device(job.device).type == "cuda"
-        share = min(1.0, ray.cluster_resources().get("GPU", 0.0) / jobs) or 1.0 if jobs else 1.0
-        compute = ray.remote(num_cpus=1, num_gpus=on_gpu * share, max_retries=_RAY_RETRIES)(_compute)
-        waiting, running = list(reversed(batches)), {}
+        share = min(1.0, ray.cluster_resources().get("GPU", 0.0) / jobs) if jobs else 1.0
+        gpus = (share or 1.0) if on_gpu else 0.0
+        compute = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=_RAY_RETRIES)(_compute)
+        waiting = list(reversed(batches))
+        running: dict[Any, Batch] = {}
         while waiting or running:
             while waiting and (jobs is None or len(running) < jobs):
                 batch = waiting.pop()

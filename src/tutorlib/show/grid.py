@@ -124,7 +124,7 @@ def grid_data(
 
     Raises:
         UsageError: if a shape, a name, an index, a colour or a number does not fit; the message names the
-        entry.
+            entry.
     """
     axes = {"x": x, "y": y, "slider": slider, "toggle": toggle}
     packed: dict[str, Any] = {name: _axis(name, axis) for name, axis in axes.items()}

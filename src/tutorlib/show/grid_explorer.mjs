@@ -50,7 +50,7 @@ const CSS = `
 .name, legend { color: var(--soft); font-size: .8125rem; padding: 0; }
 .name b { color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums; }
 select, input { font: inherit; color: inherit; accent-color: var(--accent); }
-select { background: var(--paper); border: 1px solid var(--rule); border-radius: .3rem; padding: .15rem .3rem;
+select { background: var(--paper); border: 1px solid var(--soft); border-radius: .3rem; padding: .15rem .3rem;
   max-width: min(100%, 18rem); text-overflow: ellipsis; }
 input[type="range"] { width: 100%; margin: .2rem 0; height: 1.5rem; cursor: pointer; }
 .choices { display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: .2rem 0; }
@@ -101,7 +101,7 @@ svg { display: block; overflow: visible; font-size: 12px; font-variant-numeric: 
 svg text { fill: var(--soft); }
 .gridline { stroke: var(--rule); stroke-width: 1; opacity: .55; }
 .series { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.series.under { stroke-width: 4.5; }
+.series.under { stroke-width: 3.75; }
 .ghost { stroke-width: 1.5; stroke-dasharray: 1 4; }
 .reference { fill: none; stroke: var(--soft); stroke-width: 1.25; }
 .probe { stroke: var(--soft); stroke-width: 1; }
@@ -398,7 +398,7 @@ function chart(data, s, ghost, probe, width) {
   const faint = ghost ? linesOf(data, ghost).filter((l) => !l.thin) : [];
   const left = px(positions[here]);
   const height = (l) => py(number(data, l.values[here]));
-  const dot = (l) => draw("circle", { cx: left, cy: height(l), r: l.under ? 4.5 : 2.75, style: `fill:${l.colour}` });
+  const dot = (l) => draw("circle", { cx: left, cy: height(l), r: l.under ? 4.25 : 2.75, style: `fill:${l.colour}` });
   const rule = [
     draw("line", { class: "probe", x1: left, x2: left, y1: box.top, y2: box.bottom }),
     draw("text", { x: left, y: box.top - 6, "text-anchor": "middle" }, String(positions[here])),

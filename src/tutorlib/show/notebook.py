@@ -29,19 +29,18 @@ def begin(seed: int = 0) -> torch.Generator:
     and tier.
 
     Returns:
-        A generator on the CPU: what it draws is the same on every device; move it there.
+        A generator on the CPU, so that it draws the same for every device; move there what it draws.
 
     Raises:
         UsageError: if ``TUTORLIB_DEVICE`` or ``TUTORLIB_TIER`` names something that is not there.
     """
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # read when CUDA starts, so before anything else
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts, so before anything else
     device, tier = pick_device(), pick_tier()
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - for code that is not ours and draws from the global state
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    # On a GPU some operations have no repeatable form: a warning there, and not the end of a reader's notebook.
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     if device.type == "cpu":
         torch.set_num_threads(1)
     torch.set_printoptions(precision=3, sci_mode=False)

@@ -15,7 +15,7 @@ CLASSES = 4
 @pytest.fixture(scope="module")
 def sequences():
     law = TaskLaw(16, 16, CLASSES)
-    return problem.test_sequences(problem.digits()[1], law, 0, UNSEEN + torch.arange(400), 32)
+    return problem.meta_test_sequences(problem.digits()[1], law, 0, UNSEEN + torch.arange(400), 32)
 
 
 @pytest.mark.parametrize(("classes", "expected"), [
@@ -93,7 +93,7 @@ def test_on_random_points_remembering_reaches_the_end(sequences):
 
 def test_reference_learners_reach_the_cards_values():
     law = TaskLaw(16, 16, CLASSES)
-    x, y = problem.test_sequences(problem.digits()[1], law, 1, UNSEEN + torch.arange(2000), 32)
+    x, y = problem.meta_test_sequences(problem.digits()[1], law, 1, UNSEEN + torch.arange(2000), 32)
     for learner, value in (
         (baselines.nearest_neighbour, 0.926),
         (baselines.class_means, 0.865),

@@ -39,7 +39,7 @@ def test_an_untrained_network_is_at_chance_on_unseen_tasks(metrics):
 
 
 def test_meta_test_images_are_those_of_the_test_part():
-    sets = experiments.test_sets(Config(tasks=16), 0, 64)
+    sets = experiments.meta_test_sets(Config(tasks=16), 0, 64)
     law, test = Config().law, experiments.base_sets("digits", 4, 16)[1]
     k = experiments.UNSEEN + torch.arange(64)
     a = law.projection(0, k)

@@ -132,3 +132,11 @@ def test_fewer_than_five_seeds_decide_nothing(monkeypatch):
 def test_claims_without_a_study_are_not_yet_tested():
     untested = {c.id for c in claims.CLAIMS if judge(c).verdict == "not yet tested"}
     assert untested == {"gpicl.C3", "gpicl.C6", "gpicl.C7"}
+
+
+def test_overview_draws_the_recorded_curves_of_three_phases(study, references):
+    axes = figures.overview(study, references).axes
+    assert len(axes) == 3
+    learned = [r for r in study if (r.config["tasks"], r.config["bias"], r.config["width"]) == ("inf", 0.9, 64)]
+    line = next(line for line in axes[2].lines if line.get_label() == "tasks never seen")
+    assert line.get_ydata() == pytest.approx(np.mean([r.metrics["unseen_curve"] for r in learned], axis=0))

@@ -181,3 +181,18 @@ def test_the_task_law_costs_less_than_a_tenth_of_a_training_step():
     # what else the machine does only ever adds time.
     done = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 0.10
+
+
+def test_seen_tasks_of_a_biased_run_take_the_fixed_permutation_in_the_same_share():
+    base = problem.digits()[1]
+    k = torch.arange(40)
+    plain, biased = (problem.meta_test_sequences(base, LAW, 0, k, 32, bias) for bias in (0.0, 0.9))
+    assert torch.equal(plain[0], biased[0]), "the bias touches labels alone"
+    # An inverse of the task's own permutation gives the digit; rho_0 of it must be the biased label in 9 of 10.
+    own = LAW.permutation(0, k)
+    digit = own.argsort(-1).gather(1, plain[1])
+    fixed = LAW.permutation(0, torch.tensor(FIXED))[digit]
+    takes = (biased[1] == fixed).all(1)
+    assert takes.float().mean().item() == pytest.approx(0.9, abs=0.051)
+    assert takes[:10].sum() >= 9, "any part of the sequences has that share"
+    assert torch.equal(biased[1][~takes], plain[1][~takes])

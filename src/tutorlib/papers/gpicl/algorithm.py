@@ -272,6 +272,6 @@ def phase(seen: Sequence[float], unseen: Sequence[float], chance: float, best: f
         return "general learning"
     if unseen[1] >= chance + 0.1:
         return "partial"
-    # The card leaves open what a seen task is that is known but not learned within the sequence: memorised (3.1).
-    identified = first <= 0.7 * best and last - first > 0.1
-    return "task identification" if identified else "task memorisation"
+    # Between the two, the larger share names it: what is known at first, or what is gained within the sequence.
+    memorised = first > 0.7 * best or first - chance > last - first
+    return "task memorisation" if memorised else "task identification"

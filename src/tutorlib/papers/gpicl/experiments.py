@@ -14,10 +14,10 @@ from tutorlib.papers.gpicl.problem import (
     BaseSet,
     base_sets,
     blob_set,
+    meta_test_sequences,
     random_set,
     seen_tasks,
     table_set,
-    test_sequences,
 )
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -31,34 +31,39 @@ LAST = 10
 Sequences = tuple[Float[Tensor, "sequences time inputs"], Int[Tensor, "sequences time"]]
 
 
-def test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]:
-    """Return the meta-test sequences of a run: seen and unseen tasks on test images, and data sets it never saw."""
+def meta_test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]:
+    """Return the meta-test sequences of a run: seen and unseen tasks on test images, and data sets it never saw.
+
+    ``seen`` is the distribution of meta-training, a share ``bias`` with the fixed permutation included; for a biased
+    run ``own`` shows the same tasks with their own permutations alone.
+    """
     test = base_sets(c.dataset, c.classes, c.inputs)[1]
     tasks = INFINITE if c.tasks == "inf" else int(c.tasks)
-    unseen = UNSEEN + torch.arange(sequences)
+    seen, unseen = seen_tasks(seed, tasks, sequences, c.batch * c.steps), UNSEEN + torch.arange(sequences)
 
-    def shown(base: BaseSet, k: Int[Tensor, "sequences"]) -> Sequences:
+    def shown(base: BaseSet, k: Int[Tensor, "sequences"], bias: float = 0.0) -> Sequences:
         law = type(c.law)(c.inputs, base.z.shape[1], c.classes)
-        return test_sequences(base, law, seed, k, c.length)
+        return meta_test_sequences(base, law, seed, k, c.length, bias)
 
-    return {
-        "seen": shown(test, seen_tasks(seed, tasks, sequences, c.batch * c.steps)),
+    sets = {
+        "seen": shown(test, seen, c.bias),
         "unseen": shown(test, unseen),
         "random": random_set(seed, sequences, c.length, c.inputs, c.classes),
         "blobs": blob_set(seed, sequences, c.length, c.inputs, c.classes),
         "wine": shown(table_set("wine", c.inputs), unseen),
     }
+    return sets | ({"own": shown(test, seen)} if c.bias else {})
 
 
 def run_meta_training(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     """Meta-train ``cells`` and return for each what it learned.
 
-    Metrics: ``phase``; for each of ``test_sets`` the accuracy of the first prediction (``<set>_first``), the mean of
-    the last ten (``<set>_last``) and the learning curve (``<set>_curve``); ``nearest_last``, what 1-NN reaches on the
-    unseen tasks; and the course of meta-training at ``looks`` (steps): ``look_loss`` (mean since the look before),
-    ``look_seen`` and ``look_unseen`` (a learning curve each) and ``look_phase``.
+    Metrics: ``phase``; for each of ``meta_test_sets`` the accuracy of the first prediction (``<set>_first``), the
+    mean of the last ten (``<set>_last``) and the learning curve (``<set>_curve``); ``nearest_last``, what 1-NN
+    reaches on the unseen tasks; and the course of meta-training at ``looks`` (steps): ``look_loss`` (mean since the
+    look before), ``look_seen`` and ``look_unseen`` (a learning curve each) and ``look_phase``.
     """
-    sets = [test_sets(cell.config, cell.seed, SEQUENCES) for cell in cells]
+    sets = [meta_test_sets(cell.config, cell.seed, SEQUENCES) for cell in cells]
 
     def look(f: FlatModule, theta: Float[Tensor, "*cells parameters"]) -> Float[Tensor, "cells sets time"]:
         curves = [_curve(f, theta, sets, name, LOOK_SEQUENCES) for name in ("seen", "unseen")]
@@ -67,9 +72,10 @@ def run_meta_training(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     trained = meta_train(cells, context, look)
     losses = trained.losses.view(cells[0].config.evaluations, -1, len(cells)).mean(dim=1)
     course = torch.stack(trained.looks, dim=1)  # (cells, looks, sets, time)
-    curves = {name: _curve(trained.f, trained.theta, sets, name, SEQUENCES) for name in sets[0]}
+    names = {name for own in sets for name in own}
+    curves = {name: _curve(trained.f, trained.theta, sets, name, SEQUENCES) for name in sorted(names)}
     return [
-        _metrics(cell.config, {n: c[i] for n, c in curves.items()}, course[i], losses[:, i], sets[i]["unseen"])
+        _metrics(cell.config, {n: curves[n][i] for n in sets[i]}, course[i], losses[:, i], sets[i]["unseen"])
         for i, cell in enumerate(cells)
     ]
 
@@ -82,8 +88,9 @@ def _curve(
     sequences: int,
 ) -> Float[Tensor, "cells time"]:
     """Return each cell's learning curve on the first ``sequences`` of its test set called ``name``."""
-    x = torch.stack([s[name][0][:sequences] for s in sets]).to(theta.device)
-    y = torch.stack([s[name][1][:sequences] for s in sets]).to(theta.device)
+    # A cell without this set is shown its seen tasks instead; nobody reads that row.
+    x = torch.stack([s.get(name, s["seen"])[0][:sequences] for s in sets]).to(theta.device)
+    y = torch.stack([s.get(name, s["seen"])[1][:sequences] for s in sets]).to(theta.device)
     if theta.dim() == 1:
         return learning_curve(f, theta, x[0], y[0]).unsqueeze(0).cpu()
     return learning_curve(f, theta, x, y).cpu()
@@ -136,7 +143,7 @@ SGD_RATES = (0.03, 0.1, 0.3)
 
 def _references(cell: Cell) -> Metrics:
     c = cell.config
-    x, y = test_sets(c, cell.seed, SEQUENCES)["unseen"]
+    x, y = meta_test_sets(c, cell.seed, SEQUENCES)["unseen"]
     guesses = {
         "nearest": baselines.nearest_neighbour(x, y, c.classes),
         "means": baselines.class_means(x, y, c.classes),

@@ -228,8 +228,9 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
         start={"step": len(looks) - 1, "toggle": len(biases) - 1},
         note=(
             f"Recorded study at a reduced setting: 8x8 digits, {classes} classes, {length - 1} examples, 2 layers, "
-            f"{looks[-1]} steps, {seeds} seeds. The paper: 10 classes, 99 examples, 4 layers, 50,000 steps or more, "
-            f"widths 2 to 512, 2⁰ to 2²⁵ tasks."
+            f"{looks[-1]} steps, {seeds} seeds. Seen tasks are shown as in meta-training: "
+            f"with bias, that share of them takes the fixed permutation. The paper: 10 classes, 99 examples, 4 layers, "
+            f"50,000 steps or more, widths 2 to 512, 2⁰ to 2²⁵ tasks."
         ),
         decimals=3,
     )
@@ -240,3 +241,25 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
 def _map(nested: list, f: Any) -> list:
     """Apply ``f`` to the leaves of lists of lists."""
     return [_map(item, f) if isinstance(item, list) else f(item) for item in nested]
+
+
+def overview(records: Sequence[Record], references: Sequence[Record]) -> Figure:
+    """Return the chapter in one picture: the learning curves of three phases, from the recorded study at width 64."""
+    panels = (
+        ("16 tasks: memorises", 16, 0.0),
+        ("256 tasks: recognises", 256, 0.0),
+        ("endless tasks: learns", "inf", 0.9),
+    )
+    with style():
+        figure = Figure(figsize=(9.0, 3.0), layout="constrained")
+        for ax, (title, tasks, bias) in zip(figure.subplots(1, 3, sharey=True), panels, strict=True):
+            chosen = [
+                r for r in records if (r.config["tasks"], r.config["bias"], r.config["width"]) == (tasks, bias, 64)
+            ]
+            ax.plot(mean_curve(references, "nearest_curve").mean(axis=0), "--", color=REFERENCE, label="1-NN")
+            draw_curves(ax, mean_curve(chosen, "seen_curve"), "tasks of meta-training", SEEN)
+            draw_curves(ax, mean_curve(chosen, "unseen_curve"), "tasks never seen", UNSEEN)
+            ax.set(title=title, xlabel="examples seen", ylim=(0.15, 1.02))
+        figure.axes[0].set_ylabel("accuracy")
+        figure.axes[1].legend(loc="center right")
+    return figure

@@ -148,13 +148,19 @@ def seen_tasks(key: int, tasks: int, sequences: int, trained: int) -> Int[Tensor
     return FRESH + as_integers(drawn, trained) if tasks == INFINITE else as_integers(drawn, tasks)
 
 
-def test_sequences(
-    base: BaseSet, law: TaskLaw, key: int, k: Int[Tensor, "sequences"], length: int
+def meta_test_sequences(
+    base: BaseSet, law: TaskLaw, key: int, k: Int[Tensor, "sequences"], length: int, bias: float = 0.0
 ) -> tuple[Float[Tensor, "sequences length inputs"], Int[Tensor, "sequences length"]]:
-    """Return one sequence of examples of ``base`` for each task number in ``k``."""
-    drawn = words(key, SEQUENCE, UNSEEN + torch.arange(len(k), device=k.device), 1 + length)
+    """Return one sequence of examples of ``base`` for each task number in ``k``.
+
+    A share ``bias`` of the sequences, evenly spread, takes rho_0 in place of the task's own permutation.
+    """
+    place = torch.arange(len(k), device=k.device)
+    biased = (bias * (place + 1) + 1e-6).floor() > (bias * place + 1e-6).floor()
+    rho = law.permutation(key, torch.where(biased, FIXED, k))
+    drawn = words(key, SEQUENCE, UNSEEN + place, 1 + length)
     example = as_integers(drawn[:, 1:], len(base.y))
-    return law.apply(base.z[example], base.y[example], law.projection(key, k), law.permutation(key, k))
+    return law.apply(base.z[example], base.y[example], law.projection(key, k), rho)
 
 
 def random_set(

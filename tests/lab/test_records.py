@@ -1,0 +1,205 @@
+import json
+import math
+import platform
+import re
+import shlex
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tutorlib.lab import Record, UsageError, recorded, records, table
+from tutorlib.lab.errors import RecordError
+from tutorlib.lab.records import NoRecordsError, command_line, load, load_published, provenance, publish, save
+from tutorlib.lab.tiers import parse_seeds
+
+SOURCE = {
+    "device": "CPU (x86_64)",
+    "python": "3.11",
+    "packages": {"torch": "2.11"},
+    "command": "tutorlib run a.b",
+    "batch": 1,
+}
+
+
+def record(seed: int = 0, **changes) -> Record:
+    metrics = {"accuracy": 0.5, "curve": [0.25, 1.0], "phase": "none", "steps": 3, "nested": {"a": [1]}}
+    config = {"width": 4, "rate": 0.1, "tasks": "inf"}
+    return replace(Record("paper.study", "live", config, seed, metrics, 1.25, SOURCE), **changes)
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path):
+    path = tmp_path / "a.json"
+    save(record(), path)
+    assert load(path) == record()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float64("nan"), None, torch.tensor(1.0)], ids=repr)
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [0.0, x], lambda x: {"b": x}, lambda x: [{"b": [x]}]])
+def test_a_metric_that_is_no_finite_number_is_refused(tmp_path: Path, value, wrap):
+    path = tmp_path / "a.json"
+    with pytest.raises(RecordError, match=r"metrics\.accuracy.*expected a finite number") as error:
+        save(record(metrics={"accuracy": wrap(value)}), path)
+    assert str(path) in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def edited(tmp_path: Path, **changes) -> Path:
+    """A record with fields changed by hand; None removes one."""
+    path = tmp_path / "a.json"
+    save(record(), path)
+    content = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    return path
+
+
+@pytest.mark.parametrize("found", [0, 2, "1", None])
+def test_another_format_version_is_refused(tmp_path: Path, found):
+    path = edited(tmp_path, format=found)
+    if found is None:
+        content = json.loads(path.read_text())
+        assert "format" not in content
+    with pytest.raises(RecordError, match=re.escape(f"record={str(path)!r}: format={found!r}: expected 1")):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seed": "three"}, "seed='three': expected a whole number"),
+        ({"seed": None}, "seed=None: expected a whole number"),
+        ({"metrics": [1]}, "metrics=[1]: expected numbers by name"),
+        ({"metrics": {"a": math.nan}}, "metrics.a=nan: expected a finite number"),
+        ({"config": 3}, "config=3: expected the fields of a configuration"),
+        ({"seconds": "1"}, "seconds='1': expected a number"),
+        ({"provenance": {"python": "3"}}, "provenance={'python': '3'}: expected a device"),
+        ({"provenance": None}, "provenance=None: expected device, versions and command"),
+        ({"tier": 1}, "tier=1: expected text"),
+        ({"colour": "red"}, "fields=['colour']: expected those of a record and no others"),
+    ],
+    ids=str,
+)
+def test_a_record_edited_by_hand_is_refused(tmp_path: Path, changes, says):
+    path = edited(tmp_path, **changes)
+    with pytest.raises(RecordError, match=re.escape(f"record={str(path)!r}: {says}")):
+        load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"format": 1', b"\xff\xfe\x00", b"[]", b"null", b"3"])
+def test_a_torn_record_is_refused(tmp_path: Path, content: bytes):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match=re.escape(f"record={str(path)!r}: ")) as error:
+        load(path)
+    assert "expected" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_loaded_without_what_is_not_a_record(tmp_path: Path):
+    for seed in (2, 0, 1):
+        save(record(seed), tmp_path / f"{seed}.json")
+    (tmp_path / ".3.json.0123").write_text("half")
+    (tmp_path / ".3.lock").touch()
+    (tmp_path / "3.ckpt").write_text("state")
+    assert [r.seed for r in records.load_folder(tmp_path)] == [0, 1, 2]
+
+
+def test_a_table_has_a_row_for_each_record():
+    frame = table([record(0), record(1)])
+    assert list(frame.columns) == [
+        *("width", "rate", "tasks", "seed"),
+        *("accuracy", "curve", "phase", "steps", "nested", "seconds", "device"),
+    ]
+    assert frame["seed"].tolist() == [0, 1]
+    assert frame["curve"][1] == [0.25, 1.0]
+    assert frame["device"].unique().tolist() == ["CPU (x86_64)"]
+
+
+def test_a_published_file_holds_the_same_records(tmp_path: Path):
+    other = SOURCE | {"device": "NVIDIA H200", "batch": 12}
+    shown = [record(3), record(1, provenance=other), record(2), record(0, provenance=other)]
+    path = tmp_path / "deep" / "study-live.json"
+    publish(shown, path)
+    assert load_published(path) == sorted(shown, key=lambda r: r.seed)
+    assert len(json.loads(path.read_text())["provenance"]) == 2
+    before = path.read_bytes()
+    publish(load_published(path)[::-1], path)
+    assert path.read_bytes() == before  # the order of the records is no change
+
+
+def test_records_of_two_kinds_are_not_published_as_one(tmp_path: Path):
+    for mixed in ([record(), record(1, tier="study")], [record(), record(1, experiment="paper.other")], []):
+        with pytest.raises(UsageError, match="records of one experiment and tier"):
+            publish(mixed, tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda c: c.update(format=2), "format=2: expected 1"),
+        (lambda c: c.pop("records"), "records=None: expected a list"),
+        (lambda c: c.pop("provenance"), "provenance=None: expected a list"),
+        (lambda c: c["records"][1].update(provenance=7), "provenance=7: expected a number below 1"),
+        (lambda c: c["records"][1].update(provenance=-1), "provenance=-1: expected a number below 1"),
+        (lambda c: c["records"][1].pop("seed"), "seed=None: expected a whole number"),
+        (lambda c: c["records"].append("x"), "records='x': expected an object for each"),
+        (lambda c: c.pop("tier"), "tier=None: expected text"),
+        (lambda c: c["records"][0]["metrics"].update(a=math.inf), "metrics.a=inf: expected a finite number"),
+    ],
+)
+def test_a_published_file_edited_by_hand_is_refused(tmp_path: Path, edit, says):
+    path = tmp_path / "a.json"
+    publish([record(0), record(1)], path)
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(RecordError, match=re.escape(f"record={str(path)!r}: {says}")):
+        load_published(path)
+
+
+def test_a_torn_published_file_is_refused(tmp_path: Path):
+    path = tmp_path / "a.json"
+    publish([record(0), record(1)], path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(RecordError, match="torn or unreadable"):
+        load_published(path)
+
+
+def test_records_that_are_not_shipped():
+    with pytest.raises(NoRecordsError, match="no records of tier 'study' are shipped"):
+        recorded("gpicl.nothing")
+    with pytest.raises(UsageError, match="experiment='gpicl': expected a name such as gpicl.phases"):
+        recorded("gpicl")
+
+
+def test_provenance_has_device_versions_and_command_and_no_place():
+    found = provenance(torch.device("cpu"), 3, "tutorlib run a.b --tier live")
+    assert found["device"] == f"CPU ({platform.machine()})"
+    assert found["python"] == platform.python_version()
+    assert set(found["packages"]) == {"tutorlib", "torch", "numpy"}
+    assert found["packages"]["torch"] == torch.__version__
+    assert (found["command"], found["batch"]) == ("tutorlib run a.b --tier live", 3)
+    text = json.dumps(found)
+    assert "/" not in text
+    assert socket.gethostname() not in text
+
+
+@pytest.mark.parametrize("seeds", [None, (0,), (3,), (0, 1, 2), (4, 7), (9, 2, 5), (2**62,)])
+def test_the_command_names_seeds_and_overrides(seeds):
+    overrides = {"tasks": "inf", "rate": 0.1, "name": "two words"}
+    words = shlex.split(command_line("a.b", "study", seeds, overrides))
+    assert words[:5] == ["tutorlib", "run", "a.b", "--tier", "study"]
+    assert words[-4:] == ["--set", "tasks=inf", "rate=0.1", "name=two words"]
+    if seeds is None:
+        assert "--seeds" not in words
+    else:
+        assert parse_seeds(words[words.index("--seeds") + 1]) == seeds
+    assert command_line("a.b", "live", None, {}) == "tutorlib run a.b --tier live"
+
+
+@pytest.mark.gpu
+def test_provenance_names_the_gpu():
+    assert provenance(torch.device("cuda"), 1, "")["device"] == torch.cuda.get_device_name()

@@ -1,0 +1,183 @@
+"""What stands in several places says the same: addresses, versions, requirements, files that a page names."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REPOSITORY = PROJECT["urls"]["Repository"]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIREMENTS = [Requirement(text) for group in (PROJECT["dependencies"], *EXTRAS.values()) for text in group]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def listed(*options: str) -> list[str]:
+    """Return what git lists in this repository."""
+    found = subprocess.run(["git", "ls-files", "-z", *options], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in found.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+OURS = listed("--cached", "--others", "--exclude-standard")
+
+
+def texts() -> dict[str, str]:
+    """Return every text file that is tracked, or would be."""
+    found = {}
+    for name in OURS:
+        content = (ROOT / name).read_bytes()
+        if b"\0" not in content:
+            found[name] = content.decode("utf-8")
+    return found
+
+
+def pins() -> dict[str, str]:
+    """Return the versions of ``constraints.txt`` by canonical name."""
+    lines = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+
+
+# The repository's address.
+
+
+def test_every_address_of_the_repository_is_the_one_in_pyproject() -> None:
+    owner_and_name = REPOSITORY.removeprefix("https://github.com/")
+    name = owner_and_name.split("/")[1]
+    pattern = re.compile(rf"github(?:\.com|usercontent\.com)?/+([\w.-]+/{name})\b(?!\.)", re.I)
+    found = [(file, match) for file, text in texts().items() for match in pattern.findall(text)]
+    assert [(file, match) for file, match in found if match != owner_and_name] == []
+    assert {"README.md", "CITATION.cff", "_config.yml", "pyproject.toml"} <= {file for file, _ in found}
+    notebooks = {file for file in OURS if file.endswith(".ipynb")}
+    assert notebooks
+    assert notebooks <= {file for file, _ in found}
+
+
+def test_the_files_that_programs_read_name_the_repository() -> None:
+    assert yaml.safe_load(read("CITATION.cff"))["repository-code"] == REPOSITORY
+    assert yaml.safe_load(read("_config.yml"))["repository"]["url"] == REPOSITORY
+
+
+def test_every_colab_link_leads_to_a_notebook_that_is_there() -> None:
+    prefix = f"https://colab.research.google.com/github/{REPOSITORY.removeprefix('https://github.com/')}/blob/main/"
+    for file, text in texts().items():
+        for link in re.findall(r"https://colab\.research\.google\.com/github/[^\s)\"'<>\\]+", text):
+            if "{" in link or "tests/" in file:  # made from the parts that this test compares
+                continue
+            assert link.startswith(prefix), f"{file}: {link}"
+            nbformat.validate(nbformat.read(ROOT / link.removeprefix(prefix), as_version=4))
+
+
+# Versions and requirements.
+
+
+def test_the_citation_agrees_with_the_package() -> None:
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert citation["version"] == PROJECT["version"]
+    assert citation["title"] == yaml.safe_load(read("_config.yml"))["title"]
+    assert f'"{citation["title"]}"' in read("LICENSE-text")
+    assert [author["name"] for author in citation["authors"]] == [a["name"] for a in PROJECT["authors"]]
+    assert citation["license"][0] == PROJECT["license"]
+    for name in PROJECT["license-files"]:
+        assert "The tutorlib authors" in read(name)
+
+
+def test_constraints_hold_names_and_versions_only() -> None:
+    lines = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9][\w.-]*==\d[0-9A-Za-z.]*", line)] == []
+    assert len(pins()) == len(lines), "a name is there twice"
+
+
+def test_constraints_cover_every_requirement_with_a_version_that_it_allows() -> None:
+    for requirement in REQUIREMENTS:
+        pin = pins().get(canonicalize_name(requirement.name))
+        assert pin, f"{requirement.name} is not in constraints.txt"
+        assert requirement.specifier.contains(pin), f"{requirement} does not allow {pin}"
+
+
+def test_the_library_asks_for_lower_bounds_only() -> None:
+    """An upper bound in a requirement breaks notebooks when Colab moves on."""
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        assert {specifier.operator for specifier in requirement.specifier} == {">="}, str(requirement)
+    assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_the_environment_for_conda_lists_every_requirement_with_its_pin() -> None:
+    python, pip, lines = yaml.safe_load(read("environment.yml"))["dependencies"]
+    assert pip == "pip"
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python="))
+    options, requirements = lines["pip"][:2], [Requirement(line) for line in lines["pip"][2:]]
+    assert options == ["-c constraints.txt", "-e ."]
+    named = {(canonicalize_name(r.name), frozenset(r.extras)): str(r.specifier) for r in requirements}
+    assert named == {
+        (canonicalize_name(r.name), frozenset(r.extras)): f"=={pins()[canonicalize_name(r.name)]}" for r in REQUIREMENTS
+    }
+    assert len(named) == len(requirements)
+
+
+def test_make_installs_the_package_with_all_extras_and_tells_pip_nothing_else() -> None:
+    (command,) = re.findall(r"pip install (.*)", read("Makefile"))
+    assert command == f"-c constraints.txt -e '.[{','.join(EXTRAS)}]'"
+
+
+# Files.
+
+
+def named_files(text: str) -> set[str]:
+    """Return the files that a page names: the targets of its relative links, and what its tables show as a path."""
+    links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    shown = [name for row in rows for name in re.findall(r"`([\w./*-]+)`", row)]
+    suffixes = (".py", ".md", ".yml", ".toml", ".txt", ".cff", ".json", ".ipynb", ".svg", ".png")
+    return {*links, *(name for name in shown if "/" in name.strip("/") or name.endswith(suffixes))}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    folder = (ROOT / page).parent
+    for name in named_files(read(page)):
+        assert any(list(place.glob(name)) for place in (folder, ROOT)), f"{page}: {name}"
+
+
+def test_the_readme_links_every_chapter_and_the_licences() -> None:
+    found = named_files(read("README.md"))
+    assert {"LICENSE", "LICENSE-text", "CITATION.cff", "CONTRIBUTING.md"} <= found
+    chapters = {path.parent.name for path in ROOT.glob("notebooks/*/*.md")}
+    assert chapters <= {name.split("/")[1] for name in found if name.startswith("notebooks/")}
+    assert {f"book/previews/{path.name}" for path in ROOT.glob("book/previews/*.md")} <= found
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "book/guide.md"])
+def test_every_make_target_that_a_page_names_exists(page: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.M))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", read(page), re.M))
+    assert named
+    assert named <= targets
+
+
+def test_nothing_is_tracked_that_git_is_told_to_ignore() -> None:
+    assert listed("--cached", "--ignored", "--exclude-standard") == []
+
+
+FOREIGN = {
+    "a path of one machine": r"(?<![\w.])/(?:wor[k]|roo[t]|hom[e]|User[s]|mn[t]|op[t]|sr[v]|dat[a])/[\w.-]+",
+    "the host of a package registry": r"pyp[i]\.org|pythonhoste[d]\.org|download\.pytorc[h]\.org|anacond[a]\.org"
+    r"|artifactor[y]|nexu[s]\.|devp[i]\.|index-ur[l]|find-link[s]|trusted-hos[t]",
+    "an address in a private network": r"\b(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+\b",
+}
+
+
+def test_no_file_knows_a_machine_or_a_registry() -> None:
+    for name, text in texts().items():
+        for what, pattern in FOREIGN.items():
+            assert not (found := re.search(pattern, text)), f"{name}: {what}: {found[0]!r}"
