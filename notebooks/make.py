@@ -58,7 +58,10 @@ NOTEBOOK_METADATA = {
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 """Those whose versions can change what a notebook prints or draws."""
 
-WIDGETS = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
+WIDGETS = (
+    "application/vnd.jupyter.widget-view+json",
+    "application/vnd.jupyter.widget-state+json",
+)
 
 
 class NotebookError(Exception):
@@ -70,31 +73,48 @@ def pairs(folder: Path = FOLDER, only: Sequence[str] = ()) -> dict[str, Path]:
 
     Raises ``NotebookError`` if there is none, if ``only`` names none, or if a notebook has no text.
     """
-    found = {str(p.relative_to(folder).with_suffix("")): p for p in sorted(folder.glob("*/*.md"))}
+    found = {
+        str(p.relative_to(folder).with_suffix("")): p
+        for p in sorted(folder.glob("*/*.md"))
+    }
     if not found:
-        raise NotebookError("notebooks: expected at least one pair <slug>/<name>.md, found none")
+        raise NotebookError(
+            "notebooks: expected at least one pair <slug>/<name>.md, found none"
+        )
     for notebook in sorted(folder.glob("**/*.ipynb")):
         name = str(notebook.relative_to(folder).with_suffix(""))
         if name not in found and ".ipynb_checkpoints" not in name:
-            raise NotebookError(f"{name}.ipynb: expected its text {name}.md beside it, which is what people edit")
+            raise NotebookError(
+                f"{name}.ipynb: expected its text {name}.md beside it, which is what people edit"
+            )
     for wanted in only:
         if not any(wanted in (name, name.split("/")[0]) for name in found):
-            raise NotebookError(f"{wanted}: expected one of {', '.join(found)}, or the folder of one")
-    return {n: p for n, p in found.items() if not only or n in only or n.split("/")[0] in only}
+            raise NotebookError(
+                f"{wanted}: expected one of {', '.join(found)}, or the folder of one"
+            )
+    return {
+        n: p
+        for n, p in found.items()
+        if not only or n in only or n.split("/")[0] in only
+    }
 
 
 def from_text(text: Path) -> NotebookNode:
     """Return the notebook that ``text`` says, not executed, with the metadata that all our notebooks have."""
     source = text.read_text(encoding="utf-8")
     if "format_name: myst" not in source.partition("\n---\n")[0]:
-        raise NotebookError(f"{text.name}: expected a jupytext header with format_name: myst")
+        raise NotebookError(
+            f"{text.name}: expected a jupytext header with format_name: myst"
+        )
     notebook = jupytext.reads(source, fmt="md:myst")
     notebook.metadata = nbformat.from_dict(copy.deepcopy(NOTEBOOK_METADATA))
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
     for cell in notebook.cells:
         # From the content, so that an inserted cell renames no other.
-        identity = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        identity = hashlib.sha256(
+            f"{cell.cell_type}\n{cell.source}".encode()
+        ).hexdigest()[:12]
         seen[identity] = seen.get(identity, 0) + 1
         cell.id = identity if seen[identity] == 1 else f"{identity}-{seen[identity]}"
     return notebook
@@ -123,13 +143,17 @@ def drift(text: Path) -> str | None:
     if not stored_path.exists():
         return f"{name}: there is no such notebook yet"
     stored, said = nbformat.read(stored_path, as_version=4), from_text(text)
-    for index, (old, new) in enumerate(zip(stored.cells, said.cells, strict=False), start=1):
+    for index, (old, new) in enumerate(
+        zip(stored.cells, said.cells, strict=False), start=1
+    ):
         for what in ("cell_type", "source", "metadata", "id"):
             if old.get(what) != new.get(what):
                 line = (old.source.splitlines() or [""])[0]
                 return f"{name}: cell {index} ({line!r}) has another {what} than in {text.name}"
     if len(stored.cells) != len(said.cells):
-        return f"{name}: has {len(stored.cells)} cells, {text.name} has {len(said.cells)}"
+        return (
+            f"{name}: has {len(stored.cells)} cells, {text.name} has {len(said.cells)}"
+        )
     if stored.metadata != said.metadata:
         return f"{name}: has other notebook metadata than notebooks/make.py writes"
     return None
@@ -141,14 +165,25 @@ class _OneKernel(KernelSpecManager):
     python = sys.executable
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        argv = [self.python, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+        argv = [
+            self.python,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+            "--log-level=ERROR",
+        ]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
 def environment() -> dict[str, str]:
     """Return the variables for a notebook whose outputs are stored or compared."""
     foreign = ("TUTORLIB_", "PYTEST_", "MPLBACKEND")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(foreign)
+    }
     return kept | ENVIRONMENT
 
 
@@ -179,13 +214,19 @@ def execute(
     try:
         client.execute(cleanup_kc=True, env=dict(environment() if env is None else env))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        raise NotebookError(re.sub(r"\x1b\[[0-9;]*m", "", str(error))) from error  # without colours
+        raise NotebookError(
+            re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+        ) from error  # without colours
     for index, cell in enumerate(code_cells(notebook), start=1):
         for output in cell.outputs:
             if output.output_type == "stream" and output.name == "stderr":
-                raise NotebookError(f"code cell {index} wrote to standard error:\n{output.text}")
+                raise NotebookError(
+                    f"code cell {index} wrote to standard error:\n{output.text}"
+                )
             if output.output_type == "error":
-                raise NotebookError(f"code cell {index} failed: {output.ename}: {output.evalue}")
+                raise NotebookError(
+                    f"code cell {index} failed: {output.ename}: {output.evalue}"
+                )
 
 
 def normalise(notebook: NotebookNode, said: NotebookNode) -> None:
@@ -198,7 +239,11 @@ def normalise(notebook: NotebookNode, said: NotebookNode) -> None:
         kept = []
         for output in cell.outputs:
             if "data" in output:
-                output.data = {mime: value for mime, value in output.data.items() if mime not in WIDGETS}
+                output.data = {
+                    mime: value
+                    for mime, value in output.data.items()
+                    if mime not in WIDGETS
+                }
                 if not output.data:
                     continue
             kept.append(output)
@@ -251,7 +296,11 @@ def setting() -> dict[str, Any]:
 def read_status(folder: Path) -> dict[str, Any]:
     """Return the status of all stored notebooks, empty if there is none."""
     path = folder / "status.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"notebooks": {}}
+    return (
+        json.loads(path.read_text(encoding="utf-8"))
+        if path.exists()
+        else {"notebooks": {}}
+    )
 
 
 def record(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
@@ -260,7 +309,9 @@ def record(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
     known = pairs(folder)
     kept = {name: entries[name] for name in sorted(entries) if name in known}
     content = {**setting(), "notebooks": kept}
-    write(folder / "status.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write(
+        folder / "status.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def run(folder: Path, only: Sequence[str] = ()) -> list[str]:
@@ -271,7 +322,11 @@ def run(folder: Path, only: Sequence[str] = ()) -> list[str]:
     """
     chosen = pairs(folder, only)
     before = read_status(folder)
-    others = [name for name in before["notebooks"] if name not in chosen and name in pairs(folder)]
+    others = [
+        name
+        for name in before["notebooks"]
+        if name not in chosen and name in pairs(folder)
+    ]
     for what, now in setting().items():
         if others and before.get(what) != now:
             raise NotebookError(
@@ -288,33 +343,74 @@ def run(folder: Path, only: Sequence[str] = ()) -> list[str]:
             print("FAILED")
         else:
             record(folder, name, entry)
-            print(f"{entry['seconds']} s, {entry['checked']} of {entry['cells']} code cells are compared")
+            print(
+                f"{entry['seconds']} s, {entry['checked']} of {entry['cells']} code cells are compared"
+            )
     return failures
 
 
-def verify(notebooks: Sequence[Path], options: Sequence[str] = (), **settings: Any) -> subprocess.CompletedProcess[str]:
+def verify(
+    notebooks: Sequence[Path], options: Sequence[str] = (), **settings: Any
+) -> subprocess.CompletedProcess[str]:
     """Run ``notebooks`` again with nbval, which compares the outputs of the cells tagged for it."""
-    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--nbval-lax", "--nbval-current-env"]
-    command += [f"--nbval-cell-timeout={CELL_TIMEOUT}", f"--timeout={CELL_TIMEOUT + 60}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        "pyproject.toml",
+        "--nbval-lax",
+        "--nbval-current-env",
+    ]
+    command += [
+        f"--nbval-cell-timeout={CELL_TIMEOUT}",
+        f"--timeout={CELL_TIMEOUT + 60}",
+    ]
     command += ["-p", "no:python", "-p", "no:cacheprovider", *options]
     command += map(str, notebooks)
-    return subprocess.run(command, cwd=FOLDER.parent, env=environment(), text=True, check=False, **settings)
+    return subprocess.run(
+        command,
+        cwd=FOLDER.parent,
+        env=environment(),
+        text=True,
+        check=False,
+        **settings,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 1 after a sentence on standard error for each thing amiss."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--check", action="store_true", help="compare each stored notebook with its text")
-    action.add_argument("--verify", action="store_true", help="run again and compare marked outputs (nbval)")
-    parser.add_argument("only", nargs="*", metavar="PAIR", help="gpicl/method, or gpicl for all its notebooks")
+    action.add_argument(
+        "--check",
+        action="store_true",
+        help="compare each stored notebook with its text",
+    )
+    action.add_argument(
+        "--verify",
+        action="store_true",
+        help="run again and compare marked outputs (nbval)",
+    )
+    parser.add_argument(
+        "only",
+        nargs="*",
+        metavar="PAIR",
+        help="gpicl/method, or gpicl for all its notebooks",
+    )
     options = parser.parse_args(arguments)
     try:
         chosen = pairs(FOLDER, options.only)
         if options.verify:
             stored = [text.with_suffix(".ipynb") for text in chosen.values()]
-            return verify(stored, ["-q", "-n", "2", "--dist", "loadscope", "--durations=5"]).returncode
-        failures = [found for text in chosen.values() if (found := drift(text))] if options.check else None
+            return verify(
+                stored, ["-q", "-n", "2", "--dist", "loadscope", "--durations=5"]
+            ).returncode
+        failures = (
+            [found for text in chosen.values() if (found := drift(text))]
+            if options.check
+            else None
+        )
         if failures is None:
             failures = run(FOLDER, options.only)
         elif failures:

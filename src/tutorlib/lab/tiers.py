@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, TypeVar
 
 from tutorlib.lab.errors import bad_argument, choose
@@ -60,6 +60,6 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 def seeds_text(seeds: Sequence[int]) -> str:
     """Return the text from which ``parse_seeds`` reads ``seeds``."""
-    if list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+    if all(after == before + 1 for before, after in pairwise(seeds)):
         return f"{seeds[0]}-{seeds[-1]}"
     return ",".join(map(str, seeds))

@@ -187,15 +187,11 @@ def _chart(chart: Chart, shape: list[tuple[str, int]], decimals: int) -> dict[st
     curves: list[dict[str, Any]] = []
     for curve in chart["curves"]:
         name = curve["label"]
-        curves.append(
-            {"label": name, "values": _pack(f"curve {name!r}", curve["values"], [*shape, line], decimals)}
-        )
+        curves.append({"label": name, "values": _pack(f"curve {name!r}", curve["values"], [*shape, line], decimals)})
     references: list[dict[str, Any]] = []
     for entry in chart["references"]:
         name = entry["label"]
-        references.append(
-            {"label": name, "values": _pack(f"reference {name!r}", entry["values"], [line], decimals)}
-        )
+        references.append({"label": name, "values": _pack(f"reference {name!r}", entry["values"], [line], decimals)})
     whole = [int(position) if position.is_integer() else position for position in positions]
     return {**chart, "positions": whole, "curves": curves, "references": references}
 
@@ -219,9 +215,7 @@ def _pack(name: str, array: Any, shape: list[tuple[str, int]], decimals: int, to
     return [_pack(f"{name}[{i}]", entry, shape[1:], decimals, top) for i, entry in enumerate(array)]
 
 
-def _start(
-    start: Mapping[str, int | str], sizes: Mapping[str, int], metrics: Sequence[str]
-) -> dict[str, int | str]:
+def _start(start: Mapping[str, int | str], sizes: Mapping[str, int], metrics: Sequence[str]) -> dict[str, int | str]:
     """Return the selection at the start after a check of its names and indices."""
     sizes = {**sizes, "step": sizes["slider"]}
     legal: dict[str, int | str] = {}

@@ -135,9 +135,7 @@ def band(
             raise bad_argument(f"{name} shape", values.shape, f"the shape of x, {xs.shape}, with one axis")
     if np.any(bottom > top):
         first = int(np.argmax(bottom > top))
-        raise bad_argument(
-            f"low[{first}]", float(bottom[first]), f"at most high[{first}]={float(top[first])}"
-        )
+        raise bad_argument(f"low[{first}]", float(bottom[first]), f"at most high[{first}]={float(top[first])}")
     ax.fill_between(xs, bottom, top, color=colour, alpha=0.18, linewidth=0)
     return ax.plot(xs, middle, color=colour, label=label, **line)[0]
 

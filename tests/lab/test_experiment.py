@@ -1,0 +1,189 @@
+import json
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Union
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tutorlib.lab import Cell, Context, Experiment, Tier, UsageError, grid
+from tutorlib.lab.errors import CheckpointError, choose
+from tutorlib.lab.experiment import cell_key, checkpoint_for, override, plain
+
+
+@dataclass(frozen=True)
+class Config:
+    width: int = 4
+    rate: float = 0.1
+    tasks: int | str = "inf"
+    name: str = "a"
+    deep: bool = False
+    limit: Union[float, str] = 1.0  # noqa: UP007 - the old way to write it means the same
+    sizes: tuple[int, ...] = (1, 2)
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise UsageError(f"width={self.width}: expected a positive number")
+
+
+number = st.floats(allow_nan=False, allow_infinity=False)
+configs = st.builds(
+    Config,
+    width=st.integers(1, 2**62),
+    rate=number | st.integers(-(2**50), 2**50),
+    tasks=st.integers() | st.sampled_from(["inf", "none", "1.5"]),
+    name=st.text(max_size=5),
+    deep=st.booleans(),
+    limit=number | st.sampled_from(["none", "all"]),
+)
+
+
+def experiment(*configs: Config, name: str = "paper.study", seeds: tuple[int, ...] = (0, 1)) -> Experiment:
+    def run(cells, context):
+        return [{"width": cell.config.width} for cell in cells]
+
+    return Experiment(name, "title", "Fig. 1", run, {"live": Tier(configs or (Config(),), seeds)})
+
+
+# Keys.
+
+
+@given(configs, configs, st.integers(0, 3), st.integers(0, 3), st.data())
+def test_keys_are_equal_exactly_if_the_cells_are(a: Config, b: Config, seed: int, other: int, data: st.DataObject):
+    names = [f.name for f in fields(Config)]
+    taken = data.draw(st.sets(st.sampled_from(names)))  # or two configurations would hardly ever agree in a field
+    b = replace(b, **{name: getattr(a, name) for name in taken})
+    one, two = [Cell(a, seed)], [Cell(b, other)]
+    assert (cell_key("x", one) == cell_key("x", two)) == (one == two)
+    assert (json.dumps(plain(a), sort_keys=True) == json.dumps(plain(b), sort_keys=True)) == (a == b)
+
+
+def test_a_key_is_that_of_the_name_the_cells_and_their_order():
+    a, b = Cell(Config(), 0), Cell(Config(), 1)
+    keys = [cell_key(name, cells) for name in ("x", "y") for cells in ([a], [b], [a, b], [b, a], [])]
+    assert len(set(keys)) == len(keys)
+    assert all(re.fullmatch("[0-9a-f]{16}", key) for key in keys)
+
+
+def test_keys_do_not_change_between_versions_of_the_library():
+    """Or finished cells would be computed again after an update."""
+    assert cell_key("gpicl.phases", [Cell(Config(), 3)]) == "0b55a4b6b6eb0a4c"
+
+
+def test_one_and_one_point_zero_are_one_rate():
+    assert cell_key("x", [Cell(Config(rate=1), 0)]) == cell_key("x", [Cell(Config(rate=1.0), 0)])
+    assert cell_key("x", [Cell(Config(rate=-0.0), 0)]) == cell_key("x", [Cell(Config(rate=0.0), 0)])
+    assert plain(Config(rate=1)) == asdict(Config(rate=1.0))
+
+
+def test_a_checkpoint_belongs_to_its_cells(tmp_path: Path):
+    a, b = Cell(Config(), 0), Cell(Config(), 1)
+    mine = checkpoint_for(tmp_path, "x", [a])
+    mine.save({"step": 1})
+    assert checkpoint_for(tmp_path, "x", [a]).load() == {"step": 1}
+    other = checkpoint_for(tmp_path, "x", [b])
+    assert other.load() is None
+    mine.path.rename(other.path)
+    with pytest.raises(CheckpointError, match="expected the state of configuration"):
+        other.load()
+
+
+# Overrides.
+
+
+def as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@given(configs, configs)
+def test_an_override_in_text_is_that_of_the_value(base: Config, wanted: Config):
+    values = {f.name: getattr(wanted, f.name) for f in fields(Config) if f.name != "sizes"}
+    assert override(base, values) == wanted
+    found = override(base, {name: as_text(value) for name, value in values.items()})
+    assert found == wanted
+    for name in ("width", "tasks", "name", "deep"):
+        assert type(getattr(found, name)) is type(getattr(wanted, name))
+    assert type(found.rate) is float
+
+
+def test_an_override_leaves_the_rest():
+    base = Config(name="b", sizes=(3,))
+    assert override(base, {}) == base
+    assert override(base, {"rate": "2"}) == replace(base, rate=2.0)
+    assert override(base, {"rate": 2}).rate == 2.0
+    assert type(override(base, {"rate": 2}).rate) is float
+    assert override(base, {"tasks": "16"}).tasks == 16
+    assert override(replace(base, tasks=16), {"tasks": "inf"}).tasks == "inf"
+    assert override(base, {"name": "5"}).name == "5"
+    assert override(base, {"sizes": (4, 5)}).sizes == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("width", "inf", "width='inf': expected a whole number"),
+        ("width", "1.5", "width='1.5': expected a whole number"),
+        ("width", 1.5, "width=1.5: expected a whole number"),
+        ("width", True, "width=True: expected a whole number"),
+        ("width", "", "width='': expected a whole number"),
+        ("width", None, "width=None: expected a whole number"),
+        ("width", "0", "width=0: expected a positive number"),
+        ("rate", "fast", "rate='fast': expected a number"),
+        ("rate", [1], "rate=[1]: expected a number"),
+        ("deep", "yes", "deep='yes': expected true or false"),
+        ("deep", 1, "deep=1: expected true or false"),
+        ("name", 5, "name=5: expected text"),
+        ("tasks", 1.5, "tasks=1.5: expected a whole number or text"),
+        ("sizes", "1,2", "sizes='1,2': expected tuple[int, ...]"),
+        ("widht", "3", "set='widht': expected one of width, rate, tasks, name, deep, limit, sizes (did you mean 'width'?)"),
+    ],
+)
+def test_an_override_that_does_not_fit_is_refused(name: str, value: Any, says: str):
+    with pytest.raises(UsageError, match=f"^{re.escape(says)}$"):
+        override(Config(), {name: value})
+
+
+# Cells.
+
+
+def test_the_cells_of_a_tier():
+    study = experiment(*grid(Config(), width=(1, 2)), seeds=(0, 5))
+    assert [(c.config.width, c.seed) for c in study.cells("live")] == [(1, 0), (1, 5), (2, 0), (2, 5)]
+    assert [c.seed for c in study.cells("live", seeds=[7])] == [7, 7]
+    assert len(study.cells("live", overrides={"rate": "0.5"})) == 4
+
+
+def test_no_cell_is_there_twice():
+    study = experiment(*grid(Config(), width=(1, 2)))
+    assert len(study.cells("live", overrides={"width": "3"})) == 2
+    assert [c.seed for c in study.cells("live", seeds=(1, 1, 0), overrides={"width": 3})] == [1, 0]
+
+
+@pytest.mark.parametrize("seeds", [[], [-1], [0, 2**63], [1.0], [True]])
+def test_seeds_that_cannot_be_used_are_refused(seeds: list):
+    with pytest.raises(UsageError, match=r"^seeds="):
+        experiment().cells("live", seeds=seeds)
+
+
+def test_a_tier_that_an_experiment_has_not_is_refused():
+    with pytest.raises(UsageError, match="^tier='study': expected one of live$"):
+        experiment().cells("study")
+
+
+def test_a_context_needs_nothing():
+    context = Context()
+    assert context.device.type == "cpu"
+    assert context.checkpoint is None
+    context.progress.start(3, "nothing")
+    context.progress.advance()
+    context.progress.close()
+
+
+def test_the_nearest_choice_is_named():
+    assert choose("tier", "live", iter(["live", "study"])) == "live"
+    with pytest.raises(UsageError, match=r"^tier='lvie': expected one of live, study \(did you mean 'live'\?\)$"):
+        choose("tier", "lvie", ["live", "study"])
+    with pytest.raises(UsageError, match="^tier='x': expected one of live, study$"):
+        choose("tier", "x", ["live", "study"])
