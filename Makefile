@@ -22,8 +22,8 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 book: $(READY) ## build the site from the stored notebooks, warnings being errors
-	@rm -rf _build/html _build/.doctrees # a page that is not read again gives no warning again
-	$(BIN)/jupyter-book build . --config _config.yml --toc book/_toc.yml -W -n --keep-going
+	@# A page that is not read again gives no warning again: after a failure, everything is read again.
+	$(BIN)/jupyter-book build . --config _config.yml --toc book/_toc.yml -W -n --keep-going || { rm -rf _build; exit 1; }
 	@test -f $(INDEX)
 	@echo
 	@echo "The book: file://$(CURDIR)/$(INDEX)"

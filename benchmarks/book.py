@@ -6,36 +6,56 @@ python benchmarks/book.py --site DIR   only weigh the pages of a built site
 
 import argparse
 import gzip
-import re
+import shutil
 import subprocess
 import tempfile
+import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Response, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
+COMPRESSED = (".html", ".css", ".js", ".svg", ".json")
 
 
-def compressed(path: Path) -> int:
-    """Return the size of a file as a web server sends it: text compressed, pictures and fonts as they are."""
-    data = path.read_bytes()
-    return len(data) if path.suffix in (".png", ".jpg", ".woff2", ".woff") else len(gzip.compress(data, 6))
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
-def weight(page: Path) -> int:
-    """Return the bytes behind a page: the page and the files of the site that it names in src, href and url()."""
-    text = page.read_text(encoding="utf-8")
-    files = {page}
-    for tag in re.findall(r"<(?:script|link|img|source)\b[^>]*>", text):
-        if 'rel="search"' in tag or 'rel="next"' in tag or 'rel="prev"' in tag or 'rel="index"' in tag:
-            continue
-        for name in re.findall(r'(?:src|href)="([^"#]+)"', tag):
-            files.add((page.parent / urlsplit(name).path).resolve())
-    files = {file for file in files if file.is_file()}
-    for sheet in [file for file in files if file.suffix == ".css"]:
-        for name in re.findall(r"url\(['\"]?([^'\")]+\.woff2)", sheet.read_text(encoding="utf-8")):
-            files.add((sheet.parent / name).resolve())
-    return sum(compressed(file) for file in files if file.is_file())
+def weight(browser: Browser, address: str) -> int:
+    """Return the bytes that a first visit fetches from the site, text compressed; MathJax is left out."""
+    responses: list[Response] = []
+    page = browser.new_page()
+    page.on("response", lambda response: responses.append(response))
+    page.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())
+    page.goto(address, wait_until="networkidle")
+    total = 0
+    for response in responses:
+        body = response.body() if response.ok else b""
+        total += len(gzip.compress(body, 6)) if response.url.split("?")[0].endswith(COMPRESSED) else len(body)
+    page.close()
+    return total
+
+
+def weigh(site: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        pages = [path.relative_to(site).as_posix() for path in site.rglob("*.html")]
+        found = sorted(
+            ((weight(browser, f"http://127.0.0.1:{server.server_port}/{p}"), p) for p in pages), reverse=True
+        )
+        browser.close()
+    server.shutdown()
+    for size, page in found[:4]:
+        print(f"{size / 1000:.0f} KB  {page}")
+    print(f"{len(found)} pages, the heaviest {found[0][0] / 1000:.0f} KB compressed (goal 600 KB)")
 
 
 def main() -> None:
@@ -51,10 +71,7 @@ def main() -> None:
                 subprocess.run(["make", "book"], cwd=clone, check=True, stdout=subprocess.DEVNULL)
                 print(f"make book, {name} time: {time.perf_counter() - begin:.0f} s")
             site = clone / "_build" / "html"
-        pages = sorted(site.rglob("*.html"), key=weight, reverse=True)
-        for page in pages[:5]:
-            print(f"{weight(page) / 1000:.0f} KB  {page.relative_to(site)}")
-        print(f"{len(pages)} pages, the heaviest {weight(pages[0]) / 1000:.0f} KB compressed (goal 600 KB)")
+        weigh(site)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from tutorlib_book import api, pages, tables
+from tutorlib_book import api, icons, pages, tables
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    for part in (api, pages, tables):
+    for part in (api, icons, pages, tables):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

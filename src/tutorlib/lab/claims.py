@@ -63,7 +63,7 @@ def interval(values: Sequence[float]) -> Interval:
     """Return the mean of ``values``, one per seed, with a 95 % bootstrap interval (BCa, 9999 resamples).
 
     With few seeds the bootstrap is too narrow: over simulated normal samples the interval holds the true mean in 84 %
-    of samples of 5, 87 % of 6 and 88 % of 8. Read it as a 95 % interval only where seeds are many.
+    of samples of 5, 86 % of 6 and 89 % of 8. Only where seeds are many is it a 95 % interval.
 
     Raises ``UsageError`` if there are fewer than 2 values, or one is not finite.
     """

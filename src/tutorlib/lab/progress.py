@@ -2,9 +2,23 @@
 
 import sys
 import time
-from typing import Protocol, TextIO, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from tqdm import tqdm
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Where text goes: a terminal, a file, or what stands for one."""
+
+    def write(self, text: str, /) -> object:
+        """Take ``text``."""
+
+    def flush(self) -> object:
+        """Pass on what was taken."""
+
+    def isatty(self) -> bool:
+        """Return whether it is a terminal."""
 
 
 @runtime_checkable
@@ -44,7 +58,7 @@ class Silent:
 class Bar:
     """A tqdm bar with the time left; an inner one goes away when it is full."""
 
-    def __init__(self, stream: TextIO, leave: bool = True) -> None:
+    def __init__(self, stream: Stream, leave: bool = True) -> None:
         self.stream = stream
         self.leave = leave
         self.bar: tqdm | None = None
@@ -74,7 +88,7 @@ class Bar:
 class Lines:
     """A plain line each time another tenth is done, at most one in ``every`` seconds, and one at the end."""
 
-    def __init__(self, stream: TextIO, every: float = 1.0, last: bool = True) -> None:
+    def __init__(self, stream: Stream, every: float = 1.0, last: bool = True) -> None:
         self.stream, self.every, self.last = stream, every, last
         self.total = self.before = self.done = self.tenth = 0
         self.what = ""
@@ -113,7 +127,7 @@ class Lines:
         print(f"{self.what}: {self.done}/{self.total}, {tail}", file=self.stream, flush=True)
 
 
-def progress_for(stream: TextIO | None = None) -> Progress:
+def progress_for(stream: Stream | None = None) -> Progress:
     """Return a bar if ``stream`` (standard error by default) is a terminal, plain lines if not."""
     stream = stream or sys.stderr
     return Bar(stream) if stream.isatty() else Lines(stream)

@@ -227,15 +227,15 @@ def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outco
             try:
                 context = Context(device=device, progress=progress, checkpoint=checkpoint)
                 found = job.experiment.run(cells, context)
+                seconds = round((time.perf_counter() - started) / len(cells), 3)
+                source = records.provenance(device, len(cells), job.command)
+                for cell, metrics in zip(cells, found, strict=True):
+                    record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source)
+                    records.save(record, job.record_path(cell))
             except TutorlibError as error:
                 return batch, [], str(error)
             except torch.OutOfMemoryError:
                 return batch, [], f"{len(cells)} cells as one batch do not fit into the memory of {device}"
-            seconds = round((time.perf_counter() - started) / len(cells), 3)
-            source = records.provenance(device, len(cells), job.command)
-            for cell, metrics in zip(cells, found, strict=True):
-                record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source)
-                records.save(record, job.record_path(cell))
             checkpoint.clear()
         return batch, [records.load(job.record_path(cell)) for cell in batch], None
 

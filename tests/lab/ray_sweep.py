@@ -1,0 +1,83 @@
+"""A sweep on a Ray cluster of two nodes on this machine, one of which is killed in the middle of a cell."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import tiny
+from ray.cluster_utils import Cluster
+
+from tutorlib.lab import run_sweep
+
+PATIENCE = 200.0
+CELLS = 16
+
+
+def parent(process: int) -> int:
+    """The process that started ``process``, for a worker the raylet of its node; 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def events() -> list[tuple[str, int, int]]:
+    lines = Path(os.environ["TINY_LOG"]).read_text().splitlines()
+    return [(event, int(number), int(process)) for event, number, process in map(str.split, lines)]
+
+
+def at_work(raylet: int) -> tuple[int, int] | None:
+    """The cell that this node computes right now, and the process that does it."""
+    begun = {process: number for event, number, process in events() if event == "start"}
+    ended = {(process, number) for event, number, process in events() if event == "end"}
+    busy = ((number, process) for process, number in begun.items() if (process, number) not in ended)
+    return next(((number, process) for number, process in busy if parent(process) == raylet), None)
+
+
+def main(results: Path) -> None:
+    Path(os.environ["TINY_LOG"]).touch()
+    small = {"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=small)
+    node = cluster.add_node(**small)
+    raylet = node.all_processes["raylet"][0].process.pid
+    os.environ["RAY_ADDRESS"] = cluster.address
+    found: list = []
+    thread = threading.Thread(
+        target=lambda: found.extend(
+            run_sweep(tiny.experiment("halves", CELLS), engine="ray", device="cpu", results=results)
+        )
+    )
+    thread.start()
+    deadline = time.monotonic() + PATIENCE
+    last = at_work(raylet)
+    while time.monotonic() < deadline:
+        time.sleep(0.005)
+        now = at_work(raylet)
+        if now and now != last and sum(event == "recorded" for event, _, _ in events()) >= 3:
+            break  # it has only just begun with this cell
+        last = now
+    lost, worker = now or (None, 0)
+    before = len(events())
+    for process in (raylet, worker):
+        os.kill(process, signal.SIGKILL)
+    cluster.remove_node(node, allow_graceful=False)
+    thread.join(PATIENCE)
+    print(
+        json.dumps(
+            {
+                "lost": lost,
+                "before": before,
+                "records": [[r.config["number"], r.metrics] for r in found],
+            }
+        )
+    )
+    sys.stdout.flush()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

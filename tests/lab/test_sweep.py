@@ -1,0 +1,340 @@
+"""Sweeps that nobody kills: what is computed, in which batches, what is kept, and what a failure leaves."""
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from filelock import FileLock
+
+from tutorlib.lab import Cell, Context, Experiment, Tier, UsageError, grid, records, run_sweep, sweep
+from tutorlib.lab.errors import NonFiniteError, RecordError, SweepError
+from tutorlib.lab.experiment import cell_key, checkpoint_for
+
+
+@dataclass(frozen=True)
+class Config:
+    width: int = 1
+    rate: float = 0.5
+
+
+class Counting:
+    """An experiment that counts its runs; ``fail`` names widths whose cells raise."""
+
+    def __init__(self, fail: dict[int, Exception] | None = None, batches: bool = True) -> None:
+        self.runs: list[list[Cell]] = []
+        self.fail = fail or {}
+        self.contexts: list[Context] = []
+        self.experiment = Experiment(
+            name="paper.study",
+            title="title",
+            figure="Fig. 1",
+            run=self.run,
+            tiers={"live": Tier(grid(Config(), width=(1, 2, 3)), seeds=(0, 1))},
+            shape=(lambda config: config.width) if batches else None,
+        )
+
+    def run(self, cells: Sequence[Cell], context: Context) -> list[dict[str, Any]]:
+        self.runs.append(list(cells))
+        self.contexts.append(context)
+        for cell in cells:
+            if cell.config.width in self.fail:
+                raise self.fail[cell.config.width]
+        return [{"value": 10 * cell.config.width + cell.seed, "threads": torch.get_num_threads()} for cell in cells]
+
+    def sweep(self, **options: Any) -> list[records.Record]:
+        return run_sweep(self.experiment, device="cpu", **({"jobs": 1} | options))
+
+    @property
+    def computed(self) -> list[tuple[int, int]]:
+        return [(cell.config.width, cell.seed) for run in self.runs for cell in run]
+
+
+ALL = [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
+
+
+def test_the_records_are_those_of_all_cells_in_order(tmp_path: Path):
+    counting = Counting()
+    found = counting.sweep(results=tmp_path)
+    assert counting.computed == ALL
+    assert [len(run) for run in counting.runs] == [1] * 6
+    assert [(r.config["width"], r.seed, r.metrics["value"]) for r in found] == [(w, s, 10 * w + s) for w, s in ALL]
+    assert {(r.experiment, r.tier, r.format) for r in found} == {("paper.study", "live", 1)}
+    assert found[0].config == asdict(Config())
+    folder = tmp_path / "paper.study" / "live"
+    cells = counting.experiment.cells("live")
+    assert {p.name for p in folder.glob("[!.]*")} == {f"{cell_key('paper.study', [cell])}.json" for cell in cells}
+
+
+def test_a_finished_sweep_is_a_no_op(tmp_path: Path):
+    first = Counting().sweep(results=tmp_path)
+    before = {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in tmp_path.rglob("*.json")}
+    counting = Counting()
+    assert counting.sweep(results=tmp_path) == first
+    assert counting.runs == []
+    assert {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in tmp_path.rglob("*.json")} == before
+
+
+def test_only_what_is_missing_is_computed(tmp_path: Path):
+    Counting().sweep(results=tmp_path, seeds=(1,), overrides={"width": "2"})
+    counting = Counting()
+    assert len(counting.sweep(results=tmp_path)) == 6
+    assert counting.computed == [cell for cell in ALL if cell != (2, 1)]
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sweep.tempfile, "tempdir", str(tmp_path))
+    assert len(Counting().sweep()) == 6
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cells_of_one_shape_run_as_one_batch(tmp_path: Path):
+    counting = Counting()
+    found = counting.sweep(engine="vmapped", results=tmp_path)
+    assert [[(c.config.width, c.seed) for c in run] for run in counting.runs] == [ALL[:2], ALL[2:4], ALL[4:]]
+    assert [r.metrics["value"] for r in found] == [10 * w + s for w, s in ALL]
+    assert {r.provenance["batch"] for r in found} == {2}
+
+
+def test_a_batch_has_no_cell_that_is_recorded(tmp_path: Path):
+    Counting().sweep(results=tmp_path, seeds=(1,), overrides={"width": 2})
+    counting = Counting()
+    counting.sweep(engine="vmapped", results=tmp_path)
+    assert [[(c.config.width, c.seed) for c in run] for run in counting.runs] == [ALL[:2], [(2, 0)], ALL[4:]]
+
+
+def test_the_engine_follows_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    chosen = []
+    monkeypatch.setattr(sweep, "_finish", lambda job, cells, engine, jobs, progress: chosen.append(engine) or [])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for batches, device in ((True, "cpu"), (True, "cuda"), (False, "cuda")):
+        run_sweep(Counting(batches=batches).experiment, device=device, results=tmp_path)
+    assert chosen == ["local", "vmapped", "local"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"engine": "gpu"}, "engine='gpu': expected one of auto, local, vmapped, ray"),
+        ({"engine": "vmapped"}, "engine='vmapped': expected local or ray: paper.study runs its cells one by one"),
+        ({"jobs": 0}, "jobs=0: expected at least 1 process"),
+        ({"tier": "study"}, "tier='study': expected one of live"),
+        ({"seeds": (-1,)}, "seeds=-1: expected whole numbers from 0"),
+        ({"overrides": {"width": "x"}}, "width='x': expected a whole number"),
+        ({"device": "tpu"}, "device='tpu': expected 'cpu', 'cuda' or 'cuda:N'"),
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_be_used_are_refused_before_anything_is_done(tmp_path: Path, options, says: str):
+    counting = Counting(batches=False)
+    with pytest.raises(UsageError, match=says):
+        run_sweep(counting.experiment, **({"results": tmp_path / "results"} | options))
+    assert counting.runs == []
+    assert not (tmp_path / "results").exists()
+
+
+def test_results_that_cannot_be_a_folder_are_refused(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"^results='.*file/paper.study/live': expected a folder that can be written to"):
+        Counting().sweep(results=tmp_path / "file")
+
+
+def test_a_torn_record_stops_the_sweep_before_anything_is_computed(tmp_path: Path):
+    counting = Counting()
+    path = records.record_path(tmp_path / "paper.study" / "live", "paper.study", Cell(Config(3), 1))
+    path.parent.mkdir(parents=True)
+    path.write_text('{"format": 1')
+    with pytest.raises(RecordError, match=path.name):
+        counting.sweep(results=tmp_path)
+    assert counting.runs == []
+
+
+@pytest.mark.parametrize("engine", ["local", "vmapped"])
+def test_cells_that_fail_do_not_stop_the_others(tmp_path: Path, engine: str):
+    counting = Counting({2: NonFiniteError("loss=nan at step 3")})
+    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: loss=nan at step 3$"):
+        counting.sweep(engine=engine, results=tmp_path)
+    assert counting.computed == ALL
+    again = Counting()
+    assert len(again.sweep(engine=engine, results=tmp_path)) == 6
+    assert again.computed == [(2, 0), (2, 1)]
+
+
+def test_a_checkpoint_outlives_a_failure_and_not_a_success(tmp_path: Path):
+    class Saving(Counting):
+        def run(self, cells, context):
+            context.checkpoint.save({"step": 5})
+            return super().run(cells, context)
+
+    folder = tmp_path / "paper.study" / "live"
+    with pytest.raises(SweepError):
+        Saving({2: NonFiniteError("nan")}).sweep(results=tmp_path)
+    kept = {checkpoint_for(folder, "paper.study", [Cell(Config(2), seed)]).path for seed in (0, 1)}
+    assert set(folder.glob("*.ckpt")) == kept
+    Saving().sweep(results=tmp_path)
+    assert list(folder.glob("*.ckpt")) == []
+
+
+def test_a_batch_too_large_for_the_memory_is_a_failure_in_words(tmp_path: Path):
+    counting = Counting({1: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")})
+    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: 2 cells as one batch do not fit into the mem"):
+        counting.sweep(engine="vmapped", results=tmp_path)
+
+
+def test_an_error_in_the_experiment_itself_is_not_hidden(tmp_path: Path):
+    counting = Counting({2: KeyError("typo")})
+    with pytest.raises(KeyError, match="typo"):
+        counting.sweep(results=tmp_path)
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+
+
+def test_a_metric_that_is_not_finite_fails_its_cell(tmp_path: Path):
+    def diverge(cells, context):
+        return [{"loss": float("nan") if cell.config.width == 2 else 0.5} for cell in cells]
+
+    diverging = replace(Counting().experiment, run=diverge)
+    with pytest.raises(SweepError, match=r"^2 of 6 cells failed; the first: record=.*loss=nan: expected a finite number$"):
+        run_sweep(diverging, device="cpu", jobs=1, results=tmp_path)
+    assert len(list(tmp_path.rglob("*.json"))) == 4
+
+
+def test_on_a_cpu_a_cell_has_one_thread(tmp_path: Path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = Counting().sweep(results=tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert {r.metrics["threads"] for r in found} == {1}
+
+
+def test_records_from_a_node_with_a_disk_of_its_own_are_written_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    compute = sweep._compute
+
+    def far_away(job, batch, progress=None):
+        outcome = compute(job, batch, progress)
+        for cell in batch:
+            job.record_path(cell).unlink()
+        return outcome
+
+    monkeypatch.setattr(sweep, "_compute", far_away)
+    first = Counting().sweep(results=tmp_path)
+    assert len(list(tmp_path.rglob("*.json"))) == 6
+    counting = Counting()
+    assert counting.sweep(results=tmp_path) == first
+    assert counting.runs == []
+
+
+def test_a_cell_that_another_process_computes_is_waited_for(tmp_path: Path):
+    """Also if that process took it alone, and this one has it in a batch."""
+    folder = tmp_path / "paper.study" / "live"
+    taken = Cell(Config(2), 1)
+    elsewhere = Counting().sweep()
+    record = next(r for r in elsewhere if (r.config["width"], r.seed) == (2, 1))
+    counting, done = Counting(), []
+    folder.mkdir(parents=True)
+    with FileLock(folder / f".{cell_key('paper.study', [taken])}.lock"):
+        thread = threading.Thread(target=lambda: done.append(counting.sweep(engine="vmapped", results=tmp_path)))
+        thread.start()
+        deadline = time.monotonic() + 30
+        while len(counting.runs) < 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert counting.computed == ALL[:2]  # the batch with the cell that is taken waits
+        records.save(record, records.record_path(folder, "paper.study", taken))
+    thread.join(30)
+    assert counting.computed == [cell for cell in ALL if cell != (2, 1)]
+    assert done[0][3] == record
+
+
+def test_what_killed_processes_left_is_swept_out(tmp_path: Path):
+    counting = Counting()
+    folder = tmp_path / "paper.study" / "live"
+    folder.mkdir(parents=True)
+    recorded, pending = Cell(Config(1), 0), Cell(Config(1), 1)
+    key = cell_key("paper.study", [pending])
+    (folder / f".{key}.json.0123456789abcdef").write_text("half a record")
+    (folder / f".{key}.ckpt.0123456789abcdef").write_text("half a checkpoint")
+    counting.sweep(results=tmp_path, seeds=(0,), overrides={"width": 1})
+    checkpoint_for(folder, "paper.study", [recorded]).save({"step": 9})  # killed between record and clearing
+    counting.sweep(results=tmp_path)
+    left = {path.suffix for path in folder.iterdir()}
+    assert left == {".json", ".lock"}
+
+
+def test_progress_counts_what_was_done_before_and_every_cell(tmp_path: Path):
+    class Told:
+        def __init__(self) -> None:
+            self.calls: list[tuple] = []
+            self.inners: list[Told] = []
+
+        def start(self, total, what, done=0):
+            self.calls.append(("start", total, what, done))
+
+        def advance(self, n=1, note=""):
+            self.calls.append(("advance", n))
+
+        def close(self):
+            self.calls.append(("close",))
+
+        def inner(self):
+            self.inners.append(Told())
+            return self.inners[-1]
+
+    told = Told()
+    counting = Counting()
+    counting.sweep(results=tmp_path, seeds=(0,))
+    counting = Counting()
+    counting.sweep(engine="vmapped", results=tmp_path, progress=told)
+    assert told.calls == [("start", 6, "paper.study (live)", 3), *[("advance", 1)] * 3, ("close",)]
+    assert [context.progress for context in counting.contexts] == told.inners
+    assert all(inner.calls == [("close",)] for inner in told.inners)
+    failing = Told()
+    with pytest.raises(KeyError):
+        Counting({1: KeyError("typo")}).sweep(progress=failing)
+    assert failing.calls[-1] == ("close",)
+
+
+def test_provenance_of_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["/opt/bin/tutorlib", "run", "--results", str(tmp_path)])
+    found = Counting().sweep(results=tmp_path, seeds=(4,), overrides={"rate": "0.25"})
+    assert found[0].provenance["command"] == "tutorlib run paper.study --tier live --seeds 4-4 --set rate=0.25"
+    for path in tmp_path.rglob("*.json"):
+        text = path.read_text()
+        assert "/" not in text
+        assert socket.gethostname() not in text
+
+
+def test_processes_compute_what_one_does(tmp_path: Path):
+    tiny_experiment = tiny.experiment("halves", 7)
+    here = run_sweep(tiny_experiment, device="cpu", jobs=1)
+    there = run_sweep(tiny_experiment, device="cpu", jobs=2, results=tmp_path)
+    strip = [replace(record, seconds=0.0) for record in here]
+    assert [replace(record, seconds=0.0) for record in there] == strip
+
+
+def test_a_results_folder_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Moving(Counting):
+        def run(self, cells, context):
+            os.chdir("/")
+            return super().run(cells, context)
+
+    Moving().sweep(results=Path("results"))
+    assert len(list((tmp_path / "results").rglob("*.json"))) == 6
+
+
+def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"^engine='ray': expected Ray to be installed: pip install 'tutorlib\[cluster\]'$"):
+        Counting().sweep(engine="ray", results=tmp_path)
