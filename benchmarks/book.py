@@ -30,12 +30,12 @@ def weight(browser: Browser, address: str) -> int:
     """Return the bytes that a first visit fetches from the site, text compressed; MathJax is left out."""
     responses: list[Response] = []
     page = browser.new_page()
-    page.on("response", lambda response: responses.append(response))
+    page.on("response", lambda response: responses.append(response) if response.ok else None)
     page.route(lambda url: "127.0.0.1" not in url, lambda route: route.abort())
     page.goto(address, wait_until="networkidle")
     total = 0
     for response in responses:
-        body = response.body() if response.ok else b""
+        body = response.body() if response.ok and response.request.method == "GET" else b""
         total += len(gzip.compress(body, 6)) if response.url.split("?")[0].endswith(COMPRESSED) else len(body)
     page.close()
     return total

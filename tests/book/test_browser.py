@@ -144,6 +144,7 @@ def test_page(visitor: Visitor, site: Path, mode: str, place: str) -> None:
     assert not visitor.problems
     weight = sum(transferred(site / name) for name in visitor.requested)
     assert 50_000 < weight <= MAX_BYTES
+    assert not [name for name in visitor.requested if "webfonts" in name], "an icon is not in the small fonts"
     if mode == "light":
         assert brightness(page, "body") > 0.85
         assert not ours(faults(page))
@@ -178,6 +179,7 @@ def test_the_switch_makes_a_page_dark_and_light(visitor: Visitor) -> None:
     seen = []
     for _ in range(3):  # light, dark, and what the system says
         switch.click()
+        page.wait_for_function("document.getAnimations().length === 0")  # the buttons fade
         seen.append(page.get_attribute("html", "data-theme"))
         assert (brightness(page, "body") < 0.5) == (seen[-1] == "dark")
         assert not ours(faults(page, ["color-contrast"]))

@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import tiny
 from ray.cluster_utils import Cluster
@@ -38,45 +39,40 @@ def at_work(raylet: int) -> tuple[int, int] | None:
     return next(((number, process) for number, process in busy if parent(process) == raylet), None)
 
 
-def main(results: Path) -> None:
-    Path(os.environ["TINY_LOG"]).touch()
-    small = {"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=small)
-    node = cluster.add_node(**small)
+def kill_in_the_middle(cluster: Cluster, node: Any) -> tuple[int, int]:
+    """Kill ``node`` when it has just begun with a cell; return the cell, and how much was in the log by then."""
     raylet = node.all_processes["raylet"][0].process.pid
-    os.environ["RAY_ADDRESS"] = cluster.address
-    found: list = []
-    thread = threading.Thread(
-        target=lambda: found.extend(
-            run_sweep(tiny.experiment("halves", CELLS), engine="ray", device="cpu", results=results)
-        )
-    )
-    thread.start()
     deadline = time.monotonic() + PATIENCE
     last = at_work(raylet)
     while time.monotonic() < deadline:
         time.sleep(0.005)
         now = at_work(raylet)
         if now and now != last and sum(event == "recorded" for event, _, _ in events()) >= 3:
-            break  # it has only just begun with this cell
+            before = len(events())
+            for process in (raylet, now[1]):
+                os.kill(process, signal.SIGKILL)
+            cluster.remove_node(node, allow_graceful=False)
+            return now[0], before
         last = now
-    lost, worker = now or (None, 0)
-    before = len(events())
-    for process in (raylet, worker):
-        os.kill(process, signal.SIGKILL)
-    cluster.remove_node(node, allow_graceful=False)
-    thread.join(PATIENCE)
-    print(
-        json.dumps(
-            {
-                "lost": lost,
-                "before": before,
-                "records": [[r.config["number"], r.metrics] for r in found],
-            }
-        )
-    )
-    sys.stdout.flush()
-    cluster.shutdown()
+    raise TimeoutError("the node was given no cell")
+
+
+def main(results: Path) -> None:
+    Path(os.environ["TINY_LOG"]).touch()
+    small = {"num_cpus": 1, "object_store_memory": 10**8, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=small)
+    try:
+        node = cluster.add_node(**small)
+        os.environ["RAY_ADDRESS"] = cluster.address
+        with ThreadPoolExecutor(1) as pool:
+            sweep = pool.submit(
+                run_sweep, tiny.experiment("halves", CELLS), engine="ray", device="cpu", results=results
+            )
+            lost, before = kill_in_the_middle(cluster, node)
+            found = [[record.config["number"], record.metrics] for record in sweep.result(PATIENCE)]
+    finally:
+        cluster.shutdown()
+    print(json.dumps({"lost": lost, "before": before, "records": found}))
 
 
 if __name__ == "__main__":

@@ -137,7 +137,11 @@ def test_an_override_leaves_the_rest():
         ("name", 5, "name=5: expected text"),
         ("tasks", 1.5, "tasks=1.5: expected a whole number or text"),
         ("sizes", "1,2", "sizes='1,2': expected tuple[int, ...]"),
-        ("widht", "3", "set='widht': expected one of width, rate, tasks, name, deep, limit, sizes (did you mean 'width'?)"),
+        (
+            "widht",
+            "3",
+            "set='widht': expected one of width, rate, tasks, name, deep, limit, sizes (did you mean 'width'?)",
+        ),
     ],
 )
 def test_an_override_that_does_not_fit_is_refused(name: str, value: Any, says: str):

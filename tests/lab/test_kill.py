@@ -74,9 +74,9 @@ class Sweeps:
         return self.log.read_text().count("start")
 
     def wait_for(self, starts: int) -> None:
-        """Wait until ``starts`` computations have begun."""
+        """Wait until ``starts`` computations have begun, or all cells are recorded."""
         deadline = time.monotonic() + PATIENCE
-        while self.starts() < starts:
+        while self.starts() < starts and len(self.recorded()) < tiny.CELLS:
             assert time.monotonic() < deadline, self.output.read_text()
             time.sleep(0.002)
 
@@ -105,8 +105,9 @@ def sweeps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
     started = []
 
     def start(kind: str) -> Sweeps:
-        (tmp_path / kind).mkdir()
-        started.append(Sweeps(tmp_path / kind, kind))
+        folder = tmp_path / f"{kind}-{len(started)}"
+        folder.mkdir()
+        started.append(Sweeps(folder, kind))
         return started[-1]
 
     yield start
@@ -142,24 +143,29 @@ def check(sweeps: Sweeps) -> None:
     assert list(sweeps.folder.glob("*.ckpt")) == []
 
 
-def kill_and_check(sweeps: Sweeps, kills: int, start_method: str) -> tuple[Counter[str], int]:
+def kill_and_check(sweeps: Sweeps, kills: int, start_method: str, seed: int = 0) -> tuple[Counter[str], int]:
     """Kill a sweep ``kills`` times, let it finish, and check it; return the kills and how many writes they cut off."""
-    dice = random.Random(sweeps.kind)
+    dice = random.Random(f"{sweeps.kind} {seed}")
     done: Counter[str] = Counter()
     cut_off = 0
     known: dict[str, tuple[int, int]] = {}
     for turn in range(kills):
+        if len(known) == tiny.CELLS:
+            break  # orphans finished the rest: the caller begins another sweep
         begun = sweeps.starts()
         main = sweeps.start(start_method)
         sweeps.wait_for(begun + dice.randint(1, 4))
         time.sleep(dice.random() * 0.03)
-        if turn % 3 == 1:
+        alone = turn % 3 == 1
+        if alone:
             os.kill(main, signal.SIGKILL)  # its processes finish what they were given, and the next sweep meets them
-            done["main process alone"] += 1
         else:
             os.killpg(main, signal.SIGKILL)
-            done["whole group"] += 1
-        assert sweeps.ended() == -signal.SIGKILL, "the sweep was over before it was killed"
+        code = sweeps.ended()
+        if code == 0:
+            break  # it was over before it was killed
+        assert code == -signal.SIGKILL
+        done["main process alone" if alone else "whole group"] += 1
         cut_off += len(sweeps.leftovers())
         found = sweeps.recorded()
         assert {name: found[name] for name in known} == known, "a record was written twice"
@@ -167,7 +173,6 @@ def kill_and_check(sweeps: Sweeps, kills: int, start_method: str) -> tuple[Count
         # Each is whole; and whoever computes one of them from here on computes it twice.
         for record in records.load_folder(sweeps.folder):
             sweeps.note("recorded", record.config["number"])
-    assert len(known) < tiny.CELLS
     sweeps.start(start_method)
     assert sweeps.ended() == 0, sweeps.output.read_text()
     check(sweeps)
@@ -175,14 +180,21 @@ def kill_and_check(sweeps: Sweeps, kills: int, start_method: str) -> tuple[Count
 
 
 def test_killed_at_any_moment(sweeps: Callable[[str], Sweeps]):
-    whole, halves = sweeps("whole"), sweeps("halves")
-    first, cut_off = kill_and_check(whole, 12, "fork")
-    second, cut_off_too = kill_and_check(halves, 12, "fork")
-    kills = first + second
+    kills: Counter[str] = Counter()
+    cut_off, resumed = 0, False
+    # Where a kill falls is up to the machine: on a slow one, more of them until each kind of moment was met.
+    for seed in range(4):
+        for kind in ("whole", "halves"):
+            each = sweeps(kind)
+            done, torn = kill_and_check(each, 12, "fork", seed)
+            kills, cut_off = kills + done, cut_off + torn
+            resumed = resumed or any(event == "resumed" for event, _, _ in each.events())
+        if cut_off and resumed and kills.total() >= 20 and min(kills.values()) >= 8:
+            break
     assert kills.total() >= 20
     assert min(kills.values()) >= 8
-    assert cut_off + cut_off_too > 0, "no kill hit a write, so torn files were not tried"
-    assert any(event == "resumed" for event, _, _ in halves.events())
+    assert cut_off > 0, "no kill hit a write, so torn files were not tried"
+    assert resumed, "no kill fell between the halves of a cell, so no checkpoint was taken up"
 
 
 def test_killed_with_processes_that_start_as_they_do_by_default(sweeps: Callable[[str], Sweeps]):

@@ -78,7 +78,9 @@ def test_lines_of_the_steps_within_a_cell_are_rare(clock: Clock):
     for _ in range(50):
         clock.now += 1.0
         inner.advance()
-    assert [line.split(",")[0] for line in out.getvalue().splitlines()] == [f"steps: {n}/50" for n in (10, 20, 30, 40, 50)]
+    assert [line.split(",")[0] for line in out.getvalue().splitlines()] == [
+        f"steps: {n}/50" for n in (10, 20, 30, 40, 50)
+    ]
     out.truncate(0)
     inner.start(50, "steps")
     inner.advance(50)

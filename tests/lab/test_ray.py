@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -19,26 +20,27 @@ from tutorlib.lab.errors import SweepError
 @pytest.mark.timeout(500)
 def test_a_node_that_is_lost_costs_nothing_but_time(tmp_path: Path):
     log = tmp_path / "log"
-    environment = {
-        "TINY_LOG": str(log),
-        "TINY_MS": "600",
-        "PYTHONPATH": str(Path(tiny.__file__).parent),
-        "OMP_NUM_THREADS": "1",
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
     script = Path(tiny.__file__).with_name("ray_sweep.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "results")],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-    )
+    with tempfile.TemporaryDirectory(prefix="ray") as short:  # the sockets in it may not have long names
+        environment = {
+            "TINY_LOG": str(log),
+            "TINY_MS": "600",
+            "PYTHONPATH": str(script.parent),
+            "OMP_NUM_THREADS": "1",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_TMPDIR": short,
+        }
+        done = subprocess.run(
+            [sys.executable, str(script), str(tmp_path / "results")],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     cells = 16
 
     # The node was killed while it computed a cell, which another one then computed.
-    assert found["lost"] is not None
     lines = [line.split() for line in log.read_text().splitlines()]
     restarts = [number for event, number, _ in lines[found["before"] :] if event == "start"]
     assert str(found["lost"]) in restarts

@@ -143,7 +143,9 @@ def test_arguments_that_cannot_be_used_are_refused_before_anything_is_done(tmp_p
 
 def test_results_that_cannot_be_a_folder_are_refused(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"^results='.*file/paper.study/live': expected a folder that can be written to"):
+    with pytest.raises(
+        UsageError, match=r"^results='.*file/paper.study/live': expected a folder that can be written"
+    ):
         Counting().sweep(results=tmp_path / "file")
 
 
@@ -185,7 +187,9 @@ def test_a_checkpoint_outlives_a_failure_and_not_a_success(tmp_path: Path):
 
 def test_a_batch_too_large_for_the_memory_is_a_failure_in_words(tmp_path: Path):
     counting = Counting({1: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")})
-    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: 2 cells as one batch do not fit into the mem"):
+    with pytest.raises(
+        SweepError, match="^2 of 6 cells failed; the first: 2 cells as one batch do not fit into the mem"
+    ):
         counting.sweep(engine="vmapped", results=tmp_path)
 
 
@@ -201,7 +205,9 @@ def test_a_metric_that_is_not_finite_fails_its_cell(tmp_path: Path):
         return [{"loss": float("nan") if cell.config.width == 2 else 0.5} for cell in cells]
 
     diverging = replace(Counting().experiment, run=diverge)
-    with pytest.raises(SweepError, match=r"^2 of 6 cells failed; the first: record=.*loss=nan: expected a finite number$"):
+    with pytest.raises(
+        SweepError, match=r"^2 of 6 cells failed; the first: record=.*loss=nan: expected a finite number$"
+    ):
         run_sweep(diverging, device="cpu", jobs=1, results=tmp_path)
     assert len(list(tmp_path.rglob("*.json"))) == 4
 
@@ -336,5 +342,7 @@ def test_a_results_folder_may_be_relative(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match=r"^engine='ray': expected Ray to be installed: pip install 'tutorlib\[cluster\]'$"):
+    with pytest.raises(
+        UsageError, match=r"^engine='ray': expected Ray to be installed: pip install 'tutorlib\[cluster\]'$"
+    ):
         Counting().sweep(engine="ray", results=tmp_path)

@@ -58,9 +58,10 @@ def test_too_many_seeds_are_refused(text: str):
         parse_seeds(text)
 
 
-@given(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=6, unique=True) | st.lists(
-    st.integers(0, 9), min_size=1, max_size=10, unique=True
-))
+@given(
+    st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=6, unique=True)
+    | st.lists(st.integers(0, 9), min_size=1, max_size=10, unique=True)
+)
 def test_seeds_as_text_are_read_again(seeds: list[int]):
     assert parse_seeds(seeds_text(seeds)) == tuple(seeds)
 

@@ -1,0 +1,305 @@
+"""The command line: what it prints, what it records, and that bad input is one sentence and exit code 2."""
+
+import json
+import os
+import platform
+import pty
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tutorlib import __version__, cli, papers
+from tutorlib.lab import device_name, judge, recorded, records
+from tutorlib.lab.records import NoRecordsError, load_folder, load_published
+
+SMALL = ("steps=2", "evaluations=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
+"""One configuration that takes a moment."""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TUTORLIB_TIER", raising=False)
+    monkeypatch.setenv("TUTORLIB_DEVICE", "cpu")
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str) -> list[str]:
+    return ["run", "gpicl.learning", *arguments, "--set", *SMALL]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return the one sentence on standard error with which ``arguments`` are refused."""
+    assert cli.main(list(arguments)) == 2
+    out, error = capsys.readouterr()
+    *progress, sentence = error.splitlines()
+    assert all(re.match(r"\S+ \(\w+\): \d+/\d+, ", line) for line in progress)
+    assert sentence.startswith("tutorlib: ")
+    assert out == ""
+    return sentence.removeprefix("tutorlib: ")
+
+
+LEARNING = ("run", "gpicl.learning")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "gpicl.phase"), "experiment='gpicl.phase': expected one of .*, gpicl.phases, .*mean 'gpicl.phases'"),
+        (("run", ""), "experiment='': expected one of gpicl.learning"),
+        ((*LEARNING, "--tier", "big"), "tier='big': expected one of live, study, paper"),
+        ((*LEARNING, "--tier", "paper"), "tier='paper': expected one of live"),
+        ((*LEARNING, "--device", "tpu"), "device='tpu': expected 'cpu', 'cuda' or 'cuda:N'"),
+        ((*LEARNING, "--device", "cuda:99"), "device='cuda:99': expected a device of this machine"),
+        ((*LEARNING, "--engine", "fast"), "engine='fast': expected one of auto, local, vmapped, ray"),
+        (("run", "gpicl.references", "--engine", "vmapped"), "engine='vmapped': expected local or ray: gpicl.ref"),
+        ((*LEARNING, "--jobs", "0"), "jobs=0: expected at least 1"),
+        ((*LEARNING, "--jobs", "-1"), "jobs='-1': expected a whole number"),
+        ((*LEARNING, "--jobs", "two"), "jobs='two': expected a whole number"),
+        ((*LEARNING, "--seeds", "0"), r"seeds='0': expected how many \(3\), a list \(4,7\) or a range \(2-5\)"),
+        ((*LEARNING, "--seeds", "5-2"), "seeds='5-2': expected how many"),
+        ((*LEARNING, "--seeds", "a"), "seeds='a': expected how many"),
+        ((*LEARNING, "--seeds", "99999"), "seeds='99999': expected at most 10000 seeds"),
+        ((*LEARNING, "--seeds", f"0,{2**63}"), f"seeds={2**63}: expected whole numbers from 0 to 2.63 - 1"),
+        ((*LEARNING, "--set", "width"), "set='width': expected NAME=VALUE"),
+        ((*LEARNING, "--set", "widht=3"), "set='widht': expected one of .*did you mean 'width'"),
+        ((*LEARNING, "--set", "width=wide"), "width='wide': expected a whole number"),
+        ((*LEARNING, "--set", "width=inf"), "width='inf': expected a whole number"),
+        ((*LEARNING, "--set", "width=0"), "width=0: expected a positive"),
+        ((*LEARNING, "--set", "layers=-1"), "layers=-1: expected a positive"),
+        ((*LEARNING, "--set", "rate=fast"), "rate='fast': expected a number"),
+        ((*LEARNING, "--set", "rate=nan"), "rate=nan: expected a positive number"),
+        ((*LEARNING, "--set", "bias=1.5"), "bias=1.5: expected a share from 0 to 1"),
+        ((*LEARNING, "--set", "tasks=0"), "tasks=0: expected a whole number from 1 to 2.31, or 'inf'"),
+        ((*LEARNING, "--set", "tasks=-3"), "tasks=-3: expected a whole number from 1"),
+        ((*LEARNING, "--set", "tasks=many"), "tasks='many': expected a whole number from 1"),
+        ((*LEARNING, "--set", "length=1"), "length=1: expected at least 2"),
+        ((*LEARNING, "--set", "steps=1000", "evaluations=7"), "evaluations=7: expected a divisor of steps=1000"),
+        ((*LEARNING, "--set", "evaluations=0"), "evaluations=0: expected a positive"),
+        ((*LEARNING, "--results", "/dev/null"), "results='/dev/null/gpicl.learning/live': expected a folder"),
+        ((*LEARNING, "--publish", "/"), "publish='/': expected a file, not a folder"),
+    ],
+    ids=lambda value: " ".join(value[1:]) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_used_is_refused_in_one_sentence(capsys, tmp_path: Path, arguments, says: str):
+    assert re.match(says, refused(capsys, *arguments))
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("arguments", [("run", "gpicl.learning"), ("doctor",)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TUTORLIB_TIER", "big", "TUTORLIB_TIER='big': expected one of live, study, paper"),
+        ("TUTORLIB_DEVICE", "tpu", "TUTORLIB_DEVICE='tpu': expected 'cpu', 'cuda' or 'cuda:N'"),
+        ("TUTORLIB_DEVICE", "cuda:99", "TUTORLIB_DEVICE='cuda:99': expected a device of this machine"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_refused(capsys, monkeypatch, arguments, name: str, value: str, says: str):
+    monkeypatch.setenv(name, value)
+    assert cli.main(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"tutorlib: {says}")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ((), "list"),
+        (("bogus",), "bogus"),
+        (("run",), "EXPERIMENT"),
+        (("run", "gpicl.learning", "--bogus"), "--bogus"),
+        (("run", "gpicl.learning", "--tier"), "--tier"),
+        (("list", "more"), "more"),
+    ],
+)
+def test_an_unknown_command_or_option_exits_with_2(capsys, arguments, names: str):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(list(arguments))
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err
+    assert names in error
+    assert "Traceback" not in error
+
+
+def test_help_reads_well(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["run", "--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    for option in ("EXPERIMENT", "--tier TIER", "--seeds SEEDS", "--jobs N", "--set NAME=VALUE ...", "--publish FILE"):
+        assert option in shown
+    assert "None" not in shown
+    assert "STR" not in shown
+    assert "default: TUTORLIB_TIER, else live" in " ".join(shown.replace("│", " ").split())
+
+
+def test_list_shows_every_experiment_with_its_tiers(capsys):
+    assert cli.main(["list"]) == 0
+    shown = capsys.readouterr().out
+    for name, experiment in papers.experiments().items():
+        block = shown[shown.index(f"{name}  ({experiment.figure})\n    {experiment.title}\n") :]
+        for tier in experiment.tiers:
+            assert f"\n    {tier}: {len(experiment.cells(tier))} cells\n" in block
+    assert shown.count("(") >= len(papers.experiments()) > 0
+
+
+def test_claims_shows_every_claim_with_its_verdict(capsys):
+    assert cli.main(["claims"]) == 0
+    lines = iter(capsys.readouterr().out.splitlines())
+    for claim in papers.claims():
+        evidence = judge(claim)
+        head = next(lines)
+        assert head.startswith(f"{claim.id}  {evidence.verdict}")
+        if evidence.interval:
+            assert head.endswith(f"{evidence.interval}, {evidence.interval.seeds} seeds")
+        assert next(lines) == f"    {claim.sentence}"
+        assert next(lines) == f"    {evidence.detail}"
+    assert next(lines, None) is None
+
+
+def test_doctor_says_what_is_here(capsys):
+    assert cli.main(["doctor"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    cpu = torch.device("cpu")
+    assert shown[0] == f"tutorlib {__version__}, Python {platform.python_version()}, torch {torch.__version__}"
+    assert shown[1].startswith(f"device: cpu ({device_name(cpu)})")
+    assert "tier: live" in shown
+    for name, experiment in papers.experiments().items():
+        if "study" in experiment.tiers:
+            try:
+                expected = f"{name}: {len(recorded(name))} recorded cells"
+            except NoRecordsError:
+                expected = f"{name}: not recorded yet"
+            assert expected in shown
+
+
+def test_doctor_finds_shipped_records_that_cannot_be_read(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "gpicl" / "recorded").mkdir(parents=True)
+    (tmp_path / "gpicl" / "recorded" / "phases-study.json").write_text('{"format": 99}')
+    monkeypatch.setattr(records, "files", lambda package: tmp_path)
+    assert cli.main(["doctor"]) == 2
+    shown = capsys.readouterr().out
+    assert re.search(r"gpicl\.phases: record='.*phases-study\.json': format=99: expected 1", shown)
+    assert "gpicl.references: not recorded yet" in shown
+
+
+def test_a_run_is_recorded_once_and_published(capsys, tmp_path: Path):
+    arguments = run("--seeds", "2", "--jobs", "1", "--results", "kept", "--publish", "out/learning-live.json")
+    assert cli.main(arguments) == 0
+    out, error = capsys.readouterr()
+    assert error == "gpicl.learning (live): 2/2, 0 s left\n"
+    assert "2 records in kept/gpicl.learning/live" in out
+    assert "published in out/learning-live.json" in out
+    folder = tmp_path / "kept" / "gpicl.learning" / "live"
+    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.json")}
+    found = load_folder(folder)
+    assert len(found) == len(before) == 2
+    for record in found:
+        assert record.seed in (0, 1)
+        assert (record.config["width"], record.config["tasks"], record.config["bias"]) == (4, 4, 0.0)
+        assert record.provenance["command"] == (
+            "tutorlib run gpicl.learning --tier live --seeds 0-1 --set " + " ".join(SMALL)
+        )
+    assert load_published(tmp_path / "out" / "learning-live.json") == sorted(found, key=lambda r: r.seed)
+
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().err == "gpicl.learning (live): 2/2, done before\n"
+    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.json")} == before
+
+
+def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_are_kept(capsys, tmp_path: Path):
+    (tmp_path / "file").touch()
+    assert cli.main(run("--seeds", "1", "--jobs", "1", "--publish", "file/learning.json")) == 2
+    assert "tutorlib: publish='file/learning.json': expected a file that can be written" in capsys.readouterr().err
+    assert len(list((tmp_path / "results").rglob("*.json"))) == 1
+
+
+def test_a_loss_that_is_not_finite_is_one_sentence(capsys, tmp_path: Path):
+    small = [word for word in SMALL if not word.startswith(("steps", "evaluations"))]
+    arguments = ["run", "gpicl.learning", "--seeds", "1", "--jobs", "1", "--set", *small]
+    sentence = refused(capsys, *arguments, "steps=20", "evaluations=1", "rate=1e38", "warmup=10")
+    assert re.fullmatch(
+        r"1 of 1 cells failed; the first: loss=nan at step \d+ of 20 \(seed 0\): expected a finite number; "
+        r"the last good checkpoint is kept, a smaller rate than 1e\+38 may help",
+        sentence,
+    )
+    assert list((tmp_path / "results").rglob("*.json")) == []
+
+
+def test_a_torn_record_is_one_sentence(capsys, tmp_path: Path):
+    arguments = run("--seeds", "1", "--jobs", "1")
+    assert cli.main(arguments) == 0
+    (path,) = (tmp_path / "results").rglob("*.json")
+    path.write_text(path.read_text()[:50])
+    capsys.readouterr()
+    assert re.match(f"record='.*{path.name}': expected a JSON record", refused(capsys, *arguments))
+
+
+def test_an_interrupted_run_says_how_to_go_on(capsys, monkeypatch: pytest.MonkeyPatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run_sweep", interrupt)
+    assert cli.main(run()) == 130
+    assert capsys.readouterr().err == (
+        "tutorlib: interrupted; what is finished is kept, the same command goes on\n"
+    )
+
+
+COMMAND = [sys.executable, "-W", "error", "-m", "tutorlib.cli", *run("--seeds", "2", "--jobs", "1")]
+
+
+def test_a_pipe_gets_plain_lines():
+    done = subprocess.run(COMMAND, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "\r" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[-1] == "gpicl.learning (live): 2/2, 0 s left"
+    assert all(re.fullmatch(r"gpicl\.learning \(live\): \d/2, \d+ s left", line) for line in lines)
+
+
+def test_a_terminal_gets_a_bar_with_the_time_left():
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert re.search(r"\rgpicl\.learning \(live\):\s+50%\|\S+\s*\| 1/2 \[00:\d\d<00:\d\d, ", text), text
+    assert re.search(r"\rgpicl\.learning \(live\): 100%\|\S+\| 2/2 \[00:\d\d<00:00, ", text), text
+    assert "meta-training, K=4" in text  # and the steps of a cell below it
+
+
+def test_the_process_exits_with_2_and_no_traceback(tmp_path: Path):
+    done = subprocess.run([*COMMAND[:6], "--set", "width=0"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tutorlib: width=0: expected a positive")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_every_experiment_can_be_run_by_name(monkeypatch: pytest.MonkeyPatch):
+    for name, experiment in papers.experiments().items():
+        assert name == experiment.name
+        assert name.split(".")[0] in papers.PAPERS
+        chosen = []
+        monkeypatch.setattr(cli, "run_sweep", lambda e, tier, chosen=chosen, **options: chosen.append((e, tier)) or [])
+        tier = next(iter(experiment.tiers))
+        with pytest.raises(KeyError):  # no records, so no table
+            cli.main(["run", name, "--tier", tier])
+        assert chosen == [(experiment, tier)]
