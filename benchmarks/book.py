@@ -47,7 +47,7 @@ def weigh(site: Path) -> None:
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        pages = [path.relative_to(site).as_posix() for path in site.rglob("*.html")]
+        pages = [path.relative_to(site).as_posix() for path in site.rglob("*.html") if path.name != "index.html"]
         found = sorted(
             ((weight(browser, f"http://127.0.0.1:{server.server_port}/{p}"), p) for p in pages), reverse=True
         )

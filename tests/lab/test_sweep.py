@@ -143,9 +143,7 @@ def test_arguments_that_cannot_be_used_are_refused_before_anything_is_done(tmp_p
 
 def test_results_that_cannot_be_a_folder_are_refused(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(
-        UsageError, match=r"^results='.*file/paper.study/live': expected a folder that can be written"
-    ):
+    with pytest.raises(UsageError, match=r"^results='.*file/paper.study/live': expected a folder that can be written"):
         Counting().sweep(results=tmp_path / "file")
 
 

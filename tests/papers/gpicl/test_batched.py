@@ -19,9 +19,7 @@ from tutorlib.papers.gpicl.algorithm import (
 from tutorlib.papers.gpicl.model import Transformer
 from tutorlib.papers.gpicl.problem import base_sets, meta_batch
 
-BASE = Config(
-    steps=50, evaluations=5, warmup=10, width=16, layers=2, heads=2, head_dim=8, batch=8, length=12, clip=0.3
-)
+BASE = Config(steps=50, evaluations=5, warmup=10, width=16, layers=2, heads=2, head_dim=8, batch=8, length=12, clip=0.3)
 CELLS = [
     Cell(BASE, 0),
     Cell(BASE, 1),
@@ -92,9 +90,7 @@ def test_every_cell_draws_its_own_sequences():
     x, y = meta_batch(train, BASE.law, h.seed, 3, h.tasks, h.biased, BASE.batch, BASE.length)
     for i, cell in enumerate(CELLS):
         own = hyper([cell], torch.device("cpu"))
-        x_own, y_own = meta_batch(
-            train, BASE.law, own.seed, 3, own.tasks, own.biased, BASE.batch, BASE.length
-        )
+        x_own, y_own = meta_batch(train, BASE.law, own.seed, 3, own.tasks, own.biased, BASE.batch, BASE.length)
         assert torch.equal(x[i], x_own)
         assert torch.equal(y[i], y_own)
     assert not torch.equal(x[0], x[1])

@@ -101,7 +101,6 @@ def test_the_checkpoint_of_another_configuration_is_refused(tmp_path: Path):
         meta_train(CELLS[1:], Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "b")))
 
 
-
 @pytest.mark.parametrize("cells", [1, 2], ids=["one run", "a batch"])
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, cells: int, monkeypatch: pytest.MonkeyPatch):
     meta_step = algorithm.meta_step

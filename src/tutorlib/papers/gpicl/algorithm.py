@@ -1,6 +1,6 @@
 """GPICL (2212.04458): meta-train a sequence model to be a learning algorithm.
 
-Meta-training (section 3.5 of the card): repeat: draw a batch of tasks, draw a sequence of examples from each, predict
+Meta-training: repeat: draw a batch of tasks, draw a sequence of examples from each, predict
 every label from the examples before it, and take one Adam step on the mean cross-entropy. Meta-testing: no gradient;
 one forward pass over a sequence of an unseen task shows how well the network learned from it.
 

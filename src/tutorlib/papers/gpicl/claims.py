@@ -2,7 +2,7 @@
 
 Each check reads shipped records, compares one number per seed with a threshold that was fixed before the study ran,
 and says at which reduced setting. Thresholds: unseen accuracy well above chance means chance + 0.2; a sharp
-transition is a jump of 0.4 between neighbouring numbers of tasks (section 9b of the card's plan).
+transition is a jump of 0.4 between neighbouring numbers of tasks.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The sequence model of GPICL (2212.04458, section 4 of the card; the paper's Fig. 1): a causal Transformer.
+"""The sequence model of GPICL (2212.04458, Fig. 1): a causal Transformer.
 
 Token j is the input x_j beside the label of the example before it, so one causal pass predicts every y_j from
 (x_1, y_1), ..., (x_{j-1}, y_{j-1}), x_j. Differences from the paper: where LayerNorm stands, the activation and the

@@ -1,4 +1,4 @@
-"""The task law of GPICL (2212.04458; section 3.2 of the card): one base data set becomes K classification tasks.
+"""The task law of GPICL (2212.04458): one base data set becomes K classification tasks.
 
 Task k maps every example of the base set (bar x, bar y) to (A^(k) bar x, rho^(k)(bar y)), with A^(k)_ab ~ N(0, 1/N_x)
 and rho^(k) a random permutation of the C labels. Task number k is a pure function of (key, k): it is computed when
