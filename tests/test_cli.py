@@ -194,7 +194,7 @@ def test_a_run_is_recorded_once_and_published(capsys, tmp_path: Path):
     arguments = run("--seeds", "2", "--jobs", "1", "--results", "kept", "--publish", "out/learning-live.json")
     assert cli.main(arguments) == 0
     out, error = capsys.readouterr()
-    assert error == "gpicl.learning (live): 2/2, 0 s left\n"
+    assert error.splitlines()[-1] == "gpicl.learning (live): 2/2, 0 s left"
     assert "2 records in kept/gpicl.learning/live" in out
     assert "published in out/learning-live.json" in out
     folder = tmp_path / "kept" / "gpicl.learning" / "live"
