@@ -14,6 +14,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route
 from toc import PAGES
 
+from tutorlib.lab import recorded, table
+from tutorlib.papers.gpicl.figures import tasks_label
+
 pytestmark = pytest.mark.browser
 
 MADE = ["search", "genindex", "py-modindex"]  # pages that no file of the book stands for
@@ -185,3 +188,45 @@ def test_the_switch_makes_a_page_dark_and_light(visitor: Visitor) -> None:
         assert not ours(faults(page, ["color-contrast"]))
     page.evaluate("localStorage.clear()")
     assert set(seen) == {"light", "dark"}
+
+
+def test_the_published_phase_map_shows_the_records(visitor: Visitor) -> None:
+    """Turn every knob of the explorer by keyboard, with no outside request, and compare it with the records."""
+    runs = table(recorded("gpicl.phases"))
+    page = visitor.visit("light", "notebooks/gpicl/method.html")
+    explorer = page.locator(".tutorlib-grid-explorer")
+    slider, radios = explorer.locator("input[type=range]"), explorer.locator("input[type=radio]")
+    visited = set()
+
+    def compare() -> None:
+        shown = explorer.evaluate("e => ({...e.dataset})")
+        tasks = next(k for k in set(runs["tasks"]) if tasks_label(k) == shown["y"])
+        cell = runs[
+            (runs["tasks"] == tasks) & (runs["width"] == int(shown["x"])) & (runs["bias"] == float(shown["toggle"]))
+        ]
+        assert len(cell) == 5
+        look = cell["looks"].iloc[0].index(int(shown["step"]))
+        for name in ("seen", "unseen"):
+            curves = [run[look] for run in cell[f"look_{name}"]]
+            first = sum(curve[0] for curve in curves) / 5
+            last = sum(sum(curve[-10:]) / 10 for curve in curves) / 5
+            assert float(shown[f"value{name.title()}_first"]) == pytest.approx(first, abs=6e-4)
+            assert float(shown[f"value{name.title()}_last"]) == pytest.approx(last, abs=6e-4)
+        phases = [run[look] for run in cell["look_phase"]]
+        assert phases.count(shown["phase"]) == max(map(phases.count, phases))
+        visited.add((shown["x"], shown["y"], shown["toggle"], shown["step"]))
+
+    compare()
+    slider.focus()
+    for key in ("Home", "ArrowRight", "ArrowRight", "End"):
+        page.keyboard.press(key)
+        compare()
+    radios.first.focus()
+    page.keyboard.press("Space")
+    compare()
+    explorer.locator('[role="gridcell"][tabindex="0"]').focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowLeft", "ArrowDown", "ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+        compare()
+    assert len(visited) >= 10, "the keys did not move the selection"
+    assert visitor.problems == []
