@@ -21,6 +21,8 @@ from tutorlib.lab.errors import SweepError
 
 PATIENCE = 120.0
 
+pytestmark = pytest.mark.timeout(600)  # for machines that do much else; by itself this takes a minute at most
+
 
 class Sweeps:
     """Sweeps of the tiny experiment in one folder, each a process group that can be killed."""
@@ -30,16 +32,9 @@ class Sweeps:
         self.folder = self.results / f"tiny.{kind}" / "live"
         self.log.touch()
         self.groups: list[int] = []
-        environment = {
-            "TINY_LOG": str(self.log),
-            "TINY_MS": "25",
-            "TINY_WRITE_MS": "4",
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(tiny.__file__).parent),
-        }
         self.server = subprocess.Popen(
             [sys.executable, tiny.__file__],
-            env=os.environ | environment,
+            env=tiny.environment(self.log, pause=25, write=4),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

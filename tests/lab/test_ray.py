@@ -1,7 +1,6 @@
 """The sweep on Ray: a real cluster that loses a node, and what is asked of Ray for GPUs and jobs."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,17 +21,10 @@ def test_a_node_that_is_lost_costs_nothing_but_time(tmp_path: Path):
     log = tmp_path / "log"
     script = Path(tiny.__file__).with_name("ray_sweep.py")
     with tempfile.TemporaryDirectory(prefix="ray") as short:  # the sockets in it may not have long names
-        environment = {
-            "TINY_LOG": str(log),
-            "TINY_MS": "600",
-            "PYTHONPATH": str(script.parent),
-            "OMP_NUM_THREADS": "1",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_TMPDIR": short,
-        }
+        environment = tiny.environment(log, pause=600) | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": short}
         done = subprocess.run(
             [sys.executable, str(script), str(tmp_path / "results")],
-            env=os.environ | environment,
+            env=environment,
             capture_output=True,
             text=True,
         )

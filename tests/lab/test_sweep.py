@@ -309,7 +309,7 @@ def test_progress_counts_what_was_done_before_and_every_cell(tmp_path: Path):
 
 
 def test_provenance_of_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys, "argv", ["/opt/bin/tutorlib", "run", "--results", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "bin" / "tutorlib"), "run", "--results", str(tmp_path)])
     found = Counting().sweep(results=tmp_path, seeds=(4,), overrides={"rate": "0.25"})
     assert found[0].provenance["command"] == "tutorlib run paper.study --tier live --seeds 4-4 --set rate=0.25"
     for path in tmp_path.rglob("*.json"):

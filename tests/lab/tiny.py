@@ -41,6 +41,18 @@ def note(event: str, number: int) -> None:
             file.write(f"{event} {number} {os.getpid()}\n")
 
 
+def environment(log: Path, pause: int, write: int = 0) -> dict[str, str]:
+    """The environment of a process whose sweeps are logged, with ``pause`` and ``write`` in milliseconds."""
+    own = {
+        "TINY_LOG": str(log),
+        "TINY_MS": str(pause),
+        "TINY_WRITE_MS": str(write),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    return os.environ | own
+
+
 def numbers(cell: Cell, part: int) -> torch.Tensor:
     return torch.randn(4, generator=torch.Generator().manual_seed(1000 * cell.config.number + 10 * cell.seed + part))
 
@@ -128,6 +140,7 @@ def serve() -> None:
         command = json.loads(line)
         if not (process := os.fork()):
             os.setsid()
+            print(os.getpid(), flush=True)  # not by the parent: from here on the group is there to be killed
             out = os.open(command.pop("output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             nothing = os.open(os.devnull, os.O_RDONLY)
             for target, source in ((0, nothing), (1, out), (2, out)):
@@ -141,7 +154,6 @@ def serve() -> None:
             finally:
                 sys.stderr.flush()
                 os._exit(status)
-        print(process, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 
 
