@@ -1,7 +1,9 @@
 """Fixtures that every part of the tests may use."""
 
+import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,8 @@ import torch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 QUIET = (
     "--no-sandbox",
@@ -45,3 +49,14 @@ def chromium() -> Iterator["Browser"]:
         browser = playwright.chromium.launch(executable_path=found, args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def real_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the loaders find the real files: ``TUTORLIB_DATA`` if set, else the folder beside the repository.
+
+    Where neither is there the loaders download them, so without a network the tests fail: they are never
+    skipped.
+    """
+    if not os.environ.get("TUTORLIB_DATA") and SHARED.is_dir():
+        monkeypatch.setenv("TUTORLIB_DATA", str(SHARED))

@@ -1,7 +1,6 @@
-"""The real files that the data tests read, and a web server on this machine that misbehaves on request."""
+"""A web server on this machine that misbehaves on request."""
 
 import gzip
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,20 +10,7 @@ from time import sleep
 
 import pytest
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-
 CONTENT = bytes(range(256)) * 1024  # 256 KiB, so that a transfer takes several chunks
-
-
-@pytest.fixture
-def real_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the loaders find the real files: ``TUTORLIB_DATA`` if set, else the folder beside the repository.
-
-    Where neither is there the loaders download them, so without a network the tests fail: they are never
-    skipped.
-    """
-    if not os.environ.get("TUTORLIB_DATA") and SHARED.is_dir():
-        monkeypatch.setenv("TUTORLIB_DATA", str(SHARED))
 
 
 class Server:

@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 def start(config=SMALL, seed=0):
     cell = Cell(config, seed)
-    f = algorithm.FlatModule(algorithm.Transformer(config.model))
+    f = algorithm.FlatModule(algorithm.network(config.model))
     return f, algorithm.initial_state(f, [cell], CPU), algorithm.hyper([cell], CPU)
 
 
@@ -142,7 +142,8 @@ def test_phase_rule_names_the_cards_runs(seen, unseen, infinite, expected):
 @pytest.mark.parametrize(("field", "value"), [
     ("tasks", 0), ("tasks", -3), ("tasks", "many"), ("bias", 1.5), ("bias", -0.1), ("length", 1),
     ("batch", 0), ("steps", 0), ("rate", 0.0), ("rate", math.nan), ("eps", -1.0), ("beta2", 1.0), ("evaluations", 7),
-    ("width", 0), ("clip", math.inf),
+    ("width", 0), ("clip", math.inf), ("dataset", "mnst"), ("optimizer", "sgd"), ("architecture", "gru"),
+    ("positions", "rotary"), ("projection", "none"), ("rank", 0), ("position_std", -1.0),
 ])  # fmt: skip
 def test_bad_configurations_are_refused_by_name(field, value):
     with pytest.raises(UsageError, match=f"^{field}="):
@@ -161,3 +162,35 @@ def test_shape_holds_all_that_a_batch_of_cells_must_share():
         "beta2": 0.99,
     }.items():
         assert algorithm.shape(Config(**{field: value})) != algorithm.shape(Config()), field
+
+
+def test_the_sign_variant_moves_every_parameter_by_alpha_along_the_averaged_gradient():
+    c = Config(optimizer="sign", warmup=1, rate=0.5)
+    h = algorithm.hyper([Cell(c, 0)], torch.device("cpu"))
+    state = State(torch.zeros(3), torch.tensor([1.0, 0.0, -1.0]), torch.zeros(3))
+    after = algorithm.adam(state, torch.tensor([-1.0, 1e-20, 0.0]), 0, c, h)
+    assert torch.allclose(after.m, torch.tensor([0.8, 1e-21, -0.9]))
+    assert torch.equal(after.theta, torch.tensor([-0.5, -0.5, 0.5])), "however small the gradient"
+
+
+def test_the_sign_variant_is_adams_limit_for_a_steady_gradient():
+    g = torch.tensor([1e-6, -3e-4, 2.0])
+    ends = {}
+    for optimizer in ("adam", "sign"):
+        c = Config(optimizer=optimizer, warmup=1, eps=1e-30)
+        h = algorithm.hyper([Cell(c, 0)], torch.device("cpu"))
+        state = State(torch.zeros(3), torch.zeros(3), torch.zeros(3))
+        for step in range(20):
+            state = algorithm.adam(state, g, step, c, h)
+        ends[optimizer] = state.theta
+    assert torch.allclose(ends["adam"], ends["sign"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["lstm", "outer-product", "mlp"])
+def test_every_architecture_is_meta_trained_by_the_same_loop(architecture):
+    # A single task: every network can know it by heart, and does better than guessing then.
+    c = Config(architecture=architecture, tasks=1, width=32, heads=2, head_dim=8, length=8, batch=16, steps=120,
+               evaluations=1, warmup=1, rate=1e-2)  # fmt: skip
+    losses = algorithm.meta_train([Cell(c, 0)], Context()).losses
+    assert losses[:5].mean() > 1.0
+    assert losses[-10:].mean() < 0.7

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 from tutorlib.papers.gpicl import baselines, problem
@@ -73,7 +73,9 @@ def test_online_sgd_takes_the_steps_of_autograd(sequences):
             w = [(p - 0.1 * d).detach().requires_grad_() for p, d in zip(w, grads, strict=True)]
 
 
-@pytest.mark.parametrize("learner", [baselines.nearest_neighbour, baselines.class_means, baselines.ridge])
+@pytest.mark.parametrize(
+    "learner", [baselines.nearest_neighbour, baselines.class_means, baselines.ridge, baselines.linear_probe]
+)
 def test_no_learner_looks_ahead(learner, sequences):
     x, y = sequences
     base = learner(x, y, CLASSES)
@@ -101,3 +103,48 @@ def test_reference_learners_reach_the_cards_values():
     ):
         at_31 = baselines.accuracy(learner(x, y, CLASSES), y)[-1].item()
         assert at_31 == pytest.approx(value, abs=0.025), learner.__name__
+
+
+def test_the_linear_probe_is_scikit_learns_logistic_regression(sequences):
+    x, y = (part[:24] for part in sequences)
+    ours = baselines.linear_probe(x, y, CLASSES, penalty=0.5, steps=400, last=6)
+    agree = []
+    for s in range(24):
+        for j in range(26, 32):
+            theirs = LogisticRegression(C=1 / 0.5, max_iter=2000).fit(x[s, :j].numpy(), y[s, :j].numpy())
+            agree.append(theirs.predict(x[s, j : j + 1].numpy())[0] == ours[s, j].item())
+    assert np.mean(agree) > 0.98
+    assert (ours[:, :26] == 0).all(), "only the last six positions are fitted"
+    every = baselines.linear_probe(x, y, CLASSES, penalty=0.5, steps=400)
+    assert torch.equal(every[:, 26:], ours[:, 26:])
+
+
+def test_maml_differentiates_through_every_inner_step(sequences):
+    # Second order: the gradient of the last loss with respect to the start, against finite differences.
+    x, y = (part[:2, :6].double() if part.is_floating_point() else part[:2, :6] for part in sequences)
+    start = baselines.start_weights((), 16, 5, CLASSES, torch.Generator().manual_seed(0))
+
+    def last_loss(b2):
+        weights = [w.double() for w in start[:3]] + [b2]
+        copies = baselines.Weights(*(w.expand(2, *w.shape) for w in weights))
+        return torch.nn.functional.cross_entropy(baselines.sgd_logits(copies, x, y, 0.2)[:, -1], y[:, -1])
+
+    assert torch.autograd.gradcheck(last_loss, start.b2.double().requires_grad_())
+
+
+def test_maml_finds_a_start_that_learns_faster():
+    # All tasks are one task: a start can know it, as plain online SGD cannot.
+    base = problem.digits()[0]
+
+    def fixed(i):
+        z = base.z[torch.randint(len(base.y), (16, 16), generator=torch.Generator().manual_seed(i))]
+        return z, (z @ torch.eye(16, CLASSES)).argmax(-1)
+
+    start = baselines.start_weights((), 16, 32, CLASSES, torch.Generator().manual_seed(0))
+    learned = baselines.maml(start, [fixed(i) for i in range(40)], rate=0.1, meta_rate=1e-2)
+    x, y = fixed(1000)
+    plain = baselines.accuracy(baselines.maml_guesses(start, x, y), y).mean()
+    meta = baselines.accuracy(baselines.maml_guesses(learned, x, y), y).mean()
+    assert meta > plain + 0.2
+    assert not any(w.requires_grad for w in learned)
+    assert all(torch.equal(a, b) for a, b in zip(start, baselines.maml(start, []), strict=True))

@@ -1,18 +1,20 @@
 """The Transformer: tokens, causality, sizes, and its start."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from tutorlib.lab import UsageError
 from tutorlib.nn import FlatModule
-from tutorlib.papers.gpicl.model import Transformer, TransformerConfig, initial_parameters, tokens
+from tutorlib.papers.gpicl.model import ARCHITECTURES, ModelConfig, Transformer, initial_parameters, network, tokens
 
-CONFIG = TransformerConfig()
+CONFIG = ModelConfig()
 
 
 def net(config=CONFIG, seed=0):
-    f = FlatModule(Transformer(config))
+    f = FlatModule(network(config))
     return f, initial_parameters(f.module, torch.Generator().manual_seed(seed))
 
 
@@ -74,7 +76,7 @@ def test_sizes_of_the_live_and_of_the_papers_network():
     f, theta = net()
     assert f.size == len(theta) == 103_364  # the card's 103,748 less two attention blocks' 3 x 64 key biases
     assert CONFIG.state_size == 2 * 2 * 32 * 64
-    paper = TransformerConfig(inputs=3072, classes=10, length=100, width=256, layers=4, heads=8)
+    paper = ModelConfig(inputs=3072, classes=10, length=100, width=256, layers=4, heads=8)
     assert FlatModule(Transformer(paper)).size == pytest.approx(3.93e6 + 0.03e6, rel=0.01)
 
 
@@ -93,11 +95,12 @@ def test_the_start_is_reproducible_and_scaled_as_stated():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("width", 0), ("heads", -1), ("length", 1), ("classes", 1), ("layers", 0)]
+    ("field", "value"),
+    [("width", 0), ("heads", -1), ("length", 1), ("classes", 1), ("layers", 0), ("position_std", math.inf)],
 )
 def test_impossible_sizes_are_refused_by_name(field, value):
     with pytest.raises(UsageError, match=f"{field}={value}"):
-        TransformerConfig(**{field: value})
+        ModelConfig(**{field: value})
 
 
 def test_flat_module_refuses_a_vector_of_another_length():
@@ -113,3 +116,81 @@ def test_a_stack_of_vectors_gives_each_networks_own_output():
     both = f(torch.stack([first, second]), x.expand(2, *x.shape), y.expand(2, *y.shape))
     assert torch.allclose(both[0], f(first, x, y), atol=1e-5)
     assert torch.allclose(both[1], f(second, x, y), atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_no_network_looks_ahead(architecture):
+    config = ModelConfig(architecture=architecture, heads=2, head_dim=8)
+    f, theta = net(config)
+    x, y = data(config=config)
+    base = f(theta, x, y)
+    other, moved = y.clone(), x.clone()
+    other[:, 9] = (y[:, 9] + 1) % 4
+    moved[:, 9] += 1.0
+    by_label = (f(theta, x, other) != base).flatten(2).any(-1).any(0)
+    by_input = (f(theta, moved, y) != base).flatten(2).any(-1).any(0)
+    assert not by_label[:10].any()
+    assert not by_input[:9].any()
+    assert by_input[9]
+    # All but the MLP carry what they saw to the end.
+    assert by_label[10:].all() == by_input[10:].all() == (architecture != "mlp")
+    assert by_label[10:].any() == (architecture != "mlp")
+
+
+def test_the_lstm_is_torchs():
+    config = ModelConfig(architecture="lstm", width=24)
+    f, theta = net(config)
+    x, y = data(config=config)
+    pieces = {n: p.view(s) for n, p, s in zip(f.names, theta.split(f.sizes), f.shapes, strict=True)}
+    theirs = torch.nn.LSTM(20, 24, batch_first=True)
+    with torch.no_grad():
+        theirs.weight_ih_l0.copy_(pieces["token.weight"])
+        theirs.bias_ih_l0.copy_(pieces["token.bias"])
+        theirs.weight_hh_l0.copy_(pieces["recurrent.weight"])
+        theirs.bias_hh_l0.zero_()
+    h = theirs(tokens(x, y, 4))[0]
+    assert torch.allclose(h @ pieces["head.weight"].T + pieces["head.bias"], f(theta, x, y), atol=1e-5)
+
+
+def test_the_outer_product_lstm_follows_its_equations_head_by_head():
+    s, heads = 3, 2
+    config = ModelConfig(architecture="outer-product", heads=heads, head_dim=s, length=5)
+    f, theta = net(config)
+    theta = theta + 0.3  # so that the strength is not at its start
+    x, y = data(batch=2, config=config)
+    p = {n: q.view(size) for n, q, size in zip(f.names, theta.split(f.sizes), f.shapes, strict=True)}
+    logits = f(theta, x, y)
+    for b in range(2):
+        h, c = torch.zeros(heads * s), [torch.zeros(s, s) for _ in range(heads)]
+        for t, token in enumerate(tokens(x, y, 4)[b]):
+            z = p["token.weight"] @ token + p["token.bias"] + p["recurrent.weight"] @ h
+            read = []
+            for head in range(heads):
+                own = z[8 * s * head : 8 * s * (head + 1)]
+                k1 = own[: 3 * s].tanh() * F.softplus(p["strength"][head])
+                k2, q, o = own[3 * s : 6 * s].tanh(), own[6 * s : 7 * s], own[7 * s :]
+                i, g, forget = (torch.outer(k1[n * s : n * s + s], k2[n * s : n * s + s]) for n in range(3))
+                c[head] = torch.sigmoid(forget + 1) * c[head] + torch.sigmoid(i) * g
+                read.append(torch.sigmoid(o) * torch.tanh(q @ c[head]))
+            h = torch.cat(read)
+            assert torch.allclose(p["head.weight"] @ h + p["head.bias"], logits[b, t], atol=1e-5)
+
+
+def test_sizes_of_state_and_parameters():
+    lstm = ModelConfig(architecture="lstm", width=512)
+    outer = ModelConfig(architecture="outer-product", heads=4, head_dim=16)
+    assert lstm.state_size == 1024
+    assert outer.state_size == 4 * 16**2 + 4 * 16  # the matrices, and the hidden vector
+    assert ModelConfig(architecture="mlp").state_size == 0
+    # The card's counts, 1.10 M and 44 k: equal state, unequal parameters.
+    assert net(lstm)[0].size == pytest.approx(1.10e6, rel=0.01)
+    assert net(outer)[0].size == pytest.approx(44e3, rel=0.01)
+
+
+def test_without_positions_only_order_within_the_mask_tells_examples_apart():
+    config = ModelConfig(positions="none")
+    f, theta = net(config)
+    assert "positions" not in f.names
+    assert f.size == net()[0].size - 32 * 64
+    x, y = data()
+    assert f(theta, x, y).shape == (3, 32, 4)

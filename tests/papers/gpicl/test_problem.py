@@ -140,6 +140,9 @@ def test_unseen_data_sets_have_unit_variance_and_consistent_labels():
     (lambda: problem.digits(classes=11), "classes"),
     (lambda: problem.digits(rank=65), "rank"),
     (lambda: problem.base_sets("mnis", 4, 16), "dataset"),
+    (lambda: TaskLaw(16, 16, 4, "diagonal"), "projection"),
+    (lambda: TaskLaw(8, 16, 4, "orthogonal"), "projection"),
+    (lambda: problem.principal(torch.zeros(5, 9), 6), "rank"),
 ])  # fmt: skip
 def test_bad_arguments_are_named(call, word):
     with pytest.raises(UsageError, match=word):
@@ -155,7 +158,7 @@ torch.set_num_threads(1)
 config = algorithm.Config()
 cell = Cell(config, 0)
 base, h = problem.digits()[0], algorithm.hyper([cell], torch.device("cpu"))
-f = algorithm.FlatModule(algorithm.Transformer(config.model))
+f = algorithm.FlatModule(algorithm.network(config.model))
 state = algorithm.initial_state(f, [cell], torch.device("cpu"))
 
 def seconds(call, repeats):
@@ -196,3 +199,70 @@ def test_seen_tasks_of_a_biased_run_take_the_fixed_permutation_in_the_same_share
     assert takes.float().mean().item() == pytest.approx(0.9, abs=0.051)
     assert takes[:10].sum() >= 9, "any part of the sequences has that share"
     assert torch.equal(biased[1][~takes], plain[1][~takes])
+
+
+def test_orthogonal_projections_keep_lengths_exactly_and_have_no_preferred_direction():
+    a = TaskLaw(16, 16, 4, "orthogonal").projection(0, torch.arange(4000))
+    assert torch.allclose(a.mT @ a, torch.eye(16).expand_as(a), atol=1e-5)
+    # A uniform rotation or reflection: entries of mean 0 and variance 1/16, half of them reflections.
+    assert a.mean(dim=0).abs().max() < 5 * (1 / 16 / 4000) ** 0.5
+    assert a.var().item() == pytest.approx(1 / 16, rel=0.01)
+    assert (torch.linalg.det(a) > 0).float().mean().item() == pytest.approx(0.5, abs=0.04)
+
+
+def test_projection_and_permutation_can_be_left_out_one_by_one():
+    k = torch.arange(5)
+    plain, fixed = TaskLaw(16, 16, 4, "identity"), TaskLaw(16, 16, 4, permuted=False)
+    assert torch.equal(plain.projection(0, k), torch.eye(16).expand(5, 16, 16))
+    assert torch.equal(plain.permutation(0, k), TaskLaw(16, 16, 4).permutation(0, k))
+    assert torch.equal(fixed.permutation(0, k), torch.arange(4).expand(5, 4))
+    assert torch.equal(fixed.projection(0, k), TaskLaw(16, 16, 4).projection(0, k))
+
+
+@pytest.mark.parametrize(("name", "train", "test"), [
+    ("mnist-test", 8000, 2000), ("kmnist-test", 8000, 2000), ("fashion-mnist-test", None, None),
+])  # fmt: skip
+def test_the_test_part_of_an_image_set_is_split_four_to_one(name, train, test, real_files):
+    first, second = problem.base_sets(name, 10, 16)
+    if train:
+        assert (len(first.y), len(second.y)) == (train, test)
+    assert len(first.y) == 4 * len(second.y)
+    assert not torch.isin(first.rows, second.rows).any(), "no image is in both parts"
+    assert first.energy() == pytest.approx(16.0, rel=1e-4)
+    assert second.energy() == pytest.approx(16.0, rel=0.05)
+    assert first.z.mean(dim=0).abs().max() < 1e-4
+    off_diagonal = torch.corrcoef(first.z.T) - torch.eye(16)
+    assert off_diagonal.abs().max() < 1e-3, "principal directions are uncorrelated"
+    assert sorted(set(second.y.tolist())) == list(range(10))
+
+
+def test_fewer_classes_keep_the_first_ones_only(real_files):
+    first, second = problem.base_sets("mnist-test", 3, 8)
+    assert set(first.y.tolist()) == set(second.y.tolist()) == {0, 1, 2}
+    assert first.z.shape[1] == 8
+
+
+def test_a_scaled_set_has_the_energy_asked_for():
+    base = problem.digits()[0]
+    assert base.scaled(5.0).energy() == pytest.approx(5.0, rel=1e-5)
+    assert torch.allclose(base.scaled(base.energy()).z, base.z, rtol=1e-5)
+
+
+def test_characters_are_counted_once_though_the_two_parts_share_alphabets(real_files):
+    base = problem.characters(16)
+    assert base.classes < 136 + 156
+    assert (base.y.bincount() == 20).all()
+    assert len(base.y.bincount()) == base.classes
+
+
+def test_a_sequence_of_omniglot_shows_characters_of_its_own(real_files):
+    law = TaskLaw(16, 16, 10)
+    x, y = problem.character_set(0, 256, 64, law, 28.0)
+    assert x.shape == (256, 64, 16)
+    assert x.square().sum(-1).mean().item() == pytest.approx(28.0, rel=0.05)
+    assert set(y.unique().tolist()) == set(range(10))
+    from tutorlib.papers.gpicl import baselines
+
+    curve = baselines.accuracy(baselines.nearest_neighbour(x, y, 10), y)
+    assert curve[0].item() == pytest.approx(0.1, abs=0.06)
+    assert curve[-10:].mean() > 0.5, "neighbours have the same label within a sequence"

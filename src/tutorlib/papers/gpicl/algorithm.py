@@ -13,18 +13,20 @@ Unknown in the paper and chosen here: learning rate, warm-up and clipping (the r
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument
+from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
 from tutorlib.nn import FlatModule
-from tutorlib.papers.gpicl.model import Transformer, TransformerConfig, initial_parameters
-from tutorlib.papers.gpicl.problem import INFINITE, BaseSet, TaskLaw, base_sets, meta_batch
+from tutorlib.papers.gpicl.model import ModelConfig, initial_parameters, network
+from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, BaseSet, TaskLaw, base_sets, meta_batch
 from tutorlib.shapes import Float, Int, Tensor
+
+OPTIMIZERS = ("adam", "sign")
 
 
 @dataclass(frozen=True)
@@ -36,25 +38,41 @@ class Config:
     classes: int = 4
     """C [10]"""
     inputs: int = 16
-    """N_x, also the rank of the coordinates z [3072: 32x32x3]"""
+    """N_x, the dimension of a projected input [3072: 32x32x3]"""
+    rank: int = 16
+    """r, the dimension of the coordinates z; principal directions of the base set [all]"""
+    pixels: int = 14
+    """side of the images before that; digits stay 8x8 [32]"""
+    projection: str = "gaussian"
+    """A^(k): gaussian, orthogonal or identity [gaussian]"""
+    permuted: bool = True
+    """whether tasks permute their labels [yes]"""
     length: int = 32
     """T, examples in a sequence [100]"""
     tasks: int | str = "inf"
     """K, the number of tasks, or "inf" for a new task in every sequence [2^0 to 2^25]"""
     bias: float = 0.0
     """b, the share of sequences that take the fixed permutation rho_0 [0; 0.9 in Table 1]"""
+    architecture: str = "transformer"
+    """transformer, lstm, outer-product or mlp [all four]"""
     width: int = 64
-    """N_M, the model size [256]"""
+    """N_M, the model size; N_H of LSTM and MLP [256]"""
     layers: int = 2
     """blocks [4]"""
     heads: int = 2
-    """attention heads [8]"""
+    """attention heads, or matrices of the outer-product LSTM [8]"""
     head_dim: int = 32
-    """size of keys, queries and values [32]"""
+    """size of keys, queries and values, or side of a matrix [32]"""
+    positions: str = "learned"
+    """learned or none [learned]"""
+    position_std: float = 0.3
+    """std of the learned positions at the start [unknown]"""
     batch: int = 32
     """B, sequences in a meta-batch [unknown for the Transformer]"""
     steps: int = 1600
     """meta-training steps [50,000 or more]"""
+    optimizer: str = "adam"
+    """adam, or sign: the sign of the first moment alone, Adam's limit for vanishing epsilon [both]"""
     rate: float = 2e-3
     """alpha, the learning rate after warm-up [unknown]"""
     beta1: float = 0.9
@@ -71,7 +89,9 @@ class Config:
     """how often meta-training stops to look, evenly spaced, the last step included"""
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "batch", "steps", "warmup", "evaluations"):
+        choose("dataset", self.dataset, BASE_SETS)
+        choose("optimizer", self.optimizer, OPTIMIZERS)
+        for name in ("inputs", "rank", "pixels", "batch", "steps", "warmup", "evaluations"):
             if getattr(self, name) < 1:
                 raise bad_argument(name, getattr(self, name), "a positive whole number")
         if self.tasks != "inf" and not (isinstance(self.tasks, int) and 1 <= self.tasks <= 2**31):
@@ -86,19 +106,18 @@ class Config:
                 raise bad_argument(name, getattr(self, name), "at least 0 and below 1")
         if self.steps % self.evaluations:
             raise bad_argument("evaluations", self.evaluations, f"a divisor of steps={self.steps}")
-        _ = self.model  # refuses sizes that no network can have
+        _ = self.model, self.law  # they refuse sizes that no network or task can have
 
     @property
-    def model(self) -> TransformerConfig:
+    def model(self) -> ModelConfig:
         """The sizes of the network."""
         own = asdict(self)
-        names = ("inputs", "classes", "length", "width", "layers", "heads", "head_dim")
-        return TransformerConfig(**{name: own[name] for name in names})
+        return ModelConfig(**{field.name: own[field.name] for field in fields(ModelConfig)})
 
     @property
     def law(self) -> TaskLaw:
-        """The task law; the base set comes in N_x coordinates, so projections are square."""
-        return TaskLaw(self.inputs, self.inputs, self.classes)
+        """The task law."""
+        return TaskLaw(self.inputs, self.rank, self.classes, self.projection, self.permuted)
 
 
 class Hyper(NamedTuple):
@@ -144,7 +163,6 @@ def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:
 
 def initial_state(f: FlatModule, cells: Sequence[Cell], device: torch.device) -> State:
     """Return the state before the first step; each cell's parameters come from its own seed."""
-    assert isinstance(f.module, Transformer)
     start = [initial_parameters(f.module, torch.Generator().manual_seed(cell.seed)) for cell in cells]
     theta = (start[0] if len(cells) == 1 else torch.stack(start)).to(device)
     return State(theta, torch.zeros_like(theta), torch.zeros_like(theta))
@@ -163,9 +181,15 @@ def objective(
 
 
 def adam(state: State, g: Float[Tensor, "*cells parameters"], step: int, c: Config, h: Hyper) -> State:
-    """Return the state after one Adam step; ``step`` counts from 0. Section 3.4, step 8, shows what epsilon does."""
+    """Return the state after one step of Adam, or of its sign variant; ``step`` counts from 0.
+
+    Where |g| is far below epsilon, Adam is SGD with rate alpha/epsilon; for vanishing epsilon a steady gradient moves
+    a parameter by alpha, whatever its size, and the sign of m does the same (section 3.4, step 8).
+    """
     alpha = h.rate * min(1.0, (step + 1) / c.warmup)
     m = c.beta1 * state.m + (1 - c.beta1) * g
+    if c.optimizer == "sign":
+        return State(state.theta - alpha.unsqueeze(-1) * m.sign(), m, state.v)
     v = c.beta2 * state.v + (1 - c.beta2) * g.square()
     m_hat = m / (1 - c.beta1 ** (step + 1))
     v_hat = v / (1 - c.beta2 ** (step + 1))
@@ -208,8 +232,8 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     """
     c = cells[0].config
     h = hyper(cells, context.device)
-    base = base_sets(c.dataset, c.classes, c.inputs)[0].to(context.device)
-    f = FlatModule(Transformer(c.model).to(context.device))
+    base = base_sets(c.dataset, c.classes, c.rank, c.pixels)[0].to(context.device)
+    f = FlatModule(network(c.model).to(context.device))
     state, begin = initial_state(f, cells, context.device), 0
     losses: list[Tensor] = []
     looks: list[Tensor] = []

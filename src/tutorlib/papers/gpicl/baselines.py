@@ -5,7 +5,9 @@ examples before j alone. With no example it guesses label 0, which is right once
 """
 
 import math
+from collections.abc import Iterable
 from math import comb
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -55,34 +57,109 @@ def ridge(x: Inputs, y: Labels, classes: int, penalty: float = 1.0) -> Guesses:
     return _nothing_at_first(einsum(x, weights, "s t n, s t n c -> s t c").argmax(dim=-1))
 
 
-def online_sgd(
-    x: Inputs, y: Labels, classes: int, generator: torch.Generator, rate: float = 0.1, hidden: int = 64
+def linear_probe(
+    x: Inputs, y: Labels, classes: int, penalty: float = 0.1, steps: int = 60, last: int | None = None
 ) -> Guesses:
-    """Return the guesses of a one-hidden-layer ReLU network that takes one SGD step on each example after its guess.
+    """Return the guesses of logistic regression, fitted anew to the examples before each position.
 
-    Every sequence trains a network of its own; gradients are written out, so all of them run as one batch.
+    Minimises mean cross-entropy + penalty / (2 j) |W|^2 over j examples (the constant has no penalty), by ``steps``
+    of Nesterov's accelerated gradient. ``last``: fit at that many last positions only; the guesses before are 0.
     """
     s, time, n = x.shape
+    first = time - min(last or time, time)
+    x, one_hot = F.pad(x, (0, 1), value=1.0), F.one_hot(y, classes).to(x.dtype)
+    shown = torch.ones(time, time, device=x.device).tril(diagonal=-1)[first:]  # (query, example)
+    count = shown.sum(dim=1).clamp(min=1.0)
+    weight = shown / count.unsqueeze(1)
+    decay = (penalty / count)[:, None, None] * F.pad(torch.ones(n, device=x.device), (0, 1)).unsqueeze(1)
+    # The cross-entropy's curvature is at most half of the largest |x|^2, and the penalty adds its own.
+    largest = x.square().sum(-1).amax(dim=1)[:, None, None, None]
+    rate = 1.0 / (0.5 * largest + decay.amax(dim=(1, 2))[:, None, None])
+    w = before = x.new_zeros(s, time - first, n + 1, classes)
+    for step in range(steps):
+        ahead = w + step / (step + 3.0) * (w - before)
+        error = einsum(x, ahead, "s j n, s t n c -> s t j c").softmax(dim=-1) - one_hot.unsqueeze(1)
+        g = einsum(x, error * weight.unsqueeze(-1), "s j n, s t j c -> s t n c") + decay * ahead
+        w, before = ahead - rate * g, w
+    guesses = einsum(x[:, first:], w, "s t n, s t n c -> s t c").argmax(dim=-1)
+    return _nothing_at_first(torch.cat([torch.zeros_like(y[:, :first]), guesses], dim=1))
 
-    def start(fan_in: int, *shape: int) -> Tensor:
-        return (2 * torch.rand(s, *shape, generator=generator).to(x.device) - 1) / math.sqrt(fan_in)
 
-    w1, b1, w2, b2 = (
-        start(n, n, hidden),
-        start(n, hidden),
-        start(hidden, hidden, classes),
-        start(hidden, classes),
-    )
-    guesses = []
-    for j in range(time):
+class Weights(NamedTuple):
+    """A network with one hidden ReLU layer, or one for each sequence."""
+
+    w1: Float[Tensor, "*sequences inputs hidden"]
+    b1: Float[Tensor, "*sequences hidden"]
+    w2: Float[Tensor, "*sequences hidden classes"]
+    b2: Float[Tensor, "*sequences classes"]
+
+
+def start_weights(shape: tuple[int, ...], n: int, hidden: int, classes: int, generator: torch.Generator) -> Weights:
+    """Return ``shape`` networks with torch's default start: uniform in +-1/sqrt(fan-in)."""
+
+    def start(fan_in: int, *size: int) -> Tensor:
+        return (2 * torch.rand(*shape, *size, generator=generator) - 1) / math.sqrt(fan_in)
+
+    return Weights(start(n, n, hidden), start(n, hidden), start(hidden, hidden, classes), start(hidden, classes))
+
+
+def sgd_logits(start: Weights, x: Inputs, y: Labels, rate: float) -> Float[Tensor, "sequences time classes"]:
+    """Return the outputs of networks that take one SGD step on each example after their output for it.
+
+    ``start`` has one network for each sequence. Its gradients are written out, so all of them run as one batch, and
+    the result can itself be differentiated: that is what second-order MAML does.
+    """
+    w1, b1, w2, b2 = start
+    outputs = []
+    for j in range(x.shape[1]):
         h = (einsum(x[:, j], w1, "s n, s n h -> s h") + b1).relu()
         logits = einsum(h, w2, "s h, s h c -> s c") + b2
-        guesses.append(logits.argmax(dim=-1))
-        d2 = logits.softmax(dim=-1) - F.one_hot(y[:, j], classes)  # gradient of the cross-entropy at the logits
+        outputs.append(logits)
+        d2 = logits.softmax(dim=-1) - F.one_hot(
+            y[:, j], logits.shape[-1]
+        )  # gradient of the cross-entropy at the logits
         d1 = einsum(d2, w2, "s c, s h c -> s h") * (h > 0)
         w2, b2 = w2 - rate * einsum(h, d2, "s h, s c -> s h c"), b2 - rate * d2
         w1, b1 = w1 - rate * einsum(x[:, j], d1, "s n, s h -> s n h"), b1 - rate * d1
-    return torch.stack(guesses, dim=1)
+    return torch.stack(outputs, dim=1)
+
+
+def online_sgd(
+    x: Inputs, y: Labels, classes: int, generator: torch.Generator, rate: float = 0.1, hidden: int = 64
+) -> Guesses:
+    """Return the guesses of a one-hidden-layer ReLU network that takes one SGD step on each example after its guess."""
+    start = start_weights((len(x),), x.shape[-1], hidden, classes, generator)
+    return sgd_logits(Weights(*(w.to(x.device) for w in start)), x, y, rate).argmax(dim=-1)
+
+
+Batch = tuple[Inputs, Labels]
+
+
+def maml(start: Weights, batches: Iterable[Batch], rate: float = 0.1, meta_rate: float = 3e-3) -> Weights:
+    """Return the start from which online SGD does best: MAML (second order), one Adam step for each meta-batch.
+
+    The objective is that of GPICL, the mean cross-entropy over all positions; its gradient goes through every inner
+    SGD step. ``start`` is one network.
+    """
+    theta = Weights(*(w.clone().requires_grad_() for w in start))
+    optimizer = torch.optim.Adam(theta, lr=meta_rate)
+    for x, y in batches:
+        logits = sgd_logits(_copies(theta, len(x)), x, y, rate)
+        optimizer.zero_grad()
+        F.cross_entropy(logits.flatten(0, 1), y.flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(theta, 1.0)
+        optimizer.step()
+    return Weights(*(w.detach() for w in theta))
+
+
+def maml_guesses(theta: Weights, x: Inputs, y: Labels, rate: float = 0.1) -> Guesses:
+    """Return the guesses of online SGD that starts every sequence from the weights that ``maml`` found."""
+    return sgd_logits(_copies(theta, len(x)), x, y, rate).argmax(dim=-1)
+
+
+def _copies(theta: Weights, sequences: int) -> Weights:
+    """Return one network for each sequence, all equal to ``theta``."""
+    return Weights(*(w.expand(sequences, *w.shape) for w in theta))
 
 
 def accuracy(guesses: Guesses, y: Labels) -> Float[Tensor, "time"]:

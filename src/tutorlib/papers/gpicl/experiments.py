@@ -1,6 +1,7 @@
 """The experiments of GPICL: one entry per figure, each with its tiers. Reduced settings stand here and nowhere else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -12,6 +13,7 @@ from tutorlib.papers.gpicl.problem import (
     INFINITE,
     UNSEEN,
     BaseSet,
+    TaskLaw,
     base_sets,
     blob_set,
     meta_test_sequences,
@@ -37,12 +39,13 @@ def meta_test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]
     ``seen`` is the distribution of meta-training, a share ``bias`` with the fixed permutation included; for a biased
     run ``own`` shows the same tasks with their own permutations alone.
     """
-    test = base_sets(c.dataset, c.classes, c.inputs)[1]
+    test = base_sets(c.dataset, c.classes, c.rank, c.pixels)[1]
     tasks = INFINITE if c.tasks == "inf" else int(c.tasks)
     seen, unseen = seen_tasks(seed, tasks, sequences, c.batch * c.steps), UNSEEN + torch.arange(sequences)
 
     def shown(base: BaseSet, k: Int[Tensor, "sequences"], bias: float = 0.0) -> Sequences:
-        law = type(c.law)(c.inputs, base.z.shape[1], c.classes)
+        # A set of another kind has coordinates of its own, and is always shown through Gaussian projections.
+        law = c.law if base is test else TaskLaw(c.inputs, base.z.shape[1], c.classes)
         return meta_test_sequences(base, law, seed, k, c.length, bias)
 
     sets = {
@@ -164,7 +167,10 @@ def _references(cell: Cell) -> Metrics:
 LIVE = Config()
 PAPER = Config(
     classes=10,
+    dataset="mnist",
     inputs=3072,
+    rank=784,
+    pixels=32,
     length=100,
     width=256,
     layers=4,
@@ -229,4 +235,69 @@ REFERENCES = Experiment(
     },
 )
 
-EXPERIMENTS = (LEARNING, PHASES, REFERENCES)
+BIASED = Config(bias=0.9)
+
+SINGLE = Experiment(
+    name="gpicl.single",
+    title="What fits into an MLP that sees one example: seen tasks over number of tasks and hidden size",
+    figure="Fig. 2a",
+    run=run_meta_training,
+    shape=shape,
+    tiers={
+        "live": Tier(
+            grid(Config(architecture="mlp", steps=200, evaluations=2, length=8, batch=64), tasks=(4, 1024)), seeds=(0,)
+        ),
+        # 512 inputs in a step, as 64 tasks of 8: the network sees each alone.
+        "study": Tier(
+            grid(
+                Config(architecture="mlp", steps=2000, evaluations=4, length=8, batch=64, rate=3e-3),
+                tasks=(4, 16, 64, 256, 1024, 4096),
+                width=(8, 32, 128, 512),
+            ),
+            seeds=(0, 1, 2, 3, 4),
+        ),
+        "paper": Tier(
+            grid(
+                replace(PAPER, architecture="mlp", length=2, batch=64),
+                tasks=tuple(2**i for i in range(26)),
+                width=tuple(2**i for i in range(1, 11)),
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+
+STATE = Experiment(
+    name="gpicl.state",
+    title="What the learned algorithm needs: accessible state or parameters, over architectures and sizes",
+    figure="Fig. 5, and the LSTM row of Table 1",
+    run=run_meta_training,
+    shape=shape,
+    tiers={
+        "live": Tier(
+            (
+                replace(BIASED, architecture="lstm", steps=400, evaluations=4),
+                replace(BIASED, architecture="outer-product", heads=2, head_dim=8, steps=400, evaluations=4),
+            ),
+            seeds=(0,),
+        ),
+        "study": Tier(
+            (
+                *grid(replace(BIASED, architecture="lstm"), width=(16, 64, 256)),
+                *grid(replace(BIASED, architecture="outer-product", heads=4), head_dim=(4, 8, 16)),
+                *grid(BIASED, head_dim=(2, 8, 32)),
+            ),
+            seeds=(0, 1, 2, 3, 4),
+        ),
+        "paper": Tier(
+            (
+                *grid(replace(PAPER, architecture="lstm", bias=0.9), width=(64, 256, 1024)),
+                *grid(replace(PAPER, architecture="outer-product", bias=0.9), head_dim=(8, 16, 32)),
+                *grid(replace(PAPER, bias=0.9), width=(64, 256)),
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+
+EXPERIMENTS = (LEARNING, PHASES, REFERENCES, SINGLE, STATE)

@@ -9,14 +9,15 @@ So B is drawn directly and applied to z, at r / N_x of the cost and with no chan
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
 from einops import einsum
 
-from tutorlib.data import load_digits, load_table
+from tutorlib.data import load_digits, load_images, load_table
 from tutorlib.data.counter import as_integers, as_normal, as_permutation, as_uniform, words
+from tutorlib.data.images import pooled
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -29,6 +30,7 @@ FRESH, UNSEEN = 2**40, 2**41
 FIXED = 2**42
 # One stream of the counter-based generator for each thing that is drawn.
 PROJECTION, PERMUTATION, SEQUENCE, POINT, LABEL = range(5)
+PROJECTIONS = ("gaussian", "orthogonal", "identity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,14 @@ class BaseSet:
     def to(self, device: torch.device) -> "BaseSet":
         """Return the same set on ``device``."""
         return BaseSet(self.name, self.z.to(device), self.y.to(device), self.rows.to(device), self.classes)
+
+    def energy(self) -> float:
+        """Return the mean of |z|^2, which is also that of |A z|^2."""
+        return self.z.square().sum(dim=1).mean().item()
+
+    def scaled(self, energy: float) -> "BaseSet":
+        """Return the same set with its inputs multiplied so that the mean of |z|^2 is ``energy``."""
+        return replace(self, z=self.z * math.sqrt(energy / self.energy()))
 
 
 @cache
@@ -77,10 +87,69 @@ def table_set(name: str, inputs: int) -> BaseSet:
     return BaseSet(name, x * math.sqrt(inputs / x.shape[1]), source.y, torch.arange(len(x)), source.classes)
 
 
-def base_sets(name: str, classes: int, rank: int) -> tuple[BaseSet, BaseSet]:
+IMAGES = ("mnist", "fashion-mnist", "kmnist", "cifar10", "svhn")
+TEST_PARTS = tuple(f"{name}-test" for name in IMAGES)
+BASE_SETS = ("digits", *IMAGES, *TEST_PARTS)
+"""The sets that tasks can be made of. ``mnist`` has its official parts; ``mnist-test`` is the official test part
+alone, 10,000 images, of which four in five meta-train and the others meta-test."""
+
+
+@cache
+def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet, BaseSet]:
+    """Return training and test part of a public image set, of its first ``classes`` classes.
+
+    Images are averaged to a side of ``pixels``, centred with the training mean, and reduced to the first ``rank``
+    principal directions of the training part; then E|z|^2 = ``rank`` there.
+    """
+    source = name.removesuffix("-test")
+    if name in TEST_PARTS:
+        whole = load_images(source, "test")
+        order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(1234))
+        cut = len(whole) * 4 // 5
+        parts = [(whole, order[:cut]), (whole, order[cut:])]
+    else:
+        parts = [
+            (part, torch.arange(len(part))) for part in (load_images(source, "train"), load_images(source, "test"))
+        ]
+    kept = [(part, rows[part.labels[rows] < classes]) for part, rows in parts]
+    x = [pooled(part.images[rows], pixels, part.peak) for part, rows in kept]
+    y = [part.labels[rows] for part, rows in kept]
+    z = principal(x[0], rank, *x)
+    sets = [BaseSet(name, *found, classes) for found in zip(z, y, (rows for _, rows in kept), strict=True)]
+    return sets[0], sets[1]
+
+
+def principal(
+    train: Float[Tensor, "examples features"], rank: int, *parts: Float[Tensor, "_ features"]
+) -> list[Float[Tensor, "_ rank"]]:
+    """Return ``parts`` in the first ``rank`` principal directions of ``train``, with E|z|^2 = ``rank`` on ``train``."""
+    if not 1 <= rank <= min(train.shape):
+        raise bad_argument("rank", rank, f"1 to {min(train.shape)}, the features or examples of the set")
+    mean = train.double().mean(dim=0)
+    v = torch.linalg.svd(train - mean, full_matrices=False).Vh[:rank].T
+    v = v * v[v.abs().argmax(dim=0), torch.arange(rank)].sign()  # the SVD leaves the signs open
+    scale = math.sqrt(rank / ((train - mean) @ v).square().sum(dim=1).mean().item())
+    return [((part - mean) @ v * scale).float() for part in parts]
+
+
+def base_sets(name: str, classes: int, rank: int, pixels: int = 14) -> tuple[BaseSet, BaseSet]:
     """Return training and test part of the base set called ``name``; raise ``UsageError`` for an unknown one."""
-    choose("dataset", name, ("digits",))
-    return digits(classes, rank)
+    choose("dataset", name, BASE_SETS)
+    return digits(classes, rank) if name == "digits" else image_set(name, classes, rank, pixels)
+
+
+@cache
+def characters(rank: int, pixels: int = 14) -> BaseSet:
+    """Return Omniglot's two small parts as one set: each character a class, in principal directions of its own."""
+    parts = [load_images("omniglot", f"background_small{i}") for i in (1, 2)]
+    names = sorted({name for part in parts for name in part.class_names})
+    number = [torch.tensor([names.index(name) for name in part.class_names]) for part in parts]
+    x = torch.cat([1.0 - pooled(part.images, pixels, part.peak) for part in parts])  # ink is 1, as in the other sets
+    y = torch.cat([new[part.labels] for new, part in zip(number, parts, strict=True)])
+    # The parts share alphabets: the same drawing, twice, would be an easy neighbour.
+    keep = torch.cat([torch.ones(len(parts[0]), dtype=torch.bool), ~torch.isin(number[1], number[0])[parts[1].labels]])
+    (z,) = principal(x[keep], rank, x[keep])
+    return BaseSet("omniglot", z, y[keep].unique(return_inverse=True)[1], torch.arange(int(keep.sum())), len(names))
 
 
 @dataclass(frozen=True)
@@ -93,16 +162,32 @@ class TaskLaw:
     """r, the dimension of the coordinates z; r = N_x is the plain square projection"""
     classes: int
     """C"""
+    kind: str = "gaussian"
+    """A: gaussian, orthogonal (its columns made orthonormal), or identity (inputs as they are)"""
+    permuted: bool = True
+    """whether labels are permuted; if not, every rho is the identity"""
+
+    def __post_init__(self) -> None:
+        choose("projection", self.kind, PROJECTIONS)
+        if self.kind != "gaussian" and self.rank > self.inputs:
+            raise bad_argument("projection", self.kind, f"gaussian where rank={self.rank} exceeds inputs={self.inputs}")
 
     def projection(self, key: Tensor | int, k: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch inputs rank"]:
         """Return A^(k) (or B^(k) = A^(k) V): entries ~ N(0, 1/N_x)."""
+        if self.kind == "identity":
+            shape = torch.broadcast_shapes(k.shape, torch.as_tensor(key).shape)
+            return torch.eye(self.inputs, self.rank, device=k.device).expand(*shape, -1, -1)
         n = self.inputs * self.rank
-        a = as_normal(words(key, PROJECTION, k, n + n % 2))[..., :n]
-        return a.unflatten(-1, (self.inputs, self.rank)) / math.sqrt(self.inputs)
+        a = as_normal(words(key, PROJECTION, k, n + n % 2))[..., :n].unflatten(-1, (self.inputs, self.rank))
+        if self.kind == "orthogonal":
+            q, r = torch.linalg.qr(a)
+            return q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)  # uniform over rotations and reflections
+        return a / math.sqrt(self.inputs)
 
     def permutation(self, key: Tensor | int, k: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch classes"]:
         """Return rho^(k), a uniform permutation of 0..C-1."""
-        return as_permutation(words(key, PERMUTATION, k, self.classes))
+        rho = as_permutation(words(key, PERMUTATION, k, self.classes))
+        return rho if self.permuted else torch.arange(self.classes, device=k.device).expand_as(rho)
 
     def apply(
         self,
@@ -189,3 +274,18 @@ def blob_set(
     y = as_integers(words(key, LABEL, place, length), classes)
     x = means.gather(1, y.unsqueeze(-1).expand(-1, -1, inputs)) + noise * deviations
     return x / math.sqrt(1.0 + noise**2), y
+
+
+def character_set(
+    key: int, sequences: int, length: int, law: TaskLaw, energy: float
+) -> tuple[Float[Tensor, "sequences length inputs"], Int[Tensor, "sequences length"]]:
+    """Return sequences of Omniglot: each takes C characters, a projection and a naming of its own; E|x|^2 = energy."""
+    base = characters(law.rank).scaled(energy)
+    place = torch.arange(sequences)
+    chosen = as_permutation(words(key, LABEL, place, base.classes))[:, : law.classes]
+    drawn = words(key, SEQUENCE, place, 2 * length)
+    y = as_integers(drawn[:, :length], law.classes)
+    drawers = len(base.y) // base.classes
+    row = chosen.gather(1, y) * drawers + as_integers(drawn[:, length:], drawers)
+    z = base.z[base.y.argsort(stable=True)[row]]
+    return law.apply(z, y, law.projection(key, UNSEEN + place), torch.arange(law.classes).expand(sequences, -1))
