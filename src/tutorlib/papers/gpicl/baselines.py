@@ -62,7 +62,7 @@ def linear_probe(
 ) -> Guesses:
     """Return the guesses of logistic regression, fitted anew to the examples before each position.
 
-    Minimises mean cross-entropy + penalty / (2 j) |W|^2 over j examples (the constant has no penalty), by ``steps``
+    Minimises mean cross-entropy + penalty / (2 j) ``|W|^2`` over j examples (the constant has no penalty), by ``steps``
     of Nesterov's accelerated gradient. ``last``: fit at that many last positions only; the guesses before are 0.
     """
     s, time, n = x.shape

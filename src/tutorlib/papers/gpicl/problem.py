@@ -49,11 +49,11 @@ class BaseSet:
         return BaseSet(self.name, self.z.to(device), self.y.to(device), self.rows.to(device), self.classes)
 
     def energy(self) -> float:
-        """Return the mean of |z|^2, which is also that of |A z|^2."""
+        """Return the mean of ``|z|^2``, which is also that of ``|A z|^2``."""
         return self.z.square().sum(dim=1).mean().item()
 
     def scaled(self, energy: float) -> "BaseSet":
-        """Return the same set with its inputs multiplied so that the mean of |z|^2 is ``energy``."""
+        """Return the same set with its inputs multiplied so that the mean of ``|z|^2`` is ``energy``."""
         return replace(self, z=self.z * math.sqrt(energy / self.energy()))
 
 
@@ -99,7 +99,7 @@ def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet,
     """Return training and test part of a public image set, of its first ``classes`` classes.
 
     Images are averaged to a side of ``pixels``, centred with the training mean, and reduced to the first ``rank``
-    principal directions of the training part; then E|z|^2 = ``rank`` there.
+    principal directions of the training part; then the mean of ``|z|^2`` is ``rank`` there.
     """
     source = name.removesuffix("-test")
     if name in TEST_PARTS:
@@ -122,7 +122,7 @@ def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet,
 def principal(
     train: Float[Tensor, "examples features"], rank: int, *parts: Float[Tensor, "_ features"]
 ) -> list[Float[Tensor, "_ rank"]]:
-    """Return ``parts`` in the first ``rank`` principal directions of ``train``, with E|z|^2 = ``rank`` on ``train``."""
+    """Return ``parts`` in the first ``rank`` principal directions of ``train``, scaled to a mean ``|z|^2`` of ``rank`` there."""
     if not 1 <= rank <= min(train.shape):
         raise bad_argument("rank", rank, f"1 to {min(train.shape)}, the features or examples of the set")
     mean = train.double().mean(dim=0)
@@ -279,7 +279,7 @@ def blob_set(
 def character_set(
     key: int, sequences: int, length: int, law: TaskLaw, energy: float
 ) -> tuple[Float[Tensor, "sequences length inputs"], Int[Tensor, "sequences length"]]:
-    """Return sequences of Omniglot: each takes C characters, a projection and a naming of its own; E|x|^2 = energy."""
+    """Return sequences of Omniglot: each takes C characters, a projection and a naming of its own; ``energy`` is E ``|x|^2``."""
     base = characters(law.rank).scaled(energy)
     place = torch.arange(sequences)
     chosen = as_permutation(words(key, LABEL, place, base.classes))[:, : law.classes]
