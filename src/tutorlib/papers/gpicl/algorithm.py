@@ -183,8 +183,8 @@ def objective(
 def adam(state: State, g: Float[Tensor, "*cells parameters"], step: int, c: Config, h: Hyper) -> State:
     """Return the state after one step of Adam, or of its sign variant; ``step`` counts from 0.
 
-    Where ``|g|`` is far below epsilon, Adam is SGD with rate alpha/epsilon; for vanishing epsilon a steady gradient moves
-    a parameter by alpha, whatever its size, and the sign of m does the same (section 3.4, step 8).
+    Where ``|g|`` is far below epsilon, Adam is SGD with rate alpha/epsilon; for vanishing epsilon a steady gradient
+    moves a parameter by alpha, whatever its size, and the sign of m does the same (section 3.4, step 8).
     """
     alpha = h.rate * min(1.0, (step + 1) / c.warmup)
     m = c.beta1 * state.m + (1 - c.beta1) * g

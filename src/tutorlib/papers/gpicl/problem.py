@@ -122,7 +122,7 @@ def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet,
 def principal(
     train: Float[Tensor, "examples features"], rank: int, *parts: Float[Tensor, "_ features"]
 ) -> list[Float[Tensor, "_ rank"]]:
-    """Return ``parts`` in the first ``rank`` principal directions of ``train``, scaled to a mean ``|z|^2`` of ``rank`` there."""
+    """Return ``parts`` in the first ``rank`` principal directions of ``train``; its own mean ``|z|^2`` is ``rank``."""
     if not 1 <= rank <= min(train.shape):
         raise bad_argument("rank", rank, f"1 to {min(train.shape)}, the features or examples of the set")
     mean = train.double().mean(dim=0)
@@ -279,7 +279,10 @@ def blob_set(
 def character_set(
     key: int, sequences: int, length: int, law: TaskLaw, energy: float
 ) -> tuple[Float[Tensor, "sequences length inputs"], Int[Tensor, "sequences length"]]:
-    """Return sequences of Omniglot: each takes C characters, a projection and a naming of its own; ``energy`` is E ``|x|^2``."""
+    """Return sequences of Omniglot: each takes C characters, a projection and a naming of its own.
+
+    ``energy`` is the mean of ``|x|^2`` to scale the inputs to.
+    """
     base = characters(law.rank).scaled(energy)
     place = torch.arange(sequences)
     chosen = as_permutation(words(key, LABEL, place, base.classes))[:, : law.classes]
