@@ -1,11 +1,16 @@
 """A map like that of a general-purpose in-context learner, from a formula: enough to test and to look at."""
 
 import math
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from pages import URL
 
 from tutorlib.show.grid import grid_data
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
 
 WIDTHS = [8, 16, 32, 64]
 TASKS = ["2⁴", "2⁶", "2⁸", "2⁹", "2¹⁰", "2¹¹", "2¹²", "2¹⁴", "∞"]
@@ -128,3 +133,37 @@ def fake_grid(**changes: Any) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def data() -> dict[str, Any]:
     return grid_data(**fake_grid())
+
+
+@pytest.fixture
+def visit(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
+    """Open pages without a network; in the end they must have asked for nothing and reported no error."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(html: str, width: int = 1280, **options: Any) -> "Page":
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+
+        def answer(route: "Route") -> None:
+            if route.request.url == URL:
+                route.fulfill(body=html, content_type="text/html; charset=utf-8")
+            else:
+                route.abort()
+
+        context.route("**/*", answer)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("request", lambda request: asked(request.url))
+        page.goto(URL)
+        return page
+
+    def asked(url: str) -> None:
+        if url != URL and not url.startswith(("blob:http://book.test/", "data:")):
+            complaints.append(f"request: {url}")
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -52,6 +52,16 @@ def test_the_bundle_is_the_same_every_time(data: dict[str, Any]) -> None:
     assert bundle["text/plain"] == "Explorer('grid_explorer', 'A map')"
 
 
+def test_every_module_stands_alone() -> None:
+    """A page can load no second file, so what the modules share stands in each of them."""
+    assert explorer.modules() == ["curves_explorer", "grid_explorer", "guess_explorer"]
+    for module in explorer.modules():
+        source = Explorer(module, {}, "A figure").source
+        assert not re.search(r"^import\b|\bimport\(", source, flags=re.M)
+        assert re.findall(r"^export .*$", source, flags=re.M) == ["export default { render };"]
+        assert source.count("function unpack(") == 1
+
+
 def test_the_key_depends_on_data_module_label_and_picture() -> None:
     def key(*arguments: Any) -> str:
         return re.search(r'data-explorer="(\w+)"', twin(*arguments))[1]

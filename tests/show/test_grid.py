@@ -8,20 +8,22 @@ from conftest import fake_grid
 from tutorlib.lab.errors import UsageError
 from tutorlib.show.explorer import MAX_DATA_BYTES, to_json
 from tutorlib.show.grid import grid_data
+from tutorlib.show.packing import unpack
 
 
 def test_numbers_are_packed_exactly_and_gaps_stay(data: dict[str, Any]) -> None:
     raw = fake_grid()
-    assert data["values"]["unseen_last"][1][9][4][2] == round(raw["values"]["unseen_last"][1][9][4][2] * 1000)
-    assert data["values"]["unseen_last"][1][9][8][0] is None
-    assert data["chart"]["curves"][0]["values"][1][9][8][0] is None
-    assert data["phase"] == raw["phase"]
+    values = unpack(data["values"]["unseen_last"])
+    assert values[1][9][4][2] == round(raw["values"]["unseen_last"][1][9][4][2], 3)
+    assert values[1][9][8][0] is None
+    assert unpack(data["chart"]["curves"][0]["values"])[1][9][8][0] == [None] * 12
+    assert unpack(data["phase"]) == raw["phase"]
     assert data["x"] == {"label": "model width", "values": ["8", "16", "32", "64"]}
     assert data["chart"]["positions"] == raw["chart"]["positions"]
 
 
 def test_a_map_of_the_books_size_fits(data: dict[str, Any]) -> None:
-    assert 100_000 < len(to_json(data).encode()) < MAX_DATA_BYTES
+    assert 50_000 < len(to_json(data).encode()) < MAX_DATA_BYTES
 
 
 def test_arrays_of_numpy_are_taken() -> None:
@@ -30,7 +32,7 @@ def test_arrays_of_numpy_are_taken() -> None:
     array = np.full((2, 16, 9, 4), 0.12345)
     raw["values"] = dict.fromkeys(raw["values"], array)
     packed = grid_data(**raw, decimals=4)
-    assert packed["values"]["seen_last"][1][15][8][3] == 1234
+    assert unpack(packed["values"]["seen_last"])[1][15][8][3] == 0.1234  # 1234.5 is rounded to even
     assert "phase" not in packed
     assert "marker" in packed
 

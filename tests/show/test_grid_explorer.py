@@ -2,63 +2,23 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import BIASES, POSITIONS, STEPS, TASKS, WIDTHS, fake_grid
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from pages import MODEL, document
+from playwright.sync_api import Locator, Page, expect
 
 from tutorlib.show.explorer import Explorer
 from tutorlib.show.grid import grid_data
 
 pytestmark = pytest.mark.browser
 
-URL = "http://book.test/page.html"
-PAGE = """<!doctype html><html lang="en"{theme}><head><meta charset="utf-8"><title>A page</title></head>
-<body style="margin: 20px"><main>{body}</main></body></html>"""
 METRICS = ("unseen_last", "seen_last", "seen_first")
 HOST = ".tutorlib-grid-explorer"
-
-
-def document(*pieces: str, theme: str = "light") -> str:
-    return PAGE.format(body="\n".join(pieces), theme=f' data-theme="{theme}"' if theme else "")
-
-
-@pytest.fixture
-def visit(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages without a network; in the end they must have asked for nothing and reported no error."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(html: str, width: int = 1280, **options: Any) -> Page:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-
-        def answer(route: Route) -> None:
-            if route.request.url == URL:
-                route.fulfill(body=html, content_type="text/html; charset=utf-8")
-            else:
-                route.abort()
-
-        context.route("**/*", answer)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("request", lambda request: asked(request.url))
-        page.goto(URL)
-        return page
-
-    def asked(url: str) -> None:
-        if url != URL and not url.startswith(("blob:http://book.test/", "data:")):
-            complaints.append(f"request: {url}")
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 @pytest.fixture(scope="module")
@@ -406,25 +366,6 @@ def test_without_scripts_the_picture_stands_in(visit: Callable[..., Page], data:
     page = visit(document(html))
     mounted(page)
     assert page.locator(".fallback").count() == 0
-
-
-MODEL = """([source, data, selection]) => {
-  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  const state = { data, label: 'Live', selection };
-  const calls = new Set();
-  window.saved = 0;
-  window.model = {
-    get: (name) => state[name],
-    set: (name, value) => { state[name] = value; calls.forEach((call) => call()); },
-    on: (event, call) => event === 'change:selection' && calls.add(call),
-    off: (event, call) => event === 'change:selection' && calls.delete(call),
-    save_changes: () => { window.saved += 1; },
-    listeners: () => calls.size,
-  };
-  return import(url).then(({ default: widget }) => {
-    window.clean = widget.render({ model: window.model, el: document.querySelector('#here') });
-  });
-}"""
 
 
 def test_a_live_model_is_followed_saved_and_left(visit: Callable[..., Page], data: dict[str, Any]) -> None:

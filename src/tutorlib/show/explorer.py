@@ -13,6 +13,7 @@ import html
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -67,8 +68,8 @@ class Explorer:
 
     @property
     def source(self) -> str:
-        """Text of the ES module."""
-        return files("tutorlib.show").joinpath(f"{self.module}.mjs").read_text(encoding="utf-8")
+        """Text of the ES module, whole: the parts it imports stand in it."""
+        return _IMPORT.sub(lambda found: re.sub("^export ", "", _text(found[1]), flags=re.M), _text(self.module))
 
     @property
     def html(self) -> str:
@@ -108,10 +109,20 @@ class Explorer:
         return bundle, metadata
 
 
+# How an explorer's module takes up what explorers share. A page can load no second file, so the text of that file
+# takes the place of this line; a name that both define is then an error when the module loads.
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.mjs";$', flags=re.M)
+
+
+def _text(module: str) -> str:
+    """Return the text of an ES module of this package."""
+    return files("tutorlib.show").joinpath(f"{module}.mjs").read_text(encoding="utf-8")
+
+
 def modules() -> list[str]:
     """Return the names of the ES modules that an ``Explorer`` can show."""
     names = (entry.name for entry in files("tutorlib.show").iterdir())
-    return sorted(name.removesuffix(".mjs") for name in names if name.endswith(".mjs"))
+    return sorted(name.removesuffix(".mjs") for name in names if name.endswith("_explorer.mjs"))
 
 
 def in_live_kernel() -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NotRequired, TypedDict
 
-from tutorlib.lab.errors import UsageError, bad_argument, choose
+from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.show.packing import pack
 
 
 class Axis(TypedDict):
@@ -96,9 +97,8 @@ def grid_data(
     """Return the data of the ``grid_explorer`` module, checked and packed.
 
     Arrays are nested lists or NumPy arrays indexed ``[toggle][slider][y][x]``; ``None`` stands for a missing
-    entry, at any depth. The numbers of ``values``, ``low``, ``high`` and the chart are packed as whole
-    numbers in units of ``10**-decimals``: exact to that many decimals, and a third shorter than decimal
-    fractions.
+    entry, at any depth. They are packed as short text (``tutorlib.show.packing``): the numbers of ``values``,
+    ``low``, ``high`` and the chart are exact to ``decimals`` decimals.
 
     Args:
         title: heading of the figure.
@@ -142,12 +142,12 @@ def grid_data(
     for name, arrays in (("values", values), ("low", low), ("high", high)):
         if arrays is not None:
             entries = {choose(name, key, names): array for key, array in arrays.items()}
-            packed[name] = {key: _pack(f"{name}[{key!r}]", entries[key], shape, decimals) for key in entries}
+            packed[name] = {key: pack(f"{name}[{key!r}]", entries[key], shape, decimals) for key in entries}
     packed["chart"] = _chart(chart, shape, decimals)
     if phases:
         packed |= {"phases": [_phase(entry) for entry in phases], "seeds": seeds}
-        packed["phase"] = _pack("phase", phase, shape, 0, top=len(phases) - 1)
-        packed["votes"] = _pack("votes", votes, shape, 0, top=seeds)
+        for name, array, top in (("phase", phase, len(phases) - 1), ("votes", votes, seeds)):
+            packed[name] = None if array is None else pack(name, array, shape, 0, top)
     elif phase is not None or votes is not None:
         raise bad_argument("phases", phases, "the names of the phases that `phase` and `votes` speak of")
     if marker is not None:
@@ -187,32 +187,13 @@ def _chart(chart: Chart, shape: list[tuple[str, int]], decimals: int) -> dict[st
     curves: list[dict[str, Any]] = []
     for curve in chart["curves"]:
         name = curve["label"]
-        curves.append({"label": name, "values": _pack(f"curve {name!r}", curve["values"], [*shape, line], decimals)})
+        curves.append({"label": name, "values": pack(f"curve {name!r}", curve["values"], [*shape, line], decimals)})
     references: list[dict[str, Any]] = []
     for entry in chart["references"]:
         name = entry["label"]
-        references.append({"label": name, "values": _pack(f"reference {name!r}", entry["values"], [line], decimals)})
+        references.append({"label": name, "values": pack(f"reference {name!r}", entry["values"], [line], decimals)})
     whole = [int(position) if position.is_integer() else position for position in positions]
     return {**chart, "positions": whole, "curves": curves, "references": references}
-
-
-def _pack(name: str, array: Any, shape: list[tuple[str, int]], decimals: int, top: int | None = None) -> Any:
-    """Return ``array`` as nested whole numbers in units of ``10**-decimals``; refuse any above ``top``."""
-    if hasattr(array, "tolist"):
-        array = array.tolist()
-    if array is None:
-        return None
-    if not shape:
-        if isinstance(array, bool) or not isinstance(array, int | float) or not math.isfinite(array):
-            raise bad_argument(name, array, "a finite number, or None for a missing cell")
-        if top is not None and not (isinstance(array, int) and 0 <= array <= top):
-            raise bad_argument(name, array, f"a whole number from 0 to {top}")
-        return round(array * 10**decimals)
-    axis, size = shape[0]
-    if not isinstance(array, list | tuple) or len(array) != size:
-        got = len(array) if isinstance(array, list | tuple) else type(array).__name__
-        raise UsageError(f"{name} has length {got}: expected {size}, one entry for each value of {axis}")
-    return [_pack(f"{name}[{i}]", entry, shape[1:], decimals, top) for i, entry in enumerate(array)]
 
 
 def _start(start: Mapping[str, int | str], sizes: Mapping[str, int], metrics: Sequence[str]) -> dict[str, int | str]:

@@ -69,3 +69,96 @@ def test_the_study_has_five_seeds_and_both_biases():
     tier = experiments.PHASES.tiers["study"]
     assert len(tier.seeds) == 5
     assert {c.bias for c in tier.configs} == {0.0, 0.9}
+
+
+@pytest.mark.parametrize("name", ["phases", "single", "state", "plateau", "length", "variants", "table", "features"])
+def test_studies_have_five_seeds_and_a_paper_tier(name):
+    experiment = next(e for e in experiments.EXPERIMENTS if e.name == f"gpicl.{name}")
+    assert len(experiment.tiers["study"].seeds) == 5
+    paper = experiment.tiers["paper"].configs[0]
+    assert (paper.classes, paper.pixels, paper.steps) == (10, 32, 100_000)
+
+
+def test_the_phase_map_covers_eight_task_counts_and_four_widths():
+    configs = experiments.PHASES.tiers["study"].configs
+    assert len({c.tasks for c in configs}) == 8
+    assert len({c.width for c in configs}) == 4
+
+
+@pytest.mark.parametrize(("course", "left"), [((0.25, 0.34, 0.36, 0.3), 15), ((0.25, 0.3, 0.34, 0.35), 0)])
+def test_a_run_leaves_the_plateau_at_the_first_look_above_chance(monkeypatch, course, left):
+    values = iter([*course, 0.5])
+    monkeypatch.setattr(experiments, "_curve", lambda *_: torch.full((1, 32), next(values)))
+    found = experiments.run_plateau([Cell(TINY, 0)], Context())[0]
+    assert found["exit"] == left
+    assert found["look_last"] == pytest.approx(course)
+    assert found["unseen_last"] == 0.5
+
+
+TEN = Config(classes=10, length=16, batch=4, bias=0.9, width=8, layers=1, heads=1, head_dim=8, steps=4, evaluations=2)
+
+
+@pytest.fixture
+def two_columns(monkeypatch, real_files):
+    """Keep the table to two base sets and a few sequences."""
+    monkeypatch.setattr(experiments, "FOREIGN", ("digits", "kmnist-test"))
+    monkeypatch.setattr(experiments, "SEQUENCES", 64)
+    monkeypatch.setattr(experiments, "MAML_STEPS", 2)
+
+
+COLUMNS = {"digits", "kmnist-test", "random", "omniglot", "wine", "breast-cancer", "iris"}
+
+
+def test_all_data_sets_have_the_scale_of_meta_training(two_columns):
+    sets = experiments.foreign_sets(TEN, 0, 256, experiments.FOREIGN)
+    assert set(sets) == COLUMNS
+    energy = experiments.base_sets("digits", 10, 16)[0].energy()
+    for name, (x, y) in sets.items():
+        assert x.square().sum(-1).mean().item() == pytest.approx(energy, rel=0.1), name
+        assert x.shape == (256, 16, 16)
+        assert 0 <= y.min() <= y.max() < 10
+
+
+def test_a_run_of_the_table_reports_each_column(two_columns):
+    found = experiments.run_table([Cell(TEN, 0)], Context())[0]
+    assert {name.removesuffix("_last") for name in found if name.endswith("_last")} == COLUMNS
+    for name in COLUMNS:
+        assert found[f"{name}_first"] == pytest.approx(found[f"{name}_curve"][0], abs=1e-3)
+        assert found[f"{name}_last"] == pytest.approx(np.mean(found[f"{name}_curve"][-10:]), abs=1e-3)
+
+
+def test_two_runs_of_the_table_as_one_batch_are_the_runs_alone(two_columns):
+    cells = [Cell(TEN, 0), Cell(TEN, 1)]
+    together = experiments.run_table(cells, Context())
+    for cell, found in zip(cells, together, strict=True):
+        alone = experiments.run_table([cell], Context())[0]
+        assert found["digits_curve"] == pytest.approx(alone["digits_curve"], abs=0.04)
+        assert found["random_last"] == pytest.approx(alone["random_last"], abs=0.02)
+
+
+def test_a_run_on_features_is_tested_on_features():
+    assert experiments._columns(TEN) == experiments.FOREIGN
+    features = Config(dataset="kmnist-features")
+    assert experiments._columns(features) == ("mnist-features", "fashion-mnist-features", "kmnist-features")
+
+
+def test_the_tables_reference_learners_are_reported_for_each_column(two_columns):
+    found = experiments.run_table_references([Cell(TEN, 0)], Context())[0]
+    learners = ("nearest", "means", "ridge", "probe", "maml", "sgd")
+    assert {f"{learner}_{name}_last" for learner in learners for name in COLUMNS} <= set(found)
+    rates = [found[f"sgd_{rate}_digits_last"] for rate in experiments.SGD_RATES]
+    assert found["sgd_digits_last"] == max(rates)
+    assert found["nearest_digits_last"] > 0.4
+    assert found["probe_digits_last"] > 0.4
+    assert found["nearest_random_last"] > 0.6  # its points come again
+    assert found["maml_digits_last"] < found["nearest_digits_last"]  # after two meta-steps
+
+
+def test_games_hold_what_the_explorer_plays():
+    c = Config(inputs=2, rank=2, length=12, classes=3, width=8, layers=1, heads=1, head_dim=8, steps=4, evaluations=2)
+    found = experiments.run_games([Cell(c, 0)], Context())[0]
+    assert np.shape(found["game_points"]) == (experiments.GAMES, 12, 2)
+    assert np.shape(found["game_labels"]) == (experiments.GAMES, 12)
+    assert np.sum(found["game_probabilities"], axis=2) == pytest.approx(np.ones((experiments.GAMES, 12)), abs=2e-3)
+    assert len(found["unseen_curve"]) == len(found["nearest_curve"]) == 12
+    assert found["nearest_curve"][-1] > found["nearest_curve"][0] + 0.2

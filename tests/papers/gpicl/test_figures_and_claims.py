@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tutorlib.lab import judge, recorded, table
-from tutorlib.lab.records import Record
-from tutorlib.papers.gpicl import claims, figures
-from tutorlib.papers.gpicl.algorithm import PHASES
+from tutorlib.lab.experiment import plain
+from tutorlib.lab.records import NoRecordsError, Record
+from tutorlib.papers.gpicl import claims, experiments, figures
+from tutorlib.papers.gpicl.algorithm import Config
 from tutorlib.papers.gpicl.experiments import PHASES as STUDY
 
 
@@ -48,42 +52,34 @@ def test_numbers_of_tasks_are_written_as_powers(tasks, label):
     assert figures.tasks_label(tasks) == label
 
 
-def test_explorer_holds_the_means_over_seeds(study, references):
-    data = figures.phase_explorer(study, references).data
-    frame = table(study)
-    biases, ks, widths = [0.0, 0.9], [16, 64, 256, 1024, 4096, "inf"], [16, 64]
-    unit = 10 ** -data["decimals"]
-    for b, k, w, look in ((0, 0, 1, 11), (1, 5, 1, 11), (0, 3, 0, 4), (1, 5, 1, 0)):
-        runs = frame[(frame["bias"] == biases[b]) & (frame["tasks"] == ks[k]) & (frame["width"] == widths[w])]
-        assert len(runs) == 5
-        curves = np.array([r[look] for r in runs["look_unseen"]])
-        shown = data["values"]["unseen_last"][b][look][k][w] * unit
-        assert shown == pytest.approx(curves[:, -10:].mean(), abs=6e-4)
-        line = np.array(data["chart"]["curves"][1]["values"][b][look][k][w]) * unit
-        assert line == pytest.approx(curves.mean(0), abs=6e-4)
-        names = [r[look] for r in runs["look_phase"]]
-        voted = PHASES[data["phase"][b][look][k][w]]
-        assert names.count(voted) == data["votes"][b][look][k][w] == max(names.count(p) for p in PHASES)
-
-
-def test_explorer_data_stay_below_200_kb(study, references):
-    assert len(figures.phase_explorer(study, references).html.encode()) < 400_000
-    assert len(json.dumps(figures.phase_explorer(study, references).data)) <= 200_000
-
-
 def test_phase_picture_counts_votes(study):
     texts = [t.get_text() for ax in figures.phase_picture(study).axes for t in ax.texts]
     frame = table(study)
-    first = frame[(frame["bias"] == 0.0) & (frame["tasks"] == 16) & (frame["width"] == 16)]["phase"].tolist()
+    first = frame[(frame["bias"] == 0.0) & (frame["tasks"] == 4) & (frame["width"] == 8)]["phase"].tolist()
     name, votes, seeds = figures._vote(first)
     assert texts[0] == f"{figures._SHORT[name]}\n{votes}/{seeds}"
-    assert len(texts) == 24
+    assert len(texts) == 8 * 4 * 2
+
+
+def show_only(monkeypatch, records: dict[str, list[Record]]) -> None:
+    """Let the claims find ``records`` by experiment, and no others."""
+
+    def found(name):
+        if name not in records:
+            raise NoRecordsError(name)
+        return records[name]
+
+    monkeypatch.setattr(claims, "recorded", found)
+
+
+def made_up(config: Config, seed: int, **metrics) -> Record:
+    return Record("gpicl.made-up", "study", plain(config), seed, metrics, 1.0, {"device": "none"})
 
 
 def evidence(monkeypatch, claim, change):
     """Judge ``claim`` after ``change`` has been applied to every record it reads."""
     real = {name: recorded(name) for name in ("gpicl.phases", "gpicl.references")}
-    monkeypatch.setattr(claims, "recorded", lambda name: [change(r) for r in real[name]])
+    show_only(monkeypatch, {name: [change(r) for r in records] for name, records in real.items()})
     return judge(next(c for c in claims.CLAIMS if c.id == claim))
 
 
@@ -125,13 +121,158 @@ def test_a_jump_between_neighbouring_task_counts_is_a_transition(monkeypatch):
 
 def test_fewer_than_five_seeds_decide_nothing(monkeypatch):
     real = recorded("gpicl.phases")
-    monkeypatch.setattr(claims, "recorded", lambda name: [general(r) for r in real if r.seed < 4])
+    show_only(monkeypatch, {"gpicl.phases": [general(r) for r in real if r.seed < 4]})
     assert judge(claims.CLAIMS[0]).verdict == "not yet tested"
 
 
-def test_claims_without_a_study_are_not_yet_tested():
-    untested = {c.id for c in claims.CLAIMS if judge(c).verdict == "not yet tested"}
-    assert untested == {"gpicl.C3", "gpicl.C6", "gpicl.C7"}
+def test_claims_without_a_study_are_not_yet_tested(monkeypatch):
+    show_only(monkeypatch, {})
+    assert {judge(c).verdict for c in claims.CLAIMS} == {"not yet tested"}
+
+
+def verdict_on(monkeypatch, claim, **records):
+    show_only(monkeypatch, {f"gpicl.{name.replace('_', '-')}": found for name, found in records.items()})
+    return judge(next(c for c in claims.CLAIMS if c.id == claim))
+
+
+def by_size(axis: int) -> list[Record]:
+    """Runs whose accuracy follows their state size (0) or their number of parameters (1)."""
+    configs = list(experiments.STATE.tiers["study"].configs)
+    blank = [made_up(c, seed) for c in configs for seed in range(5)]
+    return [with_metrics(r, unseen_last=1e-7 * figures.sizes(r)[axis] + 1e-9 * r.seed) for r in blank]
+
+
+def test_state_is_the_bottleneck_where_accuracy_follows_it(monkeypatch):
+    assert verdict_on(monkeypatch, "gpicl.C3", state=by_size(0)).verdict == "holds"
+    assert verdict_on(monkeypatch, "gpicl.C3", state=by_size(1)).verdict == "does not hold"
+    assert all(state == pytest.approx(1.0) for state, _ in figures.rank_correlations(by_size(0)))
+
+
+def plateau(exponent: float, slow: float) -> list[Record]:
+    """Plateaus of 1000 (B/32)^-exponent steps, ``slow`` times as long with a large epsilon."""
+    c = Config(bias=0.9)
+    runs = [(replace(c, batch=b), 1000 * (b / 32) ** -exponent) for b in (16, 32, 64, 128, 256)]
+    runs.append((replace(c, eps=1e-3), 1000 * slow))
+    return [made_up(c, s, exit=round(n + s), looks=[4000], unseen_last=0.8) for c, n in runs for s in range(5)]
+
+
+@pytest.mark.parametrize(("exponent", "slow", "verdict"), [(1.0, 2.0, "holds"), (1.0, 1.0, "holds in part"),
+                                                           (0.0, 2.0, "holds in part")])  # fmt: skip
+def test_interventions_hold_if_each_shortens_the_plateau(monkeypatch, exponent, slow, verdict):
+    phases = [general(r) for r in recorded("gpicl.phases")]
+    found = verdict_on(monkeypatch, "gpicl.C4", phases=phases, plateau=plateau(exponent, slow))
+    assert found.verdict == verdict
+
+
+def test_the_exponent_of_the_plateau_is_fitted_per_seed():
+    assert figures.power_law([16, 32, 64], [3.0 * b**-0.7 for b in (16, 32, 64)]) == pytest.approx((3.0, 0.7))
+    runs = plateau(0.7, 2.0)
+    assert figures.batch_exponents(runs) == pytest.approx([0.7] * 5, abs=0.01)
+    stuck = [with_metrics(r, exit=0) if r.config["batch"] == 16 else r for r in runs]
+    assert figures.batch_exponents(stuck) == pytest.approx([0.7] * 5, abs=0.01)
+
+
+def drawn(draw, *arguments) -> Axes:
+    ax = Figure().subplots()
+    draw(ax, *arguments)
+    return ax
+
+
+def test_batches_are_drawn_with_the_law_that_fits_them():
+    ax = drawn(figures.draw_batches, plateau(0.7, 2.0))
+    assert "0.70" in ax.lines[1].get_label()
+    assert sorted(set(ax.lines[0].get_xdata())) == [16, 32, 64, 128, 256]
+
+
+def test_runs_that_stay_on_the_plateau_are_drawn_as_such():
+    runs = [made_up(Config(), seed, exit=e, looks=[500, 1000]) for seed, e in enumerate((500, 0))]
+    ax = drawn(figures.draw_exits, {"ours": runs})
+    assert [(line.get_marker(), line.get_ydata().tolist()) for line in ax.lines] == [(".", [500.0]), ("^", [1000.0])]
+
+
+def test_sizes_are_those_of_the_networks():
+    ax = drawn(figures.draw_sizes, by_size(0), 0)
+    assert {line.get_label() for line in ax.lines} == {"Transformer", "LSTM", "outer-product LSTM"}
+    lstm = next(line for line in ax.lines if line.get_label() == "LSTM")
+    assert sorted(set(lstm.get_xdata())) == [32, 128, 512]
+    parameters = drawn(figures.draw_sizes, by_size(0), 1).lines[0].get_xdata()
+    assert max(parameters) == 103_748 - 2 * 3 * 64  # the card's network, without biases on queries, keys and values
+
+
+def accuracy_map(study, width, tasks):
+    frame = table(study)
+    return frame[(frame["width"] == width) & (frame["tasks"] == tasks)]["unseen_last"].mean()
+
+
+def test_accuracies_are_means_over_seeds(study):
+    plain_runs = [r for r in study if r.config["bias"] == 0.0]
+    ax = drawn(figures.draw_accuracies, plain_runs, "unseen_last", "unseen tasks")
+    image = ax.images[0].get_array()
+    assert image.shape == (8, 4)
+    assert image[-1, -1] == pytest.approx(accuracy_map(plain_runs, 64, "inf"))
+    assert image[0, 0] == pytest.approx(accuracy_map(plain_runs, 8, 4))
+
+
+def ten(dataset: str, seed: int, value: float, **changes) -> Record:
+    names = [*experiments.FOREIGN, *other_sets()]
+    metrics = {f"{n}_last": value + 0.001 * seed for n in names}
+    return made_up(replace(experiments.TEN, dataset=dataset, **changes), seed, **metrics,
+                   **{f"{n}_curve": [value + 0.001 * seed] * 64 for n in names})  # fmt: skip
+
+
+def other_sets() -> tuple[str, ...]:
+    return ("random", "omniglot", "wine", "breast-cancer", "iris")
+
+
+def references_of_the_table(value: float) -> list[Record]:
+    cells = [(learner, n) for learner in figures.LEARNERS for n in (*experiments.FOREIGN, *other_sets())]
+    return [
+        made_up(experiments.TEN, s, **{f"{learner}_{n}_last": value + 0.001 * s for learner, n in cells})
+        for s in range(5)
+    ]
+
+
+def test_table_one_has_a_row_for_each_method_and_a_column_for_each_set():
+    runs = [ten(d, s, v) for d, v in (("mnist-test", 0.5), ("digits", 0.4)) for s in range(5)]
+    runs += [ten("mnist-test", s, 0.2, architecture="lstm") for s in range(5)]
+    frame = figures.methods_table(runs, references_of_the_table(0.45))
+    assert list(frame.columns) == list(figures.COLUMNS.values())
+    assert frame.loc["LSTM, on MNIST", "KMNIST"].value == pytest.approx(0.202)
+    assert frame.loc["GPICL Transformer, on digits", "Random"].value == pytest.approx(0.402)
+    assert frame.loc["MAML", "Fashion"].value == pytest.approx(0.452)
+
+
+def test_transfer_draws_one_curve_for_each_set_of_meta_training():
+    runs = [ten(d, s, v) for d, v in (("mnist-test", 0.5), ("digits", 0.4)) for s in range(5)]
+    ax = drawn(figures.draw_transfer, runs, "kmnist-test")
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    assert lines["meta-trained on digits"] == pytest.approx(0.402)
+    assert lines["meta-trained on MNIST"] == pytest.approx(0.502)
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(0.5, "holds in part"), (0.3, "holds in part")])
+def test_the_comparison_with_sgd_and_maml_never_holds_in_full_without_vsml(
+    monkeypatch, study, references, ours, verdict
+):
+    runs = [ten("mnist-test", s, ours) for s in range(5)]
+    found = verdict_on(monkeypatch, "gpicl.C5", phases=study, references=references, table=runs,
+                       table_references=references_of_the_table(0.45))  # fmt: skip
+    assert found.verdict == verdict
+    assert ("(does not hold)" in found.detail) == (ours < 0.45)
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.1, "holds"), (-0.1, "does not hold")])
+def test_features_help_if_they_raise_accuracy_on_kmnist(monkeypatch, gain, verdict):
+    plain_runs = [ten("mnist-test", s, 0.4) for s in range(5)]
+    behind = [made_up(experiments.TEN, s, **{"kmnist-features_last": 0.4 + gain + 0.002 * s}) for s in range(5)]
+    assert verdict_on(monkeypatch, "gpicl.C6", table=plain_runs, features=behind).verdict == verdict
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(0.01, "holds"), (-0.01, "does not hold")])
+def test_longer_sequences_help_if_each_step_does(monkeypatch, slope, verdict):
+    runs = [made_up(Config(length=t), s, unseen_last=0.5 + slope * t + 0.001 * s * t)
+            for t in (8, 16, 32, 64) for s in range(5)]  # fmt: skip
+    assert verdict_on(monkeypatch, "gpicl.C7", length=runs).verdict == verdict
 
 
 def test_overview_draws_the_recorded_curves_of_three_phases(study, references):

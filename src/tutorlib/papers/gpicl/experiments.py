@@ -8,14 +8,17 @@ import torch
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl import baselines
-from tutorlib.papers.gpicl.algorithm import Config, learning_curve, meta_train, phase, shape
+from tutorlib.papers.gpicl.algorithm import Config, hyper, learning_curve, meta_train, phase, shape
 from tutorlib.papers.gpicl.problem import (
+    FEATURES,
     INFINITE,
     UNSEEN,
     BaseSet,
     TaskLaw,
     base_sets,
     blob_set,
+    character_set,
+    meta_batch,
     meta_test_sequences,
     random_set,
     seen_tasks,
@@ -164,6 +167,155 @@ def _references(cell: Cell) -> Metrics:
     return metrics
 
 
+def run_plateau(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Meta-train ``cells`` and return when each left the plateau.
+
+    Metrics: at ``looks`` (steps) the ``look_loss`` (mean since the look before) and ``look_last``, the accuracy on
+    unseen tasks (mean of the last ten positions); ``exit``, the first look at which that is 0.1 above chance, or 0 if
+    there is none; and ``unseen_last`` at the end.
+    """
+    sets = [meta_test_sets(cell.config, cell.seed, SEQUENCES) for cell in cells]
+
+    def look(f: FlatModule, theta: Float[Tensor, "*cells parameters"]) -> Float[Tensor, "cells"]:
+        return _curve(f, theta, sets, "unseen", LOOK_SEQUENCES)[:, -LAST:].mean(dim=1)
+
+    trained = meta_train(cells, context, look)
+    final = _curve(trained.f, trained.theta, sets, "unseen", SEQUENCES)
+    c = cells[0].config
+    losses = trained.losses.view(c.evaluations, -1, len(cells)).mean(dim=1)
+    course = torch.stack(trained.looks)  # (looks, cells)
+    looks = [c.steps // c.evaluations * (i + 1) for i in range(c.evaluations)]
+    found = []
+    for i in range(len(cells)):
+        left = (course[:, i] > 1 / c.classes + 0.1).nonzero().flatten().tolist()
+        found.append(
+            {
+                "exit": looks[left[0]] if left else 0,
+                "unseen_last": round(_ends(final[i])[1], 4),
+                "unseen_curve": _rounded(final[i]),
+                "looks": looks,
+                "look_loss": _rounded(losses[:, i]),
+                "look_last": _rounded(course[:, i]),
+            }
+        )
+    return found
+
+
+TABLES = ("wine", "breast-cancer", "iris")
+FOREIGN = ("mnist-test", "fashion-mnist-test", "kmnist-test", "digits")
+
+
+def foreign_sets(c: Config, seed: int, sequences: int, names: Sequence[str]) -> dict[str, Sequences]:
+    """Return sequences of unseen tasks made of many data sets, as the columns of Table 1.
+
+    ``names`` are base sets, shown by images that never meta-train. With them come Random, Omniglot (each sequence
+    takes its own C characters) and scikit-learn's tables. Inputs of all sets have the scale of meta-training.
+    """
+    energy = base_sets(c.dataset, c.classes, c.rank, c.pixels)[0].energy()
+    unseen = UNSEEN + torch.arange(sequences)
+    bases = [base_sets(name, c.classes, c.rank, c.pixels)[1] for name in names]
+    sets = {}
+    for base in (*bases, *(table_set(name, c.inputs) for name in TABLES)):
+        law = TaskLaw(c.inputs, base.z.shape[1], c.classes)
+        sets[base.name] = meta_test_sequences(base.scaled(energy), law, seed, unseen, c.length)
+    x, y = random_set(seed, sequences, c.length, c.inputs, c.classes)
+    return sets | {
+        "random": (x * (energy / c.inputs) ** 0.5, y),
+        "omniglot": character_set(seed, sequences, c.length, c.law, energy),
+    }
+
+
+def _columns(c: Config) -> tuple[str, ...]:
+    """Return the base sets that a run is tested on: all four, or those seen through the same frozen network."""
+    return tuple(FEATURES[:3]) if c.dataset in FEATURES else FOREIGN
+
+
+def run_table(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Meta-train ``cells`` and return for each of ``foreign_sets`` ``<set>_first``, ``<set>_last``, ``<set>_curve``."""
+    sets = [foreign_sets(cell.config, cell.seed, SEQUENCES, _columns(cell.config)) for cell in cells]
+    trained = meta_train(cells, context)
+    found: list[Metrics] = [{} for _ in cells]
+    for name in sets[0]:
+        x, y = (torch.stack([own[name][part] for own in sets]).to(context.device) for part in (0, 1))
+        for i, metrics in enumerate(found):
+            theta = trained.theta if len(cells) == 1 else trained.theta[i]
+            metrics.update(_set_metrics(name, learning_curve(trained.f, theta, x[i], y[i]).cpu()))
+    return found
+
+
+def _set_metrics(name: str, curve: Float[Tensor, "time"]) -> Metrics:
+    first, last = _ends(curve)
+    return {f"{name}_first": round(first, 4), f"{name}_last": round(last, 4), f"{name}_curve": _rounded(curve)}
+
+
+MAML_STEPS, MAML_RATE = 600, 0.1
+
+
+def run_table_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Return ``<learner>_<set>_last``: what the reference learners reach on each of ``foreign_sets``.
+
+    MAML is meta-trained on the tasks that GPICL is meta-trained on; its inner rate was not tuned.
+    """
+    return [_table_references(cell) for cell in cells]
+
+
+def _table_references(cell: Cell) -> Metrics:
+    c, cpu = cell.config, torch.device("cpu")
+    base, h = base_sets(c.dataset, c.classes, c.rank, c.pixels)[0], hyper([cell], cpu)
+    batches = (
+        meta_batch(base, c.law, h.seed, step, h.tasks, h.biased, c.batch, c.length) for step in range(MAML_STEPS)
+    )
+    generator = torch.Generator().manual_seed(cell.seed)
+    theta = baselines.maml(baselines.start_weights((), c.inputs, 64, c.classes, generator), batches, MAML_RATE)
+    metrics: Metrics = {}
+    for name, (x, y) in foreign_sets(c, cell.seed, SEQUENCES // 2, _columns(c)).items():
+        guesses = {
+            "nearest": baselines.nearest_neighbour(x, y, c.classes),
+            "means": baselines.class_means(x, y, c.classes),
+            "ridge": baselines.ridge(x, y, c.classes),
+            "probe": baselines.linear_probe(x, y, c.classes, last=LAST),
+            "maml": baselines.maml_guesses(theta, x, y, MAML_RATE),
+        }
+        for rate in SGD_RATES:
+            start = torch.Generator().manual_seed(cell.seed)
+            guesses[f"sgd_{rate}"] = baselines.online_sgd(x, y, c.classes, start, rate)
+        last = {name: _ends(baselines.accuracy(guess, y))[1] for name, guess in guesses.items()}
+        last["sgd"] = max(last[f"sgd_{rate}"] for rate in SGD_RATES)  # its best rate on these very tasks
+        metrics |= {f"{learner}_{name}_last": round(value, 4) for learner, value in last.items()}
+    return metrics
+
+
+GAMES = 12
+
+
+def run_games(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Meta-train ``cells`` on points of a plane and return games on unseen tasks, to be played beside the model.
+
+    Metrics: ``game_points`` (games, time, 2), ``game_labels`` (games, time), ``game_probabilities`` (games, time,
+    classes), ``unseen_curve`` and ``nearest_curve`` (time), and ``unseen_last``.
+    """
+    trained = meta_train(cells, context)
+    found = []
+    for i, cell in enumerate(cells):
+        theta = trained.theta if len(cells) == 1 else trained.theta[i]
+        x, y = meta_test_sets(cell.config, cell.seed, SEQUENCES)["unseen"]
+        with torch.no_grad():
+            logits = trained.f(theta, x.to(theta.device), y.to(theta.device)).cpu()
+        curve = baselines.accuracy(logits.argmax(dim=-1), y)
+        nearest = baselines.accuracy(baselines.nearest_neighbour(x, y, cell.config.classes), y)
+        found.append(
+            {
+                "unseen_last": round(_ends(curve)[1], 4),
+                "unseen_curve": _rounded(curve),
+                "nearest_curve": _rounded(nearest),
+                "game_points": [[_rounded(point) for point in game] for game in x[:GAMES]],
+                "game_labels": y[:GAMES].tolist(),
+                "game_probabilities": [[_rounded(p) for p in game] for game in logits[:GAMES].softmax(dim=-1)],
+            }
+        )
+    return found
+
+
 LIVE = Config()
 PAPER = Config(
     classes=10,
@@ -211,8 +363,8 @@ PHASES = Experiment(
         "study": Tier(
             grid(
                 Config(steps=2400, evaluations=12),
-                tasks=(16, 64, 256, 1024, 4096, "inf"),
-                width=(16, 64),
+                tasks=(4, 16, 64, 256, 1024, 4096, 16384, "inf"),
+                width=(8, 16, 32, 64),
                 bias=(0.0, 0.9),
             ),
             seeds=(0, 1, 2, 3, 4),
@@ -220,6 +372,22 @@ PHASES = Experiment(
         "paper": Tier(
             grid(PAPER, tasks=tuple(2**i for i in range(26)), width=tuple(2**i for i in range(1, 10))),
             seeds=(0, 1, 2),
+        ),
+    },
+)
+
+TRANSITION = Experiment(
+    name="gpicl.transition",
+    title="How runs end at the transition: accuracy of many seeds around the number of tasks where learning begins",
+    figure="Fig. 4 at 2^14, and the appendix on bimodal runs",
+    run=run_meta_training,
+    shape=shape,
+    tiers={
+        "live": Tier(grid(Config(steps=400, evaluations=4), tasks=(512, 2048)), seeds=(0,)),
+        "study": Tier(grid(Config(steps=4000, evaluations=20), tasks=(512, 1024, 2048)), seeds=tuple(range(10))),
+        "paper": Tier(
+            grid(PAPER, tasks=tuple(2**i for i in (13, 14, 15))),
+            seeds=tuple(range(8)),
         ),
     },
 )
@@ -300,4 +468,163 @@ STATE = Experiment(
     },
 )
 
-EXPERIMENTS = (LEARNING, PHASES, REFERENCES, SINGLE, STATE)
+FAST, SLOW = replace(BIASED, steps=1200, evaluations=40), replace(BIASED, steps=2000, evaluations=40)
+
+PLATEAU = Experiment(
+    name="gpicl.plateau",
+    title="How long the plateau lasts: task batch, Adam's epsilon, sign updates and bias",
+    figure="Figs. 6 to 8, and the appendix on epsilon",
+    run=run_plateau,
+    shape=shape,
+    tiers={
+        "live": Tier(grid(replace(BIASED, steps=800, evaluations=16), batch=(32, 64)), seeds=(0,)),
+        "study": Tier(
+            (
+                replace(BIASED, batch=16, steps=4000, evaluations=40),
+                SLOW,
+                replace(FAST, batch=64),
+                replace(FAST, batch=128, steps=800),
+                replace(FAST, batch=256, steps=600, evaluations=60),
+                *grid(SLOW, eps=(1e-5, 1e-4, 1e-3)),
+                replace(SLOW, optimizer="sign", rate=5e-4),
+                *grid(SLOW, bias=(0.0, 0.5, 0.75, 0.97)),
+            ),
+            seeds=(0, 1, 2, 3, 4),
+        ),
+        "paper": Tier(
+            (
+                *grid(replace(PAPER, tasks=2**17), batch=(64, 128, 256, 512, 1024), tasks=(2**14, 2**17, 2**20)),
+                *grid(replace(PAPER, tasks=2**17), eps=(1e-4, 1e-8, 1e-16)),
+                replace(PAPER, tasks=2**17, optimizer="sign", rate=5e-4),
+                *grid(replace(PAPER, tasks=2**17), bias=(0.5, 0.9)),
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+
+LENGTH = Experiment(
+    name="gpicl.length",
+    title="What longer sequences bring",
+    figure="the appendix on sequence length (C7)",
+    run=run_plateau,
+    shape=shape,
+    tiers={
+        "live": Tier(grid(replace(BIASED, steps=400, evaluations=4), length=(16, 32)), seeds=(0,)),
+        "study": Tier(grid(BIASED, length=(8, 16, 32, 64)), seeds=(0, 1, 2, 3, 4)),
+        "paper": Tier(grid(replace(PAPER, bias=0.9), length=(25, 50, 100, 200)), seeds=(0, 1, 2)),
+    },
+)
+
+VARIANTS = Experiment(
+    name="gpicl.variants",
+    title="What the recipe needs: depth, heads, positions, Adam's second decay, projection and permutation",
+    figure="none; section 9a's knobs",
+    run=run_plateau,
+    shape=shape,
+    tiers={
+        "live": Tier((replace(BIASED, layers=1, steps=400, evaluations=4),), seeds=(0,)),
+        "study": Tier(
+            (
+                replace(BIASED, layers=1),
+                replace(BIASED, heads=4, head_dim=16),
+                replace(BIASED, positions="none"),
+                replace(BIASED, position_std=0.02),
+                replace(BIASED, beta2=0.999),
+                replace(BIASED, projection="orthogonal"),
+                Config(projection="identity"),
+                Config(permuted=False),
+            ),
+            seeds=(0, 1, 2, 3, 4),
+        ),
+        "paper": Tier(
+            (
+                replace(PAPER, bias=0.9, layers=1),
+                replace(PAPER, bias=0.9, positions="none"),
+                replace(PAPER, rank=784, inputs=784, bias=0.9, projection="orthogonal"),
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+
+TEN = Config(
+    dataset="mnist-test", classes=10, length=64, batch=64, bias=0.9, steps=2000, evaluations=4, heads=4, head_dim=16
+)
+"""Ten classes at a reduced size: images of 14 x 14 pixels in 16 principal directions, 63 examples."""
+
+TABLE = Experiment(
+    name="gpicl.table",
+    title="Meta-trained on one data set, tested on the others",
+    figure="Table 1 and Fig. 3",
+    run=run_table,
+    shape=shape,
+    tiers={
+        "live": Tier((replace(TEN, dataset="digits", steps=400),), seeds=(0,)),
+        "study": Tier(
+            (*grid(TEN, dataset=FOREIGN), replace(TEN, architecture="lstm", width=128)), seeds=(0, 1, 2, 3, 4)
+        ),
+        "paper": Tier(
+            (
+                *grid(replace(PAPER, bias=0.9), dataset=("mnist", "fashion-mnist")),
+                replace(PAPER, bias=0.9, architecture="lstm"),
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+
+TABLE_REFERENCES = Experiment(
+    name="gpicl.table-references",
+    title="The reference learners on the data sets of the table: SGD, MAML, 1-NN, class means, ridge, linear probe",
+    figure="Table 1, rows SGD and MAML",
+    run=run_table_references,
+    tiers={
+        "live": Tier((replace(TEN, dataset="digits", length=16),), seeds=(0,)),
+        "study": Tier((TEN,), seeds=(0, 1, 2, 3, 4)),
+        "paper": Tier((replace(PAPER, bias=0.9),), seeds=(0, 1, 2)),
+    },
+)
+
+FEATURE_RUNS = Experiment(
+    name="gpicl.features",
+    title="The same meta-training behind a frozen network that was trained on other images",
+    figure="Fig. 9",
+    run=run_table,
+    shape=shape,
+    tiers={
+        "live": Tier((replace(TEN, dataset="mnist-features", steps=400),), seeds=(0,)),
+        "study": Tier((replace(TEN, dataset="mnist-features"),), seeds=(0, 1, 2, 3, 4)),
+        "paper": Tier((replace(PAPER, bias=0.9, dataset="mnist-features", rank=576),), seeds=(0, 1, 2)),
+    },
+)
+
+GAME_RUNS = Experiment(
+    name="gpicl.games",
+    title="A learner of points in the plane, recorded to be played against",
+    figure="none; the explorer",
+    run=run_games,
+    shape=shape,
+    tiers={
+        "live": Tier((Config(inputs=2, rank=2, length=16, classes=3, bias=0.9, steps=400, evaluations=4),), seeds=(0,)),
+        "study": Tier(
+            (Config(inputs=2, rank=2, length=24, classes=3, bias=0.9, steps=3000, evaluations=4),), seeds=(0,)
+        ),
+    },
+)
+
+EXPERIMENTS = (
+    LEARNING,
+    PHASES,
+    TRANSITION,
+    REFERENCES,
+    SINGLE,
+    STATE,
+    PLATEAU,
+    LENGTH,
+    VARIANTS,
+    TABLE,
+    TABLE_REFERENCES,
+    FEATURE_RUNS,
+    GAME_RUNS,
+)

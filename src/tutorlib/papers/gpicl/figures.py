@@ -1,4 +1,4 @@
-"""Figures of GPICL: records in, Matplotlib axes or an explorer out."""
+"""Figures of GPICL: records in, Matplotlib axes out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,40 +10,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from scipy.stats import spearmanr
 
 from tutorlib.lab import Record, interval, table
-from tutorlib.papers.gpicl.algorithm import PHASES
+from tutorlib.papers.gpicl.algorithm import PHASES, Config
 from tutorlib.papers.gpicl.baselines import ceiling
-from tutorlib.papers.gpicl.experiments import LAST
-from tutorlib.show.explorer import Explorer
-from tutorlib.show.grid import Phase, Reference, grid_data
-from tutorlib.show.style import REFERENCE, SEEN, UNSEEN, band, png, style
+from tutorlib.papers.gpicl.model import network
+from tutorlib.show.style import REFERENCE, SEEN, UNSEEN, band, style
 
 # Warm colours work on seen tasks only, cold ones on unseen tasks too; pale, since they fill areas.
 PHASE_COLOURS = MappingProxyType(
     dict(zip(PHASES, ("#d3d6da", "#dd7e33", "#ebb84d", "#89caef", "#2a86bd"), strict=True))
 )
 _SHORT = dict(zip(PHASES, ("–", "M", "I", "P", "G"), strict=True))
-_MEANING = dict(
-    zip(
-        PHASES,
-        (
-            "no better than guessing at the end of a sequence",
-            "right on seen tasks from the first example on; lost on unseen ones",
-            "works out which seen task it faces, then answers; lost on unseen ones",
-            "gains from the examples of an unseen task, but stays far below 1-NN",
-            "learns unseen tasks from their examples",
-        ),
-        strict=True,
-    )
-)
-
-METRICS = (
-    ("unseen_last", "unseen tasks, last 10 predictions"),
-    ("unseen_first", "unseen tasks, first prediction"),
-    ("seen_last", "seen tasks, last 10 predictions"),
-    ("seen_first", "seen tasks, first prediction"),
-)
 REFERENCES = (("nearest", "1-NN"), ("means", "class means"), ("sgd", "online SGD"))
 
 
@@ -149,98 +128,181 @@ def phase_picture(records: Sequence[Record]) -> Figure:
     return figure
 
 
-def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> Explorer:
-    """Return the explorer over the phase map: tasks x width, a slider over meta-training, a toggle for the bias.
-
-    Every number is the mean over the seeds of the records, at the looks that meta-training stopped for.
-    """
+def draw_accuracies(ax: Axes, records: Sequence[Record], metric: str, title: str) -> None:
+    """Draw the mean of ``metric`` over seeds as a map of number of tasks over width, as in Fig. 2; 0 to 1."""
     frame = table(records)
-    biases, ks, widths = sorted(set(frame["bias"])), _tasks(frame), sorted(set(frame["width"]))
-    looks = frame["looks"].iloc[0]
-    seeds = frame["seed"].nunique()
-    groups = dict(list(frame.groupby(["bias", "tasks", "width"])))
-    # Learning curves of each cell: (seeds, looks, time).
-    curves = {
-        name: {key: np.array(runs[f"look_{name}"].tolist()) for key, runs in groups.items()}
-        for name in ("seen", "unseen")
+    means = frame.groupby(["tasks", "width"])[metric].mean()
+    ks, widths = _tasks(frame), sorted(set(frame["width"]))
+    values = np.array([[means[k, width] for width in widths] for k in ks])
+    ax.imshow(values, origin="lower", aspect="auto", cmap="cividis", vmin=0.0, vmax=1.0)
+    for (i, j), value in np.ndenumerate(values):
+        ax.text(
+            j, i, f"{value:.2f}"[1:] if value < 0.995 else "1", ha="center", va="center", fontsize=8,
+            color="white" if value < 0.55 else "black",
+        )  # fmt: skip
+    ax.set_xticks(range(len(widths)), [str(w) for w in widths])
+    ax.set_yticks(range(len(ks)), [tasks_label(k) for k in ks])
+    ax.grid(visible=False)
+    ax.set(xlabel="width", ylabel="number of tasks K", title=title)
+
+
+COLUMNS = MappingProxyType(
+    {
+        "mnist": "MNIST",
+        "fashion-mnist": "Fashion",
+        "kmnist": "KMNIST",
+        "digits": "digits",
+        "random": "Random",
+        "omniglot": "Omniglot-10",
+        "wine": "wine",
+        "breast-cancer": "breast cancer",
+        "iris": "iris",
     }
+)
+"""Data sets of the table, as a reader knows them."""
+LEARNERS = MappingProxyType(
+    {
+        "sgd": "online SGD",
+        "maml": "MAML",
+        "nearest": "1-NN",
+        "means": "class means",
+        "ridge": "ridge",
+        "probe": "linear probe",
+    }
+)
 
-    def nested(value: Any) -> list:
-        """Return value(cell, look) nested as [bias][look][tasks][width]."""
-        return [[[[value((b, k, w), i) for w in widths] for k in ks] for i in range(len(looks))] for b in biases]
 
-    def ends(metric: str) -> list[list]:
-        """Return mean, lowest and highest over the seeds of a metric such as ``unseen_last``."""
-        name, end = metric.split("_")
-        part = slice(-LAST, None) if end == "last" else slice(0, 1)
-        per_seed = {key: curve[:, :, part].mean(axis=2) for key, curve in curves[name].items()}
-        return [nested(lambda cell, i, f=f: f(per_seed[cell][:, i])) for f in (np.mean, np.min, np.max)]
+def _column(name: str) -> str:
+    """Return the metric's data set without the part that it was taken from."""
+    return name.removesuffix("-test").removesuffix("-features")
 
-    spread = {name: ends(name) for name, _ in METRICS}
-    votes = nested(lambda cell, i: _vote([phases[i] for phases in groups[cell]["look_phase"]]))
-    classes, length = int(frame["classes"].iloc[0]), int(frame["length"].iloc[0])
-    kinds: list[Phase] = [
-        {"name": p, "short": _SHORT[p], "colour": PHASE_COLOURS[p], "meaning": _MEANING[p]} for p in PHASES
+
+def _row(records: Sequence[Record], prefix: str = "") -> dict[str, Any]:
+    """Return for each data set the interval over seeds of ``<prefix><set>_last``."""
+    names = [n for n in records[0].metrics if n.endswith("_last") and n.startswith(prefix)]
+    found = {n: interval([r.metrics[n] for r in records]) for n in names}
+    return {_column(n.removeprefix(prefix).removesuffix("_last")): value for n, value in found.items()}
+
+
+def methods_table(records: Sequence[Record], references: Sequence[Record]) -> pd.DataFrame:
+    """Return Table 1: methods x data sets, intervals over seeds of the accuracy after the last examples.
+
+    ``records`` are of ``gpicl.table``, ``references`` of ``gpicl.table-references``.
+    """
+    rows = {label: _row(references, f"{name}_") for name, label in LEARNERS.items()}
+    for architecture, label in (("lstm", "LSTM"), ("transformer", "GPICL Transformer")):
+        for dataset in dict.fromkeys(r.config["dataset"] for r in records):
+            chosen = [r for r in records if (r.config["architecture"], r.config["dataset"]) == (architecture, dataset)]
+            if chosen:
+                rows[f"{label}, on {COLUMNS[_column(dataset)]}"] = _row(chosen)
+    frame = pd.DataFrame({label: {COLUMNS[n]: row[n] for n in COLUMNS if n in row} for label, row in rows.items()}).T
+    return frame[[name for name in COLUMNS.values() if name in frame]]
+
+
+def draw_transfer(ax: Axes, records: Sequence[Record], column: str) -> None:
+    """Draw the learning curves on one data set, one for each data set of meta-training, as in Fig. 3.
+
+    ``column`` is the data set that is learned, such as ``mnist-test``. Bands are 95 % intervals over seeds.
+    """
+    runs = [r for r in records if r.config["architecture"] == "transformer"]
+    for dataset in sorted({r.config["dataset"] for r in runs}):
+        curves = mean_curve([r for r in runs if r.config["dataset"] == dataset], f"{column}_curve")
+        found = [interval(values.tolist()) for values in curves.T]
+        seen, middle = np.arange(curves.shape[1]), [f.value for f in found]
+        colour = SETS[_column(dataset)]
+        band(ax, seen, middle, [f.low for f in found], [f.high for f in found],
+             label=f"meta-trained on {COLUMNS[_column(dataset)]}", colour=colour)  # fmt: skip
+    ax.plot(ceiling(10, curves.shape[1]), color="black", linewidth=0.9, label="ceiling")
+    ax.set(xlabel="examples seen", ylabel="accuracy", title=f"tested on {COLUMNS[_column(column)]}", ylim=(0, 1.02))
+
+
+SETS = MappingProxyType({"mnist": "#2a86bd", "fashion-mnist": "#dd7e33", "kmnist": "#3a9b6f", "digits": "#a163a8"})
+
+
+def power_law(batches: Sequence[int], exits: Sequence[float]) -> tuple[float, float]:
+    """Return (L_1, a) of L(B) = L_1 B^-a, the line through log exits over log batches (least squares)."""
+    slope, offset = np.polyfit(np.log(batches), np.log(exits), 1)
+    return float(np.exp(offset)), float(-slope)
+
+
+def batch_exponents(records: Sequence[Record]) -> list[float]:
+    """Return the exponent a of the plateau's length over the task batch, one for each seed.
+
+    Reads the runs of ``gpicl.plateau`` that differ in their batch alone. A run that never left its plateau has no
+    length, and its seed's exponent is fitted to the others.
+    """
+    frame = _batches(records)
+    return [
+        power_law(runs["batch"].tolist(), runs["exit"].astype(float).tolist())[1]
+        for _, runs in frame[frame["exit"] > 0].groupby("seed")
     ]
-    lines: list[Reference] = [{"label": "ceiling", "values": ceiling(classes, length).tolist()}]
-    lines += [
-        {"label": label, "values": mean_curve(references, f"{name}_curve").mean(axis=0).tolist()}
-        for name, label in REFERENCES
-        if name != "means"
-    ]
-    data = grid_data(
-        title="What a meta-trained Transformer becomes",
-        x={"label": "model width", "values": [str(w) for w in widths]},
-        y={"label": "number of tasks K", "values": [tasks_label(k) for k in ks]},
-        slider={"label": "meta-training step", "values": looks},
-        toggle={
-            "label": "share of sequences with the fixed permutation",
-            "values": [f"{b:g}" for b in biases],
-        },
-        metrics=[{"name": name, "label": label, "low": 0.2, "high": 1.0} for name, label in METRICS],
-        values={name: spread[name][0] for name, _ in METRICS},
-        low={name: spread[name][1] for name, _ in METRICS},
-        high={name: spread[name][2] for name, _ in METRICS},
-        phases=kinds,
-        phase=_map(votes, lambda vote: PHASES.index(vote[0])),
-        votes=_map(votes, lambda vote: vote[1]),
-        seeds=seeds,
-        chart={
-            "x": "examples seen",
-            "y": "accuracy",
-            "low": 0.0,
-            "high": 1.0,
-            "positions": list(range(length)),
-            "curves": [
-                {
-                    "label": label,
-                    "values": nested(lambda cell, i, n=name: curves[n][cell][:, i].mean(axis=0).tolist()),
-                }
-                for name, label in (("seen", "seen tasks"), ("unseen", "unseen tasks"))
-            ],
-            "references": lines,
-        },
-        marker={
-            "x": len(widths) - 1,
-            "y": len(ks) - 1,
-            "text": "nearest to the paper's Table 1 (2²⁵ tasks, width 256)",
-        },
-        start={"step": len(looks) - 1, "toggle": len(biases) - 1},
-        note=(
-            f"Recorded study at a reduced setting: 8x8 digits, {classes} classes, {length - 1} examples, 2 layers, "
-            f"{looks[-1]} steps, {seeds} seeds. Seen tasks are shown as in meta-training: "
-            f"with bias, that share of them takes the fixed permutation. The paper: 10 classes, 99 examples, 4 layers, "
-            f"50,000 steps or more, widths 2 to 512, 2⁰ to 2²⁵ tasks."
-        ),
-        decimals=3,
-    )
-    label = "Phase map of GPICL: accuracy and learning curves over number of tasks, model width, step and bias"
-    return Explorer("grid_explorer", data, label, png(phase_picture(records)))
 
 
-def _map(nested: list, f: Any) -> list:
-    """Apply ``f`` to the leaves of lists of lists."""
-    return [_map(item, f) if isinstance(item, list) else f(item) for item in nested]
+def _batches(records: Sequence[Record]) -> pd.DataFrame:
+    frame = table(records)
+    return frame[(frame["bias"] == 0.9) & (frame["eps"] == 1e-12) & (frame["optimizer"] == "adam")]
+
+
+def draw_batches(ax: Axes, records: Sequence[Record]) -> None:
+    """Draw the plateau's length over the task batch, log-log, with the fitted power law, as in Fig. 7b."""
+    frame = _batches(records)
+    left = frame[frame["exit"] > 0]
+    ax.plot(left["batch"], left["exit"], ".", color=UNSEEN, alpha=0.6, label="runs")
+    batches = sorted(set(frame["batch"]))
+    scale, a = power_law(left["batch"].tolist(), left["exit"].astype(float).tolist())
+    ax.plot(batches, [scale * b**-a for b in batches], color=REFERENCE, label=f"all runs: $B^{{-{a:.2f}}}$")
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.set(xlabel="task batch B", ylabel="steps on the plateau")
+
+
+def draw_exits(ax: Axes, groups: dict[str, Sequence[Record]], colour: str = UNSEEN) -> None:
+    """Draw when the runs of each group left the plateau; those that never did stand at the top, as triangles."""
+    for place, records in enumerate(groups.values()):
+        exits = np.array([r.metrics["exit"] for r in records], dtype=float)
+        budget = max(r.metrics["looks"][-1] for r in records)
+        spread = place + np.linspace(-0.15, 0.15, len(exits))
+        ax.plot(spread[exits > 0], exits[exits > 0], ".", color=colour, markersize=6)
+        ax.plot(spread[exits == 0], np.full((exits == 0).sum(), budget), "^", color=SEEN, markersize=6)
+    ax.set_xticks(range(len(groups)), list(groups))
+    ax.set(ylabel="step at which the plateau ends", ylim=(0, None))
+
+
+ARCHITECTURES = MappingProxyType(
+    {
+        "transformer": ("Transformer", "o", "#2a86bd"),
+        "lstm": ("LSTM", "s", "#dd7e33"),
+        "outer-product": ("outer-product LSTM", "^", "#3a9b6f"),
+    }
+)
+
+
+def sizes(record: Record) -> tuple[int, int]:
+    """Return the state size and the number of parameters of a run's network."""
+    model = Config(**record.config).model
+    return model.state_size, sum(p.numel() for p in network(model).parameters())
+
+
+def draw_sizes(ax: Axes, records: Sequence[Record], axis: int) -> None:
+    """Draw accuracy on unseen tasks over the state size (``axis`` 0) or the number of parameters (1), as in Fig. 5."""
+    for architecture, (label, marker, colour) in ARCHITECTURES.items():
+        runs = [r for r in records if r.config["architecture"] == architecture]
+        if runs:
+            ax.plot([sizes(r)[axis] for r in runs], [r.metrics["unseen_last"] for r in runs], marker,
+                    color=colour, label=label, alpha=0.75)  # fmt: skip
+    ax.set_xscale("log")
+    ax.set(xlabel=("state size", "parameters")[axis], ylabel="accuracy on unseen tasks")
+
+
+def rank_correlations(records: Sequence[Record]) -> list[tuple[float, float]]:
+    """Return for each seed Spearman's correlation of the accuracy on unseen tasks with state size and parameters."""
+    found = []
+    for seed in sorted({r.seed for r in records}):
+        runs = [r for r in records if r.seed == seed]
+        accuracy = [r.metrics["unseen_last"] for r in runs]
+        state, parameters = zip(*(sizes(r) for r in runs), strict=True)
+        found.append((float(spearmanr(state, accuracy).statistic), float(spearmanr(parameters, accuracy).statistic)))
+    return found
 
 
 def overview(records: Sequence[Record], references: Sequence[Record]) -> Figure:

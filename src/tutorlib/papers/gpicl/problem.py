@@ -10,7 +10,7 @@ So B is drawn directly and applied to z, at r / N_x of the cost and with no chan
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import torch
 from einops import einsum
@@ -19,6 +19,7 @@ from tutorlib.data import load_digits, load_images, load_table
 from tutorlib.data.counter import as_integers, as_normal, as_permutation, as_uniform, words
 from tutorlib.data.images import pooled
 from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.papers.gpicl.features import drawings, features
 from tutorlib.shapes import Float, Int, Tensor
 
 INFINITE = 2**62
@@ -89,9 +90,11 @@ def table_set(name: str, inputs: int) -> BaseSet:
 
 IMAGES = ("mnist", "fashion-mnist", "kmnist", "cifar10", "svhn")
 TEST_PARTS = tuple(f"{name}-test" for name in IMAGES)
-BASE_SETS = ("digits", *IMAGES, *TEST_PARTS)
+FEATURES = tuple(f"{name}-features" for name in IMAGES)
+BASE_SETS = ("digits", *IMAGES, *TEST_PARTS, *FEATURES)
 """The sets that tasks can be made of. ``mnist`` has its official parts; ``mnist-test`` is the official test part
-alone, 10,000 images, of which four in five meta-train and the others meta-test."""
+alone, of which four in five images meta-train and the others meta-test; ``mnist-features`` is that part again, seen
+through a network trained on other data (``features.py``)."""
 
 
 @cache
@@ -99,10 +102,11 @@ def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet,
     """Return training and test part of a public image set, of its first ``classes`` classes.
 
     Images are averaged to a side of ``pixels``, centred with the training mean, and reduced to the first ``rank``
-    principal directions of the training part; then the mean of ``|z|^2`` is ``rank`` there.
+    principal directions of the training part; then the mean of ``|z|^2`` is ``rank`` there. A set of ``FEATURES`` shows
+    the outputs of the frozen network in place of pixels.
     """
-    source = name.removesuffix("-test")
-    if name in TEST_PARTS:
+    source = name.removesuffix("-test").removesuffix("-features")
+    if name != source:
         whole = load_images(source, "test")
         order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(1234))
         cut = len(whole) * 4 // 5
@@ -112,7 +116,8 @@ def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet,
             (part, torch.arange(len(part))) for part in (load_images(source, "train"), load_images(source, "test"))
         ]
     kept = [(part, rows[part.labels[rows] < classes]) for part, rows in parts]
-    x = [pooled(part.images[rows], pixels, part.peak) for part, rows in kept]
+    seen = features if name in FEATURES else partial(pooled, size=pixels)
+    x = [seen(part.images[rows], peak=part.peak) for part, rows in kept]
     y = [part.labels[rows] for part, rows in kept]
     z = principal(x[0], rank, *x)
     sets = [BaseSet(name, *found, classes) for found in zip(z, y, (rows for _, rows in kept), strict=True)]
@@ -141,15 +146,9 @@ def base_sets(name: str, classes: int, rank: int, pixels: int = 14) -> tuple[Bas
 @cache
 def characters(rank: int, pixels: int = 14) -> BaseSet:
     """Return Omniglot's two small parts as one set: each character a class, in principal directions of its own."""
-    parts = [load_images("omniglot", f"background_small{i}") for i in (1, 2)]
-    names = sorted({name for part in parts for name in part.class_names})
-    number = [torch.tensor([names.index(name) for name in part.class_names]) for part in parts]
-    x = torch.cat([1.0 - pooled(part.images, pixels, part.peak) for part in parts])  # ink is 1, as in the other sets
-    y = torch.cat([new[part.labels] for new, part in zip(number, parts, strict=True)])
-    # The parts share alphabets: the same drawing, twice, would be an easy neighbour.
-    keep = torch.cat([torch.ones(len(parts[0]), dtype=torch.bool), ~torch.isin(number[1], number[0])[parts[1].labels]])
-    (z,) = principal(x[keep], rank, x[keep])
-    return BaseSet("omniglot", z, y[keep].unique(return_inverse=True)[1], torch.arange(int(keep.sum())), len(names))
+    x, y = drawings(pixels)
+    (z,) = principal(x, rank, x)
+    return BaseSet("omniglot", z, y, torch.arange(len(y)), int(y.max()) + 1)
 
 
 @dataclass(frozen=True)
