@@ -97,7 +97,7 @@ function fill(node, attributes = {}, children = []) {
 /** The nested arrays that `tutorlib.show.packing.pack` packed: numbers, and null for what is missing. */
 export function unpack({ shape, decimals, low, width, text }) {
   const codeOf = (digits) => [...digits].reduce((sum, digit) => 64 * sum + DIGITS.indexOf(digit), 0);
-  const number = (code) => (code ? (low + code) / 10 ** decimals : null); // 0 stands for what is missing
+  const number = (code) => (code ? (low + code - 1) / 10 ** decimals : null); // 0 stands for what is missing
   let entries = Array.from({ length: text.length / width }, (_, i) => number(codeOf(text.slice(i * width, (i + 1) * width))));
   for (const size of shape.slice(1).reverse()) {
     entries = Array.from({ length: entries.length / size }, (_, i) => entries.slice(i * size, (i + 1) * size));

@@ -164,6 +164,14 @@ def test_interventions_hold_if_each_shortens_the_plateau(monkeypatch, exponent, 
     assert found.verdict == verdict
 
 
+def test_a_run_that_never_leaves_counts_with_its_budget(monkeypatch):
+    runs = [with_metrics(r, exit=0) if r.config["eps"] == 1e-3 else r for r in plateau(1.0, 2.0)]
+    phases = [general(r) for r in recorded("gpicl.phases")]
+    found = verdict_on(monkeypatch, "gpicl.C4", phases=phases, plateau=runs)
+    assert "1e-12 0.675" in found.detail  # log2 of 1600 over about 1002 steps
+    assert found.verdict == "holds"
+
+
 def test_the_exponent_of_the_plateau_is_fitted_per_seed():
     assert figures.power_law([16, 32, 64], [3.0 * b**-0.7 for b in (16, 32, 64)]) == pytest.approx((3.0, 0.7))
     runs = plateau(0.7, 2.0)
@@ -195,6 +203,8 @@ def test_sizes_are_those_of_the_networks():
     assert {line.get_label() for line in ax.lines} == {"Transformer", "LSTM", "outer-product LSTM"}
     lstm = next(line for line in ax.lines if line.get_label() == "LSTM")
     assert sorted(set(lstm.get_xdata())) == [32, 128, 512]
+    transformer = next(line for line in ax.lines if line.get_label() == "Transformer")
+    assert sorted(set(transformer.get_xdata())) == [2 * 2 * 32 * 2 * d for d in (2, 8, 32)]  # K, V, layers, T, heads
     parameters = drawn(figures.draw_sizes, by_size(0), 1).lines[0].get_xdata()
     assert max(parameters) == 103_748 - 2 * 3 * 64  # the card's network, without biases on queries, keys and values
 
