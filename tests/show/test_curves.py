@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import ESCAPES, RATES, STEPS, curve_of, fake_curves
+from fakes import ESCAPES, RATES, STEPS_OF_CURVES, curve_of, fake_curves
 
 from tutorlib.lab.errors import UsageError
 from tutorlib.show.curves import curves_data, curves_picture
@@ -32,7 +32,7 @@ def test_curves_are_exact_to_their_decimals_on_a_linear_axis() -> None:
 
 def test_arrays_of_numpy_are_taken_and_numbers_keep_four_digits() -> None:
     raw = fake_curves()
-    raw["lines"][1]["values"] = np.full((len(RATES), len(STEPS)), 0.5)
+    raw["lines"][1]["values"] = np.full((len(RATES), len(STEPS_OF_CURVES)), 0.5)
     raw["numbers"][0]["values"] = np.full((3, len(RATES)), 1 / 3)
     data = curves_data(**raw)
     assert 10 ** unpack(data["lines"][1]["values"])[2][3] == pytest.approx(0.5, rel=1e-4)
@@ -46,10 +46,10 @@ def test_the_start_is_complete() -> None:
 def test_an_entry_over_no_chooser_has_no_nesting() -> None:
     raw = fake_curves()
     raw["numbers"] = [{"name": "constant", "label": "a constant", "values": "always", "over": ()}]
-    raw["lines"][1] = {"label": "floor", "values": [0.01] * len(STEPS), "over": (), "thin": True}
+    raw["lines"][1] = {"label": "floor", "values": [0.01] * len(STEPS_OF_CURVES), "over": (), "thin": True}
     data = curves_data(**raw)
     assert data["numbers"][0]["values"] == "always"
-    assert data["lines"][1]["values"]["shape"] == [len(STEPS)]
+    assert data["lines"][1]["values"]["shape"] == [len(STEPS_OF_CURVES)]
 
 
 def broken(*path: Any, value: Any) -> dict[str, Any]:

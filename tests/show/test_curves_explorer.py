@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from fakes import BIASES_OF_CURVES, ESCAPES, RATES, STEPS, curve_of, fake_curves, last
+from fakes import BIASES_OF_CURVES, ESCAPES, RATES, STEPS_OF_CURVES, curve_of, fake_curves, last
 from pages import MODEL, document
 from playwright.sync_api import Locator, Page, expect
 
@@ -80,7 +80,7 @@ def assert_shows(root: Locator, bias: int, rate: int) -> None:
     assert [number_of(read[1]), number_of(read[3])] == pytest.approx([last(slow), last(values)], rel=0.006)
     left, right = shown["frame"]
     points = [tuple(map(float, point.split(","))) for point in shown["path"][1:].split("L")]
-    present = [(step, value) for step, value in zip(STEPS, values, strict=True) if value is not None]
+    present = [(step, value) for step, value in zip(STEPS_OF_CURVES, values, strict=True) if value is not None]
     for (px, py), (step, value) in zip(points, present, strict=True):
         assert px == pytest.approx(left + step / 2400 * (right - left), abs=0.11)
         assert py == pytest.approx(222 - math.log(value / 0.01) / math.log(200) * (222 - 24), abs=0.15)
@@ -123,17 +123,60 @@ def test_pointing_reads_all_lines_and_the_table_holds_them(visit: Callable[..., 
     root.locator(".chart").hover(position={"x": left + (right - left) * 1210 / 2400, "y": 100})
     name = root.get_by_role("img").get_attribute("aria-label")
     told = re.search("at 1200: without bias (.*), loss (.*)$", name)
-    place = STEPS.index(1200)
+    place = STEPS_OF_CURVES.index(1200)
     assert number_of(told[1]) == pytest.approx(curve_of(0.0, RATES[2])[place], rel=0.006)
     assert number_of(told[2]) == pytest.approx(curve_of(0.9, RATES[2])[place], rel=0.006)
     page.mouse.move(5, 5)
     expect(root.locator("line.probe")).to_have_count(0)
     root.get_by_text("numbers of the chart").click()
     rows = [row.split("\t") for row in root.locator("tbody tr").all_inner_texts()]
-    assert [row[0] for row in rows] == [str(step) for step in STEPS]
+    assert [row[0] for row in rows] == [str(step) for step in STEPS_OF_CURVES]
     for row, slow, fast in zip(rows, curve_of(0.0, RATES[2]), curve_of(0.9, RATES[2]), strict=True):
         assert row[1] == "–" if slow is None else number_of(row[1]) == pytest.approx(slow, rel=0.006)
         assert number_of(row[2]) == pytest.approx(fast, rel=0.006)
+
+
+def test_whole_numbers_are_told_to_the_last_digit(visit: Callable[..., Page]) -> None:
+    """Three digits would make 1230 of step 1234."""
+    raw = fake_curves(positions=[1025, *STEPS_OF_CURVES[6:], 2401])
+    raw["x"]["high"] = 2401
+    lines = [0.5] * len(raw["positions"])
+    raw["lines"] = [{"label": "loss", "values": lines, "over": ()}]
+    raw["marks"] = [{"label": "escape", "x": 1234, "over": ()}]
+    numbers = {"step": 1234, "many": 123_456, "huge": 33_554_432, "below": -4321, "part": 12.34}
+    raw["numbers"] = [{"name": n, "label": n, "values": value, "over": ()} for n, value in numbers.items()]
+    root = mounted(visit(document(Explorer("curves_explorer", curves_data(**raw), "Whole numbers").html)))
+    said = re.sub(r"\s+", " ", root.locator("output").inner_text())
+    assert said.endswith("step 1234 many 123456 huge 3.36·10⁷ below −4321 part 12.3")
+    name = root.get_by_role("img").get_attribute("aria-label")
+    assert name == "loss against meta-training step; escape: meta-training step 1234; at 2401: loss 0.5"
+    root.get_by_text("numbers of the chart").click()
+    rows = root.locator("tbody tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == [str(position) for position in raw["positions"]]
+
+
+COLOURS = """host => {
+  const style = (selector) => getComputedStyle(host.shadowRoot.querySelector(selector));
+  const { backgroundColor, color } = getComputedStyle(host);
+  return [backgroundColor, color, style('path.series').stroke, style('path.reference').stroke, style('.mark').stroke];
+}"""
+
+
+def test_the_page_changes_between_light_and_dark(visit: Callable[..., Page], twin: str) -> None:
+    page = visit(document(twin))
+    root = mounted(page)
+    light = root.evaluate(COLOURS)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    expect(root).to_have_attribute("data-scheme", "dark")
+    assert all(a != b for a, b in zip(light, root.evaluate(COLOURS), strict=True))
+
+
+def test_controls_and_chart_have_names(visit: Callable[..., Page], twin: str) -> None:
+    root = mounted(visit(document(twin)))
+    expect(root).to_have_attribute("aria-label", "Plateaus")
+    expect(root.get_by_role("group", name="bias", exact=True).get_by_role("radio")).to_have_count(3)
+    expect(root.get_by_role("slider", name="learning rate")).to_have_attribute("aria-valuetext", RATES[2])
+    expect(root.locator("output")).to_have_attribute("aria-live", "polite")
 
 
 def test_nothing_overflows_a_narrow_page(visit: Callable[..., Page], twin: str) -> None:

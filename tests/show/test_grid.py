@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import fake_grid
+from fakes import fake_grid
 
 from tutorlib.lab.errors import UsageError
 from tutorlib.show.explorer import MAX_DATA_BYTES, to_json

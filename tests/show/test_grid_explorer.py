@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import BIASES, POSITIONS, STEPS, TASKS, WIDTHS, fake_grid
+from fakes import BIASES, POSITIONS, STEPS, TASKS, WIDTHS, fake_grid
 from pages import MODEL, document
 from playwright.sync_api import Locator, Page, expect
 
@@ -146,6 +146,20 @@ def test_selects_toggle_and_clicks_choose_what_they_say(visit: Callable[..., Pag
     assert_shows(root, toggle=1, step=15, y=5, x=2)
 
 
+def test_the_lists_follow_the_keys(visit: Callable[..., Page], twin: str) -> None:
+    page = visit(document(twin))
+    root = mounted(page)
+    for name in ("seen_first", "seen_last", "unseen_last"):
+        root.locator("#metric").focus()
+        page.keyboard.press("ArrowUp")
+        expect(root).to_have_attribute("data-metric", name)
+    root.locator("#x").focus()
+    page.keyboard.press("ArrowUp")
+    root.locator("#y").focus()
+    page.keyboard.press("Home")
+    assert_shows(root, **START | {"x": 2, "y": 0})
+
+
 def test_every_cell_prints_its_number_or_its_phase(visit: Callable[..., Page], twin: str) -> None:
     root = mounted(visit(document(twin)))
     colourings = root.locator("#metric option").all_inner_texts()
@@ -156,11 +170,10 @@ def test_every_cell_prints_its_number_or_its_phase(visit: Callable[..., Page], t
         root.get_by_label("colour by").select_option(index=METRICS.index(name))
         expect(root).to_have_attribute("data-metric", name)
         values = [RAW["values"][name][0][15][y][x] for y, x in order]
-        # the number shown has gone through three decimals before it is cut to two
-        near = ["" if v is None else f"{round(v * 1000) / 1000:.2f}".replace("0.", ".", 1) for v in values]
-        shown = cells.all_inner_texts()
-        assert [bool(text) for text in shown] == [bool(text) for text in near]
-        assert all(abs(float(a) - float(b)) < 0.0101 for a, b in zip(shown, near, strict=True) if b)
+        for text, value in zip(cells.all_inner_texts(), values, strict=True):
+            assert re.fullmatch(r"(\.|1\.)\d\d" if value is not None else "", text)
+            # the number shown has gone through three decimals before it is cut to two
+            assert value is None or abs(float(text) - round(value, 3)) <= 0.00501
     root.get_by_label("colour by").select_option("phase")
     phases = [(RAW["phase"][0][15][y][x], RAW["votes"][0][15][y][x]) for y, x in order]
     letters = ["" if p is None else RAW["phases"][p]["short"] + ("" if v == 3 else f"{v}/3") for p, v in phases]

@@ -37,7 +37,7 @@ class Scoreboard(SphinxDirective):
         return [node for paper, rows in judged.items() for node in self.paper(paper, rows)]
 
     def paper(self, paper: str, rows: Sequence[tuple[Claim, Evidence]]) -> list[nodes.Node]:
-        chapter = doc(f"notebooks/{paper}/method", self.env.docname)
+        chapter = doc(f"notebooks/{paper}/results", self.env.docname)
         counts = tally(evidence.verdict for _, evidence in rows)
         made = table(
             [nodes.Text("Claims of the chapter "), chapter, nodes.Text(f". {counts}.")],

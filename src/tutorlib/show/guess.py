@@ -80,8 +80,6 @@ def guess_data(
     def column(name: str, axes: list[tuple[str, int]], decimals: int, top: int | None = None) -> dict[str, Any]:
         return {name: pack(f"games {name}", [_list(game[name]) for game in games], axes, decimals, top)}  # type: ignore[literal-required]
 
-    for i, game in enumerate(games):
-        _check_probabilities(f"games[{i}]", _list(game["probabilities"]))
     packed: dict[str, Any] = {"title": title, "note": note}
     packed["classes"] = [{"letter": a, "colour": b, "shape": c} for a, b, c, _ in CLASSES[:classes]]
     packed |= column("points", [*shape, ("x and y", 2)], 3)
@@ -90,6 +88,8 @@ def guess_data(
     packed |= column("nearest", shape, 0, classes - 1)
     for name in ("points", "labels", "probabilities", "nearest"):
         _complete(f"games {name}", unpack(packed[name]))
+    for i, game in enumerate(games):
+        _check_probabilities(f"games[{i}]", _list(game["probabilities"]))
     curves = (("ceiling", ceiling), ("model, mean", model_curve), ("1-NN, mean", nearest_curve))
     packed["curves"] = [
         {"label": label, "values": pack(label, _running(label, values, length), [time], 3)} for label, values in curves
@@ -106,7 +106,7 @@ def _check_probabilities(name: str, rows: Any) -> None:
     """Raise ``UsageError`` unless each row holds probabilities that sum to 1, up to rounding to three decimals."""
     for j, row in enumerate(rows):
         for k, p in enumerate(row):
-            if not isinstance(p, int | float) or not 0 <= p <= 1:
+            if not 0 <= p <= 1:
                 raise bad_argument(f"{name}['probabilities'][{j}][{k}]", p, "a number from 0 to 1")
         if abs(sum(row) - 1) > 0.001 * len(row):
             raise bad_argument(f"sum of {name}['probabilities'][{j}]", round(sum(row), 4), "1")

@@ -114,9 +114,10 @@ function power(exponent) {
   return "10" + String(exponent).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
 }
 
-/** A number to three digits, with a power of ten where it is very large or very small. */
+/** A number to three digits, with a power of ten where it is very large or very small; whole numbers to the last digit. */
 export function short(value) {
   if (value === null) return "–";
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value).replace("-", "−");
   const [mantissa, exponent] = value.toExponential(2).split("e").map(Number);
   if (value === 0 || (exponent >= -3 && exponent < 4)) return String(Number(value.toPrecision(3))).replace("-", "−");
   const factor = mantissa === 1 ? "" : `${String(mantissa).replace("-", "−")}·`;

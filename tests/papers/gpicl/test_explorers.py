@@ -2,8 +2,10 @@
 
 import dataclasses
 import gzip
-import json
-from typing import Any
+import html
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,14 @@ from tutorlib.lab.records import Record
 from tutorlib.papers.gpicl import explorers
 from tutorlib.papers.gpicl.algorithm import PHASES
 from tutorlib.papers.gpicl.figures import tasks_label
-from tutorlib.show.explorer import MAX_DATA_BYTES, to_json
+from tutorlib.show.explorer import MAX_DATA_BYTES, Explorer, to_json
 from tutorlib.show.packing import unpack
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+MAX_PAGE_BYTES = 300_000
+"""Most bytes that an explorer may add to a page, its module, its data and its picture taken together."""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +34,11 @@ def study() -> list[Record]:
 @pytest.fixture(scope="module")
 def references() -> list[Record]:
     return recorded("gpicl.references")
+
+
+@pytest.fixture(scope="module")
+def games() -> Record:
+    return recorded("gpicl.games")[0]
 
 
 def assert_holds(data: dict[str, Any], study: list[Record], cells: list[tuple[int, int, int, int]]) -> None:
@@ -89,6 +102,7 @@ def test_a_study_of_the_full_size_fits(references: list[Record]) -> None:
     shown = explorers.phase_explorer(study, references)
     size = len(to_json(shown.data).encode())
     assert 100_000 < size < 0.65 * MAX_DATA_BYTES, size
+    assert len(shown.html.encode()) < MAX_PAGE_BYTES
     assert len(gzip.compress(shown.html.encode())) < 200_000
     assert_holds(
         shown.data, study, [(b, k, w, look) for b in (0, 1) for k in (0, 7) for w in (0, 3) for look in (0, 11)]
@@ -97,8 +111,96 @@ def test_a_study_of_the_full_size_fits(references: list[Record]) -> None:
 
 def test_recorded_explorer_stays_light(study: list[Record], references: list[Record]) -> None:
     shown = explorers.phase_explorer(study, references)
-    assert len(shown.html.encode()) < 400_000
-    assert len(json.dumps(shown.data)) <= 200_000
+    assert len(shown.html.encode()) < MAX_PAGE_BYTES
+
+
+def test_every_explorer_has_a_picture_for_where_no_script_runs(
+    study: list[Record], references: list[Record], games: Record
+) -> None:
+    shown = (
+        explorers.phase_explorer(study, references),
+        explorers.epsilon_explorer(),
+        explorers.learner_explorer(games),
+    )
+    for explorer in shown:
+        bundle, _ = explorer._repr_mimebundle_()
+        assert sorted(bundle) == ["image/png", "text/html", "text/plain"]
+        assert f'<img class="fallback" alt="{html.escape(explorer.label)}"' in bundle["text/html"], explorer
+        assert bundle["image/png"] in bundle["text/html"]
+
+
+@pytest.fixture
+def play(chromium: "Browser") -> Iterator[Callable[[Explorer], "Page"]]:
+    """Show explorers in pages without a network; in the end they must have asked for nothing."""
+    asked: list[str] = []
+    context = chromium.new_context()
+
+    def answer(route: "Route") -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    def show(explorer: Explorer) -> "Page":
+        page = context.new_page()
+        page.set_content(f"<!doctype html><title>A page</title>{explorer.html}")
+        page.locator(".tutorlib-explorer svg").first.wait_for()
+        return page
+
+    context.route(re.compile("^(?!blob:|data:)"), answer)
+    yield show
+    context.close()
+    assert asked == []
+
+
+@pytest.mark.browser
+def test_the_epsilon_calculator_by_keyboard(play: Callable[[Explorer], "Page"]) -> None:
+    page = play(explorers.epsilon_explorer())
+    host = page.locator(".tutorlib-curves-explorer")
+    visited = set()
+
+    def compare() -> None:
+        shown = host.evaluate("host => ({ ...host.dataset })")
+        g, eps = power(shown["gradient"]), 0.0 if shown["eps"] == "sign" else power(shown["eps"])
+        assert float(shown["valueStep"]) == pytest.approx(g / (g + eps), rel=6e-4)
+        assert float(shown["valueLonger"]) == pytest.approx(1 + eps / g, rel=6e-4)
+        assert shown["valueRegime"] in host.locator("output").inner_text()
+        visited.add((shown["gradient"], shown["eps"]))
+
+    assert host.evaluate("host => [host.dataset.gradient, host.dataset.eps]") == ["10⁻¹⁰", "10⁻⁸"]
+    for _ in explorers.EPSILONS:
+        host.locator("#gradient").focus()
+        page.keyboard.press("Home")
+        for _ in explorers.GRADIENTS:
+            compare()
+            page.keyboard.press("ArrowRight")
+        host.locator("input[type=radio]:checked").focus()
+        page.keyboard.press("ArrowRight")
+    assert len(visited) == len(explorers.EPSILONS) * len(explorers.GRADIENTS)
+
+
+@pytest.mark.browser
+def test_the_recorded_games_by_keyboard(play: Callable[[Explorer], "Page"], games: Record) -> None:
+    page = play(explorers.learner_explorer(games))
+    host = page.locator(".tutorlib-guess-explorer")
+    m, classes = games.metrics, games.config["classes"]
+    host.get_by_role("button", name="guess A").focus()
+    for game, labels in enumerate(m["game_labels"][:2]):
+        points, mine, model, nearest = np.array(m["game_points"][game]), 0, 0, 0
+        for j, label in enumerate(labels):
+            guess = (label + j % 2) % classes
+            page.keyboard.press(str(guess + 1))
+            mine += guess == label
+            model += np.argmax(m["game_probabilities"][game][j]) == label
+            closest = labels[((points[:j] - points[j]) ** 2).sum(axis=1).argmin()] if j else 0
+            nearest += closest == label
+            shown = host.evaluate("host => ({ ...host.dataset })")
+            assert (shown["game"], shown["shown"], shown["label"]) == (str(game + 1), str(j + 1), "ABCDEFGH"[label])
+            tallies = [f"{right}/{j + 1}" for right in (mine, model, nearest)]
+            assert [shown[who] for who in ("reader", "model", "nearest")] == tallies
+            bars = host.locator(".bars .hidden").all_text_contents()
+            expected = m["game_probabilities"][game][j]
+            assert [float(bar.partition(": ")[2]) for bar in bars] == pytest.approx(expected, abs=6e-4)
+        page.keyboard.press("Enter")  # the focus is on "next game"
+        host.get_by_role("button", name="guess A").focus()
 
 
 SIZES = [1e-12, 3e-9, 1e-8, 0.02]
