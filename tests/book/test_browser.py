@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from toc import PAGES
 
 from tutorlib.lab import recorded, table
-from tutorlib.papers.gpicl.figures import tasks_label
+from tutorlib.papers.gpicl.analysis import tasks_label
 
 pytestmark = pytest.mark.browser
 

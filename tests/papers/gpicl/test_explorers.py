@@ -15,7 +15,7 @@ from tutorlib.lab.errors import UsageError
 from tutorlib.lab.records import Record
 from tutorlib.papers.gpicl import explorers
 from tutorlib.papers.gpicl.algorithm import PHASES
-from tutorlib.papers.gpicl.figures import tasks_label
+from tutorlib.papers.gpicl.analysis import tasks_label
 from tutorlib.show.explorer import MAX_DATA_BYTES, Explorer, to_json
 from tutorlib.show.packing import unpack
 

@@ -14,7 +14,7 @@ import pandas as pd
 from tutorlib.lab import Claim, Evidence, recorded, table
 from tutorlib.lab.claims import HOLDS, IN_PART, above, weakest
 from tutorlib.lab.records import NoRecordsError
-from tutorlib.papers.gpicl.figures import rank_correlations
+from tutorlib.papers.gpicl.analysis import rank_correlations, ten_class_runs
 
 CHANCE = 1 / 4
 SETTING = "8x8 digits, 4 classes, 31 examples, width 64, 2 layers (paper: 10 classes, 99 examples, width 256)"
@@ -105,12 +105,15 @@ def _state() -> Evidence:
     """C3: accuracy follows the size of the state more closely than the number of parameters."""
     pairs = rank_correlations(recorded("gpicl.state"))
     verdict, found = above([state - parameters for state, parameters in pairs], 0.0)
+    # The condition on the correlation itself was added after the study had run: it can only lower the verdict.
+    strong, _ = above([state for state, _ in pairs], 0.5)
     means = [sum(column) / len(column) for column in zip(*pairs, strict=True)]
     detail = (
         f"Spearman's correlation of unseen accuracy with the state size ({means[0]:.2f}) minus that with the number "
-        f"of parameters ({means[1]:.2f}), over sizes of Transformer, LSTM and outer-product LSTM. {SETTING}."
+        f"of parameters ({means[1]:.2f}), over sizes of Transformer, LSTM and outer-product LSTM. To hold in full, "
+        f"the first would have to be above 0.5. {SETTING}."
     )
-    return Evidence(verdict, found, detail)
+    return Evidence(IN_PART if verdict == HOLDS != strong else verdict, found, detail)
 
 
 TEN = "14x14 pixels in 16 directions, 10 classes, 63 examples, width 64 (paper: 32x32x3, 99 examples, width 256)"
@@ -118,14 +121,14 @@ TEN = "14x14 pixels in 16 directions, 10 classes, 63 examples, width 64 (paper: 
 
 def _features() -> Evidence:
     """C6: a frozen feature extractor trained on other data raises accuracy on an unseen data set."""
-    plain = table(recorded("gpicl.table"))
-    plain = plain[(plain["dataset"] == "mnist-test") & (plain["architecture"] == "transformer")].set_index("seed")
     with_features = table(recorded("gpicl.features")).set_index("seed")
+    steps = int(with_features["steps"].iloc[0])
+    plain = table(ten_class_runs(recorded("gpicl.table"), "mnist-test")[steps]).set_index("seed")
     gain = (with_features["kmnist-features_last"] - plain["kmnist-test_last"]).dropna().tolist()
     verdict, found = above(gain, 0.0)
     detail = (
         f"Meta-trained on MNIST, tested on KMNIST: accuracy behind a convolutional network trained on Omniglot, minus "
-        f"that on pixels ({plain['kmnist-test_last'].mean():.3f}), paired seeds. {TEN}."
+        f"that on pixels ({plain['kmnist-test_last'].mean():.3f}), after {steps} steps each, paired seeds. {TEN}."
     )
     return Evidence(verdict, found, detail)
 
@@ -154,10 +157,11 @@ def _against_baselines() -> Evidence:
         f"tasks): {SETTING}"
     )
     try:
-        runs, references = table(recorded("gpicl.table")), table(recorded("gpicl.table-references")).set_index("seed")
+        records, references = recorded("gpicl.table"), table(recorded("gpicl.table-references")).set_index("seed")
     except NoRecordsError:
         return Evidence(verdict if verdict != HOLDS else IN_PART, found, f"{detail}. MAML and VSML: not yet studied.")
-    runs = runs[(runs["dataset"] == "mnist-test") & (runs["architecture"] == "transformer")].set_index("seed")
+    steps, longest = list(ten_class_runs(records, "mnist-test").items())[-1]
+    runs = table(longest).set_index("seed")
     parts = {
         (learner, name): above((runs[f"{name}_last"] - references[f"{learner}_{name}_last"]).dropna().tolist(), 0.0)
         for learner in ("sgd", "maml")
@@ -165,7 +169,10 @@ def _against_baselines() -> Evidence:
     }
     said = "; ".join(f"{learner}, {name.removesuffix('-test')} {r} ({v})" for (learner, name), (v, r) in parts.items())
     verdict = weakest([verdict, *(v for v, _ in parts.values())])
-    detail = f"{detail}. Ten classes, meta-trained on MNIST, ours minus theirs: {said}. {TEN}. VSML: not yet studied."
+    detail = (
+        f"{detail}. Ten classes, meta-trained on MNIST for {steps} steps, ours minus theirs: {said}. {TEN}. "
+        "VSML: not yet studied."
+    )
     return Evidence(verdict if verdict != HOLDS else IN_PART, found, detail)
 
 

@@ -9,18 +9,10 @@ import torch
 from tutorlib.lab import Record, table
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.gpicl.algorithm import PHASES, Config, Hyper, State, adam
+from tutorlib.papers.gpicl.analysis import task_counts, tasks_label, vote
 from tutorlib.papers.gpicl.baselines import ceiling, nearest_neighbour
 from tutorlib.papers.gpicl.experiments import LAST
-from tutorlib.papers.gpicl.figures import (
-    _SHORT,
-    PHASE_COLOURS,
-    REFERENCES,
-    _tasks,
-    _vote,
-    mean_curve,
-    phase_picture,
-    tasks_label,
-)
+from tutorlib.papers.gpicl.figures import PHASE_COLOURS, REFERENCES, SHORT, mean_curve, phase_picture
 from tutorlib.show.curves import curves_data, curves_picture
 from tutorlib.show.explorer import Explorer
 from tutorlib.show.grid import Phase, Reference, grid_data
@@ -55,7 +47,7 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
     Every number is the mean over the seeds of the records, at the looks that meta-training stopped for.
     """
     frame = table(records)
-    biases, ks, widths = sorted(set(frame["bias"])), _tasks(frame), sorted(set(frame["width"]))
+    biases, ks, widths = sorted(set(frame["bias"])), task_counts(frame), sorted(set(frame["width"]))
     looks = frame["looks"].iloc[0]
     seeds = frame["seed"].nunique()
     groups = dict(list(frame.groupby(["bias", "tasks", "width"])))
@@ -77,10 +69,10 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
         return [nested(lambda cell, i, f=f: f(per_seed[cell][:, i])) for f in (np.mean, np.min, np.max)]
 
     spread = {name: ends(name) for name, _ in METRICS}
-    votes = nested(lambda cell, i: _vote([phases[i] for phases in groups[cell]["look_phase"]]))
+    votes = nested(lambda cell, i: vote([phases[i] for phases in groups[cell]["look_phase"]]))
     classes, length = int(frame["classes"].iloc[0]), int(frame["length"].iloc[0])
     kinds: list[Phase] = [
-        {"name": p, "short": _SHORT[p], "colour": PHASE_COLOURS[p], "meaning": _MEANING[p]} for p in PHASES
+        {"name": p, "short": SHORT[p], "colour": PHASE_COLOURS[p], "meaning": _MEANING[p]} for p in PHASES
     ]
     lines: list[Reference] = [{"label": "ceiling", "values": ceiling(classes, length).tolist()}]
     lines += [

@@ -1,39 +1,26 @@
 """Figures of GPICL: records in, Matplotlib axes out."""
 
-from collections import Counter
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
 
 from tutorlib.lab import Record, interval, table
-from tutorlib.papers.gpicl.algorithm import PHASES, Config
+from tutorlib.papers.gpicl.algorithm import PHASES
+from tutorlib.papers.gpicl.analysis import COLUMNS, batch_runs, column, power_law, sizes, task_counts, tasks_label, vote
 from tutorlib.papers.gpicl.baselines import ceiling
-from tutorlib.papers.gpicl.model import network
 from tutorlib.show.style import REFERENCE, SEEN, UNSEEN, band, style
 
 # Warm colours work on seen tasks only, cold ones on unseen tasks too; pale, since they fill areas.
 PHASE_COLOURS = MappingProxyType(
     dict(zip(PHASES, ("#d3d6da", "#dd7e33", "#ebb84d", "#89caef", "#2a86bd"), strict=True))
 )
-_SHORT = dict(zip(PHASES, ("–", "M", "I", "P", "G"), strict=True))
+SHORT = dict(zip(PHASES, ("–", "M", "I", "P", "G"), strict=True))
 REFERENCES = (("nearest", "1-NN"), ("means", "class means"), ("sgd", "online SGD"))
-
-
-def tasks_label(tasks: int | str) -> str:
-    """Return K as a reader writes it: a power of two, or infinity."""
-    if tasks == "inf":
-        return "∞"
-    exponent = int(tasks).bit_length() - 1
-    if 2**exponent != tasks:
-        return str(tasks)
-    return "2" + str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def mean_curve(records: Sequence[Record], name: str) -> np.ndarray:
@@ -77,13 +64,13 @@ def draw_transition(ax: Axes, records: Sequence[Record], width: int, bias: float
     frame = frame[(frame["width"] == width) & (frame["bias"] == bias)]
     for name, colour, label in (("seen", SEEN, "seen tasks"), ("unseen", UNSEEN, "unseen tasks")):
         rows = []
-        for place, tasks in enumerate(_tasks(frame)):
+        for place, tasks in enumerate(task_counts(frame)):
             gain = frame[frame["tasks"] == tasks][f"{name}_last"] - frame[frame["tasks"] == tasks][f"{name}_first"]
             ax.plot(np.full(len(gain), place), gain, ".", color=colour, alpha=0.5, markersize=4)
             found = interval(gain.tolist())
             rows.append((place, found.value, found.low, found.high))
         band(ax, *np.array(rows).T, label=label, colour=colour)
-    ax.set_xticks(range(len(_tasks(frame))), [tasks_label(k) for k in _tasks(frame)])
+    ax.set_xticks(range(len(task_counts(frame))), [tasks_label(k) for k in task_counts(frame)])
     ax.set(xlabel="number of tasks K", ylabel="last minus first accuracy")
 
 
@@ -91,29 +78,18 @@ def draw_phases(ax: Axes, records: Sequence[Record], bias: float) -> None:
     """Draw the phase map of one bias: the commonest phase of the seeds, and how many of them agree."""
     frame = table(records)
     frame = frame[frame["bias"] == bias]
-    ks, widths = _tasks(frame), sorted(set(frame["width"]))
+    ks, widths = task_counts(frame), sorted(set(frame["width"]))
     colours = np.ones((len(ks), len(widths), 3))
     for i, k in enumerate(ks):
         for j, width in enumerate(widths):
-            name, votes, seeds = _vote(frame[(frame["tasks"] == k) & (frame["width"] == width)]["phase"].tolist())
+            name, votes, seeds = vote(frame[(frame["tasks"] == k) & (frame["width"] == width)]["phase"].tolist())
             colours[i, j] = to_rgb(PHASE_COLOURS[name])
-            ax.text(j, i, f"{_SHORT[name]}\n{votes}/{seeds}", ha="center", va="center", fontsize=9, color="black")
+            ax.text(j, i, f"{SHORT[name]}\n{votes}/{seeds}", ha="center", va="center", fontsize=9, color="black")
     ax.imshow(colours, origin="lower", aspect="auto")
     ax.set_xticks(range(len(widths)), [str(w) for w in widths])
     ax.set_yticks(range(len(ks)), [tasks_label(k) for k in ks])
     ax.grid(visible=False)
     ax.set(xlabel="model width", ylabel="number of tasks K", title=f"bias {bias:g}")
-
-
-def _tasks(frame: pd.DataFrame) -> list[int | str]:
-    return sorted(set(frame["tasks"]), key=lambda k: float("inf") if k == "inf" else float(k))
-
-
-def _vote(phases: Sequence[str]) -> tuple[str, int, int]:
-    """Return the commonest phase (the earlier in ``PHASES`` on a tie), its votes, and the number of seeds."""
-    counts = Counter(phases)
-    name = max(PHASES, key=lambda phase: (counts[phase], -PHASES.index(phase)))
-    return name, counts[name], len(phases)
 
 
 def phase_picture(records: Sequence[Record]) -> Figure:
@@ -123,7 +99,7 @@ def phase_picture(records: Sequence[Record]) -> Figure:
         biases = sorted({record.config["bias"] for record in records})
         for ax, bias in zip(np.atleast_1d(figure.subplots(1, len(biases), sharey=True)), biases, strict=True):
             draw_phases(ax, records, bias)
-        key = "   ".join(f"{_SHORT[name]} {name}" for name in PHASES)
+        key = "   ".join(f"{SHORT[name]} {name}" for name in PHASES)
         figure.supxlabel(f"{key}\nvotes: seeds that ended in this phase", fontsize=8.5)
     return figure
 
@@ -132,7 +108,7 @@ def draw_accuracies(ax: Axes, records: Sequence[Record], metric: str, title: str
     """Draw the mean of ``metric`` over seeds as a map of number of tasks over width, as in Fig. 2; 0 to 1."""
     frame = table(records)
     means = frame.groupby(["tasks", "width"])[metric].mean()
-    ks, widths = _tasks(frame), sorted(set(frame["width"]))
+    ks, widths = task_counts(frame), sorted(set(frame["width"]))
     values = np.array([[means[k, width] for width in widths] for k in ks])
     ax.imshow(values, origin="lower", aspect="auto", cmap="cividis", vmin=0.0, vmax=1.0)
     for (i, j), value in np.ndenumerate(values):
@@ -146,106 +122,29 @@ def draw_accuracies(ax: Axes, records: Sequence[Record], metric: str, title: str
     ax.set(xlabel="width", ylabel="number of tasks K", title=title)
 
 
-COLUMNS = MappingProxyType(
-    {
-        "mnist": "MNIST",
-        "fashion-mnist": "Fashion",
-        "kmnist": "KMNIST",
-        "digits": "digits",
-        "random": "Random",
-        "omniglot": "Omniglot-10",
-        "wine": "wine",
-        "breast-cancer": "breast cancer",
-        "iris": "iris",
-    }
-)
-"""Data sets of the table, as a reader knows them."""
-LEARNERS = MappingProxyType(
-    {
-        "sgd": "online SGD",
-        "maml": "MAML",
-        "nearest": "1-NN",
-        "means": "class means",
-        "ridge": "ridge",
-        "probe": "linear probe",
-    }
-)
-
-
-def _column(name: str) -> str:
-    """Return the metric's data set without the part that it was taken from."""
-    return name.removesuffix("-test").removesuffix("-features")
-
-
-def _row(records: Sequence[Record], prefix: str = "") -> dict[str, Any]:
-    """Return for each data set the interval over seeds of ``<prefix><set>_last``."""
-    names = [n for n in records[0].metrics if n.endswith("_last") and n.startswith(prefix)]
-    found = {n: interval([r.metrics[n] for r in records]) for n in names}
-    return {_column(n.removeprefix(prefix).removesuffix("_last")): value for n, value in found.items()}
-
-
-def methods_table(records: Sequence[Record], references: Sequence[Record]) -> pd.DataFrame:
-    """Return Table 1: methods x data sets, intervals over seeds of the accuracy after the last examples.
-
-    ``records`` are of ``gpicl.table``, ``references`` of ``gpicl.table-references``.
-    """
-    rows = {label: _row(references, f"{name}_") for name, label in LEARNERS.items()}
-    for architecture, label in (("lstm", "LSTM"), ("transformer", "GPICL Transformer")):
-        for dataset in dict.fromkeys(r.config["dataset"] for r in records):
-            chosen = [r for r in records if (r.config["architecture"], r.config["dataset"]) == (architecture, dataset)]
-            if chosen:
-                rows[f"{label}, on {COLUMNS[_column(dataset)]}"] = _row(chosen)
-    frame = pd.DataFrame({label: {COLUMNS[n]: row[n] for n in COLUMNS if n in row} for label, row in rows.items()}).T
-    return frame[[name for name in COLUMNS.values() if name in frame]]
-
-
-def draw_transfer(ax: Axes, records: Sequence[Record], column: str) -> None:
+def draw_transfer(ax: Axes, records: Sequence[Record], tested: str) -> None:
     """Draw the learning curves on one data set, one for each data set of meta-training, as in Fig. 3.
 
-    ``column`` is the data set that is learned, such as ``mnist-test``. Bands are 95 % intervals over seeds.
+    ``tested`` is the data set that is learned, such as ``mnist-test``. Bands are 95 % intervals over seeds.
     """
     runs = [r for r in records if r.config["architecture"] == "transformer"]
     for dataset in sorted({r.config["dataset"] for r in runs}):
-        curves = mean_curve([r for r in runs if r.config["dataset"] == dataset], f"{column}_curve")
+        curves = mean_curve([r for r in runs if r.config["dataset"] == dataset], f"{tested}_curve")
         found = [interval(values.tolist()) for values in curves.T]
         seen, middle = np.arange(curves.shape[1]), [f.value for f in found]
-        colour = SETS[_column(dataset)]
+        colour = SETS[column(dataset)]
         band(ax, seen, middle, [f.low for f in found], [f.high for f in found],
-             label=f"meta-trained on {COLUMNS[_column(dataset)]}", colour=colour)  # fmt: skip
+             label=f"meta-trained on {COLUMNS[column(dataset)]}", colour=colour)  # fmt: skip
     ax.plot(ceiling(10, curves.shape[1]), color="black", linewidth=0.9, label="ceiling")
-    ax.set(xlabel="examples seen", ylabel="accuracy", title=f"tested on {COLUMNS[_column(column)]}", ylim=(0, 1.02))
+    ax.set(xlabel="examples seen", ylabel="accuracy", title=f"tested on {COLUMNS[column(tested)]}", ylim=(0, 1.02))
 
 
 SETS = MappingProxyType({"mnist": "#2a86bd", "fashion-mnist": "#dd7e33", "kmnist": "#3a9b6f", "digits": "#a163a8"})
 
 
-def power_law(batches: Sequence[int], exits: Sequence[float]) -> tuple[float, float]:
-    """Return (L_1, a) of L(B) = L_1 B^-a, the line through log exits over log batches (least squares)."""
-    slope, offset = np.polyfit(np.log(batches), np.log(exits), 1)
-    return float(np.exp(offset)), float(-slope)
-
-
-def batch_exponents(records: Sequence[Record]) -> list[float]:
-    """Return the exponent a of the plateau's length over the task batch, one for each seed.
-
-    Reads the runs of ``gpicl.plateau`` that differ in their batch alone. A run that never left its plateau has no
-    length, and its seed's exponent is fitted to the others.
-    """
-    frame = _batches(records)
-    return [
-        power_law(runs["batch"].tolist(), runs["exit"].astype(float).tolist())[1]
-        for _, runs in frame[frame["exit"] > 0].groupby("seed")
-    ]
-
-
-def _batches(records: Sequence[Record]) -> pd.DataFrame:
-    frame = table(records)
-    return frame[(frame["bias"] == 0.9) & (frame["eps"] == 1e-12) & (frame["optimizer"] == "adam")]
-
-
 def draw_batches(ax: Axes, records: Sequence[Record]) -> None:
     """Draw the plateau's length over the task batch, log-log, with the fitted power law, as in Fig. 7b."""
-    frame = _batches(records)
+    frame = batch_runs(records)
     left = frame[frame["exit"] > 0]
     ax.plot(left["batch"], left["exit"], ".", color=UNSEEN, alpha=0.6, label="runs")
     batches = sorted(set(frame["batch"]))
@@ -277,12 +176,6 @@ ARCHITECTURES = MappingProxyType(
 )
 
 
-def sizes(record: Record) -> tuple[int, int]:
-    """Return the state size and the number of parameters of a run's network."""
-    model = Config(**record.config).model
-    return model.state_size, sum(p.numel() for p in network(model).parameters())
-
-
 def draw_sizes(ax: Axes, records: Sequence[Record], axis: int) -> None:
     """Draw accuracy on unseen tasks over the state size (``axis`` 0) or the number of parameters (1), as in Fig. 5."""
     for architecture, (label, marker, colour) in ARCHITECTURES.items():
@@ -292,17 +185,6 @@ def draw_sizes(ax: Axes, records: Sequence[Record], axis: int) -> None:
                     color=colour, label=label, alpha=0.75)  # fmt: skip
     ax.set_xscale("log")
     ax.set(xlabel=("state size", "parameters")[axis], ylabel="accuracy on unseen tasks")
-
-
-def rank_correlations(records: Sequence[Record]) -> list[tuple[float, float]]:
-    """Return for each seed Spearman's correlation of the accuracy on unseen tasks with state size and parameters."""
-    found = []
-    for seed in sorted({r.seed for r in records}):
-        runs = [r for r in records if r.seed == seed]
-        accuracy = [r.metrics["unseen_last"] for r in runs]
-        state, parameters = zip(*(sizes(r) for r in runs), strict=True)
-        found.append((float(spearmanr(state, accuracy).statistic), float(spearmanr(parameters, accuracy).statistic)))
-    return found
 
 
 def overview(records: Sequence[Record], references: Sequence[Record]) -> Figure:
