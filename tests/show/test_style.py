@@ -1,8 +1,11 @@
+import io
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from tutorlib.lab.errors import UsageError
 from tutorlib.show import style as look
@@ -74,3 +77,4 @@ def test_png_is_the_same_for_the_same_figure() -> None:
     assert first.startswith(b"\x89PNG")
     assert first == picture()
     assert b"Software" not in first
+    assert Image.open(io.BytesIO(first)).mode == "P"  # a palette: half the bytes

@@ -26,7 +26,7 @@ from tutorlib.lab.errors import UsageError, bad_argument, choose
 MAX_DATA_BYTES = 200_000
 """Most bytes that an explorer's data may have as JSON, so that a page stays light."""
 
-MAX_INLINE_PICTURE_BYTES = 80_000
+MAX_INLINE_PICTURE_BYTES = 64_000
 """A larger picture is not repeated inside the twin, where readers without scripts would see it."""
 
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
+from PIL import Image
 
 from tutorlib.lab.errors import bad_argument
 
@@ -141,7 +142,11 @@ def band(
 
 
 def png(figure: Figure) -> bytes:
-    """Return ``figure`` as the bytes of a PNG file that are the same whenever the figure is."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    """Return ``figure`` as the bytes of a PNG file that are the same whenever the figure is.
+
+    It has a palette of 64 colours: enough for lines and text on white, at half the bytes.
+    """
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    return small.getvalue()

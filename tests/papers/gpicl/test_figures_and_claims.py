@@ -9,12 +9,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tutorlib.lab import judge, recorded, table
+from tutorlib.lab import UsageError, judge, recorded, table
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError, Record
 from tutorlib.papers.gpicl import analysis, claims, experiments, figures
 from tutorlib.papers.gpicl.algorithm import Config
-from tutorlib.papers.gpicl.experiments import PHASES as STUDY
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +30,17 @@ def with_metrics(record: Record, **metrics) -> Record:
     return dataclasses.replace(record, metrics={**record.metrics, **metrics})
 
 
-def test_the_shipped_study_is_the_whole_study_tier(study):
-    shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in study}
-    planned = {(json.dumps(dataclasses.asdict(c.config), sort_keys=True), c.seed) for c in STUDY.cells("study")}
+SHIPPED = [e for e in experiments.EXPERIMENTS if "study" in e.tiers and e is not experiments.TRANSITION]
+
+
+@pytest.mark.parametrize("experiment", SHIPPED, ids=lambda e: e.name)
+def test_a_shipped_study_is_the_whole_study_tier(experiment):
+    records = recorded(experiment.name)
+    shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
+    cells = experiment.cells("study")
+    planned = {(json.dumps(dataclasses.asdict(c.config), sort_keys=True), c.seed) for c in cells}
     assert shipped == planned
-    assert len(study) == len(shipped)
+    assert len(records) == len(shipped)
 
 
 def test_phases_of_the_records_follow_from_their_numbers(study):
@@ -265,6 +270,19 @@ def test_table_one_has_a_row_for_each_method_and_a_column_for_each_set():
     assert frame.loc["GPICL, digits, 2000 steps", "Random"].value == pytest.approx(0.402)
     assert frame.loc["GPICL, MNIST, 6000 steps", "Random"].value == pytest.approx(0.602)
     assert frame.loc["MAML", "Fashion"].value == pytest.approx(0.452)
+
+
+def test_a_learner_of_another_chapter_joins_the_table_as_a_row():
+    runs = [ten("mnist-test", s, 0.5) for s in range(5)]
+    other = [made_up(experiments.TEN, s, **{"kmnist-test_last": 0.3 + 0.01 * s}) for s in range(5)]
+    frame = analysis.methods_table(runs, references_of_the_table(0.45), {"VSML": other})
+    assert frame.loc["VSML", "KMNIST"].value == pytest.approx(0.32)
+    assert frame.loc["VSML"].notna().sum() == 1
+
+
+def test_transfer_without_a_transformer_is_refused():
+    with pytest.raises(UsageError, match=r"records='5 runs, no Transformer': expected runs of gpicl.table"):
+        drawn(figures.draw_transfer, [ten("digits", s, 0.2, architecture="lstm") for s in range(5)], "kmnist-test")
 
 
 def test_transfer_draws_one_curve_for_each_set_of_meta_training():

@@ -1,7 +1,7 @@
 """Numbers drawn from the records of GPICL: what its figures show and its claims judge."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -82,17 +82,23 @@ def ten_class_runs(
     return {steps: [r for r in own if r.config["steps"] == steps] for steps in sorted({r.config["steps"] for r in own})}
 
 
-def methods_table(records: Sequence[Record], references: Sequence[Record]) -> pd.DataFrame:
+def methods_table(
+    records: Sequence[Record],
+    references: Sequence[Record],
+    others: Mapping[str, Sequence[Record]] = MappingProxyType({}),
+) -> pd.DataFrame:
     """Return Table 1: methods x data sets, intervals over seeds of the accuracy after the last examples.
 
     ``records`` are of ``gpicl.table``, ``references`` of ``gpicl.table-references``. A row of a meta-trained network
-    names its data set of meta-training and its number of steps.
+    names its data set of meta-training and its number of steps. ``others`` are learners of other chapters, by name:
+    records with ``<set>_last`` for the sets that they were tested on.
     """
     rows = {label: _row(references, f"{name}_") for name, label in LEARNERS.items()}
     for architecture, label in (("lstm", "LSTM"), ("transformer", "GPICL")):
         for dataset in sorted({r.config["dataset"] for r in records}, key=lambda d: list(COLUMNS).index(column(d))):
             for steps, runs in ten_class_runs(records, dataset, architecture).items():
                 rows[f"{label}, {COLUMNS[column(dataset)]}, {steps} steps"] = _row(runs)
+    rows |= {label: _row(runs) for label, runs in others.items()}
     frame = pd.DataFrame({label: {COLUMNS[n]: row[n] for n in COLUMNS if n in row} for label, row in rows.items()}).T
     return frame[[name for name in COLUMNS.values() if name in frame]]
 

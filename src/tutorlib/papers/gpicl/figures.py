@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tutorlib.lab import Record, interval, table
+from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.gpicl.algorithm import PHASES
 from tutorlib.papers.gpicl.analysis import COLUMNS, batch_runs, column, power_law, sizes, task_counts, tasks_label, vote
 from tutorlib.papers.gpicl.baselines import ceiling
@@ -128,6 +129,8 @@ def draw_transfer(ax: Axes, records: Sequence[Record], tested: str) -> None:
     ``tested`` is the data set that is learned, such as ``mnist-test``. Bands are 95 % intervals over seeds.
     """
     runs = [r for r in records if r.config["architecture"] == "transformer"]
+    if not runs:
+        raise bad_argument("records", f"{len(records)} runs, no Transformer", "runs of gpicl.table")
     for dataset in sorted({r.config["dataset"] for r in runs}):
         curves = mean_curve([r for r in runs if r.config["dataset"] == dataset], f"{tested}_curve")
         found = [interval(values.tolist()) for values in curves.T]
