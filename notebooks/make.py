@@ -10,6 +10,7 @@ stamp of a file is believed.
 """
 
 import argparse
+import base64
 import copy
 import hashlib
 import json
@@ -33,6 +34,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from tutorlib.lab.device import device_name, pick_device
+from tutorlib.show.style import in_palette
 
 FOLDER = Path(__file__).resolve().parent
 CHECKED = "nbval-check-output"
@@ -230,7 +232,10 @@ def execute(
 
 
 def normalise(notebook: NotebookNode, said: NotebookNode) -> None:
-    """Take out of the executed ``notebook`` what is neither in ``said`` nor a result that a reader sees."""
+    """Take out of the executed ``notebook`` what is neither in ``said`` nor a result that a reader sees.
+
+    Pictures get a palette, so that a page stays light.
+    """
     notebook.metadata = copy.deepcopy(said.metadata)
     for cell, original in zip(notebook.cells, said.cells, strict=True):
         cell.metadata = copy.deepcopy(original.metadata)
@@ -240,7 +245,7 @@ def normalise(notebook: NotebookNode, said: NotebookNode) -> None:
         for output in cell.outputs:
             if "data" in output:
                 output.data = {
-                    mime: value
+                    mime: _light(value) if mime == "image/png" else value
                     for mime, value in output.data.items()
                     if mime not in WIDGETS
                 }
@@ -248,6 +253,10 @@ def normalise(notebook: NotebookNode, said: NotebookNode) -> None:
                     continue
             kept.append(output)
         cell.outputs = kept
+
+
+def _light(picture: str) -> str:
+    return base64.b64encode(in_palette(base64.b64decode(picture))).decode()
 
 
 def make(text: Path) -> dict[str, Any]:

@@ -77,4 +77,17 @@ def test_png_is_the_same_for_the_same_figure() -> None:
     assert first.startswith(b"\x89PNG")
     assert first == picture()
     assert b"Software" not in first
-    assert Image.open(io.BytesIO(first)).mode == "P"  # a palette: half the bytes
+    assert Image.open(io.BytesIO(first)).mode == "P"
+
+
+def test_a_palette_changes_no_colour_that_one_could_see() -> None:
+    figure, ax = plt.subplots()
+    ax.imshow(np.arange(32).reshape(4, 8), cmap="cividis")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    light = look.in_palette(drawn.getvalue())
+    assert len(light) < 0.6 * len(drawn.getvalue())
+    before, after = (np.array(Image.open(io.BytesIO(p)).convert("RGB"), float) for p in (drawn.getvalue(), light))
+    assert np.abs(before - after).mean() < 1
+    assert np.quantile(np.abs(before - after), 0.99) <= 16
+    assert look.in_palette(light) == light
