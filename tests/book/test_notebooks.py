@@ -72,6 +72,18 @@ def test_a_third_of_the_cells_is_compared_and_each_has_something_to_compare(name
         assert not (found := re.search(TIMING, text_of(cell))), f"a timing: {found[0]!r}"
 
 
+@every_pair
+def test_no_cell_reads_the_history_which_the_comparison_does_not_keep(name: str) -> None:
+    for cell in make.code_cells(stored(name)):
+        assert not (found := re.search(r"\b(?:In|Out)\[", cell.source)), found[0]
+
+
+def test_gpicl_in_sixty_lines_has_at_most_sixty() -> None:
+    (cell,) = [c for c in make.code_cells(stored("gpicl/idea")) if "class GPICL(nn.Module)" in c.source]
+    assert len([line for line in cell.source.splitlines() if line.strip()]) <= 60
+    assert set(re.findall(r"^(?:import|from) (\w+)", cell.source, re.MULTILINE)) == {"math", "torch"}
+
+
 def test_the_status_page_describes_the_stored_notebooks() -> None:
     assert set(STATUS["notebooks"]) == set(PAIRS)
     for name, entry in STATUS["notebooks"].items():

@@ -30,7 +30,7 @@ def with_metrics(record: Record, **metrics) -> Record:
     return dataclasses.replace(record, metrics={**record.metrics, **metrics})
 
 
-SHIPPED = [e for e in experiments.EXPERIMENTS if "study" in e.tiers and e is not experiments.TRANSITION]
+SHIPPED = [e for e in experiments.EXPERIMENTS if "study" in e.tiers]
 
 
 @pytest.mark.parametrize("experiment", SHIPPED, ids=lambda e: e.name)
@@ -208,6 +208,21 @@ def test_runs_that_stay_on_the_plateau_are_drawn_as_such():
     runs = [made_up(Config(), seed, exit=e, looks=[500, 1000]) for seed, e in enumerate((500, 0))]
     ax = drawn(figures.draw_exits, {"ours": runs})
     assert [(line.get_marker(), line.get_ydata().tolist()) for line in ax.lines] == [(".", [500.0]), ("^", [1000.0])]
+
+
+def test_ends_are_drawn_run_by_run():
+    found = {512: (0.25, 0.27), 1024: (0.9, 0.26), "inf": (0.88, 0.92)}
+    runs = [
+        made_up(Config(tasks=tasks), seed, unseen_last=value, nearest_last=0.9)
+        for tasks, values in found.items()
+        for seed, value in enumerate(values)
+    ]
+    ax = drawn(figures.draw_ends, runs)
+    *ends, guessing, nearest = ax.lines
+    assert [sorted(values) for values in found.values()] == [line.get_ydata().tolist() for line in ends]
+    assert [round(float(line.get_xdata().mean())) for line in ends] == [0, 1, 2]
+    assert [guessing.get_ydata()[0], nearest.get_ydata()[0]] == pytest.approx([0.25, 0.9])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2⁹", "2¹⁰", "∞"]
 
 
 def test_sizes_are_those_of_the_networks():

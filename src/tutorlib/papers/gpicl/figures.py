@@ -170,6 +170,19 @@ def draw_exits(ax: Axes, groups: dict[str, Sequence[Record]], colour: str = UNSE
     ax.set(ylabel="step at which the plateau ends", ylim=(0, None))
 
 
+def draw_ends(ax: Axes, records: Sequence[Record]) -> None:
+    """Draw the accuracy on unseen tasks with which each run ended, over the number of tasks; dotted: guessing, 1-NN."""
+    frame = table(records)
+    ks = task_counts(frame)
+    for place, tasks in enumerate(ks):
+        ends = np.sort(frame[frame["tasks"] == tasks]["unseen_last"].to_numpy())
+        ax.plot(place + np.linspace(-0.2, 0.2, len(ends)), ends, "o", color=UNSEEN, markersize=5)
+    for level in (1 / records[0].config["classes"], frame["nearest_last"].mean()):
+        ax.axhline(level, color=REFERENCE, linewidth=0.9, linestyle=":")
+    ax.set_xticks(range(len(ks)), [tasks_label(k) for k in ks])
+    ax.set(xlabel="number of tasks K", ylabel="accuracy on unseen tasks", ylim=(0, 1))
+
+
 ARCHITECTURES = MappingProxyType(
     {
         "transformer": ("Transformer", "o", "#2a86bd"),
