@@ -1,5 +1,24 @@
 """Building blocks that more than one paper uses."""
 
+from tutorlib.nn.adam import Moments, adam_step, no_moments
 from tutorlib.nn.flat import FlatModule
+from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
+from tutorlib.nn.training import Descent, Trained, descend, step_generator
 
-__all__ = ["FlatModule"]
+__all__ = [
+    "Descent",
+    "FlatModule",
+    "GridConfig",
+    "GridParameters",
+    "GridState",
+    "Moments",
+    "Trained",
+    "adam_step",
+    "descend",
+    "grid_tick",
+    "initial_parameters",
+    "no_moments",
+    "split",
+    "step_generator",
+    "zero_state",
+]

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
-from tutorlib.nn import FlatModule
+from tutorlib.nn import FlatModule, Moments, adam_step
 from tutorlib.papers.gpicl.model import ModelConfig, initial_parameters, network
 from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, BaseSet, TaskLaw, base_sets, meta_batch
 from tutorlib.shapes import Float, Int, Tensor
@@ -186,14 +186,12 @@ def adam(state: State, g: Float[Tensor, "*cells parameters"], step: int, c: Conf
     Where ``|g|`` is far below epsilon, Adam is SGD with rate alpha/epsilon; for vanishing epsilon a steady gradient
     moves a parameter by alpha, whatever its size, and the sign of m does the same (section 3.4, step 8).
     """
-    alpha = h.rate * min(1.0, (step + 1) / c.warmup)
-    m = c.beta1 * state.m + (1 - c.beta1) * g
+    alpha = (h.rate * min(1.0, (step + 1) / c.warmup)).unsqueeze(-1)
     if c.optimizer == "sign":
-        return State(state.theta - alpha.unsqueeze(-1) * m.sign(), m, state.v)
-    v = c.beta2 * state.v + (1 - c.beta2) * g.square()
-    m_hat = m / (1 - c.beta1 ** (step + 1))
-    v_hat = v / (1 - c.beta2 ** (step + 1))
-    theta = state.theta - alpha.unsqueeze(-1) * m_hat / (v_hat.sqrt() + h.eps.unsqueeze(-1))
+        m = c.beta1 * state.m + (1 - c.beta1) * g
+        return State(state.theta - alpha * m.sign(), m, state.v)
+    eps = h.eps.unsqueeze(-1)
+    theta, (m, v) = adam_step(state.theta, Moments(state.m, state.v), g, step, alpha, c.beta1, c.beta2, eps)
     return State(theta, m, v)
 
 

@@ -1,0 +1,37 @@
+"""Adam on a flat parameter vector, or on a stack of them, as a pure function."""
+
+from typing import NamedTuple
+
+import torch
+
+from tutorlib.shapes import Float, Tensor
+
+
+class Moments(NamedTuple):
+    """The running means of the gradient (m) and of its square (v)."""
+
+    m: Float[Tensor, "*cells parameters"]
+    v: Float[Tensor, "*cells parameters"]
+
+
+def no_moments(theta: Float[Tensor, "*cells parameters"]) -> Moments:
+    """Return the moments before the first step."""
+    return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
+
+
+def adam_step(
+    theta: Float[Tensor, "*cells parameters"],
+    moments: Moments,
+    g: Float[Tensor, "*cells parameters"],
+    step: int,
+    rate: float | Float[Tensor, "*cells 1"],
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float | Float[Tensor, "*cells 1"] = 1e-8,
+) -> tuple[Float[Tensor, "*cells parameters"], Moments]:
+    """Return theta and the moments after step number ``step``, counted from 0 (Kingma and Ba 2015, Algorithm 1)."""
+    m = beta1 * moments.m + (1 - beta1) * g
+    v = beta2 * moments.v + (1 - beta2) * g.square()
+    m_hat = m / (1 - beta1 ** (step + 1))
+    v_hat = v / (1 - beta2 ** (step + 1))
+    return theta - rate * m_hat / (v_hat.sqrt() + eps), Moments(m, v)

@@ -1,0 +1,115 @@
+"""The outer loop that the papers share: Adam on a flat vector, with looks, checkpoints and a stop where it diverges."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from tutorlib.lab import Context
+from tutorlib.lab.errors import NonFiniteError, bad_argument
+from tutorlib.nn.adam import Moments, adam_step, no_moments
+from tutorlib.shapes import Float, Tensor
+
+Estimate = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
+"""theta and the step's own generator in; the gradient to descend along and the loss out."""
+Look = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How to descend."""
+
+    steps: int
+    rate: float
+    """Adam's learning rate"""
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    clip: float = math.inf
+    """largest norm of a gradient"""
+    looks: int = 1
+    """how often to stop and look, evenly spaced, the last step included"""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "looks"):
+            if getattr(self, name) < 1:
+                raise bad_argument(name, getattr(self, name), "a positive whole number")
+        if not 0 < self.rate < math.inf:
+            raise bad_argument("rate", self.rate, "a positive number")
+        if not self.clip > 0:
+            raise bad_argument("clip", self.clip, "a positive number, or infinity")
+        if self.steps % self.looks:
+            raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
+
+
+class Trained(NamedTuple):
+    """What a descent leaves."""
+
+    theta: Float[Tensor, "parameters"]
+    losses: Float[Tensor, "steps"]
+    looks: list[Tensor]
+    """what ``look`` returned, each time"""
+
+
+def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """Return the generator of step number ``step``: a pure function of its arguments, so a run can go on anywhere."""
+    (word,) = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(word) >> 1)
+
+
+def descend(
+    theta: Float[Tensor, "parameters"],
+    estimate: Estimate,
+    settings: Descent,
+    seed: int,
+    context: Context,
+    look: Look | None = None,
+    title: str = "meta-training",
+) -> Trained:
+    """Descend from ``theta`` along what ``estimate`` returns.
+
+    The state is kept in the context's checkpoint at every look, and taken up from there. Raises ``NonFiniteError`` if
+    a loss or a gradient is not finite; the checkpoint then still holds the last finite state.
+    """
+    theta = theta.to(context.device)
+    moments, begin = no_moments(theta), 0
+    losses: list[Tensor] = []
+    looks: list[Tensor] = []
+    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+        theta, moments, begin = saved["theta"], Moments(*saved["moments"]), saved["step"]
+        losses, looks = list(saved["losses"]), saved["looks"]
+    context.progress.start(settings.steps, title)
+    context.progress.advance(begin)
+    every = settings.steps // settings.looks
+    for step in range(begin, settings.steps):
+        g, loss = estimate(theta, step_generator(seed, step, context.device))
+        g = g * (settings.clip / g.norm()).clamp(max=1.0) if math.isfinite(settings.clip) else g
+        theta, moments = adam_step(theta, moments, g, step, settings.rate, settings.beta1, settings.beta2, settings.eps)
+        losses.append(loss)
+        if (step + 1) % every == 0:
+            _refuse_non_finite(torch.stack(losses), theta, settings)
+            if look:
+                looks.append(look(theta))
+            if context.checkpoint:
+                kept = {"theta": theta, "moments": list(moments), "step": step + 1}
+                context.checkpoint.save(kept | {"losses": torch.stack(losses), "looks": looks})
+            context.progress.advance(every)
+    context.progress.close()
+    return Trained(theta, torch.stack(losses), looks)
+
+
+def _refuse_non_finite(losses: Tensor, theta: Tensor, settings: Descent) -> None:
+    bad = (~losses.isfinite()).nonzero()
+    if len(bad) or not bool(theta.isfinite().all()):
+        step = int(bad[0]) if len(bad) else len(losses) - 1
+        found = f"loss={losses[step].item()}" if len(bad) else "a gradient that is not finite"
+        raise NonFiniteError(
+            f"{found} at step {step + 1} of {settings.steps}: expected finite numbers; the last finite checkpoint is "
+            f"kept, a smaller rate than {settings.rate} may help"
+        )
+
+
+__all__ = ["Descent", "Estimate", "Look", "Trained", "descend", "step_generator"]

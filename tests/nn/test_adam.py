@@ -1,0 +1,29 @@
+"""Adam as a pure function, against torch's."""
+
+import torch
+
+from tutorlib.nn import adam_step, no_moments
+
+
+def test_it_is_torch_adam() -> None:
+    g = torch.Generator().manual_seed(0)
+    theta = torch.randn(7, generator=g, dtype=torch.float64)
+    reference = theta.clone().requires_grad_()
+    optimizer = torch.optim.Adam([reference], lr=0.03, betas=(0.8, 0.95), eps=1e-6)
+    moments = no_moments(theta)
+    for step in range(20):
+        gradient = torch.randn(7, generator=g, dtype=torch.float64)
+        theta, moments = adam_step(theta, moments, gradient, step, 0.03, 0.8, 0.95, 1e-6)
+        reference.grad = gradient
+        optimizer.step()
+    torch.testing.assert_close(theta, reference.detach(), rtol=0, atol=1e-12)
+
+
+def test_cells_of_a_stack_do_not_touch() -> None:
+    g = torch.Generator().manual_seed(0)
+    theta, gradient = torch.randn(3, 5, generator=g), torch.randn(3, 5, generator=g)
+    rates = torch.tensor([[0.1], [0.2], [0.3]])
+    together, _ = adam_step(theta, no_moments(theta), gradient, 0, rates)
+    for cell in range(3):
+        alone, _ = adam_step(theta[cell], no_moments(theta[cell]), gradient[cell], 0, rates[cell])
+        assert torch.equal(together[cell], alone)
