@@ -1,9 +1,9 @@
 """The outer loop that the papers share: Adam on a flat vector, with looks, checkpoints and a stop where it diverges."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from tutorlib.lab.errors import NonFiniteError, bad_argument
 from tutorlib.nn.adam import Moments, adam_step, no_moments
 from tutorlib.shapes import Float, Tensor
 
-Estimate = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
-"""theta and the step's own generator in; the gradient to descend along and the loss out."""
+Estimate = Callable[[Tensor, Any], tuple[Tensor, Tensor]]
+"""theta and the step's own generator in; the gradient to descend along and the loss out. For a stack of thetas there is
+a list of generators, one for each, and one loss for each."""
 Look = Callable[[Tensor], Tensor]
 
 
@@ -48,8 +49,8 @@ class Descent:
 class Trained(NamedTuple):
     """What a descent leaves."""
 
-    theta: Float[Tensor, "parameters"]
-    losses: Float[Tensor, "steps"]
+    theta: Float[Tensor, "*cells parameters"]
+    losses: Float[Tensor, "steps *cells"]
     looks: list[Tensor]
     """what ``look`` returned, each time"""
 
@@ -61,20 +62,23 @@ def step_generator(seed: int, step: int, device: torch.device) -> torch.Generato
 
 
 def descend(
-    theta: Float[Tensor, "parameters"],
+    theta: Float[Tensor, "*cells parameters"],
     estimate: Estimate,
     settings: Descent,
-    seed: int,
+    seed: int | Sequence[int],
     context: Context,
     look: Look | None = None,
     title: str = "meta-training",
+    rates: Sequence[float] | None = None,
 ) -> Trained:
     """Descend from ``theta`` along what ``estimate`` returns.
 
-    The state is kept in the context's checkpoint at every look, and taken up from there. Raises ``NonFiniteError`` if
-    a loss or a gradient is not finite; the checkpoint then still holds the last finite state.
+    With a sequence of seeds, ``theta`` is a stack of as many independent runs; ``rates`` may then give each a learning
+    rate of its own. The state is kept in the context's checkpoint at every look, and taken up from there. Raises
+    ``NonFiniteError`` if a loss or a gradient is not finite; the checkpoint then still holds the last finite state.
     """
     theta = theta.to(context.device)
+    rate = settings.rate if rates is None else torch.tensor(rates, device=context.device).unsqueeze(-1)
     moments, begin = no_moments(theta), 0
     losses: list[Tensor] = []
     looks: list[Tensor] = []
@@ -85,9 +89,10 @@ def descend(
     context.progress.advance(begin)
     every = settings.steps // settings.looks
     for step in range(begin, settings.steps):
-        g, loss = estimate(theta, step_generator(seed, step, context.device))
-        g = g * (settings.clip / g.norm()).clamp(max=1.0) if math.isfinite(settings.clip) else g
-        theta, moments = adam_step(theta, moments, g, step, settings.rate, settings.beta1, settings.beta2, settings.eps)
+        g, loss = estimate(theta, _generators(seed, step, context.device))
+        if math.isfinite(settings.clip):
+            g = g * (settings.clip / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
+        theta, moments = adam_step(theta, moments, g, step, rate, settings.beta1, settings.beta2, settings.eps)
         losses.append(loss)
         if (step + 1) % every == 0:
             _refuse_non_finite(torch.stack(losses), theta, settings)
@@ -101,11 +106,18 @@ def descend(
     return Trained(theta, torch.stack(losses), looks)
 
 
+def _generators(seed: int | Sequence[int], step: int, device: torch.device) -> torch.Generator | list[torch.Generator]:
+    """Return the generator of a step, or those of the same step of several runs."""
+    if isinstance(seed, int):
+        return step_generator(seed, step, device)
+    return [step_generator(own, step, device) for own in seed]
+
+
 def _refuse_non_finite(losses: Tensor, theta: Tensor, settings: Descent) -> None:
     bad = (~losses.isfinite()).nonzero()
     if len(bad) or not bool(theta.isfinite().all()):
-        step = int(bad[0]) if len(bad) else len(losses) - 1
-        found = f"loss={losses[step].item()}" if len(bad) else "a gradient that is not finite"
+        step = int(bad[0, 0]) if len(bad) else len(losses) - 1
+        found = f"loss={losses[tuple(bad[0])].item()}" if len(bad) else "a gradient that is not finite"
         raise NonFiniteError(
             f"{found} at step {step + 1} of {settings.steps}: expected finite numbers; the last finite checkpoint is "
             f"kept, a smaller rate than {settings.rate} may help"

@@ -1,0 +1,1 @@
+"""Meta Learning Backpropagation And Improving It (Kirsch and Schmidhuber, 2012.14905)."""

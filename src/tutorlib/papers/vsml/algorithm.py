@@ -1,0 +1,358 @@
+"""VSML (2012.14905): running a grid of sub-RNNs is both inference and learning; meta-training finds their parameters.
+
+Meta-testing (Alg. 2): theta frozen, fresh states; for each example: tick the layers under the input and the error of
+the example before, read the prediction, and keep the new error as the next message. No gradient is computed by hand or
+otherwise: the error softmax(y^) - y is an input like any other.
+
+Meta-training (Alg. 1): repeat: run many such lifetimes, each on a task of its own, and change theta so that the mean
+cross-entropy of all predictions falls. Its gradient comes from evolution strategies or from backpropagation through
+the lifetime (BPTT).
+
+Equation numbers are those of the paper as far as they are known (3.1 to 3.3 of the derivation); sizes are the code's.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, field, replace
+
+import torch
+import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
+
+from tutorlib.evolution import Population, estimate
+from tutorlib.lab import Cell, Context
+from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.nn import Descent, FlatModule, GridConfig, GridState, Trained, descend, step_generator
+from tutorlib.nn.training import Estimate, Look
+from tutorlib.papers.vsml import baselines
+from tutorlib.papers.vsml.model import ERROR, INPUT, LABEL, OUTPUT, Network, backward_sweep, dense, forward_sweep
+from tutorlib.papers.vsml.problem import Streams, sample
+from tutorlib.shapes import Float, Int, Tensor
+
+SQUASH = 100.0
+"""Every model's outputs are SQUASH tanh(z / SQUASH)."""
+
+
+def squash(z: Tensor) -> Tensor:
+    """Return 100 tanh(z / 100), which keeps a diverging learner finite."""
+    return SQUASH * torch.tanh(z / SQUASH)
+
+
+def boundary(channels: int, **values: tuple[int, Tensor]) -> Tensor:
+    """Return messages of ``channels`` channels that hold each value in its channel, and zeros elsewhere."""
+    (_, first), *_ = values.values()
+    message = first.new_zeros(*first.shape, channels)
+    for channel, value in values.values():
+        message[..., channel] = value
+    return message
+
+
+def example_step(
+    net: Network,
+    parts: tuple[list, list],
+    states: list[GridState],
+    error: Float[Tensor, "*members sequences classes"],
+    label: Float[Tensor, "*members sequences classes"],
+    x: Float[Tensor, "*members sequences inputs"],
+    y: Int[Tensor, "*members sequences"],
+    batch: int = 1,
+) -> tuple[list[GridState], Float[Tensor, "*members sequences classes"], Tensor, Tensor]:
+    """Return the states after one example, its prediction, and the error and label to be fed with the next one.
+
+    ``error`` and ``label`` are those of the example before: what is learned from an example is learned one step late.
+    With ``batch`` > 1 each run of so many sequences shares half of its states (section 3.7).
+    """
+    channels = net.grid.message
+    if batch > 1:
+        states = [share_over_batch(state, batch) for state in states]
+    m = boundary(channels, x=(INPUT, x))
+    mb = boundary(channels, e=(ERROR, error), y=(LABEL, label))
+    states = forward_sweep(net, parts[0], states, m, mb)
+    logits = squash(states[-1].forward[..., OUTPUT])
+    one_hot = F.one_hot(y, net.classes).to(x.dtype)
+    error = (logits.softmax(dim=-1) - one_hot) / batch  # the gradient of the cross-entropy at the output
+    label = one_hot if net.feed_label else torch.zeros_like(one_hot)
+    if net.backward_pass:
+        mb = boundary(channels, e=(ERROR, error), y=(LABEL, label))
+        states = backward_sweep(net, parts[1], states, m, mb)
+        error, label = torch.zeros_like(error), torch.zeros_like(label)
+    return states, logits, error, label
+
+
+def share_over_batch(state: GridState, batch: int) -> GridState:
+    """Return the state with the first half of h and of c averaged over each run of ``batch`` sequences.
+
+    That half plays the part of weights, which all examples of a batch share; the other half stays each example's own.
+    """
+    half = state.h.shape[-1] // 2
+
+    def shared(part: Tensor) -> Tensor:
+        grouped = part[..., :half].unflatten(-4, (-1, batch))
+        mean = grouped.mean(dim=-4, keepdim=True).expand_as(grouped).flatten(-5, -4)
+        return torch.cat([mean, part[..., half:]], dim=-1)
+
+    return state._replace(h=shared(state.h), c=shared(state.c))
+
+
+def online(
+    net: Network,
+    theta: Float[Tensor, "*members parameters"],
+    x: Float[Tensor, "*members sequences time inputs"],
+    y: Int[Tensor, "*members sequences time"],
+    generator: torch.Generator | list[torch.Generator] | None = None,
+    chunk: int | None = None,
+    batch: int = 1,
+) -> Float[Tensor, "*members sequences time classes"]:
+    """Return the prediction for every example, each made before its label was seen: one lifetime of learning.
+
+    ``generator`` draws the initial states; without one they are zero. ``chunk``: examples between two activation
+    checkpoints; the gradient then needs the memory of one chunk only, for one more forward pass. Raises ``UsageError``
+    if the streams do not fit the network.
+    """
+    check_streams(net, theta, x, y, batch)
+    parts = net.split(theta)
+    states = net.start(theta.shape[:-1], x.shape[-3], theta, generator)
+    error = theta.new_zeros(*x.shape[:-2], net.classes)
+    label = torch.zeros_like(error)
+
+    def lifetime(states: list[GridState], error: Tensor, label: Tensor, first: int, last: int) -> tuple:
+        outputs = []
+        for t in range(first, last):
+            states, logits, error, label = example_step(
+                net, parts, states, error, label, x[..., t, :], y[..., t], batch
+            )
+            outputs.append(logits)
+        return states, error, label, torch.stack(outputs, dim=-2)
+
+    time = x.shape[-2]
+    every = time if chunk is None or not torch.is_grad_enabled() else chunk
+    found = []
+    for first in range(0, time, every):
+        span = (first, min(first + every, time))
+        if every < time:
+            states, error, label, logits = checkpoint(lifetime, states, error, label, *span, use_reentrant=False)
+        else:
+            states, error, label, logits = lifetime(states, error, label, *span)
+        found.append(logits)
+    return torch.cat(found, dim=-2)
+
+
+def check_streams(net: Network, theta: Tensor, x: Tensor, y: Tensor, batch: int) -> None:
+    """Raise ``UsageError`` unless theta, x, y and ``batch`` fit the network and each other."""
+    if x.shape[-1] != net.inputs:
+        raise bad_argument("x", tuple(x.shape), f"inputs of {net.inputs} entries in the last axis")
+    if y.shape != x.shape[:-1] or x.shape[-2] < 1 or x.dim() != theta.dim() + 2:
+        raise bad_argument("y", tuple(y.shape), f"one label for each of x's examples, {tuple(x.shape[:-1])}")
+    if not bool(((y >= 0) & (y < net.classes)).all()):
+        raise bad_argument("y", f"labels from {int(y.min())} to {int(y.max())}", f"labels from 0 to {net.classes - 1}")
+    if batch < 1 or x.shape[-3] % batch:
+        raise bad_argument("batch", batch, f"a divisor of the {x.shape[-3]} sequences")
+    if not bool(x.isfinite().all()):
+        raise bad_argument("x", "values that are not finite", "finite numbers")
+
+
+def online_loss(
+    logits: Float[Tensor, "*members sequences time classes"], y: Int[Tensor, "*members sequences time"]
+) -> Float[Tensor, "*members"]:
+    """Return the meta-loss: the mean cross-entropy over all examples of all sequences, member by member."""
+    losses = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
+    return losses.mean(dim=(-2, -1))
+
+
+ESTIMATORS = ("bptt", "es")
+LEARNERS = ("vsml", *baselines.LEARNERS)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One meta-training run. Defaults are the CPU setting (9a); the code's value stands in brackets."""
+
+    learner: str = "vsml"
+    """vsml, or a baseline that is meta-trained alike"""
+    streams: Streams = field(default_factory=Streams)
+    """what is learned online, and T, the length of a lifetime"""
+    hidden: tuple[int, ...] = ()
+    """units of hidden layers [none, or 32]"""
+    size: int = 16
+    """H [16]"""
+    message: int = 8
+    """M [8]"""
+    micro_ticks: int = 2
+    """updates for each example [2]"""
+    forget_bias: float = 5.0
+    """[5]"""
+    input_bias: float = -5.0
+    """[-5]"""
+    reduce: str = "mean"
+    """mean or sum [mean]"""
+    layer_norm: bool = False
+    """LayerNorm on messages [ES: no, BPTT: yes]"""
+    layerwise: bool = False
+    """own parameters in every layer [no]"""
+    backward_pass: bool = False
+    """[no]"""
+    feed_label: bool = False
+    """[no]"""
+    state_noise: bool = True
+    """whether half of c starts random [yes]"""
+    estimator: str = "bptt"
+    """bptt or es [both]"""
+    sequences: int = 32
+    """lifetimes in a meta-step; pairs of an evolution strategy have one each [128; ES: 1024]"""
+    sigma: float = 0.05
+    """ES: sd of the perturbations [0.05]"""
+    steps: int = 360
+    """meta-steps [10,001]"""
+    rate: float = 1e-2
+    """Adam's learning rate [1e-3; ES: 0.025]"""
+    clip: float = 5.0
+    """largest gradient norm; ES: none [25]"""
+    chunk: int = 0
+    """BPTT: examples between activation checkpoints; 0: none"""
+    looks: int = 12
+    """how often the losses are summed up"""
+
+    def __post_init__(self) -> None:
+        choose("learner", self.learner, LEARNERS)
+        choose("estimator", self.estimator, ESTIMATORS)
+        if self.sequences < 1:
+            raise bad_argument("sequences", self.sequences, "a positive whole number")
+        if self.chunk < 0:
+            raise bad_argument("chunk", self.chunk, "0 or a positive whole number")
+        _ = self.descent, self.population
+        if self.learner == "vsml":
+            _ = self.network
+
+    @property
+    def network(self) -> Network:
+        """The grid of sub-RNNs for the sizes of ``streams``."""
+        return self.network_for(self.streams.inputs, self.streams.classes)
+
+    def network_for(self, inputs: int, classes: int) -> Network:
+        """Return the same learner for other numbers of inputs and classes: theta does not depend on them."""
+        grid = GridConfig(
+            hidden=self.size,
+            message=self.message,
+            micro_ticks=self.micro_ticks,
+            forget_bias=self.forget_bias,
+            input_bias=self.input_bias,
+            reduce=self.reduce,
+            layer_norm=self.layer_norm,
+        )
+        return dense(
+            (inputs, *self.hidden, classes),
+            grid=grid,
+            layerwise=self.layerwise,
+            backward_pass=self.backward_pass,
+            feed_label=self.feed_label,
+        )
+
+    @property
+    def descent(self) -> Descent:
+        """How theta descends."""
+        clip = math.inf if self.estimator == "es" else self.clip
+        return Descent(self.steps, self.rate, clip=clip, looks=self.looks)
+
+    @property
+    def population(self) -> Population:
+        """The population of an evolution strategy."""
+        return Population(self.sequences, self.sigma)
+
+
+Start = torch.Generator | list[torch.Generator] | None
+"""What draws initial states: nothing (zeros), one generator, or one for each of a stack of runs."""
+Learner = Callable[[Tensor, Tensor, Tensor, Start], Tensor]
+"""(theta, x, y, generator of initial states) to logits."""
+
+
+def learner(config: Config, inputs: int | None = None, classes: int | None = None) -> Learner:
+    """Return the online learner of ``config``, for other sizes where given.
+
+    VSML takes any size. A baseline has a theta for its own sizes alone: streams are padded to them.
+    """
+    if config.learner == "vsml":
+        net = config.network_for(inputs or config.streams.inputs, classes or config.streams.classes)
+        chunk = config.chunk or None
+
+        def run(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
+            return online(net, theta, x, y, generator if config.state_noise else None, chunk)
+
+        return run
+    f = FlatModule(baselines.build(config.learner, config.streams.inputs, config.streams.classes))
+    return lambda theta, x, y, generator: f(theta, x, y)
+
+
+def initial_theta(config: Config, seed: int) -> Float[Tensor, "parameters"]:
+    """Return theta before meta-training."""
+    generator = torch.Generator().manual_seed(seed)
+    if config.learner == "vsml":
+        return config.network.initial(generator)
+    module = baselines.build(config.learner, config.streams.inputs, config.streams.classes)
+    return baselines.initial(module, generator)
+
+
+def meta_gradient(config: Config) -> Estimate:
+    """Return the function from theta and a generator to the meta-gradient and the meta-loss (Alg. 1).
+
+    BPTT also takes a stack of thetas with a generator for each: independent runs as one batch.
+    """
+    run = learner(config)
+
+    def bptt(theta: Tensor, generator: torch.Generator | list[torch.Generator]) -> tuple[Tensor, Tensor]:
+        if isinstance(generator, list):
+            drawn = [sample(config.streams, config.sequences, own) for own in generator]
+            x, y = (torch.stack(part) for part in zip(*drawn, strict=True))
+        else:
+            x, y = sample(config.streams, config.sequences, generator)
+        theta = theta.detach().requires_grad_()
+        loss = online_loss(run(theta, x, y, generator), y)
+        (g,) = torch.autograd.grad(loss.sum(), theta)  # runs do not touch, so this is each run's own gradient
+        return g, loss.detach()
+
+    def es(theta: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        x, y = sample(config.streams, config.sequences, generator)
+        x, y = x.unsqueeze(1), y.unsqueeze(1)  # pair p has sequence p to itself
+        x, y = torch.cat([x, x]), torch.cat([y, y])  # the same for + and -, as are the initial states
+
+        def losses(members: Tensor) -> Tensor:
+            return online_loss(run(members, x, y, generator), y)
+
+        return estimate(losses, theta, config.population, generator)
+
+    return bptt if config.estimator == "bptt" else es
+
+
+def shape(config: Config) -> tuple | Config:
+    """Return what runs must share to be meta-trained as one batch: all but the learning rate; an evolution strategy has
+    the batch axis to itself."""
+    return config if config.estimator == "es" else astuple(replace(config, rate=1.0))
+
+
+def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
+    """Meta-train one cell, or several of one ``shape`` as a batch (Alg. 1).
+
+    Raises ``NonFiniteError`` if a run diverges; the last finite checkpoint is kept.
+    """
+    config = cells[0].config
+    gradient = meta_gradient(config)
+    if len(cells) == 1:
+        theta = initial_theta(config, cells[0].seed)
+        return descend(theta, gradient, config.descent, cells[0].seed, context, look)
+    if config.estimator == "es":
+        raise bad_argument("cells", len(cells), "one cell at a time for an evolution strategy")
+    theta = torch.stack([initial_theta(config, cell.seed) for cell in cells])
+    seeds, rates = [cell.seed for cell in cells], [cell.config.rate for cell in cells]
+    return descend(theta, gradient, config.descent, seeds, context, look, rates=rates)
+
+
+@torch.no_grad()
+def online_accuracy(
+    run: Learner,
+    theta: Float[Tensor, "parameters"],
+    x: Float[Tensor, "sequences time inputs"],
+    y: Int[Tensor, "sequences time"],
+    seed: int,
+) -> Float[Tensor, "time"]:
+    """Return the share of right predictions at each position of the streams: meta-testing (Alg. 2)."""
+    logits = run(theta, x, y, step_generator(seed, 0, x.device))
+    return (logits.argmax(dim=-1) == y).float().mean(dim=0)

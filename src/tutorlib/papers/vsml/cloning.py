@@ -1,0 +1,370 @@
+"""Learning algorithm cloning (VSML, 2012.14905, section 3.5 of the card): sub-RNNs are taught to be backpropagation.
+
+Each connection of an ordinary network holds a weight w and a bias b, and does two things (``backprop``). Cloning
+regresses one sub-RNN on that: two entries of its state, the slots, stand for w and b; its forward message shall be y,
+its backward message e', and the slots shall change as gradient descent would change them. Then a grid of such
+sub-RNNs, run forwards and nothing else, trains a network. Cloning never sees a data set: x, e, w and b are random
+numbers.
+
+The sub-RNN is that of ``tutorlib.nn.grid``, with one channel a message, sums over the grid, and a scalar r that tells
+the two phases of an example apart: 0 forward (with no error), 1 backward. Two micro ticks a phase are what makes it
+easy: an LSTM multiplies in its gates, so the first tick can form products and the second adds them to the slots.
+
+How the paper samples, weights and schedules this regression is not known; all that is chosen here (``Config``).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from tutorlib.lab import Cell, Context
+from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.nn import Moments, adam_step, no_moments, step_generator
+from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
+from tutorlib.nn.grid import initial_parameters as grid_parameters
+from tutorlib.papers.vsml.problem import IMAGES
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+W, B = 0, 1
+"""The slots: entries of c that stand for w and b."""
+UNIT = (0.5, 0.1)
+"""w = UNIT[W] c[W] and b = UNIT[B] c[B], so that h = o tanh(c) is not saturated where w and b are."""
+REMEMBER, ADD = 8.0, -2.0
+"""Added to the first biases of the slots' gates f and i: a slot begins by keeping what it has and adding little."""
+WEIGHTS = (20.0, 5.0, 1000.0, 200.0)
+"""Weights of the squared errors of y, e', w and b: an example moves w by little, so an error in it counts for much."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One cloning and the streams that the clone is then tried on."""
+
+    hidden: int = 32
+    """H, entries of h and of c"""
+    micro_ticks: int = 2
+    """LSTM updates in each phase"""
+    eta: float = 0.02
+    """learning rate of the gradient descent to be cloned"""
+    steps: int = 20000
+    """regression steps"""
+    batch: int = 256
+    """sub-RNNs in a regression step"""
+    rate: float = 1e-2
+    """Adam's learning rate at first; it falls to 0 along half a cosine"""
+    warmup: int = 100
+    """steps of linear warm-up before that"""
+    clip: float = 1.0
+    """largest norm of a gradient"""
+    fresh: float = 0.01
+    """share of sub-RNNs that start anew in each step; the others go on from the states that they are in"""
+    looks: int = 20
+    """how often to stop for a checkpoint, evenly spaced, the last step included"""
+    kinds: tuple[str, ...] = ("digits",)
+    """image sets that the clone is tried on"""
+    side: int = 14
+    """side of their images; digits stay 8x8"""
+    width: int = 32
+    """units in the hidden layer of the deep network"""
+    streams: int = 4
+    """streams of each image set"""
+    length: int = 1000
+    """examples in a stream"""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "steps", "batch", "warmup", "looks", "side", "width", "streams", "length"):
+            if getattr(self, name) < 1:
+                raise bad_argument(name, getattr(self, name), "a positive whole number")
+        if self.hidden < 2:
+            raise bad_argument("hidden", self.hidden, "at least 2, a slot for w and one for b")
+        for name in ("eta", "rate", "clip"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise bad_argument(name, getattr(self, name), "a positive number")
+        if not 0.0 <= self.fresh <= 1.0:
+            raise bad_argument("fresh", self.fresh, "a share from 0 to 1")
+        if self.steps % self.looks:
+            raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
+        if not self.kinds:
+            raise bad_argument("kinds", self.kinds, "at least one")
+        for kind in self.kinds:
+            choose("kinds", kind, IMAGES)
+        _ = self.grid  # it refuses sizes that no sub-RNN can have
+
+    @property
+    def grid(self) -> GridConfig:
+        """The sub-RNN: scratch entries forget quickly (f - 2), the two slots do not (f - 2 + 8)."""
+        return GridConfig(self.hidden, 1, 1, False, -2.0, 0.0, self.micro_ticks, "sum")
+
+
+class Rule(NamedTuple):
+    """What one example does at one connection."""
+
+    y: Float[Tensor, "*cells"]
+    e_in: Float[Tensor, "*cells"]
+    """e', the error of the input"""
+    w: Float[Tensor, "*cells"]
+    b: Float[Tensor, "*cells"]
+
+
+def backprop(
+    x: Float[Tensor, "*#cells"],
+    e: Float[Tensor, "*#cells"],
+    w: Float[Tensor, "*#cells"],
+    b: Float[Tensor, "*#cells"],
+    eta: float,
+) -> Rule:
+    """Return y, e' and the new w and b of a connection with y = tanh(x) w + b and the error e = dL/dy (section 3.5)."""
+    t = torch.tanh(x)
+    return Rule(y=t * w + b, e_in=e * w * (1 - t * t), w=w - eta * e * t, b=b - eta * e)
+
+
+# --- the sub-RNN and its slots
+
+
+def planted(w: Tensor, b: Tensor, config: Config) -> GridState:
+    """Return sub-RNNs ``[sequences, rows, columns]`` whose slots hold ``w`` and ``b``, with h = tanh(c) / 2."""
+    c = w.new_zeros(*w.shape, config.hidden)
+    c[..., W], c[..., B] = w / UNIT[W], b / UNIT[B]
+    sequences, rows, columns = w.shape
+    return GridState(torch.tanh(c) / 2, c, w.new_zeros(sequences, columns, 1), w.new_zeros(sequences, rows, 1))
+
+
+def slots(state: GridState) -> tuple[Tensor, Tensor]:
+    """Return the w and b that the slots hold."""
+    return UNIT[W] * state.c[..., W], UNIT[B] * state.c[..., B]
+
+
+def phase(
+    p: GridParameters,
+    state: GridState,
+    x: Float[Tensor, "sequences rows"],
+    e: Float[Tensor, "sequences columns"],
+    r: float,
+    grid: GridConfig,
+) -> GridState:
+    """Return the states after the forward phase (r = 0) or the backward phase (r = 1) of an example."""
+    return grid_tick(p, state, x.unsqueeze(-1), e.unsqueeze(-1), grid, x.new_full((len(x), 1), r))
+
+
+# --- cloning
+
+
+def initial_parameters(config: Config, generator: torch.Generator) -> Float[Tensor, "parameters"]:
+    """Return V_M before cloning: as for any grid, with slots that remember."""
+    theta = grid_parameters(config.grid, generator)
+    sizes = [math.prod(shape) for shape in config.grid.shapes.values()]
+    i, _, f, _ = dict(zip(config.grid.shapes, theta.split(sizes), strict=True))["beta"].view(4, -1)
+    i[[W, B]] += ADD  # views of theta
+    f[[W, B]] += REMEMBER
+    return theta
+
+
+def fresh_states(config: Config, generator: torch.Generator) -> GridState:
+    """Return a batch of lone sub-RNNs (grids of 1 x 1) with w ~ N(0, 1/4^2) and b ~ N(0, 0.03^2)."""
+    w, b = torch.randn(2, config.batch, 1, 1, generator=generator, device=generator.device)
+    return planted(w / 4, 0.03 * b, config)
+
+
+def questions(batch: int, generator: torch.Generator) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch 1"]]:
+    """Return inputs x ~ N(0, 1.5^2) and errors e = 1.2 u^3, u uniform in +-1: most are small, as in a softmax's."""
+    x = 1.5 * torch.randn(batch, 1, generator=generator, device=generator.device)
+    u = 2 * torch.rand(batch, 1, generator=generator, device=generator.device) - 1
+    return x, 1.2 * u**3
+
+
+def squared_errors(
+    p: GridParameters,
+    state: GridState,
+    x: Float[Tensor, "batch 1"],
+    e: Float[Tensor, "batch 1"],
+    config: Config,
+) -> tuple[GridState, Float[Tensor, "4"]]:
+    """Return the states after one example, and the mean squared errors of y, e', w and b against ``backprop``.
+
+    The rule is applied to what the slots hold now: an error of the past is not to be mended, only made no larger.
+    """
+    w, b = (slot.detach().flatten(1) for slot in slots(state))
+    rule = backprop(x, e, w, b, config.eta)
+    first = phase(p, state, x, torch.zeros_like(e), 0.0, config.grid)
+    last = phase(p, first, x, e, 1.0, config.grid)
+    (w_kept, b_kept), (w_new, b_new) = slots(first), slots(last)
+    off = [
+        first.forward.flatten(1) - rule.y,
+        last.backward.flatten(1) - rule.e_in,
+        torch.cat([w_kept.flatten(1) - w, w_new.flatten(1) - rule.w]),
+        torch.cat([b_kept.flatten(1) - b, b_new.flatten(1) - rule.b]),
+    ]
+    return last, torch.stack([error.square().mean() for error in off])
+
+
+def renewed(state: GridState, fresh: GridState, which: Bool[Tensor, "batch"]) -> GridState:
+    """Return the states with ``fresh`` ones in the places ``which``, and in those of sub-RNNs that ran away."""
+    which = which | ~(state.c.abs().amax(dim=(1, 2, 3)) < 100)
+    parts = zip(state, fresh, strict=True)
+    return GridState(*(torch.where(which.view(-1, *[1] * (old.dim() - 1)), new, old.detach()) for old, new in parts))
+
+
+class Clone(NamedTuple):
+    """What cloning leaves."""
+
+    theta: Float[Tensor, "parameters"]
+    """V_M"""
+    errors: Float[Tensor, "steps 4"]
+    """mean squared errors of y, e', w and b in each step"""
+
+
+def clone_backprop(cell: Cell, context: Context) -> Clone:
+    """Teach a sub-RNN backpropagation.
+
+    A pool of sub-RNNs lives on from step to step, so that the states it learns in are those that it gets itself into.
+    The state is kept in the context's checkpoint at each look, and taken up from there. Raises ``NonFiniteError`` if
+    an error is not finite; the checkpoint then still holds the last finite state.
+    """
+    c: Config = cell.config
+    start = torch.Generator().manual_seed(cell.seed)
+    theta = initial_parameters(c, start).to(context.device)
+    moments, begin = no_moments(theta), 0
+    pool = GridState(*(part.to(context.device) for part in fresh_states(c, start)))
+    weights = theta.new_tensor(WEIGHTS)
+    errors: list[Tensor] = []
+    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+        theta, moments, pool = saved["theta"], Moments(*saved["moments"]), GridState(*saved["pool"])
+        errors, begin = list(saved["errors"]), saved["step"]
+    context.progress.start(c.steps, "cloning backpropagation")
+    context.progress.advance(begin)
+    every = c.steps // c.looks
+    for step in range(begin, c.steps):
+        generator = step_generator(cell.seed, step, context.device)
+        x, e = questions(c.batch, generator)
+        theta = theta.detach().requires_grad_()
+        pool, off = squared_errors(split(theta, c.grid), pool, x, e, c)
+        (g,) = torch.autograd.grad(off @ weights, theta)
+        with torch.no_grad():
+            g = g * (c.clip / g.norm()).clamp(max=1.0)
+            rate = c.rate * min(1.0, (step + 1) / c.warmup) * (1 + math.cos(math.pi * step / c.steps)) / 2
+            theta, moments = adam_step(theta, moments, g, step, rate)
+            which = torch.rand(c.batch, generator=generator, device=context.device) < c.fresh
+            pool = renewed(pool, fresh_states(c, generator), which)
+        errors.append(off.detach())
+        if (step + 1) % every == 0:
+            _refuse_non_finite(torch.stack(errors), theta, cell)
+            if context.checkpoint:
+                kept = {"theta": theta, "moments": list(moments), "pool": list(pool), "step": step + 1}
+                context.checkpoint.save(kept | {"errors": torch.stack(errors)})
+            context.progress.advance(every)
+    context.progress.close()
+    return Clone(theta, torch.stack(errors))
+
+
+def _refuse_non_finite(errors: Float[Tensor, "steps 4"], theta: Float[Tensor, "parameters"], cell: Cell) -> None:
+    bad = (~errors.isfinite()).any(dim=1).nonzero()
+    if len(bad) or not bool(theta.isfinite().all()):
+        step = int(bad[0]) if len(bad) else len(errors) - 1
+        found = f"squared errors {errors[step].tolist()}" if len(bad) else "parameters that are not finite"
+        raise NonFiniteError(
+            f"{found} at step {step + 1} of {cell.config.steps} (seed {cell.seed}): expected finite numbers; the last "
+            f"finite checkpoint is kept, a smaller rate than {cell.config.rate} may help"
+        )
+
+
+@torch.no_grad()
+def imitation(theta: Float[Tensor, "parameters"], seed: int, config: Config, examples: int = 20) -> dict[str, float]:
+    """Return how well the clone imitates, over ``examples`` new examples in a row, each at ``batch`` sub-RNNs.
+
+    ``rmse_y``, ``rmse_e`` (of e'), ``rmse_w`` and ``rmse_b`` stand beside ``size_y``, ``size_e``, ``size_w`` and
+    ``size_b``, the root mean square of what was asked: y, e', and the changes of w and b.
+    """
+    p = split(theta, config.grid)
+    generator = step_generator(seed, config.steps, theta.device)  # of a step that cloning never takes
+    state = fresh_states(config, generator)
+    off, asked = [], []
+    for _ in range(examples):
+        x, e = questions(config.batch, generator)
+        w, b = (slot.flatten(1) for slot in slots(state))
+        rule = backprop(x, e, w, b, config.eta)
+        asked.append(torch.stack([rule.y, rule.e_in, rule.w - w, rule.b - b]).square().mean(dim=(1, 2)))
+        state, squared = squared_errors(p, state, x, e, config)
+        off.append(squared)
+    both = {"rmse": torch.stack(off).mean(dim=0).sqrt(), "size": torch.stack(asked).mean(dim=0).sqrt()}
+    return {f"{name}_{what}": value for name in both for what, value in zip("yewb", both[name].tolist(), strict=True)}
+
+
+# --- a network of connections, exact or cloned, on a stream
+
+Layer = tuple[Tensor, Tensor]
+"""w and b of the connections of a layer, each ``[sequences, rows, columns]``"""
+
+
+class Learner(NamedTuple):
+    """A layer of connections, as two functions of its state; messages are summed as the chain rule says."""
+
+    forward: Callable[[Any, Tensor], tuple[Any, Tensor]]
+    """(state, x) -> (state, sum_a y_ab)"""
+    backward: Callable[[Any, Tensor, Tensor], tuple[Any, Tensor]]
+    """(state, x, e) -> (state, sum_b e'_ab)"""
+
+
+def exact(eta: float) -> Learner:
+    """Return gradient descent itself; a layer's state is (w, b), each ``[sequences, rows, columns]``."""
+
+    def forward(state: Layer, x: Tensor) -> tuple[Layer, Tensor]:
+        rule = backprop(x.unsqueeze(2), x.new_zeros(1, 1, 1), *state, eta)
+        return state, rule.y.sum(dim=1)
+
+    def backward(state: Layer, x: Tensor, e: Tensor) -> tuple[Layer, Tensor]:
+        rule = backprop(x.unsqueeze(2), e.unsqueeze(1), *state, eta)
+        return (rule.w, rule.b), rule.e_in.sum(dim=2)
+
+    return Learner(forward, backward)
+
+
+def cloned(theta: Float[Tensor, "parameters"], config: Config) -> Learner:
+    """Return the clone; a layer's state is that of its grid of sub-RNNs, and all it does is tick."""
+    tick = partial(phase, split(theta, config.grid), grid=config.grid)
+
+    def forward(state: GridState, x: Tensor) -> tuple[GridState, Tensor]:
+        state = tick(state, x, x.new_zeros(state.forward.shape[:2]), r=0.0)
+        return state, state.forward[..., 0]
+
+    def backward(state: GridState, x: Tensor, e: Tensor) -> tuple[GridState, Tensor]:
+        state = tick(state, x, e, r=1.0)
+        return state, state.backward[..., 0]
+
+    return Learner(forward, backward)
+
+
+def first_weights(sizes: Sequence[int], streams: int, generator: torch.Generator) -> list[Layer]:
+    """Return a network's first weights: for each layer w ~ N(0, 1/(4 A)) and b = 0, for each stream its own."""
+    shapes = [(streams, rows, columns) for rows, columns in pairwise(sizes)]
+    drawn = [torch.randn(shape, generator=generator) / (2 * math.sqrt(shape[1])) for shape in shapes]
+    return [(w, torch.zeros_like(w)) for w in drawn]
+
+
+@torch.no_grad()
+def online(
+    learner: Learner,
+    layers: list,
+    x: Float[Tensor, "sequences time inputs"],
+    y: Int[Tensor, "sequences time"],
+) -> tuple[list, Float[Tensor, "sequences time classes"]]:
+    """Return the layers after a stream, and the logits of each example, made before its label was used.
+
+    For each example: a sweep forwards, the error e = softmax(logits) - onehot(y) at the top, a sweep backwards. The
+    label and this one line are all that comes from outside.
+    """
+    layers, logits = list(layers), []
+    for t in range(x.shape[1]):
+        messages = [x[:, t]]
+        for k, layer in enumerate(layers):
+            layers[k], m = learner.forward(layer, messages[k])
+            messages.append(m)
+        logits.append(messages[-1])
+        e = messages[-1].softmax(dim=-1) - F.one_hot(y[:, t], messages[-1].shape[-1])
+        for k in reversed(range(len(layers))):
+            layers[k], e = learner.backward(layers[k], messages[k], e)
+    return layers, torch.stack(logits, dim=1)

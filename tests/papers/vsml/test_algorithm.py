@@ -1,0 +1,321 @@
+"""Online learning by running the grid, and meta-training of its parameters."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tutorlib.evolution import Population, estimate
+from tutorlib.lab import Cell, Checkpoint, Context
+from tutorlib.lab.errors import NonFiniteError, UsageError
+from tutorlib.nn import step_generator
+from tutorlib.nn.grid import GridConfig, grid_tick, split
+from tutorlib.papers.vsml.algorithm import (
+    Config,
+    check_streams,
+    initial_theta,
+    learner,
+    meta_gradient,
+    meta_train,
+    online,
+    online_accuracy,
+    online_loss,
+    shape,
+    share_over_batch,
+)
+from tutorlib.papers.vsml.model import convolutional, dense
+from tutorlib.papers.vsml.problem import Streams, sample
+from tutorlib.shapes import Tensor
+
+SMALL = GridConfig(hidden=6, message=3)
+TINY = Config(streams=Streams(inputs=4, classes=3, length=8), size=6, message=3, sequences=4, steps=4, looks=2)
+
+
+def theta_of(net, seed: int = 0) -> Tensor:
+    return 0.6 * torch.randn(net.parameters, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def stream(sequences: int, time: int, inputs: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(sequences, time, inputs, generator=g, dtype=torch.float64)
+    return x, torch.randint(classes, (sequences, time), generator=g)
+
+
+def test_one_dense_layer_does_what_section_3_3_says() -> None:
+    net = dense((4, 3), grid=SMALL, feed_label=True)
+    theta, (x, y) = theta_of(net), stream(2, 5, 4, 3)
+    found = online(net, theta, x, y)
+    (state,) = net.start((), 2, theta)
+    error, label = torch.zeros(2, 3, dtype=torch.float64), torch.zeros(2, 3, dtype=torch.float64)
+    for t in range(5):
+        m, mb = torch.zeros(2, 4, 3, dtype=torch.float64), torch.zeros(2, 3, 3, dtype=torch.float64)
+        m[..., 0], mb[..., 0], mb[..., 1] = x[:, t], error, label  # the error is that of the example before
+        state = grid_tick(split(theta, SMALL), state, m, mb, SMALL)
+        logits = 100 * torch.tanh(state.forward[..., 1] / 100)
+        torch.testing.assert_close(found[:, t], logits)
+        label = F.one_hot(y[:, t], 3).double()
+        error = torch.softmax(logits, dim=-1) - label
+
+
+def test_the_fed_error_is_the_gradient_of_the_cross_entropy() -> None:
+    logits = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    y = torch.tensor([0, 2, 3])
+    (gradient,) = torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), logits)
+    torch.testing.assert_close(gradient, logits.softmax(dim=-1) - F.one_hot(y, 4))
+
+
+def test_a_prediction_knows_only_examples_before_it() -> None:
+    for net in (
+        dense((4, 3), grid=SMALL, feed_label=True),
+        dense((4, 5, 3), grid=SMALL, backward_pass=True, feed_label=True),
+    ):
+        theta, (x, y) = theta_of(net), stream(1, 8, 4, 3)
+
+        def run(x: Tensor, y: Tensor, net=net, theta=theta) -> Tensor:
+            return online(net, theta, x, y, torch.Generator().manual_seed(0))[0]
+
+        plain = run(x, y)
+        other = y.clone()
+        other[0, 3] = (y[0, 3] + 1) % 3
+        changed = (run(x, other) - plain).abs().amax(dim=-1)
+        assert changed[:4].max() == 0
+        assert changed[4] > 0
+        moved = x.clone()
+        moved[0, 5] += 1
+        changed = (run(moved, y) - plain).abs().amax(dim=-1)
+        assert changed[:5].max() == 0
+        assert changed[5] > 0
+
+
+def test_with_a_backward_pass_the_error_is_fed_at_once_and_not_again() -> None:
+    net = dense((4, 3), grid=SMALL, backward_pass=True)
+    theta, (x, y) = theta_of(net), stream(1, 3, 4, 3)
+    found = online(net, theta, x, y)
+    (state,) = net.start((), 1, theta)
+    p = split(theta, SMALL)
+    for t in range(3):
+        m, quiet = torch.zeros(1, 4, 3, dtype=torch.float64), torch.zeros(1, 3, 3, dtype=torch.float64)
+        m[..., 0] = x[:, t]
+        state = grid_tick(p, state, m, quiet, SMALL)
+        logits = 100 * torch.tanh(state.forward[..., 1] / 100)
+        torch.testing.assert_close(found[:, t], logits)
+        mb = quiet.clone()
+        mb[..., 0] = logits.softmax(dim=-1) - F.one_hot(y[:, t], 3)
+        state = grid_tick(p, state, m, mb, SMALL)
+
+
+@pytest.mark.parametrize("hidden", [(), (5,)])
+def test_permuted_pixels_and_labels_permute_the_logits(hidden: tuple[int, ...]) -> None:
+    """C7's exact part: with states that start at zero, order cannot matter (section 3.4)."""
+    net = dense((6, *hidden, 4), grid=SMALL)
+    theta, (x, y) = theta_of(net).float(), stream(3, 20, 6, 4)
+    x = x.float()
+    pixels, names = torch.randperm(6), torch.tensor([2, 0, 3, 1])
+    renamed = online(net, theta, x[..., pixels], names[y])
+    assert (renamed[..., names] - online(net, theta, x, y)).abs().max() < 1e-5
+
+
+def test_random_projections_are_not_covered_by_the_symmetry() -> None:
+    net = dense((6, 4), grid=SMALL)
+    theta, (x, y) = theta_of(net), stream(3, 20, 6, 4)
+    projected = x @ torch.randn(6, 6, dtype=torch.float64)
+    assert (online(net, theta, projected, y) - online(net, theta, x, y)).abs().max() > 1e-2
+
+
+def test_members_of_a_population_are_single_learners() -> None:
+    net = dense((4, 3), grid=SMALL)
+    thetas = torch.stack([theta_of(net, seed) for seed in range(2)])
+    (x, y), (u, v) = stream(2, 6, 4, 3), stream(2, 6, 4, 3, seed=1)
+    together = online(net, thetas, torch.stack([x, u]), torch.stack([y, v]))
+    torch.testing.assert_close(together[0], online(net, thetas[0], x, y))
+    torch.testing.assert_close(together[1], online(net, thetas[1], u, v))
+
+
+@pytest.mark.parametrize("hidden", [(), (4,)])
+def test_activation_checkpoints_change_no_gradient(hidden: tuple[int, ...]) -> None:
+    net = dense((4, *hidden, 3), grid=SMALL)
+    theta, (x, y) = theta_of(net).requires_grad_(), stream(2, 11, 4, 3)
+
+    def gradient(chunk: int | None) -> Tensor:
+        generator = torch.Generator().manual_seed(3)
+        return torch.autograd.grad(online_loss(online(net, theta, x, y, generator, chunk), y), theta)[0]
+
+    plain = gradient(None)
+    assert plain.norm() > 0
+    for chunk in (1, 4, 11, 50):
+        torch.testing.assert_close(gradient(chunk), plain)
+
+
+def test_the_meta_gradient_is_that_of_finite_differences() -> None:
+    net = dense((3, 2), grid=GridConfig(hidden=2, message=2))
+    theta, (x, y) = theta_of(net).requires_grad_(), stream(2, 4, 3, 2)
+    assert torch.autograd.gradcheck(lambda theta: online_loss(online(net, theta, x, y), y), (theta,))
+
+
+def test_sharing_over_a_batch_shares_the_first_half_only() -> None:
+    net = dense((4, 3), grid=SMALL)
+    (state,) = net.start((), 6, torch.zeros(1, dtype=torch.float64), torch.Generator().manual_seed(0))
+    state = state._replace(h=torch.randn(state.h.shape, dtype=torch.float64), c=torch.randn_like(state.h))
+    shared = share_over_batch(state, 3)
+    for before, after in ((state.h, shared.h), (state.c, shared.c)):
+        torch.testing.assert_close(after[:3, ..., :3], before[:3, ..., :3].mean(dim=0).expand(3, -1, -1, -1))
+        torch.testing.assert_close(after[3:, ..., :3], before[3:, ..., :3].mean(dim=0).expand(3, -1, -1, -1))
+        assert torch.equal(after[..., 3:], before[..., 3:])
+
+
+def test_batched_inner_learning_divides_the_error_and_joins_the_states() -> None:
+    net = dense((4, 3), grid=SMALL)
+    theta, (x, y) = theta_of(net), stream(4, 6, 4, 3)
+    apart, together = online(net, theta, x, y), online(net, theta, x, y, batch=2)
+    torch.testing.assert_close(apart[:, 0], together[:, 0])  # nothing was learned yet
+    assert (apart[:, 1:] - together[:, 1:]).abs().max() > 1e-4
+    # Two equal sequences as a batch: each sends half of the error, and the shared half of the state is their own.
+    twice = online(net, theta, x[:1].expand(2, -1, -1), y[:1].expand(2, -1), batch=2)
+    torch.testing.assert_close(twice[0], twice[1])
+
+
+def test_convolutions_learn_online_too() -> None:
+    net = convolutional(4, 1, 3, grid=SMALL, backward_pass=True, feed_label=True)
+    theta, (x, y) = theta_of(net).requires_grad_(), stream(2, 3, 16, 3)
+    logits = online(net, theta, x, y, torch.Generator().manual_seed(0))
+    assert logits.shape == (2, 3, 3)
+    (g,) = torch.autograd.grad(online_loss(logits, y), theta)
+    assert g.norm() > 0
+
+
+def test_outputs_never_exceed_100() -> None:
+    net = dense((4, 3), grid=SMALL)
+    theta, (x, y) = 1e4 * theta_of(net), stream(2, 5, 4, 3)
+    assert online(net, theta, x, y).abs().max() <= 100
+
+
+def test_es_and_bptt_estimate_the_same_gradient() -> None:
+    """On one batch, from equal states; chance is a cosine of 0.03 for 1,000 parameters."""
+    quiet = replace(TINY, state_noise=False)
+    run, theta = learner(quiet), 2 * initial_theta(quiet, 0)
+    x, y = sample(quiet.streams, 1, torch.Generator().manual_seed(0))
+    leaf = theta.clone().requires_grad_()
+    (exact,) = torch.autograd.grad(online_loss(run(leaf, x, y, None), y), leaf)
+
+    def losses(members: Tensor) -> Tensor:
+        n = len(members)
+        u, v = x.expand(n, -1, -1, -1), y.expand(n, -1, -1)
+        return online_loss(run(members, u, v, None), v)
+
+    g, _ = estimate(losses, theta, Population(2000, 0.02), torch.Generator().manual_seed(2))
+    assert F.cosine_similarity(g, exact, dim=0) > 0.7
+
+
+@pytest.mark.parametrize("estimator", ["bptt", "es"])
+def test_meta_steps_are_repeatable_and_descend(estimator: str) -> None:
+    config = replace(TINY, estimator=estimator)
+    theta = initial_theta(config, 0)
+    gradient = meta_gradient(config)
+    g, loss = gradient(theta, step_generator(0, 0, theta.device))
+    again, _ = gradient(theta, step_generator(0, 0, theta.device))
+    assert torch.equal(g, again)
+    assert abs(loss.item() - math.log(3)) < 0.05  # the plateau: predictions start uniform
+    after = gradient(theta - 0.5 * g / g.norm(), step_generator(0, 0, theta.device))[1]
+    assert after < loss
+
+
+def test_meta_training_resumes_bit_for_bit(tmp_path: Path) -> None:
+    cell = Cell(TINY, 3)
+    whole = meta_train([cell], Context())
+    checkpoint = Checkpoint(tmp_path / "state.pt", "a")
+    half = Cell(replace(TINY, steps=2, looks=1), 3)
+    meta_train([half], Context(checkpoint=checkpoint))
+    resumed = meta_train([cell], Context(checkpoint=checkpoint))
+    assert torch.equal(whole.theta, resumed.theta)
+    assert torch.equal(whole.losses, resumed.losses)
+
+
+def test_a_batch_of_runs_is_as_many_single_runs() -> None:
+    cells = [Cell(TINY, 3), Cell(TINY, 4), Cell(replace(TINY, rate=0.02), 3)]
+    assert len({shape(cell.config) for cell in cells}) == 1
+    together = meta_train(cells, Context())
+    for i, cell in enumerate(cells):
+        alone = meta_train([cell], Context())
+        torch.testing.assert_close(together.theta[i], alone.theta, rtol=0, atol=1e-5)
+        torch.testing.assert_close(together.losses[:, i], alone.losses, rtol=0, atol=1e-5)
+
+
+def test_runs_of_another_shape_are_no_batch() -> None:
+    assert shape(TINY) != shape(replace(TINY, forget_bias=1.0))
+    with pytest.raises(UsageError, match="cells=2: expected one cell at a time"):
+        meta_train([Cell(replace(TINY, estimator="es"), seed) for seed in (0, 1)], Context())
+
+
+def test_a_meta_training_that_diverges_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tutorlib.papers.vsml import algorithm
+
+    calls = 0
+    sample = algorithm.sample
+
+    def poisoned(*arguments):
+        nonlocal calls
+        calls += 1
+        x, y = sample(*arguments)
+        return (x, y) if calls < 4 else (x * 1e30, y)
+
+    monkeypatch.setattr(algorithm, "sample", poisoned)
+    monkeypatch.setattr(algorithm, "squash", lambda z: z / 0.0)
+    checkpoint = Checkpoint(tmp_path / "state.pt", "a")
+    with pytest.raises(NonFiniteError, match=r"at step 1 of 4: expected finite numbers"):
+        meta_train([Cell(TINY, 0)], Context(checkpoint=checkpoint))
+
+
+def test_theta_runs_at_other_sizes() -> None:
+    theta = initial_theta(TINY, 0)
+    x, y = stream(2, 5, 9, 7)
+    assert learner(TINY, 9, 7)(theta, x.float(), y, torch.Generator().manual_seed(0)).shape == (2, 5, 7)
+
+
+def test_accuracy_counts_right_predictions_at_each_place() -> None:
+    x, y = stream(3, 4, 2, 3)
+    perfect = online_accuracy(lambda theta, x, y, g: F.one_hot(y, 3).float(), torch.zeros(1), x, y, 0)
+    assert perfect.tolist() == [1.0] * 4
+    constant = online_accuracy(lambda theta, x, y, g: F.one_hot(0 * y, 3).float(), torch.zeros(1), x, y, 0)
+    assert torch.equal(constant, (y == 0).float().mean(dim=0))
+
+
+def bad_stream(**changes) -> None:
+    net = dense((4, 3), grid=SMALL)
+    x, y = stream(2, 5, 4, 3)
+    # Not through ``online``: with the tests' checks of shapes, that one refuses some of these in other words.
+    check_streams(**{"net": net, "theta": theta_of(net), "x": x, "y": y, "batch": 1} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"x": stream(2, 5, 7, 3)[0]}, r"x=\(2, 5, 7\): expected inputs of 4 entries"),
+        ({"y": stream(2, 6, 4, 3)[1]}, r"y=\(2, 6\): expected one label for each of x's examples"),
+        ({"y": torch.full((2, 5), 3)}, "labels from 3 to 3': expected labels from 0 to 2"),
+        ({"batch": 3}, "batch=3: expected a divisor of the 2 sequences"),
+        ({"x": torch.full((2, 5, 4), torch.nan, dtype=torch.float64)}, "x='values that are not finite'"),
+    ],
+)
+def test_streams_that_do_not_fit_are_refused(changes: dict, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        bad_stream(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"learner": "vsmll"}, "learner='vsmll'.*did you mean 'vsml'"),
+        ({"estimator": "reinforce"}, "estimator='reinforce'"),
+        ({"sequences": 0}, "sequences=0"),
+        ({"chunk": -1}, "chunk=-1"),
+        ({"sigma": -0.1, "estimator": "es"}, "sigma=-0.1"),
+        ({"hidden": (0,)}, "sizes="),
+        ({"looks": 3}, "looks=3"),
+    ],
+)
+def test_runs_that_cannot_be_are_refused(changes: dict, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        replace(TINY, **changes)
