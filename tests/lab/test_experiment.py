@@ -108,6 +108,30 @@ def test_an_override_in_text_is_that_of_the_value(base: Config, wanted: Config):
     assert type(found.rate) is float
 
 
+@dataclass(frozen=True)
+class Outer:
+    inner: Config = Config()
+    steps: int = 3
+
+
+def test_an_override_reaches_a_configuration_inside_another():
+    changed = override(Outer(), {"inner.width": "7", "inner.rate": 2, "steps": "5"})
+    assert changed == Outer(Config(width=7, rate=2.0), steps=5)
+    with pytest.raises(UsageError, match=re.escape("set='widht': expected one of width, rate")):
+        override(Outer(), {"inner.widht": 7})
+    with pytest.raises(UsageError, match=re.escape("set='steps.width': expected one of inner, steps")):
+        override(Outer(), {"steps.width": 7})
+    with pytest.raises(UsageError, match="width=0: expected a positive number"):
+        override(Outer(), {"inner.width": "0"})
+
+
+def test_equal_configurations_inside_others_are_kept_under_one_name():
+    one, other = Outer(Config(rate=1)), Outer(Config(rate=1.0))
+    assert cell_key("x", [Cell(one, 0)]) == cell_key("x", [Cell(other, 0)])
+    assert plain(one)["inner"]["rate"] == 1.0
+    assert type(plain(one)["inner"]["rate"]) is float
+
+
 def test_an_override_leaves_the_rest():
     base = Config(name="b", sizes=(3,))
     assert override(base, {}) == base

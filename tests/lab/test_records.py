@@ -118,6 +118,14 @@ def test_a_table_has_a_row_for_each_record():
     assert frame["device"].unique().tolist() == ["CPU (x86_64)"]
 
 
+def test_a_configuration_inside_another_becomes_columns():
+    nested = Record("a.b", "study", {"rate": 0.1, "inner": {"width": 3, "deep": {"x": 1}}}, 0, {}, 1.0, SOURCE)
+    row = table([nested]).iloc[0]
+    assert row["inner.width"] == 3
+    assert row["inner.deep.x"] == 1
+    assert "inner" not in row
+
+
 def test_a_published_file_holds_the_same_records(tmp_path: Path):
     other = SOURCE | {"device": "NVIDIA H200", "batch": 12}
     shown = [record(3), record(1, provenance=other), record(2), record(0, provenance=other)]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -86,12 +86,21 @@ class Experiment:
 def override(config: Any, values: Mapping[str, Any]) -> Any:
     """Return ``config`` with fields set to ``values``; text is read as the type that the field is declared with.
 
-    Raises ``UsageError`` for an unknown field, or a value that is not of the field's type.
+    A field of a configuration inside ``config`` is named with a dot, such as ``streams.length``. Raises ``UsageError``
+    for an unknown field, or a value that is not of the field's type.
     """
     types = _types(config)
-    for name in values:
-        choose("set", name, types)
-    return replace(config, **{name: _read(name, value, types[name]) for name, value in values.items()})
+    inside: dict[str, dict[str, Any]] = {}
+    own: dict[str, Any] = {}
+    for name, value in values.items():
+        outer, dot, inner = name.partition(".")
+        if dot and is_dataclass(getattr(config, choose("set", outer, types))):
+            inside.setdefault(outer, {})[inner] = value
+        else:
+            own[choose("set", name, types)] = value
+    changed = {name: _read(name, value, types[name]) for name, value in own.items()}
+    changed |= {name: override(getattr(config, name), inner) for name, inner in inside.items()}
+    return replace(config, **changed)
 
 
 def _types(config: Any) -> dict[str, tuple[Any, ...]]:
@@ -127,7 +136,9 @@ def plain(config: Any) -> dict[str, Any]:
     """Return the fields of ``config`` by name, equal for equal configurations: 1 is 1.0 where a float belongs."""
     own = asdict(config)
     for name, types in _types(config).items():
-        if float in types and type(own[name]) in (int, float):
+        if is_dataclass(getattr(config, name)):
+            own[name] = plain(getattr(config, name))
+        elif float in types and type(own[name]) in (int, float):
             own[name] = float(own[name]) + 0.0  # -0.0 becomes 0.0
     return own
 

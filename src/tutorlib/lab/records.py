@@ -146,13 +146,27 @@ def load_folder(folder: Path) -> list[Record]:
 
 
 def table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return one row per record: the configuration's fields, ``seed``, the metrics, ``seconds`` and ``device``."""
+    """Return one row per record: the configuration's fields, ``seed``, the metrics, ``seconds`` and ``device``.
+
+    A field that is itself a configuration becomes columns such as ``streams.length``.
+    """
     return pd.DataFrame(
         [
-            {**r.config, "seed": r.seed, **r.metrics, "seconds": r.seconds, "device": r.provenance["device"]}
+            {**_flat(r.config), "seed": r.seed, **r.metrics, "seconds": r.seconds, "device": r.provenance["device"]}
             for r in records
         ]
     )
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with those inside it taken apart."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found |= {f"{name}.{inner}": own for inner, own in _flat(value).items()}
+        else:
+            found[name] = value
+    return found
 
 
 def publish(records: Sequence[Record], path: Path) -> None:

@@ -166,10 +166,15 @@ def check_stream(x: Tensor, y: Tensor, classes: int) -> None:
     """Raise ``UsageError`` unless x has one label for each example, all of ``classes`` classes."""
     if classes < 1:
         raise bad_argument("classes", classes, "a positive whole number")
-    if y.shape != x.shape[:-1] or y.numel() == 0:
-        raise bad_argument("y", tuple(y.shape), f"one label for each of x's examples, {tuple(x.shape[:-1])}")
+    check_shapes(x, y)
     if not bool(((y >= 0) & (y < classes)).all()):
         raise bad_argument("y", f"labels from {int(y.min())} to {int(y.max())}", f"labels from 0 to {classes - 1}")
+
+
+def check_shapes(x: Tensor, y: Tensor) -> None:
+    """Raise ``UsageError`` unless there are examples and each has a label."""
+    if y.shape != x.shape[:-1] or y.numel() == 0:
+        raise bad_argument("y", tuple(y.shape), f"one label for each of x's examples, {tuple(x.shape[:-1])}")
 
 
 # Learners that are meta-trained
@@ -235,8 +240,7 @@ class Online(nn.Module):
         """
         if x.shape[-1] > self.inputs:
             raise bad_argument("x", tuple(x.shape), f"at most {self.inputs} entries in the last axis")
-        if y.shape != x.shape[:-1] or x.shape[1] < 1:
-            raise bad_argument("y", tuple(y.shape), f"one label for each of x's examples, {tuple(x.shape[:-1])}")
+        check_shapes(x, y)
         x = F.pad(x, (0, self.inputs - x.shape[-1]))
         labels = F.one_hot(y, self.classes).to(x.dtype)
         error = label = torch.zeros_like(labels[:, 0])

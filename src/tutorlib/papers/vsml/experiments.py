@@ -49,14 +49,14 @@ TRACE = 60
 """examples of the first stream of digits whose probabilities are recorded"""
 
 
-def test_streams(streams: Streams, sequences: int, seed: int) -> tuple[Tensor, Tensor]:
+def meta_test_streams(streams: Streams, sequences: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return the meta-test streams of a seed: the same for every learner."""
     return sample(streams, sequences, step_generator(seed, TEST, torch.device("cpu")))
 
 
 def one_shot_streams(seed: int, same: bool) -> tuple[Tensor, Tensor]:
     """Return streams whose second example has the class of the first: the same image, or another one of the class."""
-    x, y = test_streams(ONE_SHOT, 20 * ONE_SHOT_SEQUENCES, seed)
+    x, y = meta_test_streams(ONE_SHOT, 20 * ONE_SHOT_SEQUENCES, seed)
     if same:
         x[:, 1], y[:, 1] = x[:, 0], y[:, 0]
     kept = (y[:, 0] == y[:, 1]).nonzero().flatten()[:ONE_SHOT_SEQUENCES]
@@ -129,7 +129,7 @@ def _learn(cell: Cell, context: Context) -> Metrics:
     trained = meta_train([cell], context)
     metrics = course(trained.losses, c.looks, c.streams.classes)
     for name, (streams, sequences) in TRANSFER.items():
-        x, y = (part.to(context.device) for part in test_streams(streams, sequences, cell.seed))
+        x, y = (part.to(context.device) for part in meta_test_streams(streams, sequences, cell.seed))
         p = probabilities(learner(c, streams.inputs, streams.classes), trained.theta, x, y, cell.seed)
         metrics |= set_metrics(name, right_answers(p, y))
         if name == "digits":
@@ -173,7 +173,7 @@ def _references(cell: Cell) -> Metrics:
     metrics: Metrics = {}
     nothing = torch.zeros(0)
     for name, (streams, sequences) in TRANSFER.items():
-        x, y = test_streams(streams, sequences, cell.seed)
+        x, y = meta_test_streams(streams, sequences, cell.seed)
         for label, run in online_learners(streams.classes).items():
             p = probabilities(run, nothing, x, y, cell.seed)
             metrics |= {f"{label}_{key}": value for key, value in set_metrics(name, right_answers(p, y)).items()}
@@ -233,7 +233,7 @@ def run_matrix(cells: Sequence[Cell], context: Context) -> list[Metrics]:
         theta, losses = (trained.theta, trained.losses) if len(cells) == 1 else (trained.theta[i], trained.losses[:, i])
         metrics = course(losses, c.looks, c.streams.classes)
         for name, streams in MATRIX_TEST.items():
-            x, y = (part.to(context.device) for part in test_streams(streams, MATRIX_SEQUENCES, cell.seed))
+            x, y = (part.to(context.device) for part in meta_test_streams(streams, MATRIX_SEQUENCES, cell.seed))
             metrics |= set_metrics(name, right_answers(probabilities(learner(c), theta, x, y, cell.seed), y))
         found.append(metrics)
     return found
@@ -293,10 +293,10 @@ def _race(theta: Tensor, first: list[tuple[Tensor, Tensor]], x: Tensor, y: Tenso
     pairs = [(cloning.slots(state)[0], w) for state, (w, _) in zip(states, weights, strict=True)]
     ends = torch.stack([torch.cat([side.flatten() for side in sides]) for sides in zip(*pairs, strict=True)])
     metrics: Metrics = {"agree": round(torch.corrcoef(ends)[0, 1].item(), 4)}
-    for learner, logits in (("clone", clones), ("exact", exacts)):
+    for side, logits in (("clone", clones), ("exact", exacts)):
         right = (logits.argmax(dim=-1) == y).float().mean(dim=0)  # over streams
-        metrics[f"{learner}_curve"] = [round(part.mean().item(), 4) for part in right.split(WINDOW)]
-        metrics[f"{learner}_last"] = round(right[-LAST:].mean().item(), 4)
+        metrics[f"{side}_curve"] = [round(part.mean().item(), 4) for part in right.split(WINDOW)]
+        metrics[f"{side}_last"] = round(right[-LAST:].mean().item(), 4)
     return metrics | {"gap": round(metrics["exact_last"] - metrics["clone_last"], 4)}
 
 
@@ -408,7 +408,7 @@ MATRIX = Experiment(
     },
 )
 
-CLONE = cloning.Config(kinds=("digits", "mnist", "fashion-mnist"), streams=2, length=600, steps=12000, looks=24)
+CLONE = cloning.Config(kinds=("digits", "mnist", "fashion-mnist"), streams=1, length=500, steps=8000, looks=16)
 
 CLONING = Experiment(
     name="vsml.cloning",

@@ -1,0 +1,150 @@
+"""Numbers drawn from the records of VSML: what its figures show and its claims judge."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+
+from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab.errors import bad_argument
+from tutorlib.papers.vsml.algorithm import Config
+from tutorlib.papers.vsml.baselines import ADAM_RATES, SGD_RATES
+from tutorlib.papers.vsml.problem import Streams
+from tutorlib.shapes import Float, Tensor
+
+ONLINE = tuple(f"sgd_{rate:g}" for rate in SGD_RATES) + tuple(f"adam_{rate:g}" for rate in ADAM_RATES)
+"""Learners of ``vsml.references``."""
+SETS = MappingProxyType(
+    {
+        "prototypes": "prototypes, 8 → 4",
+        "prototypes-64": "prototypes, 64 → 10",
+        "digits": "digits, 8 x 8",
+        "digits-projected": "digits, projected",
+        "digits-shuffled": "digits, shuffled",
+        "digits-4x4": "digits, 4 x 4",
+        "digits-12x12": "digits, 12 x 12",
+        "digits-3": "digits, 3 classes",
+        "digits-5": "digits, 5 classes",
+        "random": "Random",
+        "sum-sign": "Sum Sign",
+        "mnist": "MNIST, 14 x 14",
+        "fashion-mnist": "Fashion-MNIST, 14 x 14",
+        "kmnist": "KMNIST, 14 x 14",
+    }
+)
+"""Meta-test sets as a reader knows them."""
+LEARNERS = MappingProxyType(
+    {
+        "vsml": "VSML",
+        "meta-rnn": "Meta RNN",
+        "fast-weight-memory": "fast-weight memory",
+        "delta-rule": "delta rule",
+        "hebbian": "Hebbian",
+        "oja": "Oja",
+    }
+)
+"""Learners that are meta-trained, as a reader knows them."""
+
+
+def config_of(record: Record) -> Config:
+    """Return the configuration of a record as the dataclass that it was."""
+    own = dict(record.config)
+    return Config(**{**own, "hidden": tuple(own["hidden"]), "streams": streams_of(own["streams"])})
+
+
+def streams_of(config: Mapping[str, Any]) -> Streams:
+    """Return the streams in a record's configuration as the dataclass that they were."""
+    return Streams(**{**config, "kinds": tuple(config["kinds"])})
+
+
+def theta_of(record: Record) -> Float[Tensor, "parameters"]:
+    """Return the meta-variables that a run of ``vsml.learn`` ended with."""
+    return torch.tensor(record.metrics["theta"])
+
+
+def variants(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the runs of ``vsml.learn`` by what trained them: ``bptt`` (+1, 0), ``bptt-slow`` (+5, -5), and ``es``."""
+    found: dict[str, list[Record]] = {"bptt": [], "bptt-slow": [], "es": []}
+    for record in sorted(records, key=lambda r: r.seed):
+        c = record.config
+        found["es" if c["estimator"] == "es" else "bptt" if c["forget_bias"] == 1.0 else "bptt-slow"].append(record)
+    return {name: own for name, own in found.items() if own}
+
+
+def values(records: Sequence[Record], metric: str) -> list[float]:
+    """Return one number for each seed, in the order of the seeds."""
+    return [float(r.metrics[metric]) for r in sorted(records, key=lambda r: r.seed)]
+
+
+def best_online(references: Sequence[Record], name: str, window: str, learners: Sequence[str] = ONLINE) -> str:
+    """Return the learner of ``vsml.references`` with the highest mean accuracy in a window of a set.
+
+    Chosen on the very streams that it is compared on: the comparison is kind to it.
+    """
+    means = {own: float(np.mean(values(references, f"{own}_{name}_{window}"))) for own in learners}
+    return max(means, key=lambda own: means[own])
+
+
+def lead(learned: Sequence[Record], references: Sequence[Record], name: str, window: str) -> list[float]:
+    """Return VSML's accuracy in a window of a set minus that of the best online learner there, seed by seed."""
+    best = best_online(references, name, window)
+    ours, theirs = (
+        {r.seed: r.metrics[metric] for r in runs}
+        for runs, metric in ((learned, f"{name}_{window}"), (references, f"{best}_{name}_{window}"))
+    )
+    return [ours[seed] - theirs[seed] for seed in sorted(ours) if seed in theirs]
+
+
+def mean_curve(records: Sequence[Record], metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean, lower and upper end of the 95 % interval over seeds of a recorded curve."""
+    curves = np.array([r.metrics[metric] for r in records])
+    found = [interval(column.tolist()) for column in curves.T]
+    return (
+        np.array([f.value for f in found]),
+        np.array([f.low for f in found]),
+        np.array([f.high for f in found]),
+    )
+
+
+def stream_name(streams: Mapping[str, Any], named: Mapping[str, Streams]) -> str:
+    """Return under which name ``named`` holds the streams of a record's configuration.
+
+    Raises ``UsageError`` if it does not hold them.
+    """
+    own = streams_of(streams)
+    for name, other in named.items():
+        if other == own:
+            return name
+    raise bad_argument("streams", own, f"one of {', '.join(named)}")
+
+
+def matrix(
+    records: Sequence[Record],
+    learner: str,
+    trained: Mapping[str, Streams],
+    tested: Sequence[str],
+    window: str = "100_200",
+) -> dict[tuple[str, str], Interval]:
+    """Return the accuracy of a learner by (meta-training set, meta-test set), with intervals over seeds."""
+    runs: dict[str, list[Record]] = {}
+    for record in records:
+        if record.config["learner"] == learner:
+            runs.setdefault(stream_name(record.config["streams"], trained), []).append(record)
+    return {(name, test): interval(values(own, f"{test}_{window}")) for name, own in runs.items() for test in tested}
+
+
+def off_diagonal(records: Sequence[Record], learner: str, trained: Mapping[str, Streams], tested: Sequence[str],
+                 window: str = "100_200") -> dict[int, float]:  # fmt: skip
+    """Return by seed the mean accuracy of a learner over all pairs of different meta-training and meta-test sets.
+
+    A meta-training set of several kinds is left out: nothing is off its diagonal but what it leaves out.
+    """
+    found: dict[int, list[float]] = {}
+    for record in records:
+        name = stream_name(record.config["streams"], trained)
+        if record.config["learner"] == learner and not name.startswith("all"):
+            own = [record.metrics[f"{test}_{window}"] for test in tested if test != name]
+            found.setdefault(record.seed, []).extend(own)
+    return {seed: float(np.mean(own)) for seed, own in sorted(found.items())}

@@ -1,0 +1,106 @@
+"""Records that nobody computed, to see that figures, claims and explorers follow what records say."""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from tutorlib.lab import Record
+from tutorlib.papers.vsml import experiments
+from tutorlib.papers.vsml.algorithm import Config
+from tutorlib.papers.vsml.analysis import ONLINE
+
+SEEDS = (0, 1, 2, 3, 4)
+SOURCE = {"device": "CPU (x86_64)"}
+
+
+def jitter(seed: int) -> float:
+    return 0.002 * seed
+
+
+def record(name: str, config: Config, seed: int, metrics: dict[str, Any]) -> Record:
+    return Record(name, "study", asdict(config), seed, metrics, 1.0, SOURCE)
+
+
+def accuracies(level: dict[str, float], seed: int, prefix: str = "") -> dict[str, Any]:
+    """Metrics of all transfer sets: the accuracy of each window is ``level[window]`` and a little of the seed."""
+    found: dict[str, Any] = {}
+    for name in experiments.TRANSFER:
+        found |= {f"{prefix}{name}_{window}": value + jitter(seed) for window, value in level.items()}
+        found[f"{prefix}{name}_curve"] = [0.5 + jitter(seed)] * 50
+    return found
+
+
+def learned(**level: float) -> list[Record]:
+    """Runs of ``vsml.learn`` in all three variants."""
+    level = {"0_50": 0.6, "50_100": 0.75, "100_200": 0.85, "200_500": 0.85, "500_1000": 0.85} | level
+    found = []
+    for config in (experiments.FAST, experiments.SLOW, experiments.ES):
+        for seed in SEEDS:
+            metrics = accuracies(level, seed)
+            looks = config.looks
+            metrics |= {"escape": config.steps // looks * 4, "loss": 0.3, "look_loss": [1.39] * 3 + [0.4] * (looks - 3)}
+            metrics |= {"before": 0.1, "after_same": 0.7 + jitter(seed), "after_other": 0.4 + jitter(seed)}
+            metrics |= {"trace": [[0.1] * 10] * 60, "trace_labels": [3] * 60, "theta": [0.0] * 2384}
+            found.append(record("vsml.learn", config, seed, metrics))
+    return found
+
+
+def references(**level: float) -> list[Record]:
+    """Runs of ``vsml.references``, in which a rate of .03 is the best of SGD and all others are far behind."""
+    level = {"0_50": 0.4, "50_100": 0.6, "100_200": 0.75, "200_500": 0.9, "500_1000": 0.92} | level
+    found = []
+    for seed in SEEDS:
+        metrics: dict[str, Any] = {}
+        for name in ONLINE:
+            share = 1.0 if name == "sgd_0.03" else 0.3
+            metrics |= accuracies({window: share * value for window, value in level.items()}, seed, f"{name}_")
+            metrics |= {f"{name}_before": 0.1, f"{name}_after_same": 0.3, f"{name}_after_other": 0.15}
+            metrics[f"{name}_trace"] = [[0.1] * 10] * 60
+        found.append(record("vsml.references", experiments.FAST, seed, metrics))
+    return found
+
+
+def matrix(on: float = 0.9, off: float = 0.7, rnn_off: float = 0.3) -> list[Record]:
+    """Runs of ``vsml.matrix`` for VSML and the Meta RNN: ``on`` and ``off`` the diagonal."""
+    found = []
+    for train, streams in experiments.MATRIX_TRAIN.items():
+        for name, away in (("vsml", off), ("meta-rnn", rnn_off)):
+            config = replace(experiments.TABLE, streams=streams, learner=name)
+            for seed in SEEDS:
+                metrics: dict[str, Any] = {"loss": 0.5, "escape": 10, "look_loss": [1.0] * 12}
+                for test in experiments.MATRIX_TEST:
+                    metrics[f"{test}_100_200"] = (on if test == train else away) + jitter(seed)
+                found.append(record("vsml.matrix", config, seed, metrics))
+    return found
+
+
+def cloned(gap: float = 0.02, deep: float = 0.05) -> list[Record]:
+    """Runs of ``vsml.cloning``."""
+    found = []
+    for seed in SEEDS:
+        metrics: dict[str, Any] = {}
+        for kind in ("digits", "mnist", "fashion-mnist"):
+            for network, own in (("shallow", gap), ("deep", deep)):
+                metrics |= {
+                    f"{kind}_{network}_gap": own + jitter(seed),
+                    f"{kind}_{network}_clone_last": 0.8 - own,
+                    f"{kind}_{network}_exact_last": 0.8,
+                    f"{kind}_{network}_clone_curve": [0.5] * 12,
+                    f"{kind}_{network}_exact_curve": [0.6] * 12,
+                }
+        found.append(Record("vsml.cloning", "study", {"eta": 0.1}, seed, metrics, 1.0, SOURCE))
+    return found
+
+
+def plateau() -> list[Record]:
+    """Runs of ``vsml.plateau``, whose losses and escapes differ in every combination."""
+    found = []
+    for cell in experiments.PLATEAU.cells("study"):
+        c = cell.config
+        slow = abs(c.input_bias) + c.streams.classes
+        escape = int(5 * slow) + 5 * cell.seed if slow < 9 else 0
+        losses = [
+            round(1.3 - 0.01 * look - 0.001 * cell.seed - c.rate - 0.001 * c.streams.length, 3) for look in range(40)
+        ]
+        metrics = {"escape": escape, "loss": losses[-1], "look_loss": losses}
+        found.append(record("vsml.plateau", c, cell.seed, metrics))
+    return found

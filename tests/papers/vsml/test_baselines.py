@@ -1,0 +1,361 @@
+"""The learners to compare with: each against a plain loop, causality, and the sizes of the paper's code."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tutorlib.lab import UsageError
+from tutorlib.nn import FlatModule
+from tutorlib.papers.vsml import baselines
+from tutorlib.papers.vsml.baselines import LEARNERS, Sizes
+from tutorlib.papers.vsml.problem import Streams, sample
+
+SMALL = Sizes(rnn=7, controller=5, slots=3, fast=4)
+A, B = 6, 3
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def streams(sequences=3, length=9, seed=0):
+    return sample(Streams(inputs=A, classes=B, length=length), sequences, generator(seed))
+
+
+def drawn(name, seed=0, spread=1.0, sizes=SMALL):
+    """Return a learner and a theta in which nothing is zero, so that every term of a formula counts."""
+    module = baselines.build(name, A, B, sizes)
+    theta = baselines.initial(module, generator(seed))
+    return FlatModule(module), theta + spread * 0.3 * torch.randn(theta.shape, generator=generator(seed + 1))
+
+
+# Online gradient descent
+
+
+def by_autograd(x, y, rate, optimizer, hidden, start):
+    """One stream at a time, with autograd and torch's optimisers."""
+    answers = []
+    for s in range(len(x)):
+        weights = [w[s].clone().requires_grad_() for w in start]
+        descent = optimizer(weights, lr=rate)
+        answers.append([])
+        for t in range(x.shape[1]):
+            h = torch.tanh(x[s, t] @ weights[0] + weights[1]) if hidden else x[s, t]
+            logits = 100 * torch.tanh((h @ weights[-2] + weights[-1]) / 100)
+            answers[-1].append(logits.detach())
+            descent.zero_grad()
+            F.cross_entropy(logits, y[s, t]).backward()
+            descent.step()
+    return torch.stack([torch.stack(own) for own in answers])
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+@pytest.mark.parametrize(("learn", "optimizer", "rate"), [
+    (baselines.online_sgd, torch.optim.SGD, 0.3), (baselines.online_adam, torch.optim.Adam, 0.03),
+])  # fmt: skip
+def test_written_out_gradients_are_those_of_autograd(learn, optimizer, rate, hidden):
+    x, y = streams(length=25)
+    x = x.double()
+    start = baselines.start_weights(x, B, hidden, generator(5))
+    assert all(w.dtype == torch.float64 for w in start)
+    ours = learn(x, y, B, rate, hidden, generator(5))
+    assert (ours - by_autograd(x, y, rate, optimizer, hidden, start)).abs().max() < 1e-6
+
+
+def test_the_squashing_is_part_of_the_gradient():
+    x, y = streams(length=6)
+    x = 300 * x.double()  # outputs in the hundreds, where the squashing bends
+    ours = baselines.online_sgd(x, y, B, 0.01)
+    start = baselines.start_weights(x, B, 0, None)
+    assert ours.abs().max() > 80
+    assert torch.allclose(ours, by_autograd(x, y, 0.01, torch.optim.SGD, 0, start), atol=1e-6)
+
+
+def test_streams_are_learned_apart_whatever_the_axes_before_them():
+    x, y = streams(sequences=4)
+    alone = torch.cat([baselines.online_adam(x[s : s + 1], y[s : s + 1], B, 0.03) for s in range(4)])
+    assert torch.allclose(baselines.online_adam(x, y, B, 0.03), alone, atol=1e-6)
+    members = baselines.online_adam(x.unflatten(0, (2, 2)), y.unflatten(0, (2, 2)), B, 0.03)
+    assert torch.allclose(members.flatten(0, 1), alone, atol=1e-6)
+
+
+def test_weights_start_as_the_card_says():
+    w1, b1, w2, b2 = baselines.start_weights(torch.zeros(4, 1, 64), 10, baselines.HIDDEN, generator())
+    assert w1.shape == (4, 64, 160)
+    assert w2.shape == (4, 160, 10)
+    for w, inputs in ((w1, 64), (w2, 160)):
+        assert w.abs().max() <= 2 / math.sqrt(inputs)
+        assert w.std().item() * math.sqrt(inputs) == pytest.approx(0.8796, rel=0.03), "sd 1 before the cut at two sd"
+    assert not b1.any()
+    assert not b2.any()
+    assert not torch.equal(w1[0], w1[1]), "each stream has a network of its own"
+    assert not any(w.any() for w in baselines.start_weights(torch.zeros(4, 1, 64), 10, 0, None))
+
+
+def test_online_descent_reaches_on_digits_what_the_card_measured():
+    digits = Streams(kinds=("digits",), inputs=64, classes=10, length=500)
+    x, y = sample(digits, 16, generator())
+
+    def windows(logits):
+        right = (logits.argmax(-1) == y).float().mean(0)
+        return right[:50].mean().item(), right[200:].mean().item()
+
+    early, late = windows(baselines.online_sgd(x, y, 10, 0.03, generator=generator(1)))
+    assert early == pytest.approx(0.34, abs=0.08)
+    assert late == pytest.approx(0.89, abs=0.03)
+    early, late = windows(baselines.online_adam(x, y, 10, 0.01, generator=generator(1)))
+    assert early == pytest.approx(0.33, abs=0.08)
+    assert late == pytest.approx(0.88, abs=0.03)
+
+
+# Learners that are meta-trained: plain loops over sequences and examples, in float64
+
+
+def parts(name, theta, sizes=SMALL):
+    f = FlatModule(baselines.build(name, A, B, sizes))
+    pieces = theta.double().split(f.sizes)
+    return {n: piece.view(shape) for n, piece, shape in zip(f.names, pieces, f.shapes, strict=True)}
+
+
+def sigmoid(z):
+    return 1 / (1 + torch.exp(-z))
+
+
+def one_hot(label):
+    return torch.eye(B, dtype=torch.float64)[label]
+
+
+def softmax(z):
+    return torch.exp(z) / torch.exp(z).sum()
+
+
+def squash(z):
+    return 100 * torch.tanh(z / 100)
+
+
+def lstm_by_hand(p, u, h, c):
+    n = len(h)
+    z = torch.cat([u, h]) @ p["w_lstm"] + p["b_lstm"]
+    i, g, f, o = z[:n], z[n : 2 * n], z[2 * n : 3 * n], z[3 * n :]
+    c = sigmoid(f + 1) * c + sigmoid(i) * torch.tanh(g)
+    return sigmoid(o) * torch.tanh(c), c
+
+
+def meta_rnn(p, x, y):
+    h = c = torch.zeros(SMALL.rnn, dtype=torch.float64)
+    error = label = torch.zeros(B, dtype=torch.float64)
+    for x_t, y_t in zip(x, y, strict=True):
+        for _ in range(2):
+            h, c = lstm_by_hand(p, torch.cat([x_t, error, label]), h, c)
+        logits = squash(h @ p["w_out"] + p["b_out"])
+        yield logits
+        label = one_hot(y_t)
+        error = softmax(logits) - label
+
+
+def plastic(p, x, y, oja):
+    n = A + 2 * B
+    fast = torch.zeros(n, B, dtype=torch.float64)
+    eta = sigmoid(p["eta"])
+    zeros = torch.zeros(2 * B, dtype=torch.float64)
+    for x_t, y_t in zip(x, y, strict=True):
+        w = p["w_out"] + p["alpha"] * fast
+        logits = squash(torch.cat([x_t, zeros]) @ w + p["b_out"])
+        yield logits
+        u = torch.cat([x_t, softmax(logits) - one_hot(y_t), one_hot(y_t)])
+        v = softmax(squash(u @ w + p["b_out"]))
+        new = fast.clone()
+        for a in range(n):
+            for b in range(B):
+                if oja:
+                    new[a, b] = fast[a, b] + (eta * v[b] * (u[a] - v[b] * fast[a, b]))[0]
+                else:
+                    new[a, b] = ((1 - eta) * fast[a, b] + eta * u[a] * v[b])[0]
+        fast = new
+
+
+def memory(p, x, y):
+    n, d = SMALL.controller, SMALL.slots
+    h = c = torch.zeros(n, dtype=torch.float64)
+    error = label = torch.zeros(B, dtype=torch.float64)
+    held = torch.zeros(d, d * d, dtype=torch.float64)
+    for x_t, y_t in zip(x, y, strict=True):
+        h, c = lstm_by_hand(p, torch.cat([x_t, error, label]), h, c)
+        z = h @ p["w_memory"] + p["b_memory"]
+        k1, k2, v, q1, q2 = (torch.tanh(z[i * d : (i + 1) * d]) for i in range(5))
+        beta = sigmoid(z[5 * d])
+        key = torch.stack([k1[i] * k2[j] for i in range(d) for j in range(d)])
+        held = held + beta * torch.outer(v - held @ key, key)
+        held = held / max(1.0, held.square().sum().sqrt().item())
+        read = held @ torch.stack([q1[i] * q2[j] for i in range(d) for j in range(d)])
+        read = (read - read.mean()) / (read.var(correction=0) + 1e-5).sqrt() * p["scale"] + p["offset"]
+        logits = squash((h + read @ p["w_read"] + p["b_read"]) @ p["w_out"] + p["b_out"])
+        yield logits
+        label = one_hot(y_t)
+        error = softmax(logits) - label
+
+
+def delta(p, x, y):
+    held = torch.zeros(SMALL.fast, SMALL.fast, dtype=torch.float64)
+    zeros = torch.zeros(2 * B, dtype=torch.float64)
+    for x_t, y_t in zip(x, y, strict=True):
+        q = softmax(torch.cat([x_t, zeros]) @ p["w_query"])
+        logits = squash(held @ q @ p["w_out"] + p["b_out"])
+        yield logits
+        u = torch.cat([x_t, softmax(logits) - one_hot(y_t), one_hot(y_t)])
+        k, v, beta = softmax(u @ p["w_key"]), u @ p["w_value"], sigmoid(u @ p["w_beta"] + p["b_beta"])
+        held = held + beta * torch.outer(v - held @ k, k)
+
+
+LOOPS = {
+    "meta-rnn": meta_rnn,
+    "hebbian": lambda p, x, y: plastic(p, x, y, oja=False),
+    "oja": lambda p, x, y: plastic(p, x, y, oja=True),
+    "fast-weight-memory": memory,
+    "delta-rule": delta,
+}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_is_its_plain_loop(name):
+    x, y = streams()
+    f, theta = drawn(name, spread=2.0)
+    ours = f(theta.double(), x.double(), y)
+    p = parts(name, theta)
+    loop = torch.stack([torch.stack(list(LOOPS[name](p, x[s].double(), y[s]))) for s in range(len(x))])
+    assert ours.shape == (3, 9, B)
+    assert (ours - loop).abs().max() < 1e-9
+    assert (ours[:, 1:] - ours[:, :-1]).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_no_learner_sees_a_label_before_it_answers_or_a_later_example(name):
+    x, y = streams()
+    f, theta = drawn(name, spread=2.0)
+    before = f(theta, x, y)
+    for t in (0, 4):
+        other_label, other_input = y.clone(), x.clone()
+        other_label[:, t] = (y[:, t] + 1) % B
+        other_input[:, t] += 1
+        label, later = f(theta, x, other_label), f(theta, other_input, y)
+        assert torch.equal(label[:, : t + 1], before[:, : t + 1])
+        assert torch.equal(later[:, :t], before[:, :t])
+        assert not torch.equal(label[:, t + 1], before[:, t + 1]), "what was learned depends on the label"
+        if t or name != "delta-rule":  # which has nothing to answer with before the first example
+            assert not torch.equal(later[:, t], before[:, t])
+
+
+@pytest.mark.parametrize("learn", [baselines.online_sgd, baselines.online_adam])
+@pytest.mark.parametrize("hidden", [0, 5])
+def test_gradient_descent_is_causal_too(learn, hidden):
+    x, y = streams()
+
+    def run(x, y):
+        return learn(x, y, B, 0.1, hidden, generator(1))
+
+    before, t = run(x, y), 4
+    other_label, other_input = y.clone(), x.clone()
+    other_label[:, t] = (y[:, t] + 1) % B
+    other_input[:, t] += 1
+    assert torch.equal(run(x, other_label)[:, : t + 1], before[:, : t + 1])
+    assert torch.equal(run(other_input, y)[:, :t], before[:, :t])
+    assert not torch.equal(run(x, other_label)[:, t + 1], before[:, t + 1])
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_many_thetas_run_as_one_batch(name):
+    f, one = drawn(name)
+    _, two = drawn(name, seed=7)
+    (x1, y1), (x2, y2) = streams(), streams(seed=3)
+    both = f(torch.stack([one, two]), torch.stack([x1, x2]), torch.stack([y1, y2]))
+    assert torch.allclose(both[0], f(one, x1, y1), atol=1e-5)
+    assert torch.allclose(both[1], f(two, x2, y2), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_gradient_reaches_every_part_of_theta(name):
+    f, _ = drawn(name)
+    # From the start itself, with its zeros: no NaN where a norm or a LayerNorm begins at nothing.
+    theta = baselines.initial(f.module, generator()).requires_grad_()
+    x, y = streams()
+    F.cross_entropy(f(theta, x, y).flatten(0, 1), y.flatten()).backward()
+    assert theta.grad.isfinite().all()
+    for name_of_part, g in zip(f.names, theta.grad.split(f.sizes), strict=True):
+        assert g.abs().max() > 0, name_of_part
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_narrow_inputs_are_padded_with_zeros(name):
+    f, theta = drawn(name)
+    x, y = streams()
+    narrow = x[..., :4]
+    assert torch.equal(f(theta, narrow, y), f(theta, F.pad(narrow, (0, 2)), y))
+    with pytest.raises(UsageError, match="at most 6 entries"):
+        f(theta, torch.cat([x, x], dim=-1), y)
+
+
+def test_sizes_are_those_of_the_code():
+    assert FlatModule(baselines.build("meta-rnn", 784, 62)).size == 538_942, "the card's count, padded to all sets"
+    f = FlatModule(baselines.build("fast-weight-memory", 64, 10))
+    assert f.module.start(torch.zeros(2, 64))[2].shape == (2, 16, 256)
+    assert f.module.hidden == 32
+    assert baselines.build("delta-rule", 64, 10).start(torch.zeros(2, 64)).shape == (2, 64, 64)
+    plastic = baselines.build("oja", 64, 10)
+    assert torch.equal(plastic.alpha, torch.full((84, 10), 0.01))
+    assert torch.sigmoid(plastic.eta).item() == pytest.approx(0.011, abs=1e-4)
+
+
+def test_initial_draws_matrices_by_their_fan_in_and_keeps_the_rest():
+    f = FlatModule(baselines.build("fast-weight-memory", 64, 10))
+    theta = baselines.initial(f.module, generator())
+    part = {n: t.view(s) for n, t, s in zip(f.names, theta.split(f.sizes), f.shapes, strict=True)}
+    assert part["w_lstm"].abs().max() <= 2 / math.sqrt(64 + 20 + 32)
+    assert part["w_lstm"].std().item() * math.sqrt(64 + 20 + 32) == pytest.approx(0.8796, rel=0.02)
+    assert (part["scale"] == 1).all()
+    assert not any(part[n].any() for n in f.names if n.startswith("b_"))
+    assert torch.equal(theta, baselines.initial(f.module, generator()))
+    assert not torch.equal(theta, baselines.initial(f.module, generator(1)))
+
+
+def test_outputs_never_leave_the_squashing():
+    f, theta = drawn("meta-rnn", spread=1e4)
+    x, y = streams()
+    assert f(theta, x, y).abs().max() == pytest.approx(100.0, abs=1.0)
+    assert baselines.online_sgd(1e4 * x, y, B, 1.0).abs().max() <= 100.0
+
+
+@pytest.mark.parametrize(("name", "steps"), [("meta-rnn", 60), ("oja", 45)])
+def test_a_learner_learns_to_learn(name, steps):
+    f = FlatModule(baselines.build(name, 4, 2, Sizes(rnn=16)))
+    theta = baselines.initial(f.module, generator()).requires_grad_()
+    adam = torch.optim.Adam([theta], lr=3e-2)
+    draw, losses = generator(2), []
+    for _ in range(steps):
+        x, y = sample(Streams(inputs=4, classes=2, length=12), 32, draw)
+        loss = F.cross_entropy(f(theta, x, y).flatten(0, 1), y.flatten())
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    assert sum(losses[-10:]) / 10 < 0.65 < sum(losses[:5]) / 5, "below log 2, the loss of guessing"
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda x, y: baselines.build("meta-rn", A, B), "did you mean 'meta-rnn'"),
+    (lambda x, y: baselines.build("oja", 0, B), "inputs=0"),
+    (lambda x, y: baselines.build("oja", A, 0), "classes=0"),
+    (lambda x, y: Sizes(rnn=0), "rnn=0"),
+    (lambda x, y: Sizes(fast=-1), "fast=-1"),
+    (lambda x, y: baselines.online_sgd(x, y, B, 0.0), "rate=0.0"),
+    (lambda x, y: baselines.online_adam(x, y, B, math.inf), "rate=inf"),
+    (lambda x, y: baselines.check_stream(x, y[:, :2], B), "one label for each"),
+    (lambda x, y: baselines.online_sgd(x, y, 2, 0.1), "labels from 0 to 1"),
+    (lambda x, y: baselines.online_sgd(x, y, B, 0.1, hidden=4), "generator=None"),
+    (lambda x, y: baselines.online_sgd(x, y, B, 0.1, hidden=-1), "hidden=-1"),
+    (lambda x, y: baselines.check_shapes(x, y[:0]), "one label for each"),
+])  # fmt: skip
+def test_bad_arguments_are_named(call, words):
+    with pytest.raises(UsageError, match=words):
+        call(*streams())

@@ -1,0 +1,144 @@
+"""What the runs of VSML's experiments report, and that their tiers are what they say."""
+
+import json
+import math
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tutorlib.lab import Cell, Context, recorded
+from tutorlib.lab.records import NoRecordsError
+from tutorlib.papers.vsml import baselines, experiments
+from tutorlib.papers.vsml.algorithm import Config, initial_theta, learner, meta_train
+from tutorlib.papers.vsml.problem import Streams
+
+TINY = Config(streams=Streams(inputs=4, classes=3, length=8), sequences=4, steps=4, looks=2)
+
+
+@pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
+def test_a_shipped_study_holds_whole_configurations_of_the_study_tier(experiment) -> None:
+    try:
+        records = recorded(experiment.name)
+    except NoRecordsError:
+        return  # not recorded yet: the claims say so
+    planned = {(json.dumps(asdict(c.config), sort_keys=True), c.seed) for c in experiment.cells("study")}
+    shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
+    assert shipped <= planned
+    assert len(shipped) == len(records)
+    seeds = experiment.tier("study").seeds
+    assert {seed for _, seed in shipped} == set(seeds)
+    assert len(shipped) == len({config for config, _ in shipped}) * len(seeds)
+
+
+def test_a_run_reports_its_course_and_every_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = {
+        "digits": (replace(experiments.DIGITS, length=120), 3),
+        "prototypes": (Streams(inputs=5, classes=2, length=60), 3),
+    }
+    monkeypatch.setattr(experiments, "TRANSFER", sets)
+    monkeypatch.setattr(experiments, "ONE_SHOT_SEQUENCES", 8)
+    cell = Cell(TINY, 1)
+    found = experiments.run_learn([cell], Context())[0]
+    trained = meta_train([cell], Context())
+    losses = trained.losses.view(2, 2).mean(dim=1).tolist()
+    assert found["look_loss"] == pytest.approx(losses, abs=1e-3)
+    assert found["theta"] == pytest.approx(trained.theta.tolist(), rel=1e-4, abs=1e-9)
+    assert found["escape"] == 0
+    assert len(found["digits_curve"]) == 12
+    assert len(found["prototypes_curve"]) == 6
+    assert found["digits_0_50"] == pytest.approx(np.mean(found["digits_curve"][:5]), abs=1e-3)
+    assert found["digits_50_100"] == pytest.approx(np.mean(found["digits_curve"][5:10]), abs=1e-3)
+    assert "digits_100_200" not in found
+    assert np.shape(found["trace"]) == (60, 10)
+    assert len(found["trace_labels"]) == 60
+    # The curve is what the frozen theta does on the streams of the seed.
+    x, y = experiments.meta_test_streams(*sets["prototypes"], 1)
+    p = experiments.probabilities(learner(TINY, 5, 2), trained.theta, x, y, 1)
+    right = (p.argmax(dim=-1) == y).float().mean(dim=0)
+    assert found["prototypes_curve"] == pytest.approx(right.view(6, 10).mean(dim=1).tolist(), abs=1e-3)
+
+
+def test_the_escape_is_the_first_look_off_the_plateau() -> None:
+    chance = math.log(3)
+    losses = torch.tensor([chance, chance, chance, 0.5 * chance, 0.5 * chance, 0.5 * chance, 2.0, 2.0])
+    assert experiments.course(losses, 4, 3)["escape"] == 4  # the second look: a mean of .75 log 3
+    assert experiments.course(torch.full((8,), chance), 4, 3)["escape"] == 0
+    assert experiments.course(losses, 4, 3)["look_loss"][-1] == 2.0
+
+
+def test_one_shot_streams_repeat_the_image_or_its_class() -> None:
+    x, y = experiments.one_shot_streams(0, same=True)
+    assert len(x) == experiments.ONE_SHOT_SEQUENCES
+    assert torch.equal(x[:, 0], x[:, 1])
+    u, v = experiments.one_shot_streams(0, same=False)
+    assert len(u) == experiments.ONE_SHOT_SEQUENCES
+    assert torch.equal(v[:, 0], v[:, 1])
+    assert (u[:, 0] != u[:, 1]).any(dim=-1).float().mean() > 0.95
+    assert y[:, 0].unique().numel() == 10
+
+
+def test_a_learner_that_remembers_jumps_and_one_that_does_not_stays() -> None:
+    def memory(theta, x, y, generator):
+        """Say the label of the example before, with certainty."""
+        before = F.one_hot(y.roll(1, dims=1), 10).float() * 50
+        before[:, 0] = 0
+        return before
+
+    found = experiments._one_shot(memory, torch.zeros(1), 0)
+    assert found == {"before": 0.1, "after_same": 1.0, "after_other": 1.0}
+    idle = experiments._one_shot(lambda theta, x, y, g: torch.zeros(*y.shape, 10), torch.zeros(1), 0)
+    assert idle == {"before": 0.1, "after_same": 0.1, "after_other": 0.1}
+
+
+def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiments, "TRANSFER", {"digits": (replace(experiments.DIGITS, length=60), 4)})
+    monkeypatch.setattr(experiments, "ONE_SHOT_SEQUENCES", 8)
+    found = experiments.run_references([Cell(TINY, 2)], Context())[0]
+    x, y = experiments.meta_test_streams(replace(experiments.DIGITS, length=60), 4, 2)
+    for rate in baselines.SGD_RATES:
+        right = (baselines.online_sgd(x, y, 10, rate).argmax(dim=-1) == y).float().mean(dim=0)
+        assert found[f"sgd_{rate:g}_digits_0_50"] == pytest.approx(right[:50].mean().item(), abs=1e-3)
+    adam = (baselines.online_adam(x, y, 10, 0.01).argmax(dim=-1) == y).float().mean(dim=0)
+    assert found["adam_0.01_digits_0_50"] == pytest.approx(adam[:50].mean().item(), abs=1e-3)
+    assert found["sgd_0.1_after_same"] > found["sgd_0.001_after_same"] > found["sgd_0.001_before"] == 0.1
+
+
+def test_a_batch_of_plateau_runs_reports_what_each_does_alone() -> None:
+    cells = [Cell(TINY, 0), Cell(replace(TINY, rate=0.03), 1)]
+    together = experiments.run_plateau(cells, Context())
+    for cell, found in zip(cells, together, strict=True):
+        assert found["look_loss"] == pytest.approx(experiments.run_plateau([cell], Context())[0]["look_loss"], abs=2e-3)
+
+
+def test_the_matrix_tests_every_learner_on_every_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiments, "MATRIX_SEQUENCES", 4)
+    tests = {name: replace(s, length=20) for name, s in experiments.MATRIX_TEST.items() if name in ("random", "digits")}
+    monkeypatch.setattr(experiments, "MATRIX_TEST", tests)
+    streams = replace(experiments.MATRIX_TRAIN["prototypes"], length=6)
+    for name in ("vsml", "meta-rnn"):
+        cells = [Cell(Config(learner=name, streams=streams, sequences=2, steps=2, looks=1), seed) for seed in (0, 1)]
+        for found in experiments.run_matrix(cells, Context()):
+            assert {"loss", "random_curve", "digits_curve"} <= set(found)
+            assert len(found["digits_curve"]) == 2
+
+
+def test_matrix_sets_have_one_size() -> None:
+    every = [*experiments.MATRIX_TRAIN.values(), *experiments.MATRIX_TEST.values()]
+    assert {(s.inputs, s.classes, s.side) for s in every} == {(16, 10, 4)}
+    assert {
+        s.part for s in experiments.MATRIX_TEST.values() if s.kinds[0] not in ("random", "sum-sign", "prototypes")
+    } == {"test"}
+    assert not any(s.permuted for name, s in experiments.MATRIX_TRAIN.items() if "digits" in name or "mnist" in name)
+
+
+def test_the_paper_tier_is_the_codes_setting() -> None:
+    es, bptt = experiments.LEARN.tier("paper").configs
+    assert (es.streams.inputs, es.streams.classes, es.streams.length, es.streams.side) == (784, 10, 500, 28)
+    assert (es.sequences, es.sigma, es.rate, es.estimator) == (1024, 0.05, 0.025, "es")
+    assert (es.forget_bias, es.input_bias, es.size, es.message, es.micro_ticks, es.reduce) == (5, -5, 16, 8, 2, "mean")
+    assert (bptt.sequences, bptt.rate, bptt.clip, bptt.layer_norm) == (128, 1e-3, 25.0, True)
+    assert len(initial_theta(es, 0)) == 2384
+    assert all(len(e.tier("study").seeds) >= 5 for e in experiments.EXPERIMENTS)
