@@ -9,10 +9,11 @@ from tutorlib.data.download import (
     RemoteFile,
     fetch,
 )
-from tutorlib.data.images import ImageSet, load_images, pooled
-from tutorlib.data.tabular import TableSet, load_digits, load_table
+from tutorlib.data.images import ImageSet, fixed_split, load_images, pooled
+from tutorlib.data.tabular import DIGITS_TRAIN, TableSet, load_digits, load_table
 
 __all__ = [
+    "DIGITS_TRAIN",
     "ChecksumError",
     "DataError",
     "DataFormatError",
@@ -22,6 +23,7 @@ __all__ = [
     "RemoteFile",
     "TableSet",
     "fetch",
+    "fixed_split",
     "load_digits",
     "load_images",
     "load_table",

@@ -9,9 +9,9 @@ from tutorlib.data.download import RemoteFile, fetch, find_given
 from tutorlib.data.formats import read_cifar10, read_idx, read_npz, read_omniglot, read_svhn, reading
 from tutorlib.data.sources import CIFAR10_BATCHES, CLASS_NAMES, FILES, KMNIST_TEST_NPZ
 from tutorlib.lab.errors import bad_argument, choose
-from tutorlib.shapes import Float, Tensor
+from tutorlib.shapes import Float, Int, Tensor
 
-__all__ = ["ImageSet", "load_images", "pooled"]
+__all__ = ["ImageSet", "fixed_split", "load_images", "pooled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,3 +129,14 @@ def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n featu
     # In parts, as all pixels in float32 would take four times the set's memory.
     cells = [F.adaptive_avg_pool2d(part.float() / peak, size) for part in planes.split(4096)]
     return torch.cat(cells).permute(0, 2, 3, 1).flatten(1)
+
+
+def fixed_split(examples: int, train: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "test"]]:
+    """Return the numbers of ``train`` training examples and of the others, in one order for all runs and papers.
+
+    Raises ``UsageError`` unless both parts have an example.
+    """
+    if not 1 <= train < examples:
+        raise bad_argument("train", train, f"1 to {examples - 1}, so that {examples} examples fill two parts")
+    order = torch.randperm(examples, generator=torch.Generator().manual_seed(1234))
+    return order[:train], order[train:]

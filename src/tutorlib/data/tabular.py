@@ -8,8 +8,10 @@ from tutorlib.data.images import ImageSet, check_labels
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.shapes import Tensor
 
-__all__ = ["TableSet", "load_digits", "load_table"]
+__all__ = ["DIGITS_TRAIN", "TableSet", "load_digits", "load_table"]
 
+DIGITS_TRAIN = 1297
+"""Digits that train where ``fixed_split`` parts them; 500 test."""
 TABLES = ("iris", "wine", "breast-cancer")
 
 

@@ -6,7 +6,7 @@ from types import ModuleType
 from tutorlib.lab import Claim, Experiment
 from tutorlib.lab.errors import choose
 
-PAPERS = ("gpicl",)
+PAPERS = ("vsml", "gpicl", "symla")
 
 
 def room(paper: str, name: str) -> ModuleType:

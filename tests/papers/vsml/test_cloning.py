@@ -243,19 +243,42 @@ def test_messages_and_errors_pass_through_the_layers_in_order():
 # --- training
 
 
-def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors():
-    config = replace(SMALL, steps=1, looks=1, warmup=4, clip=1e-3)
+@pytest.mark.parametrize("clip", [1e-3, 1e6])
+def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(clip, monkeypatch):
+    config = replace(SMALL, steps=1, looks=1, warmup=4, clip=clip)
     theta = cloning.initial_parameters(config, start := seeded(7)).requires_grad_()
     pool = cloning.fresh_states(config, start)
     x, e = cloning.questions(config.batch, cloning.step_generator(7, 0, torch.device("cpu")))
     _, off = cloning.squared_errors(split(theta, config.grid), pool, x, e, config)
     (g,) = torch.autograd.grad(20 * off[0] + 5 * off[1] + 1000 * off[2] + 200 * off[3], theta)
-    g = 1e-3 * g / g.norm()
+    g = g * min(1.0, clip / g.norm().item())
+    handed = []
+    adam = cloning.adam_step
+    monkeypatch.setattr(
+        cloning, "adam_step", lambda theta, m, *rest: (handed.append(rest[0]), adam(theta, m, *rest))[1]
+    )
     clone = cloning.clone_backprop(Cell(config, 7), Context())
+    assert torch.allclose(handed[0], g, rtol=1e-4, atol=1e-9)
     # Adam's first step: the moments, freed of their start, are g and g^2.
     expected = theta.detach() - config.rate / 4 * g / (g.abs() + 1e-8)
     assert torch.allclose(clone.theta, expected, atol=1e-6)
     assert torch.equal(clone.errors[0], off.detach())
+
+
+def test_steps_and_seeds_have_questions_of_their_own(monkeypatch):
+    asked = []
+    questions = cloning.questions
+
+    def watched(batch, generator):
+        asked.append(questions(batch, generator))
+        return asked[-1]
+
+    monkeypatch.setattr(cloning, "questions", watched)
+    for seed in (0, 1, 0):
+        cloning.clone_backprop(Cell(replace(SMALL, steps=2, looks=1), seed), Context())
+    x = torch.stack([x for x, _ in asked])
+    assert len({tuple(row.flatten().tolist()) for row in x[:4]}) == 4
+    assert torch.equal(x[:2], x[4:])
 
 
 def test_the_rate_falls_along_half_a_cosine(monkeypatch):

@@ -15,7 +15,7 @@ from functools import cache, partial
 import torch
 from einops import einsum
 
-from tutorlib.data import load_digits, load_images, load_table
+from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images, load_table
 from tutorlib.data.counter import as_integers, as_normal, as_permutation, as_uniform, words
 from tutorlib.data.images import pooled
 from tutorlib.lab.errors import bad_argument, choose
@@ -70,15 +70,15 @@ def digits(classes: int = 4, rank: int = 16) -> tuple[BaseSet, BaseSet]:
     if not 1 <= rank <= 64:
         raise bad_argument("rank", rank, "1 to 64, the pixels of a digit")
     images = load_digits()
-    order = torch.randperm(len(images.labels), generator=torch.Generator().manual_seed(1234))
-    train, test = (part[images.labels[part] < classes] for part in (order[:1297], order[1297:]))
+    parts = fixed_split(len(images), DIGITS_TRAIN)
+    train, test = (part[images.labels[part] < classes] for part in parts)
     x = images.images.flatten(1).to(torch.float64)
     mean, std = x[train].mean(dim=0), x[train].std()
     v = torch.linalg.svd(x[train] - mean, full_matrices=False).Vh[:rank].T
     v = v * v[v.abs().argmax(dim=0), torch.arange(rank)].sign()  # the SVD leaves the signs open
     z = ((x - mean) / std @ v).float()
-    parts = [BaseSet("digits", z[rows], images.labels[rows], rows, classes) for rows in (train, test)]
-    return parts[0], parts[1]
+    sets = [BaseSet("digits", z[rows], images.labels[rows], rows, classes) for rows in (train, test)]
+    return sets[0], sets[1]
 
 
 def table_set(name: str, inputs: int) -> BaseSet:
@@ -108,9 +108,7 @@ def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet,
     source = name.removesuffix("-test").removesuffix("-features")
     if name != source:
         whole = load_images(source, "test")
-        order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(1234))
-        cut = len(whole) * 4 // 5
-        parts = [(whole, order[:cut]), (whole, order[cut:])]
+        parts = [(whole, rows) for rows in fixed_split(len(whole), len(whole) * 4 // 5)]
     else:
         parts = [
             (part, torch.arange(len(part))) for part in (load_images(source, "train"), load_images(source, "test"))

@@ -206,7 +206,7 @@ def renewed(state: GridState, fresh: GridState, which: Bool[Tensor, "batch"]) ->
     """Return the states with ``fresh`` ones in the places ``which``, and in those of sub-RNNs that ran away."""
     which = which | ~(state.c.abs().amax(dim=(1, 2, 3)) < 100)
     parts = zip(state, fresh, strict=True)
-    return GridState(*(torch.where(which.view(-1, *[1] * (old.dim() - 1)), new, old.detach()) for old, new in parts))
+    return GridState(*(torch.where(which.view(-1, *[1] * (old.dim() - 1)), new, old) for old, new in parts))
 
 
 class Clone(NamedTuple):

@@ -354,7 +354,7 @@ PLATEAU = Experiment(
                 replace(QUICK, forget_bias=f, input_bias=i, rate=rate, streams=Streams(classes=classes, length=length))
                 for f, i in BIASES
                 for rate in (5e-3, 1e-2, 2e-2)
-                for length in (10, 25, 50)
+                for length in (10, 25)
                 for classes in (2, 4)
             ),
             seeds=(0, 1, 2, 3, 4),

@@ -1,0 +1,103 @@
+"""Batched environments as pure functions of tensors: bandits, classic control, grid worlds, and wrappers of them."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+from tutorlib.envs.bandits import (
+    FAMILIES,
+    BanditState,
+    BernoulliBandit,
+    ContextState,
+    ContextualBandit,
+    expected_regret,
+)
+from tutorlib.envs.classic import (
+    Acrobot,
+    CartPole,
+    ControlState,
+    MountainCar,
+    acrobot_dynamics,
+    cartpole_dynamics,
+    mountaincar_dynamics,
+)
+from tutorlib.envs.grids import DarkRoom, HeartGrid, HeartState, RoomState
+from tutorlib.envs.protocol import Environment, check_action, check_noise
+from tutorlib.envs.wrappers import (
+    Checked,
+    Duplicated,
+    OrderState,
+    Padded,
+    Permuted,
+    Projected,
+    ProjectedState,
+    Reordered,
+    Rewarded,
+    SignFlipped,
+    SignState,
+    Wrapper,
+)
+from tutorlib.lab.errors import choose
+
+BY_NAME: Mapping[str, type] = MappingProxyType(
+    {
+        "bandit": BernoulliBandit,
+        "contextual-bandit": ContextualBandit,
+        "cartpole": CartPole,
+        "acrobot": Acrobot,
+        "mountaincar": MountainCar,
+        "heart-grid": HeartGrid,
+        "dark-room": DarkRoom,
+    }
+)
+"""Every environment that is no wrapper."""
+
+
+def environment(name: str, **options: Any) -> Environment:
+    """Return the environment called ``name`` with the given fields.
+
+    Raises ``UsageError`` for a name, a field or a value that cannot be used.
+    """
+    cls = BY_NAME[choose("name", name, BY_NAME)]
+    for option in options:
+        choose("option", option, [field.name for field in fields(cls)])
+    return cls(**options)
+
+
+__all__ = [
+    "BY_NAME",
+    "FAMILIES",
+    "Acrobot",
+    "BanditState",
+    "BernoulliBandit",
+    "CartPole",
+    "Checked",
+    "ContextState",
+    "ContextualBandit",
+    "ControlState",
+    "DarkRoom",
+    "Duplicated",
+    "Environment",
+    "HeartGrid",
+    "HeartState",
+    "MountainCar",
+    "OrderState",
+    "Padded",
+    "Permuted",
+    "Projected",
+    "ProjectedState",
+    "Reordered",
+    "Rewarded",
+    "RoomState",
+    "SignFlipped",
+    "SignState",
+    "Wrapper",
+    "acrobot_dynamics",
+    "cartpole_dynamics",
+    "check_action",
+    "check_noise",
+    "environment",
+    "expected_regret",
+    "mountaincar_dynamics",
+]

@@ -1,0 +1,229 @@
+"""SymLA (2109.10781): meta-train an agent by evolution strategies so that it learns within its lifetime.
+
+A lifetime is L steps in one environment, several episodes long: where an episode ends the environment starts anew,
+and the agent's memory does not (section 3.1). The meta-objective is the reward of the whole lifetime, and theta
+climbs it by the difference between antithetic perturbations (section 3.5). Meta-testing: theta is fixed, the same loop.
+
+``lifetime`` is the inner loop and ``meta_train`` the outer one. The loop over time is the only Python loop: a
+population of agents in a batch of environments is one tensor. Everything random in a lifetime is drawn before it
+(``draw_noise``) and shared by the whole population, so that two members differ by their theta alone.
+
+Unknown in the paper and chosen here: population, sigma, learning rate, lifetimes, generations (section 6).
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from tutorlib.envs import Environment
+from tutorlib.evolution import Population, estimate
+from tutorlib.lab import Context
+from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.nn import Descent, Trained, descend
+from tutorlib.nn.training import Look
+from tutorlib.papers.symla.model import AGENTS, Agent, MetaRNN, SymLA, one_hot
+from tutorlib.papers.symla.problem import ENVIRONMENTS, PERMUTED, make
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+
+class Noise(NamedTuple):
+    """All that is random in a batch of lifetimes."""
+
+    start: Float[Tensor, "lifetimes start_noise"]
+    """uniforms that draw the environments: arms, goals, permutations"""
+    memory: Float[Tensor, "lifetimes ..."]
+    """normals for the memory at the start; none where it starts from zeros"""
+    step: Float[Tensor, "time lifetimes step_noise"]
+    """uniforms of the environments' steps"""
+    gumbel: Float[Tensor, "time lifetimes actions"]
+    """Gumbel noise: a_t = argmax(logits + gumbel_t) has the law softmax(logits)"""
+
+
+class Life(NamedTuple):
+    """What happened in a batch of lifetimes."""
+
+    task: Any
+    """the environments' state before the first step, which holds what was drawn for the lifetime"""
+    rewards: Float[Tensor, "*members lifetimes time"]
+    actions: Int[Tensor, "*members lifetimes time"]
+    ended: Bool[Tensor, "*members lifetimes time"]
+    """whether an episode ended with this step"""
+    observations: Float[Tensor, "*members lifetimes time observations"] | None = None
+    """o_t, where they were asked for"""
+
+
+def draw_noise(agent: Agent, env: Environment, lifetimes: int, length: int, generator: torch.Generator) -> Noise:
+    """Return the noise of ``lifetimes`` lifetimes of ``length`` steps, on the generator's device."""
+    for name, value in (("lifetimes", lifetimes), ("length", length)):
+        if value < 1:
+            raise bad_argument(name, value, "at least 1")
+
+    def uniform(*shape: int) -> Tensor:
+        # rand may return 0, of which there is no logarithm.
+        return torch.rand(*shape, generator=generator, device=generator.device).clamp(min=1e-7)
+
+    return Noise(
+        start=uniform(lifetimes, env.start_noise),
+        memory=torch.randn(lifetimes, *agent.start_noise, generator=generator, device=generator.device),
+        step=uniform(length, lifetimes, env.step_noise),
+        gumbel=-(-uniform(length, lifetimes, env.actions).log()).log(),
+    )
+
+
+def lifetime(
+    agent: Agent,
+    theta: Float[Tensor, "*members parameters"],
+    env: Environment,
+    noise: Noise,
+    keep_observations: bool = False,
+) -> Life:
+    """Return rewards and actions of all members in all lifetimes: the inner loop (section 3.5, pseudo-code).
+
+    Raises ``UsageError`` if the agent has not the environment's numbers of observations and actions.
+    """
+    for name in ("observations", "actions"):
+        if getattr(agent, name) != getattr(env, name):
+            raise bad_argument(f"agent.{name}", getattr(agent, name), f"the environment's, {getattr(env, name)}")
+    members, lifetimes = theta.shape[:-1], len(noise.start)
+    parts = agent.prepare(theta)
+
+    e = task = env.start(noise.start.expand(*members, -1, -1))  # e ~ p(e); every member meets the same ones
+    h = agent.start(theta, noise.memory)
+    a, r = theta.new_zeros(*members, lifetimes, agent.actions), theta.new_zeros(*members, lifetimes)
+    observations, rewards, actions, ended = [], [], [], []
+    for t in range(len(noise.gumbel)):
+        o = env.observe(e)
+        h, logits = agent.step(parts, h, o, a, r)  # h_t from h_{t-1}, o_t, a_{t-1}, r_{t-1}
+        action = (logits + noise.gumbel[t]).argmax(dim=-1)  # a_t ~ softmax(logits)
+        e, r, end = env.step(e, action, noise.step[t])  # begins a new episode by itself; h stays
+        a = one_hot(action, agent.actions)
+        observations += [o] if keep_observations else []
+        rewards.append(r)
+        actions.append(action)
+        ended.append(end)
+    return Life(
+        task,
+        rewards=torch.stack(rewards, dim=-1),
+        actions=torch.stack(actions, dim=-1),
+        ended=torch.stack(ended, dim=-1),
+        observations=torch.stack(observations, dim=-2) if keep_observations else None,
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """One meta-training run. Defaults are the card's working values; the paper's are unknown."""
+
+    agent: str = "symla"
+    """symla or meta-rnn"""
+    environment: str = "bandit"
+    """one of ``problem.ENVIRONMENTS``"""
+    family: str = "independent"
+    """bandits: one of ``tutorlib.envs.FAMILIES``; else unused"""
+    sizes: str = "2"
+    """bandits: arms; contextual bandit: contexts and actions; grids: side. Several, such as "2,3,5", share the
+    lifetimes of a generation"""
+    bias: float = 0.5
+    """bandits of independent arms: the probability that the first of two arms is the better one"""
+    permuted: str = "none"
+    """what is permuted anew in each lifetime of meta-training: none, observations, actions or both"""
+    length: int = 50
+    """L, steps of a lifetime"""
+    pairs: int = 32
+    """N antithetic pairs, so 2 N members of the population"""
+    lifetimes: int = 8
+    """E, environments of a generation, the same for all members"""
+    sigma: float = 0.1
+    """sd of the perturbations"""
+    rate: float = 0.03
+    """Adam's learning rate"""
+    generations: int = 200
+    """steps of the outer loop"""
+    looks: int = 10
+    """how often meta-training stops to look, evenly spaced, the last generation included"""
+    hidden: int = 16
+    """H of a sub-RNN, or size of the MetaRNN's LSTM [32]"""
+    message: int = 8
+    """M, channels of a message; the MetaRNN has none"""
+    initial: str = "zeros"
+    """SymLA's states at birth: zeros or random"""
+    self_messages: bool = True
+    """whether SymLA's sub-RNNs read their layer's own messages"""
+
+    def __post_init__(self) -> None:
+        choose("agent", self.agent, AGENTS)
+        choose("environment", self.environment, ENVIRONMENTS)
+        choose("permuted", self.permuted, PERMUTED)
+        for name in ("length", "lifetimes"):
+            if getattr(self, name) < 1:
+                raise bad_argument(name, getattr(self, name), "at least 1")
+        if len(self.environments) > self.lifetimes:
+            raise bad_argument("sizes", self.sizes, f"at most as many as lifetimes={self.lifetimes}")
+        _ = self.population, self.descent  # they refuse what cannot be run
+        if len({agent.parameters for agent in self.agents}) > 1:
+            raise bad_argument("sizes", self.sizes, f"one size: a theta of {self.agent} fits no other")
+
+    @property
+    def population(self) -> Population:
+        """How members are drawn; their fitness counts by rank (section 6)."""
+        return Population(self.pairs, self.sigma, ranks=True)
+
+    @property
+    def descent(self) -> Descent:
+        """The outer loop's settings."""
+        return Descent(self.generations, self.rate, looks=self.looks)
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """The environments of meta-training, one for each size."""
+        try:
+            sizes = [int(size) for size in self.sizes.split(",")]
+        except ValueError:
+            raise bad_argument("sizes", self.sizes, "whole numbers with commas between them, such as 2,3,5") from None
+        return tuple(make(self.environment, size, self.family, self.bias, self.permuted) for size in sizes)
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """An agent for each of the environments, all with the same theta."""
+        return tuple(self.agent_in(env) for env in self.environments)
+
+    def agent_in(self, env: Environment) -> Agent:
+        """Return the agent for the observations and actions of ``env``."""
+        if self.agent == "meta-rnn":
+            return MetaRNN(env.observations, env.actions, self.hidden)
+        return SymLA(
+            env.observations,
+            env.actions,
+            self.hidden,
+            self.message,
+            initial=self.initial,
+            self_messages=self.self_messages,
+        )
+
+
+def fitness(
+    config: Config, theta: Float[Tensor, "*members parameters"], generator: torch.Generator
+) -> Float[Tensor, "*members"]:
+    """Return the mean reward of a step, over fresh lifetimes that all members share: sum_t r_t / L, gamma = 1."""
+    total: Tensor = theta.new_zeros(theta.shape[:-1])
+    each = config.lifetimes // len(config.environments)
+    for env, agent in zip(config.environments, config.agents, strict=True):
+        noise = draw_noise(agent, env, each, config.length, generator)
+        total = total + lifetime(agent, theta, env, noise).rewards.mean(dim=(-2, -1))
+    return total / len(config.environments)
+
+
+def meta_train(config: Config, seed: int, context: Context, look: Look | None = None) -> Trained:
+    """Meta-train theta by evolution strategies: the outer loop (section 3.5).
+
+    grad_theta E[F(phi)], phi ~ N(theta, sigma^2 I), is estimated from N antithetic pairs, with centred ranks in place
+    of F; Adam takes the step. The losses in what is returned are minus the mean reward of a step, averaged over the
+    population. Raises ``NonFiniteError`` if a reward is not finite.
+    """
+    theta = config.agents[0].initial_parameters(torch.Generator().manual_seed(seed))
+
+    def step(theta: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return estimate(lambda phi: -fitness(config, phi, generator), theta, config.population, generator)
+
+    return descend(theta, step, config.descent, seed, context, look)

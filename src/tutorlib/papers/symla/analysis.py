@@ -1,0 +1,129 @@
+"""Numbers drawn from the records of SymLA: what its figures show and its claims judge.
+
+Records hold means of a step (``<test>_mean``). Here they become what a reader knows: the regret of a whole life,
+failures in 1,000 steps, the share of right actions.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import pandas as pd
+
+from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab.claims import FAILS, HOLDS
+from tutorlib.lab.errors import bad_argument
+from tutorlib.papers.symla.problem import ARMS, MATRIX
+
+AGENTS: Mapping[str, str] = MappingProxyType({"symla": "SymLA", "meta-rnn": "MetaRNN"})
+"""Agents as a reader knows them."""
+
+
+def chosen(records: Sequence[Record], **fields: object) -> list[Record]:
+    """Return the records whose configuration has the given values, in order of seed.
+
+    Raises ``UsageError`` if there are none.
+    """
+    found = [r for r in records if all(r.config[name] == value for name, value in fields.items())]
+    if not found:
+        raise bad_argument("fields", fields, f"the values of some of the {len(records)} records")
+    return sorted(found, key=lambda r: r.seed)
+
+
+def scale(record: Record) -> float:
+    """Return what a mean of a step is multiplied by: L for bandits and grids, 1000 for control, else 1."""
+    name = record.config["environment"]
+    if name in ("bandit", "heart-grid", "dark-room"):
+        return float(record.config["length"])
+    return 1.0 if name == "contextual-bandit" else 1000.0
+
+
+def values(records: Sequence[Record], test: str, part: str = "mean") -> list[float]:
+    """Return one number for each record: what it scored in ``test``; ``part``: mean, first or last (quarter of life).
+
+    In the test ``cartpole`` of a grid's agent that is failures in 1,000 steps.
+    """
+    return [r.metrics[f"{test}_{part}"] * (1000.0 if test.endswith("cartpole") else scale(r)) for r in records]
+
+
+def score(records: Sequence[Record], test: str, part: str = "mean") -> Interval:
+    """Return the mean of ``values`` over seeds, with its interval."""
+    return interval(values(records, test, part))
+
+
+def regret_matrix(records: Sequence[Record], agent: str) -> pd.DataFrame:
+    """Return the regret of a life, families of meta-training (rows) x of meta-test (columns), as intervals (Fig. 3)."""
+    return pd.DataFrame(
+        {test: {train: score(chosen(records, agent=agent, family=train), test) for train in MATRIX} for test in MATRIX}
+    )
+
+
+def diagonal_ratios(records: Sequence[Record]) -> dict[str, list[float]]:
+    """Return SymLA's regret over the MetaRNN's where both were meta-trained, by family, one ratio for each seed."""
+    return {
+        family: [
+            ours / theirs
+            for ours, theirs in zip(
+                values(chosen(records, agent="symla", family=family), family),
+                values(chosen(records, agent="meta-rnn", family=family), family),
+                strict=True,
+            )
+        ]
+        for family in MATRIX
+    }
+
+
+def random_regret(references: Sequence[Record], test: str) -> list[float]:
+    """Return the regret of a life of random pulls, one for each seed."""
+    return values(chosen(references, environment="bandit"), f"random {test}")
+
+
+def arms_table(records: Sequence[Record], references: Sequence[Record]) -> pd.DataFrame:
+    """Return the regret of a life over the number of arms: SymLA of two independent arms, and references (Fig. 4)."""
+    ours = chosen(records, agent="symla", family="independent")
+    theirs = chosen(references, environment="bandit")
+    rows = {"SymLA, trained with 2": {n: score(ours, f"arms {n}") for n in ARMS}}
+    for name, label in (("thompson", "Thompson sampling"), ("ucb", "UCB1"), ("random", "random")):
+        rows[label] = {n: score(theirs, f"{name} arms {n}") for n in ARMS}
+    return pd.DataFrame(rows).T
+
+
+def bias_dial(bandits: Sequence[Record], biased: Sequence[Record], agent: str) -> dict[float, dict[str, Interval]]:
+    """Return the regret of a life by the bias of meta-training, in the tests biased, flipped and independent.
+
+    The bias is the probability that the first of two independent arms is the better one; .5 is none.
+    """
+    runs = chosen(bandits, agent=agent, family="independent") + chosen(biased, agent=agent, family="independent")
+    return {
+        bias: {test: score(chosen(runs, bias=bias), test) for test in ("biased", "flipped", "independent")}
+        for bias in sorted({r.config["bias"] for r in runs})
+    }
+
+
+def differences(records: Sequence[Record], test: str, other: str) -> list[float]:
+    """Return the score in ``test`` minus that in ``other``, one for each seed."""
+    return [a - b for a, b in zip(values(records, test), values(records, other), strict=True)]
+
+
+def within_noise(records: Sequence[Record], test: str, other: str) -> str:
+    """Return ``HOLDS`` if the scores of two tests differ by less than their two 95 % intervals over seeds are wide."""
+    first, second = score(records, test), score(records, other)
+    widths = (first.high - first.low) / 2 + (second.high - second.low) / 2
+    return HOLDS if abs(first.value - second.value) <= widths else FAILS
+
+
+def improvement(records: Sequence[Record], references: Sequence[Record], test: str) -> list[float]:
+    """Return how much less often than random an agent fails on CartPole, for each seed, in 1,000 steps."""
+    random = values(chosen(references, environment="cartpole"), f"random {test}")
+    return [r - own for r, own in zip(random, values(records, test), strict=True)]
+
+
+def plateau(record: Record, threshold: float) -> int:
+    """Return the first look (generation) at which the score of theta was above ``threshold``, or 0 if none was."""
+    looks, found = record.metrics["looks"], record.metrics["look_score"]
+    return next((g for g, value in zip(looks, found, strict=True) if value > threshold), 0)
+
+
+def orders_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Return failures in 1,000 steps for each order of observations and actions (rows), one column for each seed."""
+    columns = {r.seed: pd.Series(r.metrics["order_mean"], index=r.metrics["orders"]) * 1000 for r in records}
+    return pd.DataFrame(columns)

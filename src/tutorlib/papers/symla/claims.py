@@ -1,0 +1,244 @@
+"""The claims of SymLA, judged over the recorded studies.
+
+Each check reads shipped records, compares one number per seed with a threshold that was fixed before the study ran
+(the card's rules of success, section 9), and says at which reduced setting.
+"""
+
+from collections.abc import Sequence
+
+from tutorlib.lab import Claim, Evidence, Record, interval, recorded
+from tutorlib.lab.claims import HOLDS, IN_PART, above, weakest
+from tutorlib.papers.symla import analysis
+from tutorlib.papers.symla.analysis import chosen, differences, improvement, score, values, within_noise
+from tutorlib.papers.symla.problem import ARMS, MATRIX
+
+BANDIT_SETTING = "50 pulls, 64 members x 8 bandits, 70 generations (SymLA) and 200 (MetaRNN); the paper's are unknown"
+REGRET = 0.6
+"""a regret below this share of random's counts as having learned"""
+RATIO = 1.5
+"""SymLA's regret is comparable to the MetaRNN's up to this ratio"""
+SAME = 0.03
+"""largest difference of accuracies that are the same"""
+RIGHT = 0.75
+"""accuracy on two contexts, midway from chance to perfect, that counts as having learned"""
+GUESS = 0.5
+"""accuracy on three contexts below which an agent has not adapted (chance: 1/3)"""
+STANDS, FALLS = 5.0, 15.0
+"""failures on CartPole in 1,000 steps: below, solved; above, lost"""
+
+
+def _below(found: Sequence[float], threshold: float) -> tuple[str, str]:
+    """Return the verdict on "the mean lies below ``threshold``", and its interval in words."""
+    verdict, _ = above([-value for value in found], -threshold)
+    return verdict, str(interval(found))
+
+
+def _contextual(agent: str, **fields: object) -> list[Record]:
+    return chosen(recorded("symla.contextual"), agent=agent, **fields)
+
+
+def _poles(agent: str, **fields: object) -> list[Record]:
+    """Return CartPole's runs of the longest budget that ``agent`` was given."""
+    found = chosen(recorded("symla.cartpole"), agent=agent, **fields)
+    return chosen(found, generations=max(r.config["generations"] for r in found))
+
+
+def _asymmetry() -> Evidence:
+    """C1: black-box systems lack the symmetries that backprop has."""
+    rnn, ours = _poles("meta-rnn", permuted="none"), _poles("symla")
+    verdict, found = above(differences(rnn, "both", "standard"), FALLS - STANDS)
+    own = within_noise(ours, "both", "standard")
+    detail = (
+        f"Failures of a MetaRNN on CartPole in 1,000 steps, shuffled minus standard. SymLA's two numbers, "
+        f"{score(ours, 'both')} and {score(ours, 'standard')}, differ by less than their intervals are wide: "
+        f"{'yes' if own == HOLDS else 'no'}. That gradient descent has the symmetries is an identity, checked to "
+        f"rounding in the chapter and in tests. 100 steps of life."
+    )
+    return Evidence(weakest([verdict, own]), found, detail)
+
+
+def _built() -> Evidence:
+    """C2: a black-box learner with the symmetries can be meta-trained."""
+    records, references = recorded("symla.bandits"), recorded("symla.references")
+    parts, said = [], []
+    for family in MATRIX:
+        ours = values(chosen(records, agent="symla", family=family), family)
+        random = analysis.random_regret(references, family)
+        parts.append(above([REGRET - own / r for own, r in zip(ours, random, strict=True)], 0.0))
+        said.append(f"{family} {interval(ours)} (random {interval(random).value:.1f})")
+    detail = (
+        f"How far the ratio of SymLA's regret to that of random pulls lies below {REGRET}, independent arms. Regret of "
+        f"a life: {'; '.join(said)}. {BANDIT_SETTING}."
+    )
+    return Evidence(weakest([v for v, _ in parts]), parts[0][1], detail)
+
+
+def _unseen_actions() -> Evidence:
+    """C3: unseen numbers of arms, and the better arm elsewhere than in meta-training."""
+    records, references = recorded("symla.bandits"), recorded("symla.references")
+    ours = chosen(records, agent="symla", family="independent")
+    parts, said, shown = [], [], None
+    for n in ARMS:
+        random = analysis.random_regret(references, f"arms {n}")
+        margin = [REGRET - own / r for own, r in zip(values(ours, f"arms {n}"), random, strict=True)]
+        verdict, found = above(margin, 0.0)
+        parts.append(verdict)
+        said.append(f"{n} arms {score(ours, f'arms {n}')} (random {interval(random).value:.1f})")
+        shown = found if shown is None or found.low < shown.low else shown
+    moved, words = _flipped()
+    detail = (
+        f"How far the ratio of SymLA's regret to random's lies below {REGRET}, at the number of arms where it does so "
+        f"least; meta-trained with 2 arms. Regret of a life: {'; '.join(said)}. {words} {BANDIT_SETTING}."
+    )
+    return Evidence(weakest([*parts, *moved]), shown, detail)
+
+
+def _flipped() -> tuple[list[str], str]:
+    """Return verdicts and words on bandits whose better arm is always the first in meta-training."""
+    records = chosen(recorded("symla.biased"), family="biased")
+    rnn, ours = chosen(records, agent="meta-rnn"), chosen(records, agent="symla")
+    random = analysis.random_regret(recorded("symla.references"), "flipped")
+    gaps = [own - r for own, r in zip(values(rnn, "flipped"), random, strict=True)]
+    lost, found = above(gaps, 0.0)
+    same = within_noise(ours, "biased", "flipped")
+    words = (
+        f"Meta-trained with the better arm first: SymLA {score(ours, 'biased')} and, arms exchanged, "
+        f"{score(ours, 'flipped')}; the MetaRNN {score(rnn, 'biased')} and {score(rnn, 'flipped')} "
+        f"(random {interval(random).value:.1f}, difference {found})."
+    )
+    return [lost, same], words
+
+
+def _unseen_observations() -> Evidence:
+    """C4: shuffled observations and actions."""
+    two, three = _contextual("symla", sizes="2"), _contextual("meta-rnn", sizes="3", permuted="none")
+    gap = [SAME - abs(d) for d in differences(two, "standard", "shuffled")]
+    learned, accuracy = above(values(two, "shuffled"), RIGHT)
+    same, _ = above(gap, 0.0)
+    lost, rnn_accuracy = _below(values(three, "shuffled"), GUESS)
+    parts = [learned, same, lost]
+    rnn, ours, references = _poles("meta-rnn", permuted="none"), _poles("symla"), recorded("symla.references")
+    stands, standard = _below(values(rnn, "standard"), STANDS)
+    falls, shuffled = above(values(rnn, "both"), FALLS)
+    gain = improvement(ours, references, "both")
+    half = [own - 0.5 * r for own, r in zip(gain, improvement(rnn, references, "standard"), strict=True)]
+    learns, _ = above(half, 0.0)
+    parts += [stands, falls, within_noise(ours, "standard", "both"), learns]
+    detail = (
+        f"Accuracy of SymLA on contextual bandits (2 x 2) with a map unlike that of meta-training; in meta-training's "
+        f"{score(two, 'standard')}. A MetaRNN on 3 x 3 with an unlike map: {rnn_accuracy}. CartPole, failures in 1,000 "
+        f"steps: MetaRNN {standard}, shuffled {shuffled}; SymLA {score(ours, 'standard')}, shuffled "
+        f"{score(ours, 'both')}, at least half of the MetaRNN's gain over random: {learns}, after "
+        f"{ours[0].config['generations']} generations of 64 x 4 lives of 100 steps. The paper's budget is unknown."
+    )
+    return Evidence(weakest(parts), accuracy, detail)
+
+
+def _unseen_tasks() -> Evidence:
+    """C5: hearts and traps with swapped rewards."""
+    records = recorded("symla.grid")
+    ours, rnn = chosen(records, agent="symla"), chosen(records, agent="meta-rnn", permuted="none")
+    adapts, found = above(values(ours, "swapped"), 0.0)
+    collects, wrong = _below(values(rnn, "swapped"), 0.0)
+    detail = (
+        f"SymLA's reward of a life with swapped rewards, as in meta-training {score(ours, 'standard')}; the MetaRNN's "
+        f"{score(rnn, 'standard')} and, swapped, {wrong}. 3 x 3 cells, 50 steps of life, "
+        f"{ours[0].config['generations']} generations; the paper's layout and budget are unknown."
+    )
+    return Evidence(weakest([adapts, collects]), found, detail)
+
+
+def _unseen_environments() -> Evidence:
+    """C6: from the grid to CartPole."""
+    ours, references = chosen(recorded("symla.grid"), agent="symla"), recorded("symla.references")
+    first, last = values(ours, "cartpole", "first"), values(ours, "cartpole", "last")
+    falls, found = above([a - b for a, b in zip(first, last, strict=True)], 0.0)
+    random = values(chosen(references, environment="heart-grid"), "random cartpole", "last")
+    better, _ = above([r - own for r, own in zip(random, last, strict=True)], 0.0)
+    detail = (
+        f"Failures in 1,000 steps of CartPole, first minus last quarter of a life of 50 steps, without meta-training "
+        f"there. Last quarter {interval(last)}, random {interval(random)}. The paper's budget is unknown."
+    )
+    return Evidence(weakest([falls, better]), found, detail)
+
+
+def _comparable() -> Evidence:
+    """C7: as good as a MetaRNN where both were meta-trained."""
+    ratios = analysis.diagonal_ratios(recorded("symla.bandits"))
+    parts = {family: _below(found, RATIO) for family, found in ratios.items()}
+    said = "; ".join(f"{family} {words} ({verdict})" for family, (verdict, words) in parts.items())
+    rnn, ours, references = _poles("meta-rnn", permuted="none"), _poles("symla"), recorded("symla.references")
+    gains = [improvement(records, references, "standard") for records in (ours, rnn)]
+    pole, _ = above([own - 0.5 * r for own, r in zip(*gains, strict=True)], 0.0)
+    detail = (
+        f"SymLA's regret over the MetaRNN's, independent arms; all families: {said}; to hold, below {RATIO}. CartPole, "
+        f"at least half of the MetaRNN's gain over random: {pole} ({score(ours, 'standard')} against "
+        f"{score(rnn, 'standard')} failures in 1,000 steps). {BANDIT_SETTING}."
+    )
+    return Evidence(weakest([*(v for v, _ in parts.values()), pole]), interval(ratios["independent"]), detail)
+
+
+def _cost() -> Evidence:
+    """C8: the price of the symmetries."""
+    records = recorded("symla.bandits")
+    each = []
+    for seed in sorted({r.seed for r in records}):
+        seconds = {
+            agent: sum(r.seconds / r.config["generations"] for r in chosen(records, agent=agent) if r.seed == seed)
+            for agent in analysis.AGENTS
+        }
+        each.append(seconds["symla"] / seconds["meta-rnn"])
+    verdict, found = above(each, 1.0)
+    detail = (
+        "Seconds of a generation, SymLA over MetaRNN, one row and two columns of sub-RNNs against an LSTM of 32; tests "
+        "included. The factor N^2 is a count of operations for each weight, which no study measures, so this holds in "
+        "part at most. That i.i.d. starts keep the symmetry in law is tested."
+    )
+    return Evidence(IN_PART if verdict == HOLDS else verdict, found, detail)
+
+
+CLAIMS = (
+    Claim(
+        "symla.C1",
+        "A learner that descends gradients has three symmetries; black-box meta-RL systems have none of them.",
+        "argued in the text",
+        _asymmetry,
+    ),
+    Claim("symla.C2", "A black-box system with the three symmetries can be built.", "SymLA itself", _built),
+    Claim(
+        "symla.C3",
+        "It generalises to unseen action spaces: other numbers of arms, permuted actions.",
+        "Fig. 4; values unknown",
+        _unseen_actions,
+    ),
+    Claim(
+        "symla.C4",
+        "It generalises to unseen observation spaces, where a MetaRNN fails.",
+        "Fig. 5: SymLA unaffected by shuffling, the MetaRNN fails; values unknown",
+        _unseen_observations,
+    ),
+    Claim(
+        "symla.C5",
+        "It generalises to unseen tasks: with swapped rewards a MetaRNN goes on collecting the wrong item.",
+        "Figs. 6 and 7; values unknown",
+        _unseen_tasks,
+    ),
+    Claim(
+        "symla.C6",
+        "It generalises to unseen environments: meta-trained on grid worlds, it learns in CartPole.",
+        "the last figure; values unknown",
+        _unseen_environments,
+    ),
+    Claim(
+        "symla.C7",
+        "On the distribution of meta-training it is comparable to a MetaRNN.",
+        "Figs. 3 and 5, as recalled; values unknown",
+        _comparable,
+    ),
+    Claim(
+        "symla.C8",
+        "It costs about N^2 times as much for each unit, and needs starts that are equal or i.i.d.",
+        "stated as a limit",
+        _cost,
+    ),
+)

@@ -1,0 +1,392 @@
+"""The experiments of SymLA: one entry per figure, each with its tiers. Reduced settings stand here and nowhere else.
+
+Every run is one ``Config`` and one seed: meta-train, then live many lifetimes with theta fixed in the environments of
+``problem.tests``. Meta-test lifetimes are as long as those of meta-training and come from noise of their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from tutorlib.envs import BernoulliBandit, Environment
+from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.papers.symla import baselines, game, problem
+from tutorlib.papers.symla.algorithm import Config, Life, draw_noise, lifetime, meta_train
+from tutorlib.papers.symla.model import MetaRNN
+from tutorlib.shapes import Float, Tensor
+
+LIFETIMES = 300
+"""lifetimes behind a final number"""
+FEW = 100
+"""lifetimes behind each point of a curve during meta-training, and behind each of many orders"""
+PIECES = 20
+"""points of a curve over a lifetime, where a lifetime has more steps"""
+TEST, LOOK = 1_000_003, 2_000_003
+"""added to the seed: no noise of meta-training is met again"""
+
+
+@torch.no_grad()
+def live(
+    config: Config, theta: Float[Tensor, "*members parameters"], env: Environment, seed: int, lifetimes: int
+) -> Life:
+    """Return meta-test lifetimes of ``theta`` in ``env``."""
+    agent = config.agent_in(env)
+    noise = draw_noise(agent, env, lifetimes, config.length, torch.Generator(theta.device).manual_seed(seed))
+    return lifetime(agent, theta, env, noise)
+
+
+def scores(
+    config: Config,
+    theta: Float[Tensor, "*members parameters"],
+    env: Environment,
+    seed: int,
+    lifetimes: int = LIFETIMES,
+    name: str | None = None,
+) -> Float[Tensor, "*members lifetimes time"]:
+    """Return what counts in each step of meta-test lifetimes (``problem.UNITS``); ``name``: of another environment."""
+    life = live(config, theta, env, seed, lifetimes)
+    return problem.score(name or config.environment, life.task, life.rewards, life.actions)
+
+
+def summary(name: str, found: Float[Tensor, "lifetimes time"]) -> Metrics:
+    """Return the metrics of one test: means of a step over all of life, its first and its last quarter, and a curve.
+
+    ``<name>_error`` is the standard error of the first over lifetimes.
+    """
+    quarter = max(1, found.shape[1] // 4)
+    means = found.mean(dim=1)
+    return {
+        f"{name}_mean": round(means.mean().item(), 5),
+        f"{name}_error": round(means.std().item() / len(means) ** 0.5, 5),
+        f"{name}_first": round(found[:, :quarter].mean().item(), 5),
+        f"{name}_last": round(found[:, -quarter:].mean().item(), 5),
+        f"{name}_curve": pieces(found),
+    }
+
+
+def pieces(found: Float[Tensor, "lifetimes time"]) -> list[float]:
+    """Return the mean over lifetimes, averaged over at most ``PIECES`` equal pieces of a lifetime."""
+    curve = found.mean(dim=0)
+    count = max(n for n in range(1, PIECES + 1) if len(curve) % n == 0)
+    return rounded(curve.view(count, -1).mean(dim=1), 4)
+
+
+def rounded(values: Tensor, digits: int = 3) -> list[float]:
+    """Return the entries of a vector, rounded."""
+    return [round(value, digits) for value in values.tolist()]
+
+
+def sized(config: Config) -> bool:
+    """Return whether the agent fits environments of any size."""
+    return config.agent == "symla"
+
+
+def meta_tests(config: Config) -> dict[str, Environment]:
+    """Return the environments that a run is tested in."""
+    size = int(config.sizes.split(",")[0])
+    return problem.tests(config.environment, size, config.length, sized(config))
+
+
+def run_meta_training(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Meta-train each of ``cells`` and return what it does in the environments of ``meta_tests``.
+
+    Metrics: for each test those of ``summary``; and the course of meta-training at ``looks`` (generations):
+    ``look_reward``, the mean reward of a step of the population since the look before, and ``look_score``, the mean
+    score of a step of theta itself, in environments of meta-training.
+    """
+    return [_trained_and_tested(cell, context)[0] for cell in cells]
+
+
+def _trained_and_tested(cell: Cell, context: Context) -> tuple[Metrics, Float[Tensor, "parameters"]]:
+    c, seed = cell.config, cell.seed
+
+    def look(theta: Tensor) -> Tensor:
+        return scores(c, theta, c.environments[0], seed + LOOK, FEW).mean()
+
+    trained = meta_train(c, seed, context, look)
+    every = c.generations // c.looks
+    metrics: Metrics = {
+        "looks": [every * (i + 1) for i in range(c.looks)],
+        "look_reward": rounded(-trained.losses.view(c.looks, every).mean(dim=1), 4),
+        "look_score": rounded(torch.stack(trained.looks), 4),
+    }
+    for name, env in meta_tests(c).items():
+        other = name if name == "cartpole" else None
+        metrics |= summary(name, scores(c, trained.theta, env, seed + TEST, name=other).cpu())
+    return metrics, trained.theta
+
+
+def run_orders(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Do what ``run_meta_training`` does, and test every order of observations and actions.
+
+    Further metrics: ``orders`` (names, see ``problem.orders``), and for each of them ``order_mean`` and
+    ``order_curve`` over the same ``FEW`` lifetimes.
+    """
+    found = []
+    for cell in cells:
+        metrics, theta = _trained_and_tested(cell, context)
+        every = problem.orders(problem.tests(cell.config.environment, 2, cell.config.length, False)["standard"])
+        copies = theta.expand(len(every.names), -1)  # one member for each order, in the same lifetimes
+        lives = scores(cell.config, copies, every, cell.seed + TEST, FEW).cpu()
+        metrics |= {
+            "orders": list(every.names),
+            "order_mean": [round(life.mean().item(), 4) for life in lives],
+            "order_curve": [[round(v, 3) for v in pieces(life)[::2]] for life in lives],
+        }
+        found.append(metrics)
+    return found
+
+
+def run_player(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Do what ``run_meta_training`` does and keep ``theta``, rounded to 5 significant digits."""
+    found = []
+    for cell in cells:
+        metrics, theta = _trained_and_tested(cell, context)
+        found.append(metrics | {"theta": [float(f"{value:.4e}") for value in theta.tolist()]})
+    return found
+
+
+def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Return what players without meta-training do in the same tests, in lifetimes of their own.
+
+    Metrics of ``summary`` for ``random <test>``, and with bandits for ``thompson <test>`` and ``ucb <test>``.
+    """
+    return [_references(cell) for cell in cells]
+
+
+def _references(cell: Cell) -> Metrics:
+    c: Config = cell.config
+    metrics: Metrics = {}
+    for name, env in problem.tests(c.environment, int(c.sizes), c.length, any_size=True).items():
+        agent = MetaRNN(env.observations, env.actions, 1)
+        indifferent = replace(c, agent="meta-rnn", hidden=1)  # with theta = 0 all logits are 0
+        other = name if name == "cartpole" else None
+        found = scores(indifferent, torch.zeros(agent.parameters), env, cell.seed + TEST, name=other)
+        metrics |= summary(f"random {name}", found)
+        if isinstance(env, BernoulliBandit):
+            draw = game.drawn(torch.Generator().manual_seed(cell.seed + TEST), LIFETIMES)
+            for label, play in (("thompson", game.thompson), ("ucb", game.ucb1)):
+                course = play(env, c.length, draw)
+                lost = course.p.amax(dim=-1, keepdim=True) - course.p.gather(-1, course.actions)
+                metrics |= summary(f"{label} {name}", lost)
+    return metrics
+
+
+def run_rl2(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Train the MetaRNN by PPO in place of evolution strategies (RL^2), and test it like the others.
+
+    ``generations`` counts batches, each of 2 ``pairs`` lifetimes; ``sigma`` and ``lifetimes`` mean nothing here.
+    """
+    found = []
+    for cell in cells:
+        c, env = cell.config, cell.config.environments[0]
+        settings = baselines.PPOConfig(iterations=c.generations, lifetimes=2 * c.pairs, length=c.length, rate=c.rate)
+        theta, rewards = baselines.ppo(MetaRNN(env.observations, env.actions, c.hidden), env, settings, cell.seed)
+        every = c.generations // c.looks
+        metrics: Metrics = {
+            "looks": [every * (i + 1) for i in range(c.looks)],
+            "look_reward": rounded(rewards.view(c.looks, every).mean(dim=1), 4),
+        }
+        for name, test in meta_tests(c).items():
+            metrics |= summary(name, scores(c, theta, test, cell.seed + TEST))
+        found.append(metrics)
+    return found
+
+
+SYMLA = Config()
+RNN = Config(agent="meta-rnn", hidden=32)
+SEEDS = (0, 1, 2, 3, 4)
+
+BANDITS = Experiment(
+    name="symla.bandits",
+    title="Two-armed bandits: families of meta-training x families of meta-test, and unseen numbers of arms",
+    figure="Fig. 3, and Fig. 4 for unseen arms",
+    run=run_meta_training,
+    tiers={
+        "live": Tier((replace(SYMLA, generations=60, looks=6),), seeds=(0,)),
+        "study": Tier(
+            (
+                *grid(replace(SYMLA, generations=70), family=problem.MATRIX),
+                # An LSTM is cheaper and slower to meta-train: more generations in less time.
+                *grid(replace(RNN, generations=200), family=problem.MATRIX),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            (
+                *grid(replace(SYMLA, length=100, pairs=512, lifetimes=16, generations=10_000), family=problem.MATRIX),
+                *grid(replace(RNN, length=100, pairs=512, lifetimes=16, generations=10_000), family=problem.MATRIX),
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+"""100 pulls and 3 seeds are the paper's, as recalled; its population and generations are unknown."""
+
+BIASED = Experiment(
+    name="symla.biased",
+    title="Bandits whose first arm is the better one in meta-training, tested with the arms exchanged",
+    figure="Fig. 4, biased training",
+    run=run_meta_training,
+    tiers={
+        "live": Tier(
+            (
+                replace(SYMLA, family="biased", generations=50, looks=5),
+                replace(RNN, family="biased", generations=50, looks=5),
+            ),
+            seeds=(0,),
+        ),
+        "study": Tier(
+            (
+                replace(SYMLA, family="biased", generations=70),
+                replace(RNN, family="biased", generations=200),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            tuple(
+                replace(c, family="biased", length=100, pairs=512, lifetimes=16, generations=10_000)
+                for c in (SYMLA, RNN)
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+"""The paper's biased family is unknown; this one is the card's."""
+
+DIAL = Experiment(
+    name="symla.dial",
+    title="How often the better of two independent arms is the first in meta-training, and what that does",
+    figure="none; between Fig. 3 and Fig. 4",
+    run=run_meta_training,
+    tiers={
+        "live": Tier((replace(RNN, bias=1.0, generations=50, looks=5),), seeds=(0,)),
+        "study": Tier(
+            (
+                *grid(replace(SYMLA, generations=70), bias=(0.75, 1.0)),
+                *grid(replace(RNN, generations=200), bias=(0.75, 1.0)),
+            ),
+            seeds=SEEDS,
+        ),
+    },
+)
+"""A bias of .5 is none: those runs are in ``symla.bandits``."""
+
+PLAYER = Experiment(
+    name="symla.player",
+    title="A SymLA of bandits with 2, 3 and 5 arms, its theta recorded to be played against",
+    figure="none; the explorer",
+    run=run_player,
+    tiers={
+        "live": Tier((replace(SYMLA, sizes="2,3,5", lifetimes=6, generations=20, looks=2),), seeds=(0,)),
+        "study": Tier((replace(SYMLA, sizes="2,3,5", length=100, lifetimes=6, generations=100),), seeds=(0,)),
+    },
+)
+
+CONTEXT = Config(environment="contextual-bandit", length=30)
+CONTEXT_RNN = replace(CONTEXT, agent="meta-rnn", hidden=32)
+CONTEXTUAL = Experiment(
+    name="symla.contextual",
+    title="One fixed map from contexts to actions in meta-training, any map in meta-test",
+    figure="none; a small stand-in for Fig. 5",
+    run=run_meta_training,
+    tiers={
+        "live": Tier((replace(CONTEXT_RNN, sizes="3", generations=150),), seeds=(0,)),
+        "study": Tier(
+            (
+                replace(CONTEXT, generations=600, looks=20),
+                *grid(replace(CONTEXT_RNN, generations=160, looks=20), sizes=("2", "3")),
+                replace(CONTEXT_RNN, generations=300, looks=20, permuted="both"),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            (
+                *grid(replace(CONTEXT, pairs=512, lifetimes=16, generations=10_000), sizes=("2", "3", "2,3,4")),
+                *grid(replace(CONTEXT_RNN, pairs=512, lifetimes=16, generations=10_000), sizes=("2", "3")),
+            ),
+            seeds=SEEDS,
+        ),
+    },
+)
+
+POLE = Config(environment="cartpole", length=100, lifetimes=4)
+POLE_RNN = replace(POLE, agent="meta-rnn", hidden=32)
+CARTPOLE = Experiment(
+    name="symla.cartpole",
+    title="CartPole with observations and actions in the order of meta-training and in every other",
+    figure="Fig. 5, CartPole",
+    run=run_orders,
+    tiers={
+        "live": Tier((replace(POLE_RNN, generations=150, looks=5),), seeds=(0,)),
+        "study": Tier(
+            (
+                replace(POLE, generations=60),
+                replace(POLE_RNN, generations=240, looks=20),  # look 5 is where SymLA's budget ends
+                replace(POLE_RNN, generations=240, looks=20, permuted="both"),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            tuple(
+                replace(c, length=500, pairs=512, lifetimes=16, generations=20_000, looks=100)
+                for c in (POLE, POLE_RNN, replace(POLE_RNN, permuted="both"))
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+
+HEARTS = Config(environment="heart-grid", sizes="3", length=50, lifetimes=4, pairs=16)
+HEARTS_RNN = replace(HEARTS, agent="meta-rnn", hidden=32, pairs=32, lifetimes=8)
+GRID = Experiment(
+    name="symla.grid",
+    title="Hearts and traps whose rewards are swapped in meta-test; and from the grid to CartPole",
+    figure="Figs. 6 and 7, and the last one",
+    run=run_meta_training,
+    tiers={
+        "live": Tier((replace(HEARTS_RNN, generations=100, looks=5),), seeds=(0,)),
+        "study": Tier(
+            (
+                replace(HEARTS, generations=40),
+                replace(HEARTS_RNN, generations=160),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            tuple(
+                replace(c, sizes="5", length=200, pairs=256, lifetimes=8, generations=20_000)
+                for c in (HEARTS, HEARTS_RNN, replace(HEARTS_RNN, permuted="both"))
+            ),
+            seeds=(0, 1, 2),
+        ),
+    },
+)
+"""The paper's layout is unknown. Here: 3 x 3 cells, offsets from the agent to both items as one-hot entries."""
+
+REFERENCES = Experiment(
+    name="symla.references",
+    title="Players that were not meta-trained in the same tests: random, Thompson sampling, UCB1",
+    figure="none",
+    run=run_references,
+    tiers={
+        "live": Tier((SYMLA,), seeds=(0,)),
+        "study": Tier((SYMLA, CONTEXT, replace(CONTEXT, sizes="3"), POLE, HEARTS), seeds=SEEDS),
+    },
+)
+"""Of a configuration the environment, its size and the length of lifetimes count here, and nothing else."""
+
+PPO = replace(RNN, generations=60, pairs=32, rate=0.02)
+RL2 = Experiment(
+    name="symla.rl2",
+    title="RL^2: the recurrent policy trained by PPO, on the same bandits and biases",
+    figure="none; a second black-box baseline",
+    run=run_rl2,
+    tiers={
+        "live": Tier((replace(PPO, generations=50, looks=5),), seeds=(0,)),
+        "study": Tier((PPO, replace(PPO, family="biased")), seeds=SEEDS),
+    },
+)
+
+EXPERIMENTS = (BANDITS, BIASED, DIAL, PLAYER, CONTEXTUAL, CARTPOLE, GRID, REFERENCES, RL2)

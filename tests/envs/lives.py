@@ -1,0 +1,93 @@
+"""Lives in environments, and a list of environments that every promise of the protocol is checked with."""
+
+from typing import Any, NamedTuple
+
+import torch
+
+from tutorlib.envs import (
+    Acrobot,
+    BernoulliBandit,
+    CartPole,
+    ContextualBandit,
+    DarkRoom,
+    Duplicated,
+    Environment,
+    HeartGrid,
+    MountainCar,
+    Padded,
+    Permuted,
+    Projected,
+    Reordered,
+    Rewarded,
+    SignFlipped,
+)
+
+PLAIN = (
+    BernoulliBandit(),
+    BernoulliBandit(arms=5),
+    *(BernoulliBandit(family=family) for family in ("dependent", "medium", "biased", "flipped")),
+    BernoulliBandit(bias=0.7),
+    ContextualBandit(3, 4, shuffled=True),
+    ContextualBandit(3, 3),
+    CartPole(),
+    CartPole(episode=7),
+    Acrobot(episode=9),
+    MountainCar(episode=5, shaped=2.0),
+    HeartGrid(size=3),
+    HeartGrid(size=4, swapped=True, episode=6, view="relative"),
+    DarkRoom(size=4, episode=6),
+)
+WRAPPED = (
+    Permuted(CartPole()),
+    Permuted(HeartGrid(size=2), shuffle_observations=False, at=3),
+    Reordered(ContextualBandit(3, 3), observation_order=(2, 0, 1)),
+    Duplicated(MountainCar()),
+    Padded(CartPole(), zeros=3),
+    Projected(Acrobot()),
+    SignFlipped(DarkRoom(size=3)),
+    Rewarded(BernoulliBandit(), scale=2.0, shift=-1.0),
+    Permuted(Padded(SignFlipped(Projected(CartPole(episode=8))), zeros=2), shuffle_actions=False, at=4),
+)
+EVERY = (*PLAIN, *WRAPPED)
+
+
+def uniform(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Return numbers in (0, 1); float32 ones could be 0."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(*shape, generator=generator, dtype=dtype).clamp(min=1e-7)
+
+
+def name_of(env: Environment) -> str:
+    return str(env).replace("episode=", "").replace(" ", "")[:60]
+
+
+class Lives(NamedTuple):
+    states: list[Any]
+    observations: torch.Tensor
+    rewards: torch.Tensor
+    ended: torch.Tensor
+
+
+def live(env: Environment, actions: torch.Tensor, start: torch.Tensor, step: torch.Tensor) -> Lives:
+    """Return lives under given actions [time, *batch] and noise [*batch, n] and [time, *batch, n]."""
+    state = env.start(start)
+    states, observations, rewards, ended = [state], [env.observe(state)], [], []
+    for a, u in zip(actions, step, strict=True):
+        state, reward, end = env.step(state, a, u)
+        states.append(state)
+        observations.append(env.observe(state))
+        rewards.append(reward)
+        ended.append(end)
+    return Lives(states, torch.stack(observations), torch.stack(rewards), torch.stack(ended))
+
+
+def random_lives(env: Environment, steps: int, *batch: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Lives:
+    """Return lives of random actions."""
+    actions = torch.randint(env.actions, (steps, *batch), generator=torch.Generator().manual_seed(seed))
+    start = uniform(*batch, env.start_noise, seed=seed + 1, dtype=dtype)
+    return live(env, actions, start, uniform(steps, *batch, env.step_noise, seed=seed + 2, dtype=dtype))
+
+
+def leaves(state: Any) -> list[torch.Tensor]:
+    """Return all tensors of a state."""
+    return [state] if isinstance(state, torch.Tensor) else [leaf for part in state for leaf in leaves(part)]

@@ -1,0 +1,95 @@
+"""RL^2 by PPO: its formulas against plain sums, and a bandit learned in seconds."""
+
+import pytest
+import torch
+
+from tutorlib.envs import BernoulliBandit, ContextualBandit
+from tutorlib.lab import UsageError
+from tutorlib.lab.errors import NonFiniteError
+from tutorlib.papers.symla import baselines
+from tutorlib.papers.symla.algorithm import draw_noise, lifetime
+from tutorlib.papers.symla.baselines import PPOConfig, advantages, clipped, ppo, replay
+from tutorlib.papers.symla.model import MetaRNN
+
+
+def test_advantages_are_the_plain_sum():
+    g = torch.Generator().manual_seed(0)
+    r, v = torch.randn(2, 3, 7, generator=g)
+    gamma, lam = 0.9, 0.7
+    found = advantages(r, v, gamma, lam)
+    for i in range(3):
+        for t in range(7):
+            deltas = [r[i, k] + gamma * (v[i, k + 1] if k < 6 else 0.0) - v[i, k] for k in range(t, 7)]
+            plain = sum((gamma * lam) ** n * delta for n, delta in enumerate(deltas))
+            assert found[i, t].item() == pytest.approx(float(plain), abs=1e-5)
+
+
+def test_with_lambda_one_an_advantage_is_the_return_minus_the_value():
+    g = torch.Generator().manual_seed(1)
+    r, v = torch.randn(2, 2, 5, generator=g)
+    found = advantages(r, v, 1.0, 1.0)
+    assert torch.allclose(found, r.flip(1).cumsum(1).flip(1) - v, atol=1e-5)
+
+
+def test_the_clipped_objective():
+    ratio = torch.tensor([[1.5, 0.5, 1.5, 0.5, 1.1]])
+    advantage = torch.tensor([[1.0, 1.0, -1.0, -1.0, 2.0]])
+    assert clipped(ratio, advantage, 0.2).item() == pytest.approx((1.2 + 0.5 - 1.5 - 0.8 + 2.2) / 5)
+
+
+def test_replay_gives_the_probabilities_that_actions_were_drawn_from():
+    env = ContextualBandit(2, 2)
+    agent = MetaRNN(2, 2, hidden=8)
+    g = torch.Generator().manual_seed(0)
+    theta = agent.initial_parameters(g) * 5
+    noise = draw_noise(agent, env, 6, 12, g)
+    life = lifetime(agent, theta, env, noise, keep_observations=True)
+    log_pi, values = replay(agent, torch.cat([theta, torch.zeros(8), torch.tensor([0.5])]), life)
+    assert torch.allclose(log_pi.exp().sum(-1), torch.ones(6, 12))
+    again = (log_pi + noise.gumbel.transpose(0, 1)).argmax(dim=-1)
+    assert torch.equal(again, life.actions)
+    assert (values == 0.5).all()
+    with pytest.raises(UsageError, match=r"life\.observations=None"):
+        replay(agent, torch.zeros(agent.parameters + 9), life._replace(observations=None))
+
+
+def test_the_ratio_is_one_before_the_first_update(monkeypatch):
+    seen = []
+    plain = baselines.clipped
+    monkeypatch.setattr(baselines, "clipped", lambda ratio, *x: (seen.append(ratio.detach()), plain(ratio, *x))[1])
+    ppo(MetaRNN(1, 2, hidden=8), BernoulliBandit(2), PPOConfig(iterations=2, lifetimes=4, length=10, epochs=2), 0)
+    assert len(seen) == 4
+    for first in (0, 2):
+        assert (seen[first] - 1).abs().max() < 1e-6
+        assert (seen[first + 1] - 1).abs().max() > 1e-6
+
+
+def test_ppo_learns_a_two_armed_bandit():
+    """Easy bandits pay .9 or .1; random pulls get .5."""
+    settings = PPOConfig(iterations=30, lifetimes=64, length=15)
+    theta, rewards = ppo(MetaRNN(1, 2, hidden=16), BernoulliBandit(2, "easy"), settings, seed=0)
+    assert rewards[:2].mean() < 0.56
+    assert rewards[-5:].mean() > 0.68
+    assert theta.shape == (MetaRNN(1, 2, hidden=16).parameters,)
+
+
+def test_a_theta_that_is_not_finite_stops_training():
+    class Broken(BernoulliBandit):
+        def step(self, state, action, u):
+            state, reward, ended = super().step(state, action, u)
+            return state, reward / 0.0, ended
+
+    with pytest.raises(NonFiniteError, match="batch 1 of 2"):
+        ppo(MetaRNN(1, 2, hidden=4), Broken(), PPOConfig(iterations=2, lifetimes=2, length=3), 0)
+
+
+@pytest.mark.parametrize(("own", "argument"), [
+    ({"iterations": 0}, "iterations=0"),
+    ({"rate": 0.0}, "rate=0.0"),
+    ({"gamma": 1.5}, "gamma=1.5"),
+    ({"clip": -1.0}, "clip=-1.0"),
+])  # fmt: skip
+def test_bad_input_is_named(own, argument):
+    with pytest.raises(UsageError) as error:
+        PPOConfig(**own)
+    assert argument in str(error.value)

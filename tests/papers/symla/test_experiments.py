@@ -1,0 +1,97 @@
+"""Experiments: what a run returns, tiers that ship, and references."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tutorlib.envs import BernoulliBandit, CartPole
+from tutorlib.lab import Cell, Context, recorded
+from tutorlib.lab.experiment import plain
+from tutorlib.papers.symla import experiments, problem
+from tutorlib.papers.symla.algorithm import Config
+from tutorlib.papers.symla.experiments import pieces, scores, summary
+from tutorlib.papers.symla.model import MetaRNN
+
+STUDIES = [e for e in experiments.EXPERIMENTS if "study" in e.tiers]
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr(experiments, "LIFETIMES", 4)
+    monkeypatch.setattr(experiments, "FEW", 3)
+
+
+def tiny(config, **own):
+    return replace(config, generations=2, looks=2, pairs=2, lifetimes=2 * len(config.environments), length=8, **own)
+
+
+@pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
+def test_each_run_returns_finite_numbers_for_each_of_its_tests(short, experiment):
+    config = tiny(experiment.tiers["live"].configs[0])
+    (found,) = experiment.run([Cell(config, 0)], Context())
+    assert json.dumps(found, allow_nan=False)
+    prefix = "random " if experiment.name == "symla.references" else ""
+    for test in problem.tests(config.environment, int(config.sizes.split(",")[0]), 8, config.agent == "symla"):
+        assert len(found[f"{prefix}{test}_curve"]) == 8
+        assert math.isfinite(found[f"{prefix}{test}_error"])
+    if not prefix:
+        assert found["looks"] == [1, 2]
+        assert len(found["look_reward"]) == 2
+
+
+def test_a_run_is_a_function_of_its_seed(short):
+    config = tiny(experiments.SYMLA)
+    runs = [experiments.run_meta_training([Cell(config, seed)], Context())[0] for seed in (0, 0, 1)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_the_player_keeps_theta(short):
+    (found,) = experiments.run_player([Cell(tiny(experiments.SYMLA, sizes="2,3"), 0)], Context())
+    assert len(found["theta"]) == 3472
+
+
+def test_orders_begin_with_the_standard_one(short):
+    config = tiny(experiments.POLE_RNN)
+    (found,) = experiments.run_orders([Cell(config, 0)], Context())
+    assert len(found["orders"]) == len(found["order_mean"]) == len(found["order_curve"]) == 48
+    assert found["orders"][0] == "0123/01"
+
+
+def test_summary_and_pieces():
+    life = torch.arange(40.0).expand(3, -1)
+    found = summary("x", life)
+    assert (found["x_mean"], found["x_first"], found["x_last"], found["x_error"]) == (19.5, 4.5, 34.5, 0.0)
+    assert found["x_curve"] == [0.5 + 2 * i for i in range(20)]
+    assert len(pieces(torch.zeros(2, 50))) == 10
+    assert len(pieces(torch.zeros(2, 7))) == 7
+
+
+def test_zeros_are_the_random_player():
+    config = Config(agent="meta-rnn", hidden=1, environment="cartpole", length=200)
+    theta = torch.zeros(MetaRNN(4, 2, 1).parameters)
+    failures = scores(config, theta, CartPole(), 0, 200).mean().item()
+    assert 0.038 < failures < 0.052  # about 45 in 1,000 steps
+    bandits = replace(config, environment="bandit", length=50)
+    theta = torch.zeros(MetaRNN(1, 2, 1).parameters)
+    assert scores(bandits, theta, BernoulliBandit(2, "easy"), 0, 200).mean().item() == pytest.approx(0.4, abs=0.02)
+
+
+def test_meta_tests_meet_other_noise_than_meta_training():
+    assert len({experiments.TEST, experiments.LOOK, 0}) == 3
+
+
+@pytest.mark.parametrize("experiment", STUDIES, ids=lambda e: e.name)
+def test_a_shipped_study_is_the_whole_study_tier(experiment):
+    records = recorded(experiment.name)
+    shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
+    planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in experiment.cells("study")}
+    assert shipped == planned
+    assert len(records) == len(shipped)
+
+
+def test_studies_have_five_seeds():
+    for experiment in STUDIES:
+        assert len(experiment.tiers["study"].seeds) >= 5 or experiment.name == "symla.player"
