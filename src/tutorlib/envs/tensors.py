@@ -7,7 +7,7 @@ from tutorlib.shapes import Float, Int, Tensor
 
 def as_integer(u: Float[Tensor, "*batch"], n: int) -> Int[Tensor, "*batch"]:
     """Return integers in [0, ``n``), uniform where ``u`` is uniform in (0, 1)."""
-    return (u * n).long().clamp(max=n - 1)  # in float32 the product of n and a u just below 1 can be n
+    return (u * n).long()  # the largest float below 1, times n, is rounded to a float below n
 
 
 def as_permutation(u: Float[Tensor, "*batch n"]) -> Int[Tensor, "*batch n"]:

@@ -12,7 +12,7 @@
 
 import { box, hostOf, index, lineStyles, make, plotBox, radios, settle, slider, tableBox } from "./parts.mjs";
 
-const SLICE = 25; // milliseconds of play at a time, so that the page stays awake
+const SLICE = 50; // milliseconds of play at a time, so that the page stays awake
 const COLOURS = ["var(--c0)", "var(--c1)", "var(--c2)", "var(--soft)"]; // of the players
 const CSS = `
 .panels { align-items: start; }
@@ -415,7 +415,8 @@ function manyBox(data, choose, now) {
     host.dataset.lives = run.sums.lives();
     progress.textContent = `${run.sums.lives()} of ${data.lives} bandits, numbered from 1`;
     said.textContent = verdictOfMany(data, run.sums);
-    fillMeans(table, data, run.sums);
+    table.node.hidden = run.sums.lives() < data.lives;
+    if (!table.node.hidden) fillMeans(table, data, run.sums);
     plot.redraw();
   }
   const host = make("div", { class: "many" }, [button, inside]);

@@ -10,12 +10,15 @@ import torch
 from tutorlib.envs import BernoulliBandit, CartPole
 from tutorlib.lab import Cell, Context, recorded
 from tutorlib.lab.experiment import plain
+from tutorlib.lab.records import NoRecordsError
 from tutorlib.papers.symla import experiments, problem
 from tutorlib.papers.symla.algorithm import Config
 from tutorlib.papers.symla.experiments import pieces, scores, summary
 from tutorlib.papers.symla.model import MetaRNN
 
 STUDIES = [e for e in experiments.EXPERIMENTS if "study" in e.tiers]
+PENDING = {"symla.cartpole", "symla.grid", "symla.dial", "symla.rl2"}
+"""Studies that are defined and not recorded yet; the claims that need them say so."""
 
 
 @pytest.fixture
@@ -83,7 +86,17 @@ def test_meta_tests_meet_other_noise_than_meta_training():
     assert len({experiments.TEST, experiments.LOOK, 0}) == 3
 
 
-@pytest.mark.parametrize("experiment", STUDIES, ids=lambda e: e.name)
+def test_what_is_pending_is_known():
+    missing = set()
+    for experiment in STUDIES:
+        try:
+            recorded(experiment.name)
+        except NoRecordsError:
+            missing.add(experiment.name)
+    assert missing == PENDING
+
+
+@pytest.mark.parametrize("experiment", [e for e in STUDIES if e.name not in PENDING], ids=lambda e: e.name)
 def test_a_shipped_study_is_the_whole_study_tier(experiment):
     records = recorded(experiment.name)
     shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
