@@ -103,7 +103,7 @@ def descend_online(
 ) -> Logits:
     """Return the logits of networks, one for each stream, that ``update`` changes after each example.
 
-    With e = dCE/dz, and z the outputs before they are squashed, the gradients are
+    With e = dCE/dz, and z the outputs before they are squashed, the gradients are::
 
         one layer    z = x W + b                                dW = x e^T   db = e
         two layers   h = tanh(x W_1 + b_1), z = h W_2 + b_2     dW_2 = h e^T, db_2 = e, and with
@@ -334,7 +334,7 @@ class Plastic(Online):
 class FastWeightMemory(Online):
     """An LSTM on [x_t, e_{t-1}, y_{t-1}] with a memory matrix M that it writes and reads. V_L is (h, c, M).
 
-    From h come k_1, k_2, v and beta to write, q_1 and q_2 to read (tanh; beta: sigmoid). Keys are tensor products:
+    From h come k_1, k_2, v and beta to write, q_1 and q_2 to read (tanh; beta: sigmoid). Keys are tensor products::
 
         k = vec(k_1 k_2^T)     M <- M + beta (v - M k) k^T     M <- M / max(1, |M|)
         q = vec(q_1 q_2^T)     z = (h + LayerNorm(M q) W) W_out + b

@@ -48,7 +48,7 @@ def _cloned() -> Evidence:
     detail = (
         "Bar minus the points by which the clone's last accuracy is below exact SGD's on the same stream (bars: 5 "
         f"points shallow, 10 with a hidden layer): {_said(parts)}. On MNIST (14 x 14) the clone ends at "
-        f"{last['shallow']:.2f} and {last['deep']:.2f} after 600 examples. The clone saw no images (paper: MNIST)."
+        f"{last['shallow']:.2f} and {last['deep']:.2f} after 500 examples. The clone saw no images (paper: MNIST)."
     )
     return Evidence(weakest([v for v, _ in parts.values()]), parts["digits shallow"][1], detail)
 
