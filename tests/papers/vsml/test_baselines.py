@@ -326,7 +326,7 @@ def test_outputs_never_leave_the_squashing():
     assert baselines.online_sgd(1e4 * x, y, B, 1.0).abs().max() <= 100.0
 
 
-@pytest.mark.parametrize(("name", "steps"), [("meta-rnn", 60), ("oja", 45)])
+@pytest.mark.parametrize(("name", "steps"), [("meta-rnn", 90), ("oja", 55)])
 def test_a_learner_learns_to_learn(name, steps):
     f = FlatModule(baselines.build(name, 4, 2, Sizes(rnn=16)))
     theta = baselines.initial(f.module, generator()).requires_grad_()
@@ -339,7 +339,7 @@ def test_a_learner_learns_to_learn(name, steps):
         loss.backward()
         adam.step()
         losses.append(loss.item())
-    assert sum(losses[-10:]) / 10 < 0.65 < sum(losses[:5]) / 5, "below log 2, the loss of guessing"
+    assert sum(losses[-10:]) / 10 < 0.63 < sum(losses[:5]) / 5, "below log 2, the loss of guessing"
 
 
 @pytest.mark.parametrize(("call", "words"), [

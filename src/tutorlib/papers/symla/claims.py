@@ -1,7 +1,9 @@
 """The claims of SymLA, judged over the recorded studies.
 
 Each check reads shipped records, compares one number per seed with a threshold that was fixed before the study ran
-(the card's rules of success, section 9), and says at which reduced setting.
+(the card's rules of success, section 9), and says at which reduced setting. Where a study that a rule asks for is
+missing, the others decide alone, and the verdict is "holds in part" at most; that was added after those others had run,
+as was the use of the contextual bandit's rule for C1.
 """
 
 from collections.abc import Sequence

@@ -25,18 +25,10 @@ from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.nn import Descent, FlatModule, GridConfig, GridState, Trained, descend, step_generator
 from tutorlib.nn.training import Estimate, Look
 from tutorlib.papers.vsml import baselines
+from tutorlib.papers.vsml.baselines import squash
 from tutorlib.papers.vsml.model import ERROR, INPUT, LABEL, OUTPUT, Network, backward_sweep, dense, forward_sweep
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Int, Tensor
-
-SQUASH = 100.0
-"""Every model's outputs are SQUASH tanh(z / SQUASH)."""
-
-
-def squash(z: Tensor) -> Tensor:
-    """Return 100 tanh(z / 100), which keeps a diverging learner finite."""
-    return SQUASH * torch.tanh(z / SQUASH)
-
 
 def boundary(channels: int, **values: tuple[int, Tensor]) -> Tensor:
     """Return messages of ``channels`` channels that hold each value in its channel, and zeros elsewhere."""
