@@ -30,6 +30,7 @@ from tutorlib.papers.vsml.model import ERROR, INPUT, LABEL, OUTPUT, Network, bac
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Int, Tensor
 
+
 def boundary(channels: int, **values: tuple[int, Tensor]) -> Tensor:
     """Return messages of ``channels`` channels that hold each value in its channel, and zeros elsewhere."""
     (_, first), *_ = values.values()
