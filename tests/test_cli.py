@@ -49,7 +49,7 @@ LEARNING = ("run", "gpicl.learning")
     ("arguments", "says"),
     [
         (("run", "gpicl.phase"), "experiment='gpicl.phase': expected one of .*, gpicl.phases, .*mean 'gpicl.phases'"),
-        (("run", ""), "experiment='': expected one of gpicl.learning"),
+        (("run", ""), "experiment='': expected one of vsml.learn"),
         ((*LEARNING, "--tier", "big"), "tier='big': expected one of live, study, paper"),
         ((*LEARNING, "--tier", "paper"), "tier='paper': expected one of live"),
         ((*LEARNING, "--device", "tpu"), "device='tpu': expected 'cpu', 'cuda' or 'cuda:N'"),
