@@ -27,6 +27,7 @@ input[type="number"] { width: 6.5rem; background: var(--paper); border: 1px soli
 .arms { table-layout: fixed; }
 .arms td, .arms th, .score td, .score th { padding: .1rem .3rem; white-space: nowrap; position: static; vertical-align: top; }
 .arms th:first-child { width: 2.2rem; padding-left: 0; }
+.arms thead th { white-space: normal; font-size: .6875rem; vertical-align: bottom; }
 .score th:first-child { text-align: left; padding-left: 0; }
 .arms .best td, .arms .best th { font-weight: 600; }
 .track { display: block; height: .25rem; background: var(--raised); border-radius: 2px; overflow: hidden; forced-color-adjust: none; }
@@ -38,7 +39,6 @@ output { margin-top: 0; min-height: 2.9em; }
 .many .caption { margin: .6rem 0 0; }
 .many output { min-height: 1.45em; margin: 0 0 .6rem; }
 @container (max-width: 30rem) {
-  .arms thead th { font-size: .6875rem; }
   .arms .key { display: block; margin: 0 0 0 auto; }
 }
 @container (max-width: 21.9rem) {
