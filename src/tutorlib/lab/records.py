@@ -82,15 +82,16 @@ def save(record: Record, path: Path) -> None:
     write_atomically(path, (json.dumps(asdict(record)) + "\n").encode())
 
 
-def _check_metrics(value: Any, path: Path, name: str) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_metrics(item, path, f"{name}.{key}")
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check_metrics(item, path, name)
-    elif not (isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))):
-        raise RecordError(f"record={str(path)!r}: {name}={value!r}: expected a finite number")
+def _check_metrics(metrics: Any, path: Path, name: str) -> None:
+    waiting = [(name, metrics)]  # not by recursion: a study holds 100,000 numbers
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{name}.{key}", item) for key, item in reversed(value.items())]
+        elif isinstance(value, list | tuple):
+            waiting += [(name, item) for item in reversed(value)]
+        elif not (isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))):
+            raise RecordError(f"record={str(path)!r}: {name}={value!r}: expected a finite number")
 
 
 def load(path: Path) -> Record:
