@@ -15,15 +15,19 @@ from tutorlib.papers.vsml import baselines, experiments
 from tutorlib.papers.vsml.algorithm import Config, initial_theta, learner, meta_train
 from tutorlib.papers.vsml.problem import Streams
 
+PENDING = {"vsml.matrix"}
+"""Studies that are defined and not recorded yet; the claims that need them say so."""
+
 TINY = Config(streams=Streams(inputs=4, classes=3, length=8), sequences=4, steps=4, looks=2)
 
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
 def test_a_shipped_study_holds_whole_configurations_of_the_study_tier(experiment) -> None:
-    try:
-        records = recorded(experiment.name)
-    except NoRecordsError:
-        return  # not recorded yet: the claims say so
+    if experiment.name in PENDING:
+        with pytest.raises(NoRecordsError):
+            recorded(experiment.name)
+        return
+    records = recorded(experiment.name)
     planned = {(json.dumps(asdict(c.config), sort_keys=True), c.seed) for c in experiment.cells("study")}
     shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
     assert shipped <= planned
