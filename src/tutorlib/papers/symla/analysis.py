@@ -87,18 +87,6 @@ def arms_table(records: Sequence[Record], references: Sequence[Record]) -> pd.Da
     return pd.DataFrame(rows).T
 
 
-def bias_dial(bandits: Sequence[Record], biased: Sequence[Record], agent: str) -> dict[float, dict[str, Interval]]:
-    """Return the regret of a life by the bias of meta-training, in the tests biased, flipped and independent.
-
-    The bias is the probability that the first of two independent arms is the better one; .5 is none.
-    """
-    runs = chosen(bandits, agent=agent, family="independent") + chosen(biased, agent=agent, family="independent")
-    return {
-        bias: {test: score(chosen(runs, bias=bias), test) for test in ("biased", "flipped", "independent")}
-        for bias in sorted({r.config["bias"] for r in runs})
-    }
-
-
 def differences(records: Sequence[Record], test: str, other: str) -> list[float]:
     """Return the score in ``test`` minus that in ``other``, one for each seed."""
     return [a - b for a, b in zip(values(records, test), values(records, other), strict=True)]
@@ -127,3 +115,10 @@ def orders_table(records: Sequence[Record]) -> pd.DataFrame:
     """Return failures in 1,000 steps for each order of observations and actions (rows), one column for each seed."""
     columns = {r.seed: pd.Series(r.metrics["order_mean"], index=r.metrics["orders"]) * 1000 for r in records}
     return pd.DataFrame(columns)
+
+
+def order_curves(records: Sequence[Record]) -> dict[str, list[list[float]]]:
+    """Return failures in 1,000 steps over life for each order, one curve for each seed (``order_curve``)."""
+    names = records[0].metrics["orders"]
+    curves = zip(*(r.metrics["order_curve"] for r in records), strict=True)
+    return {name: [[1000 * v for v in curve] for curve in own] for name, own in zip(names, curves, strict=True)}

@@ -1,16 +1,20 @@
 """Explorers of SymLA: records in, interactive figures out."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 
 from tutorlib.envs import BernoulliBandit
 from tutorlib.lab import Record
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla import game
+from tutorlib.papers.symla.analysis import chosen, order_curves, orders_table, score
 from tutorlib.papers.symla.model import SymLA
 from tutorlib.shapes import Tensor
 from tutorlib.show.bandit import MOST_ARMS, PLAYERS, Kind, bandit_data, bandit_picture
+from tutorlib.show.curves import Line, curves_data, curves_picture
 from tutorlib.show.explorer import Explorer
 from tutorlib.show.style import png
 
@@ -85,3 +89,65 @@ def mean_regrets(data: Mapping[str, object], record: Record) -> dict[str, list[f
         game.uniform(env, pulls, draw),
     )
     return {name: own.regret.mean(dim=0).tolist() for name, own in zip(PLAYERS, courses, strict=True)}
+
+
+POLE_ENTRIES = ("x", "v", "θ", "ω")
+"""CartPole's observation: position, velocity, angle, angular velocity"""
+POLE_ACTIONS = ("left", "right")
+
+
+def symmetry_explorer(groups: Mapping[str, Sequence[Record]], references: Sequence[Record]) -> Explorer:
+    """Return the explorer of ``symla.cartpole``: an order of observations and actions -> failures over life.
+
+    ``groups`` are the agents' runs by label, ``references`` the records of ``symla.references``. Raises ``UsageError``
+    if records are of another experiment.
+    """
+    runs = [r for own in groups.values() for r in own]
+    if not runs or any(r.experiment != "symla.cartpole" for r in runs):
+        raise bad_argument("groups", sorted({r.experiment for r in runs}), "records of symla.cartpole")
+    c, names = runs[0].config, runs[0].metrics["orders"]
+    seen, done = (list(dict.fromkeys(name.split("/")[i] for name in names)) for i in (0, 1))
+    curves = {label: order_curves(own) for label, own in groups.items()}
+    means = {label: orders_table(own).mean(axis=1) for label, own in groups.items()}
+    points = len(next(iter(curves[label][names[0]] for label in groups))[0])
+    positions = [(i + 0.5) * c["length"] / points for i in range(points)]
+    random = score(chosen(references, environment="cartpole"), "random standard").value
+    lines: list[Line] = [
+        {"label": label, "values": [[np.mean(own[f"{s}/{d}"], axis=0).tolist() for d in done] for s in seen]}
+        for label, own in curves.items()
+    ]
+    highest = max(max(cell) for line in lines for row in line["values"] for cell in row)
+    data = curves_data(
+        title="CartPole in other orders",
+        choosers=[
+            {"name": "seen", "label": "the four inputs show", "values": [_words(s, POLE_ENTRIES) for s in seen]},
+            {"name": "done", "label": "the two outputs push", "kind": "buttons",
+             "values": [_words(d, POLE_ACTIONS, ", ") for d in done]},
+        ],
+        x={"label": "step of life", "low": 0, "high": c["length"]},
+        y={"label": "failures in 1,000 steps", "low": 0.0, "high": 10.0 * math.ceil(max(highest, random) / 10)},
+        positions=positions,
+        lines=[*lines, {"label": "random", "values": [random] * points, "over": [], "thin": True}],
+        numbers=[
+            {"name": f"agent{i}", "label": f"{label}, whole life",
+             "values": [[float(own[f"{s}/{d}"]) for d in done] for s in seen]}
+            for i, (label, own) in enumerate(means.items())
+        ],
+        note=(
+            f"Recorded lives of {c['length']} steps, {len(runs[0].metrics['order_curve'])} orders, means of "
+            f"{len(next(iter(groups.values())))} seeds x 100 lives in each order; theta is fixed. All were "
+            f"meta-trained within minutes on a CPU ({_budgets(groups)}; the paper's budget is unknown). The first "
+            f"order is the one of meta-training; the augmented MetaRNN met a random order in every life."
+        ),
+    )  # fmt: skip
+    label = "Failures on CartPole over life, for every order of observations and actions, of SymLA and MetaRNNs"
+    return Explorer("curves_explorer", data, label, png(curves_picture(data)))
+
+
+def _words(order: str, words: Sequence[str], between: str = " ") -> str:
+    """Return an order such as ``10`` in words, such as ``right, left``."""
+    return between.join(words[int(place)] for place in order)
+
+
+def _budgets(groups: Mapping[str, Sequence[Record]]) -> str:
+    return ", ".join(f"{label}: {own[0].config['generations']} generations" for label, own in groups.items())

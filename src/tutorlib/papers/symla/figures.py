@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.symla.analysis import arms_table, bias_dial, chosen, orders_table, regret_matrix, scale, score
+from tutorlib.papers.symla.analysis import arms_table, chosen, orders_table, regret_matrix, scale, score
 from tutorlib.papers.symla.problem import ARMS, MATRIX
 from tutorlib.show.style import BASELINE, OURS, PURPLE, REFERENCE, band
 
@@ -82,14 +82,6 @@ def draw_random(ax: Axes, references: Sequence[Record], environment: str, test: 
     """Draw what random actions score in ``test``, as a dashed line."""
     found = score(chosen(references, environment=environment), f"random {test}")
     ax.axhline(found.value, color=REFERENCE, linestyle="--", linewidth=1.2, label="random")
-
-
-def draw_dial(ax: Axes, bandits: Sequence[Record], dial: Sequence[Record], test: str = "flipped") -> None:
-    """Draw the regret in ``test`` over the bias of meta-training, for both agents."""
-    for agent, label in (("meta-rnn", "MetaRNN"), ("symla", "SymLA")):
-        found = bias_dial(bandits, dial, agent)
-        draw_intervals(ax, list(found), [own[test] for own in found.values()], label, COLOURS[agent])
-    ax.set(xlabel="how often arm 1 is the better one in meta-training", ylabel="regret of a life", ylim=(0, None))
 
 
 def draw_course(ax: Axes, groups: Groups, ylabel: str) -> None:
