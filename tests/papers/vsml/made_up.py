@@ -7,6 +7,7 @@ from tutorlib.lab import Record
 from tutorlib.papers.vsml import experiments
 from tutorlib.papers.vsml.algorithm import Config
 from tutorlib.papers.vsml.analysis import ONLINE
+from tutorlib.papers.vsml.special_cases import CASES
 
 SEEDS = (0, 1, 2, 3, 4)
 SOURCE = {"device": "CPU (x86_64)"}
@@ -71,6 +72,12 @@ def matrix(on: float = 0.9, off: float = 0.7, rnn_off: float = 0.3) -> list[Reco
                     metrics[f"{test}_100_200"] = (on if test == train else away) + jitter(seed)
                 found.append(record("vsml.matrix", config, seed, metrics))
     return found
+
+
+def special(oja: float = 1e-15, others: float = 2e-16) -> list[Record]:
+    """Runs of ``vsml.special``: by how much Oja's rule and the other cases differ."""
+    gaps = {f"{name}_gap": others for name in CASES} | {"oja_gap": oja}
+    return [Record("vsml.special", "study", {"steps": 50}, seed, dict(gaps), 1.0, SOURCE) for seed in SEEDS]
 
 
 def cloned(gap: float = 0.02, deep: float = 0.05) -> list[Record]:

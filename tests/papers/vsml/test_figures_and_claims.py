@@ -46,13 +46,20 @@ def test_without_records_nothing_is_judged(given) -> None:
 
 
 def test_where_all_is_well_all_hold(given) -> None:
-    given(learn=made_up.learned(), references=made_up.references(), matrix=made_up.matrix(), cloning=made_up.cloned())
-    assert {name: verdict(name) for name in BY_ID if name != "C1"} == {name: HOLDS for name in BY_ID if name != "C1"}
+    given(
+        learn=made_up.learned(),
+        references=made_up.references(),
+        matrix=made_up.matrix(),
+        cloning=made_up.cloned(),
+        special=made_up.special(),
+    )
+    assert {name: verdict(name) for name in BY_ID} == dict.fromkeys(BY_ID, HOLDS)
 
 
 @pytest.mark.parametrize(
     ("name", "studies"),
     [
+        ("C1", {"special": made_up.special(1e-8, 1e-8)}),
         ("C2", {"learn": made_up.learned(**{"100_200": 0.5})}),
         ("C3", {"cloning": made_up.cloned(gap=0.2, deep=0.3)}),
         ("C4", {"learn": made_up.learned(**{"50_100": 0.1}), "matrix": made_up.matrix(off=0.3)}),
@@ -67,6 +74,11 @@ def test_what_records_contradict_does_not_hold(given, name: str, studies: dict) 
 def test_cloning_that_is_close_without_a_hidden_layer_alone_holds_in_part(given) -> None:
     given(cloning=made_up.cloned(gap=0.02, deep=0.3))
     assert verdict("C3") == IN_PART
+
+
+def test_one_special_case_that_is_none_is_a_part(given) -> None:
+    given(special=made_up.special(oja=1e-3))
+    assert verdict("C1") == IN_PART
 
 
 def test_generalisation_is_held_against_the_meta_rnn_too(given) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
 from tutorlib.nn import step_generator
-from tutorlib.papers.vsml import baselines, cloning
+from tutorlib.papers.vsml import baselines, cloning, special_cases
 from tutorlib.papers.vsml.algorithm import Config, Learner, Start, learner, meta_train, shape
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Tensor
@@ -300,6 +300,14 @@ def _race(theta: Tensor, first: list[tuple[Tensor, Tensor]], x: Tensor, y: Tenso
     return metrics | {"gap": round(metrics["exact_last"] - metrics["clone_last"], 4)}
 
 
+def run_special_cases(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Return by how much each of ``special_cases.CASES`` differs from its own formula: ``<case>_gap``, relative."""
+    return [
+        {f"{name}_gap": float(f"{gap:.3g}") for name, gap in special_cases.gaps(cell.seed, cell.config.steps).items()}
+        for cell in cells
+    ]
+
+
 FAST = Config(forget_bias=1.0, input_bias=0.0, steps=300)
 """Gate biases of +1 and 0 leave the plateau soonest at 50 examples."""
 SLOW = Config(steps=420)
@@ -433,4 +441,15 @@ CLONING = Experiment(
     },
 )
 
-EXPERIMENTS = (LEARN, REFERENCES, PLATEAU, MATRIX, CLONING)
+SPECIAL = Experiment(
+    name="vsml.special",
+    title="Older ideas as special cases: each by a grid of sub-RNNs and by its own formula",
+    figure="none; section 3 (C1)",
+    run=run_special_cases,
+    tiers={
+        "live": Tier((special_cases.Config(),), seeds=(0,)),
+        "study": Tier((special_cases.Config(),), seeds=(0, 1, 2, 3, 4)),
+    },
+)
+
+EXPERIMENTS = (LEARN, REFERENCES, PLATEAU, MATRIX, CLONING, SPECIAL)
