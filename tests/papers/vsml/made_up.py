@@ -70,6 +70,7 @@ def matrix(on: float = 0.9, off: float = 0.7, rnn_off: float = 0.3) -> list[Reco
                 metrics: dict[str, Any] = {"loss": 0.5, "escape": 10, "look_loss": [1.0] * 12}
                 for test in experiments.MATRIX_TEST:
                     metrics[f"{test}_100_200"] = (on if test == train else away) + jitter(seed)
+                    metrics[f"{test}_curve"] = [metrics[f"{test}_100_200"]] * 20
                 found.append(record("vsml.matrix", config, seed, metrics))
     return found
 

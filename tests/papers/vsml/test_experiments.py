@@ -131,7 +131,7 @@ def test_the_matrix_tests_every_learner_on_every_set(monkeypatch: pytest.MonkeyP
 
 def test_matrix_sets_have_one_size() -> None:
     every = [*experiments.MATRIX_TRAIN.values(), *experiments.MATRIX_TEST.values()]
-    assert {(s.inputs, s.classes, s.side) for s in every} == {(16, 10, 4)}
+    assert {(s.inputs, s.classes, s.side) for s in every} == {(16, 4, 4)}
     assert {
         s.part for s in experiments.MATRIX_TEST.values() if s.kinds[0] not in ("random", "sum-sign", "prototypes")
     } == {"test"}

@@ -148,7 +148,7 @@ def test_the_matrix_is_read_by_its_names() -> None:
     assert found["digits", "random"].value == pytest.approx(0.704)
     away = analysis.off_diagonal(made_up.matrix(), "meta-rnn", experiments.MATRIX_TRAIN, list(experiments.MATRIX_TEST))
     assert away == pytest.approx({s: 0.3 + made_up.jitter(s) for s in made_up.SEEDS})
-    with pytest.raises(UsageError, match="expected one of digits"):
+    with pytest.raises(UsageError, match="expected one of prototypes"):
         analysis.stream_name(made_up.learned()[0].config["streams"] | {"length": 3}, experiments.MATRIX_TRAIN)
 
 
@@ -173,6 +173,11 @@ def test_figures_draw_what_records_hold() -> None:
     figures.draw_matrix(ax, made_up.matrix(), "meta-rnn")
     assert ax.images[0].get_array()[0, 1] == pytest.approx(0.304)
     assert len(ax.texts) == len(experiments.MATRIX_TRAIN) * len(experiments.MATRIX_TEST)
+
+    ax = Figure().subplots()
+    figures.draw_learners(ax, made_up.matrix(), "digits", "random")
+    assert [line.get_label() for line in ax.lines] == ["VSML", "Meta RNN"]
+    assert [line.get_ydata()[0] for line in ax.lines] == pytest.approx([0.704, 0.304])
 
     ax = Figure().subplots()
     figures.draw_windows(ax, learned[:5], ["digits", "digits-3"])

@@ -178,9 +178,10 @@ def _unseen_tasks() -> Evidence:
     ours, rnn = chosen(records, agent="symla"), chosen(records, agent="meta-rnn", permuted="none")
     adapts, found = above(values(ours, "swapped"), 0.0)
     collects, wrong = _below(values(rnn, "swapped"), 0.0)
+    side = ours[0].config["sizes"]
     detail = (
         f"SymLA's reward of a life with swapped rewards, as in meta-training {score(ours, 'standard')}; the MetaRNN's "
-        f"{score(rnn, 'standard')} and, swapped, {wrong}. 3 x 3 cells, 50 steps of life, "
+        f"{score(rnn, 'standard')} and, swapped, {wrong}. {side} x {side} cells, 50 steps of life, "
         f"{ours[0].config['generations']} generations; the paper's layout and budget are unknown. {words}"
     )
     return Evidence(weakest([adapts, collects, *moved]), found, detail)

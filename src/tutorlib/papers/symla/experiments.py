@@ -320,8 +320,8 @@ CARTPOLE = Experiment(
     },
 )
 
-HEARTS = Config(environment="heart-grid", sizes="3", length=50, lifetimes=4, pairs=16)
-HEARTS_RNN = replace(HEARTS, agent="meta-rnn", hidden=32, pairs=32, lifetimes=8)
+HEARTS = Config(environment="heart-grid", sizes="2", length=50, lifetimes=8)
+HEARTS_RNN = replace(HEARTS, agent="meta-rnn", hidden=32)
 GRID = Experiment(
     name="symla.grid",
     title="Hearts and traps whose rewards are swapped in meta-test; and from the grid to CartPole",
@@ -331,8 +331,8 @@ GRID = Experiment(
         "live": Tier((replace(HEARTS_RNN, generations=100, looks=5),), seeds=(0,)),
         "study": Tier(
             (
-                replace(HEARTS, generations=40),
-                replace(HEARTS_RNN, generations=160),
+                replace(HEARTS, generations=300, looks=20),
+                replace(HEARTS_RNN, generations=300, looks=20),
             ),
             seeds=SEEDS,
         ),
@@ -345,7 +345,7 @@ GRID = Experiment(
         ),
     },
 )
-"""The paper's layout is unknown. Here: 3 x 3 cells, offsets from the agent to both items as one-hot entries."""
+"""The paper's layout is unknown. Here: 2 x 2 cells, offsets from the agent to both items as one-hot entries."""
 
 REFERENCES = Experiment(
     name="symla.references",

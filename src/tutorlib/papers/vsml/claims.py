@@ -90,7 +90,7 @@ def _generalises() -> Evidence:
     parts["off the matrix's diagonal, minus the Meta RNN"] = above([ours[s] - theirs[s] for s in ours], 0.1)
     detail = (
         f"Accuracy at sizes that were never trained, chance .1 (bars .55, .4, .4, .25); and the mean over all pairs of "
-        f"different data sets, minus that of a Meta RNN (bar .1): {_said(parts)}. {SETTING}; matrix: 4 x 4 pixels."
+        f"different data sets, minus that of a Meta RNN (bar .1): {_said(parts)}. {SETTING}; matrix: 4 x 4 pixels, four classes."
     )
     found = parts["digits, examples 51 to 100"][1]
     return Evidence(weakest([v for v, _ in parts.values()]), found, detail)

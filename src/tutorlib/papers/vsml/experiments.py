@@ -191,21 +191,17 @@ def run_plateau(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     return [course(own, c.looks, c.streams.classes) for own in losses.unbind(dim=1)]
 
 
-SMALL = Streams(inputs=16, classes=10, length=50, side=4)
-"""The matrix's size: 4 x 4 pixels, ten classes, 50 examples. The paper's: 28 x 28, 500."""
+SMALL = Streams(inputs=16, classes=4, length=50, side=4)
+"""The matrix's size: 4 x 4 pixels, the first four classes, 50 examples. The paper's: 28 x 28, ten, 500."""
 PICTURES = replace(SMALL, kinds=("digits",), permuted=False)
 """Labels of images keep their meaning in meta-training, as in the paper: that is what can be overfitted."""
 MATRIX_TRAIN: Mapping[str, Streams] = {
+    "prototypes": SMALL,
     "digits": PICTURES,
-    "digits-projected": replace(PICTURES, projection="bank"),
-    "mnist": replace(PICTURES, kinds=("mnist",)),
+    "random": replace(SMALL, kinds=("random",)),
     "fashion-mnist": replace(PICTURES, kinds=("fashion-mnist",)),
     "kmnist": replace(PICTURES, kinds=("kmnist",)),
-    "random": replace(SMALL, kinds=("random",)),
-    "prototypes": SMALL,
-    "all": replace(PICTURES, kinds=("digits", "mnist", "fashion-mnist", "kmnist", "random")),
-    "all but digits": replace(PICTURES, kinds=("mnist", "fashion-mnist", "kmnist", "random")),
-    "all but mnist": replace(PICTURES, kinds=("digits", "fashion-mnist", "kmnist", "random")),
+    "all but digits": replace(PICTURES, kinds=("fashion-mnist", "kmnist", "random", "prototypes")),
 }
 TESTED = replace(PICTURES, part="test", length=200)
 MATRIX_TEST: Mapping[str, Streams] = {
@@ -378,7 +374,9 @@ PLATEAU = Experiment(
     },
 )
 
-TABLE = Config(forget_bias=1.0, input_bias=0.0, sequences=16, steps=300)
+TABLE = Config(forget_bias=1.0, input_bias=0.0, sequences=16, steps=400, looks=20, layer_norm=True)
+"""With LayerNorm, as in the paper's code, more runs on images leave the plateau; baselines have none."""
+OTHER = replace(TABLE, rate=3e-3, layer_norm=False)
 
 MATRIX = Experiment(
     name="vsml.matrix",
@@ -387,12 +385,12 @@ MATRIX = Experiment(
     run=run_matrix,
     shape=shape,
     tiers={
-        "live": Tier((replace(TABLE, streams=MATRIX_TRAIN["prototypes"], steps=96),), seeds=(0,)),
+        "live": Tier((replace(TABLE, streams=SMALL, steps=100),), seeds=(0,)),
         "study": Tier(
-            tuple(
-                replace(TABLE, streams=streams, learner=name, rate=1e-2 if name == "vsml" else 3e-3)
-                for streams in MATRIX_TRAIN.values()
-                for name in ("vsml", *baselines.LEARNERS)
+            (
+                *grid(TABLE, streams=tuple(MATRIX_TRAIN.values())),
+                *grid(replace(OTHER, learner="meta-rnn"), streams=tuple(MATRIX_TRAIN.values())),
+                *grid(replace(OTHER, streams=SMALL), learner=tuple(n for n in baselines.LEARNERS if n != "meta-rnn")),
             ),
             seeds=(0, 1, 2, 3, 4),
         ),

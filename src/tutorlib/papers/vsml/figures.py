@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tutorlib.lab import Record, interval
-from tutorlib.papers.vsml.analysis import LEARNERS, SETS, best_online, matrix, mean_curve, variants
+from tutorlib.papers.vsml.analysis import LEARNERS, SETS, best_online, matrix, mean_curve, stream_name, variants
 from tutorlib.papers.vsml.experiments import BIN, MATRIX_TEST, MATRIX_TRAIN
 from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style
 
@@ -66,6 +66,23 @@ def draw_matrix(ax: Axes, records: Sequence[Record], learner: str) -> None:
     ax.set_yticks(range(len(rows)), rows)
     ax.grid(visible=False)
     ax.set(title=LEARNERS[learner])
+
+
+def draw_learners(ax: Axes, records: Sequence[Record], trained: str, test: str) -> None:
+    """Draw online accuracy over examples of ``test`` for every learner that was meta-trained on ``trained``.
+
+    Bands are 95 % intervals over seeds; each point is a mean of 10 examples.
+    """
+    looks = dict(zip(LEARNERS, ((OURS, "-"), (BASELINE, "-"), (PURPLE, "--"), (SKY, "-."), (REFERENCE, "--"),
+                                (REFERENCE, ":")), strict=True))  # fmt: skip
+    for name, (colour, line) in looks.items():
+        own = [r for r in records if r.config["learner"] == name]
+        own = [r for r in own if stream_name(r.config["streams"], MATRIX_TRAIN) == trained]
+        if own:
+            mean, low, high = mean_curve(own, f"{test}_curve")
+            seen = BIN * (np.arange(len(mean)) + 0.5)
+            band(ax, seen, mean, low, high, label=LEARNERS[name], colour=colour, linestyle=line)
+    ax.set(xlabel="examples seen", ylabel="accuracy", title=test, ylim=(0, 1.02))
 
 
 def draw_trace(ax: Axes, probabilities: Sequence[Sequence[float]], labels: Sequence[int], title: str) -> None:
