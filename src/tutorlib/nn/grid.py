@@ -10,7 +10,7 @@ column, and writes two messages of its own, which are reduced (a mean or a sum) 
 
 SymLA adds to z_ab the layer's own messages of the tick before, F_b w_F + B_a w_B, and a scalar for all, r w_r.
 
-Two identities make it fast (section 3.2 of VSML's card of code). z is a sum over rows, columns and sub-RNNs, so the
+Two identities make it fast (VSML, section 3). z is a sum over rows, columns and sub-RNNs, so the
 first two terms are computed for A rows and B columns and broadcast: only h_ab w_h is a product for each sub-RNN. And
 a linear map commutes with a sum over the grid, so messages are reduced first and mapped afterwards; a LayerNorm
 between the two forbids that, and is then done the long way.

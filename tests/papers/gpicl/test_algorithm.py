@@ -122,7 +122,7 @@ def test_learning_curve_counts_right_predictions_per_position():
 
 
 @pytest.mark.parametrize(("seen", "unseen", "infinite", "expected"), [
-    ((0.82, 0.975), (0.23, 0.245), False, "task memorisation"),  # the card's runs, by their own names
+    ((0.82, 0.975), (0.23, 0.245), False, "task memorisation"),  # measured runs, by their own names
     ((0.454, 0.790), (0.23, 0.250), False, "task identification"),
     ((0.27, 0.901), (0.25, 0.891), False, "general learning"),
     ((0.33, 0.533), (0.24, 0.248), False, "task identification"),

@@ -1,4 +1,4 @@
-"""The reference learners against plain re-writes and scikit-learn, and the ceiling against the card's numbers."""
+"""The reference learners against plain re-writes and scikit-learn, and the ceiling against known numbers."""
 
 import numpy as np
 import pytest

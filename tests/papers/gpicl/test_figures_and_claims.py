@@ -233,7 +233,7 @@ def test_sizes_are_those_of_the_networks():
     transformer = next(line for line in ax.lines if line.get_label() == "Transformer")
     assert sorted(set(transformer.get_xdata())) == [2 * 2 * 32 * 2 * d for d in (2, 8, 32)]  # K, V, layers, T, heads
     parameters = drawn(figures.draw_sizes, by_size(0), 1).lines[0].get_xdata()
-    assert max(parameters) == 103_748 - 2 * 3 * 64  # the card's network, without biases on queries, keys and values
+    assert max(parameters) == 103_748 - 2 * 3 * 64  # the network as planned, without biases on queries, keys and values
 
 
 def accuracy_map(study, width, tasks):

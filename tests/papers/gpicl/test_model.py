@@ -74,7 +74,7 @@ def test_shorter_sequences_are_prefixes():
 
 def test_sizes_of_the_live_and_of_the_papers_network():
     f, theta = net()
-    assert f.size == len(theta) == 103_364  # the card's 103,748 less two attention blocks' 3 x 64 key biases
+    assert f.size == len(theta) == 103_364  # 103,748 with all biases, less two attention blocks' 3 x 64 key biases
     assert CONFIG.state_size == 2 * 2 * 32 * 64
     paper = ModelConfig(inputs=3072, classes=10, length=100, width=256, layers=4, heads=8)
     assert FlatModule(Transformer(paper)).size == pytest.approx(3.93e6 + 0.03e6, rel=0.01)
@@ -182,7 +182,7 @@ def test_sizes_of_state_and_parameters():
     assert lstm.state_size == 1024
     assert outer.state_size == 4 * 16**2 + 4 * 16  # the matrices, and the hidden vector
     assert ModelConfig(architecture="mlp").state_size == 0
-    # The card's counts, 1.10 M and 44 k: equal state, unequal parameters.
+    # 1.10 M and 44 k: equal state, unequal parameters.
     assert net(lstm)[0].size == pytest.approx(1.10e6, rel=0.01)
     assert net(outer)[0].size == pytest.approx(44e3, rel=0.01)
 

@@ -118,7 +118,7 @@ def test_seen_tasks_are_tasks_of_meta_training_and_unseen_ones_are_not():
 
 def test_digits_are_split_once_and_standardised_by_the_training_part():
     train, test = problem.digits(classes=4, rank=16)
-    assert (len(train.y), len(test.y)) == (524, 196), "the card's counts"
+    assert (len(train.y), len(test.y)) == (524, 196), "counts of the split"
     assert train.z.mean(0).abs().max() < 1e-5
     assert test.z.mean(0).abs().max() > 1e-2, "the test part is not centred with its own mean"
     full = problem.digits(classes=4, rank=64)[0]

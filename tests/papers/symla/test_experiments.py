@@ -25,6 +25,7 @@ PENDING = {"symla.grid", "symla.rl2"}
 def short(monkeypatch):
     monkeypatch.setattr(experiments, "LIFETIMES", 4)
     monkeypatch.setattr(experiments, "FEW", 3)
+    monkeypatch.setattr(experiments, "POLE_LIFE", 40)
 
 
 def tiny(config, **own):
@@ -38,7 +39,7 @@ def test_each_run_returns_finite_numbers_for_each_of_its_tests(short, experiment
     assert json.dumps(found, allow_nan=False)
     prefix = "random " if experiment.name == "symla.references" else ""
     for test in problem.tests(config.environment, int(config.sizes.split(",")[0]), 8, config.agent == "symla"):
-        assert len(found[f"{prefix}{test}_curve"]) == 8
+        assert len(found[f"{prefix}{test}_curve"]) == (20 if test == "cartpole" else 8)
         assert math.isfinite(found[f"{prefix}{test}_error"])
     if not prefix:
         assert found["looks"] == [1, 2]
@@ -51,9 +52,15 @@ def test_a_run_is_a_function_of_its_seed(short):
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_the_player_keeps_theta(short):
-    (found,) = experiments.run_player([Cell(tiny(experiments.SYMLA, sizes="2,3"), 0)], Context())
+@pytest.mark.parametrize("config", [tiny(experiments.SYMLA, sizes="2,3"), tiny(experiments.HEARTS)])
+def test_theta_is_kept(short, config):
+    (found,) = experiments.run_keeping_theta([Cell(config, 0)], Context())
     assert len(found["theta"]) == 3472
+    if config.environment == "heart-grid":
+        again = experiments.scores(
+            replace(config, length=40), torch.tensor(found["theta"]), CartPole(), experiments.TEST, 4, "cartpole"
+        )
+        assert again.mean().item() == pytest.approx(found["cartpole_mean"], abs=0.02)
 
 
 def test_orders_begin_with_the_standard_one(short):

@@ -222,6 +222,9 @@ def test_courses_lives_and_orders_are_drawn(records):
     assert axes[0].lines[-1].get_ydata().tolist() == [500.0, 900.0]
     figures.draw_life(axes[1], poles, "both", "failures", 1000.0)
     assert np.allclose(axes[1].lines[0].get_xdata(), np.arange(5, 100, 10))
+    figures.draw_life(axes[1], {"random": records["symla.references"][:5]}, "random easy", "", 1.0, 400)
+    assert axes[1].lines[-1].get_xdata()[-1] == 380
+    assert axes[1].lines[-1].get_color() != axes[1].lines[0].get_color()
     figures.draw_orders(axes[2], poles)
     assert axes[2].lines[0].get_ydata().tolist() == pytest.approx([10.0, 22.0])
 

@@ -297,7 +297,7 @@ def test_narrow_inputs_are_padded_with_zeros(name):
 
 
 def test_sizes_are_those_of_the_code():
-    assert FlatModule(baselines.build("meta-rnn", 784, 62)).size == 538_942, "the card's count, padded to all sets"
+    assert FlatModule(baselines.build("meta-rnn", 784, 62)).size == 538_942, "the code's count, padded to all sets"
     f = FlatModule(baselines.build("fast-weight-memory", 64, 10))
     assert f.module.start(torch.zeros(2, 64))[2].shape == (2, 16, 256)
     assert f.module.hidden == 32

@@ -113,7 +113,7 @@ def lifetime(
 
 @dataclass(frozen=True)
 class Config:
-    """One meta-training run. Defaults are the card's working values; the paper's are unknown."""
+    """One meta-training run. Defaults were found to work here; the paper's are unknown."""
 
     agent: str = "symla"
     """symla or meta-rnn"""

@@ -4,7 +4,7 @@ A lifetime is one sequence for the policy gradient: the memory runs through it, 
 memory nor the return, because what is learned in one episode pays off in the next. Everything is in a batch of
 lifetimes; the loops are those over time.
 
-The card does not know which of the two the paper trained; this is the second black-box baseline (section 4).
+Which of the two the paper trained is not known; this is the second black-box baseline.
 """
 
 import math
@@ -22,7 +22,7 @@ from tutorlib.shapes import Float, Tensor
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """How RL^2 is trained. gamma is the card's; all else was chosen here, none of it is from the paper."""
+    """How RL^2 is trained. All was chosen here, on one seed and batches of 64 lives; nothing is from the paper."""
 
     iterations: int = 100
     """batches of lifetimes"""

@@ -23,6 +23,8 @@ Groups = Mapping[str, Sequence[Record]]
 def colour_of(records: Sequence[Record]) -> str:
     """Return the colour of the agent behind ``records``."""
     c = records[0].config
+    if records[0].experiment == "symla.references":
+        return REFERENCE
     return COLOURS["augmented" if c["agent"] == "meta-rnn" and c["permuted"] != "none" else c["agent"]]
 
 
@@ -95,12 +97,15 @@ def draw_course(ax: Axes, groups: Groups, ylabel: str) -> None:
     ax.set(xlabel="generation", ylabel=ylabel)
 
 
-def draw_life(ax: Axes, groups: Groups, test: str, ylabel: str, factor: float = 1.0) -> None:
-    """Draw the score of a step, times ``factor``, over a lifetime in ``test``."""
+def draw_life(ax: Axes, groups: Groups, test: str, ylabel: str, factor: float = 1.0, length: int | None = None) -> None:
+    """Draw the score of a step, times ``factor``, over a lifetime in ``test``.
+
+    ``length``: steps of such a life, where they are not those of meta-training.
+    """
     for label, records in groups.items():
         curves = np.array([r.metrics[f"{test}_curve"] for r in records]) * factor
         found = [interval(values.tolist()) for values in curves.T]
-        steps = (np.arange(curves.shape[1]) + 0.5) * records[0].config["length"] / curves.shape[1]
+        steps = (np.arange(curves.shape[1]) + 0.5) * (length or records[0].config["length"]) / curves.shape[1]
         low, high = [f.low for f in found], [f.high for f in found]
         band(ax, steps, [f.value for f in found], low, high, label=label, colour=colour_of(records))
     ax.set(xlabel="step of life", ylabel=ylabel)

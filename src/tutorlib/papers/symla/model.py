@@ -6,7 +6,7 @@ else tells them about the task: whatever they learn in a lifetime, they learn in
 Every tensor is ``[*members, lifetimes, ...]``. ``*members`` is nothing (one theta) or one axis of parameter vectors,
 the population of an evolution strategy; all of them run in one batched product.
 
-Sizes, gate biases and the scale of the logits are unknown in the paper; the defaults are the card's working values.
+Sizes, gate biases and the scale of the logits are unknown in the paper; the defaults were found to work here.
 """
 
 import math

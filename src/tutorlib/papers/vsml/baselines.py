@@ -11,7 +11,7 @@ networks whose weights are meta-variables, V_M, and whose state during a stream 
     delta-rule          one matrix that is written by the delta rule: a fast-weight programmer
 
 Their theta has one length for one number of inputs and of classes: that is what padding is for, and what VSML spares.
-Sizes and starting values are the code's (section 4 of the card) unless a line says otherwise.
+Sizes and starting values are those of the paper's code unless a line says otherwise.
 """
 
 import math

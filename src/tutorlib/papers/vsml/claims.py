@@ -1,6 +1,6 @@
 """The claims of VSML (2012.14905), each with a check over the recorded studies.
 
-Thresholds are those that the card's plan names, or were set before the study that they judge had run.
+Thresholds were set before the study that they judge had run.
 """
 
 import math
@@ -90,7 +90,8 @@ def _generalises() -> Evidence:
     parts["off the matrix's diagonal, minus the Meta RNN"] = above([ours[s] - theirs[s] for s in ours], 0.1)
     detail = (
         f"Accuracy at sizes that were never trained, chance .1 (bars .55, .4, .4, .25); and the mean over all pairs of "
-        f"different data sets, minus that of a Meta RNN (bar .1): {_said(parts)}. {SETTING}; matrix: 4 x 4 pixels, four classes."
+        f"different data sets, minus that of a Meta RNN (bar .1): {_said(parts)}. {SETTING}; matrix: 4 x 4 pixels, "
+        f"four classes."
     )
     found = parts["digits, examples 51 to 100"][1]
     return Evidence(weakest([v for v, _ in parts.values()]), found, detail)

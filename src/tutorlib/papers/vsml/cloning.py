@@ -1,4 +1,4 @@
-"""Learning algorithm cloning (VSML, 2012.14905, section 3.5 of the card): sub-RNNs are taught to be backpropagation.
+"""Learning algorithm cloning (VSML, 2012.14905, section 4.1): sub-RNNs are taught to be backpropagation.
 
 Each connection of an ordinary network holds a weight w and a bias b, and does two things (``backprop``). Cloning
 regresses one sub-RNN on that: two entries of its state, the slots, stand for w and b; its forward message shall be y,

@@ -14,7 +14,7 @@ from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Tensor
 
 WINDOWS = ((0, 50), (50, 100), (100, 200), (200, 500), (500, 1000))
-"""Examples over which accuracies are averaged (the card's windows)."""
+"""examples over which accuracies are averaged"""
 BIN = 10
 """examples in one point of a recorded curve"""
 TEST = 2**40
@@ -348,7 +348,7 @@ BIASES = ((1.0, 0.0), (3.0, -3.0), (5.0, -5.0))
 PLATEAU = Experiment(
     name="vsml.plateau",
     title="How long the plateau lasts: gate biases, learning rate, horizon and number of classes",
-    figure="none; section 8 of the card, and the explorer",
+    figure="none; the explorer",
     run=run_plateau,
     shape=shape,
     tiers={

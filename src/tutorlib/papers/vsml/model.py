@@ -2,7 +2,7 @@
 
 A layer is a grid of sub-RNNs (``tutorlib.nn.grid``). A dense layer from A to B units has A x B of them. A
 convolution has one grid of (kernel offsets x input channels) x (output channels), without a place of its own: the
-same states are ticked at every output position, and the new state is the mean over positions (section 4 of the card).
+same states are ticked at every output position, and the new state is the mean over positions.
 
 All of a network's layers share one theta, or each has its own (``layerwise``: the ablation of weight sharing).
 """
