@@ -17,6 +17,7 @@ from tutorlib.lab.errors import NonFiniteError, bad_argument
 from tutorlib.nn import adam_step, no_moments, step_generator
 from tutorlib.papers.symla.algorithm import Life, draw_noise, lifetime
 from tutorlib.papers.symla.model import MetaRNN, one_hot
+from tutorlib.rl import advantages, clip_by_norm, entropy, policy_loss
 from tutorlib.shapes import Float, Tensor
 
 
@@ -60,27 +61,6 @@ class PPOConfig:
                 raise bad_argument(name, getattr(self, name), "a number from 0 to 1")
 
 
-def advantages(
-    rewards: Float[Tensor, "lifetimes time"], values: Float[Tensor, "lifetimes time"], gamma: float, lam: float
-) -> Float[Tensor, "lifetimes time"]:
-    """Return the generalised advantage estimates A_t = sum_k (gamma lam)^k delta_{t+k}, where delta_t =
-    r_t + gamma V_{t+1} - V_t, and the value after the end of life is 0."""
-    after = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1)
-    delta = rewards + gamma * after - values
-    a, found = torch.zeros_like(delta[:, 0]), []
-    for t in reversed(range(delta.shape[1])):
-        a = delta[:, t] + gamma * lam * a
-        found.append(a)
-    return torch.stack(found[::-1], dim=1)
-
-
-def clipped(
-    ratio: Float[Tensor, "lifetimes time"], advantage: Float[Tensor, "lifetimes time"], clip: float
-) -> Float[Tensor, ""]:
-    """Return the clipped objective of PPO, to be maximised: E min(ratio A, clip(ratio, 1 - clip, 1 + clip) A)."""
-    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).mean()
-
-
 def replay(
     agent: MetaRNN, theta: Float[Tensor, "parameters"], life: Life
 ) -> tuple[Float[Tensor, "lifetimes time actions"], Float[Tensor, "lifetimes time"]]:
@@ -118,7 +98,7 @@ def ppo(
         with torch.no_grad():
             life = lifetime(agent, theta[: agent.parameters], env, noise, keep_observations=True)
             before, values = replay(agent, theta, life)
-            advantage = advantages(life.rewards, values, config.gamma, config.lam)
+            advantage = _advantages(life.rewards, values, config)
             returns = advantage + values
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
             log_before = before.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1)
@@ -126,12 +106,12 @@ def ppo(
             theta = theta.detach().requires_grad_()
             log_pi, v = replay(agent, theta, life)
             ratio = (log_pi.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1) - log_before).exp()
-            entropy = -(log_pi.exp() * log_pi).sum(dim=-1).mean()
+            policy = policy_loss(ratio.flatten(), advantage.flatten(), config.clip)
             error = (v - returns).square().mean()
-            loss = -clipped(ratio, advantage, config.clip) - config.entropy * entropy + config.value * error
+            loss = policy - config.entropy * entropy(log_pi.flatten(0, 1)) + config.value * error
             (g,) = torch.autograd.grad(loss, theta)
             with torch.no_grad():
-                g = g * (config.largest / g.norm()).clamp(max=1.0)
+                g = clip_by_norm(g, config.largest)
                 theta, moments = adam_step(theta, moments, g, iteration * config.epochs + epoch, config.rate)
         course.append(life.rewards.mean())
     rewards = torch.stack(course)
@@ -140,3 +120,11 @@ def ppo(
         step = int(bad[0]) + 1 if len(bad) else config.iterations
         raise NonFiniteError(f"theta is not finite after batch {step} of {config.iterations}: expected finite numbers")
     return theta.detach()[: agent.parameters], rewards
+
+
+def _advantages(
+    rewards: Float[Tensor, "lifetimes time"], values: Float[Tensor, "lifetimes time"], config: PPOConfig
+) -> Float[Tensor, "lifetimes time"]:
+    """Return the advantages of whole lives: no episode's end cuts them, and after the end of life the value is 0."""
+    never = torch.zeros_like(rewards.T, dtype=torch.bool)
+    return advantages(rewards.T, values.T, torch.zeros_like(values[:, 0]), never, config.gamma, config.lam).T

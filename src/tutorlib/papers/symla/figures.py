@@ -11,10 +11,12 @@ from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla.analysis import arms_table, chosen, orders_table, regret_matrix, scale, score
 from tutorlib.papers.symla.problem import ARMS, MATRIX
-from tutorlib.show.style import BASELINE, OURS, PURPLE, REFERENCE, band
+from tutorlib.show.style import BASELINE, OURS, PURPLE, REFERENCE, SKY, band
 
-COLOURS: Mapping[str, str] = MappingProxyType({"symla": OURS, "meta-rnn": BASELINE, "augmented": PURPLE})
-"""SymLA, the MetaRNN, and the MetaRNN that was meta-trained with random permutations"""
+COLOURS: Mapping[str, str] = MappingProxyType(
+    {"symla": OURS, "meta-rnn": BASELINE, "augmented": PURPLE, "rl2": SKY, "references": REFERENCE}
+)
+"""SymLA, the MetaRNN, the MetaRNN that was meta-trained with random permutations or by PPO, and what was not trained"""
 
 Groups = Mapping[str, Sequence[Record]]
 """Runs of one configuration by the label that the legend gives them."""
@@ -22,9 +24,9 @@ Groups = Mapping[str, Sequence[Record]]
 
 def colour_of(records: Sequence[Record]) -> str:
     """Return the colour of the agent behind ``records``."""
-    c = records[0].config
-    if records[0].experiment == "symla.references":
-        return REFERENCE
+    c, study = records[0].config, records[0].experiment.removeprefix("symla.")
+    if study in COLOURS:
+        return COLOURS[study]
     return COLOURS["augmented" if c["agent"] == "meta-rnn" and c["permuted"] != "none" else c["agent"]]
 
 
