@@ -1,5 +1,6 @@
 """Records that nobody computed, to see that figures, claims and explorers follow what records say."""
 
+import json
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ def jitter(seed: int) -> float:
 
 
 def record(name: str, config: Config, seed: int, metrics: dict[str, Any]) -> Record:
-    return Record(name, "study", asdict(config), seed, metrics, 1.0, SOURCE)
+    return Record(name, "study", json.loads(json.dumps(asdict(config))), seed, metrics, 1.0, SOURCE)
 
 
 def accuracies(level: dict[str, float], seed: int, prefix: str = "") -> dict[str, Any]:

@@ -56,7 +56,7 @@ def config_of(record: Record) -> Config:
 
 def streams_of(config: Mapping[str, Any]) -> Streams:
     """Return the streams in a record's configuration as the dataclass that they were."""
-    return Streams(**{**config, "kinds": tuple(config["kinds"])})
+    return Streams(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
 
 
 def theta_of(record: Record) -> Float[Tensor, "parameters"]:
