@@ -56,7 +56,8 @@ def config_of(record: Record) -> Config:
 
 def streams_of(config: Mapping[str, Any]) -> Streams:
     """Return the streams in a record's configuration as the dataclass that they were."""
-    return Streams(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
+    own: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+    return Streams(**own)
 
 
 def theta_of(record: Record) -> Float[Tensor, "parameters"]:

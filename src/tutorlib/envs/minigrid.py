@@ -1,0 +1,254 @@
+"""MiniGrid as tensors: rooms, doors, keys, balls and boxes, seen through a 7 x 7 window.
+
+The rules are those of the package ``minigrid`` with its seven actions, and levels can be taken from it one by one
+(``import_level``). An episode ends with success at a goal, or once the level's target is carried; without success in
+lava or at the time limit. Success in step t pays 1 - 0.9 t / max_steps, everything else 0.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+
+from tutorlib.envs.minigrid_levels import (
+    BALL,
+    BOX,
+    CLOSED,
+    DOOR,
+    EMPTY,
+    FLOOR,
+    GOAL,
+    KEY,
+    LAVA,
+    LOCKED,
+    OPEN,
+    Levels,
+    import_level,
+    import_levels,
+    join_levels,
+)
+from tutorlib.envs.minigrid_view import VIEW, forward, look, look_around, row_table
+from tutorlib.envs.protocol import expect_last
+from tutorlib.envs.tensors import as_integer
+from tutorlib.lab.errors import bad_argument
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE, DONE = range(7)
+"""Actions. ``DONE`` does nothing."""
+
+
+class MiniGridState(NamedTuple):
+    """Where everything is, and for how long the episode has been running."""
+
+    cells: Tensor
+    """uint8 [*batch, H, W, 5]: object, colour, state, hidden object, its colour"""
+    visits: Tensor
+    """int16 [*batch, H, W]: times of this episode, the present one included, at which the agent was there"""
+    position: Int[Tensor, "*batch 2"]
+    """of the agent, (x, y)"""
+    direction: Int[Tensor, "*batch"]
+    """right, down, left, up"""
+    hand: Tensor
+    """uint8 [*batch, 5]: the cell that is carried; an empty one where nothing is"""
+    level: Int[Tensor, "*batch"]
+    """number of the level in the bank"""
+    t: Int[Tensor, "*batch"]
+    """steps of this episode so far"""
+
+    @property
+    def grid(self) -> Tensor:
+        """uint8 [*batch, H, W, 3]: MiniGrid's encoding of the world."""
+        return self.cells[..., :3]
+
+    @property
+    def contents(self) -> Tensor:
+        """uint8 [*batch, H, W, 2]: object and colour of what boxes hide."""
+        return self.cells[..., 3:]
+
+
+def nothing_like(cell: Tensor) -> Tensor:
+    """Return empty cells, uint8 [..., 5], in the form of ``cell``."""
+    empty = torch.zeros_like(cell)
+    empty[..., ::3] = EMPTY  # the object and the hidden object
+    return empty
+
+
+def react(cell: Tensor, hand: Tensor, action: Int[Tensor, "*batch"]) -> tuple[Tensor, Tensor]:
+    """Return what pickup, drop and toggle make of the cell in front and of the hand, both uint8 [*batch, 5].
+
+    Keys, balls and boxes can be picked up with an empty hand, and dropped on an empty cell. A toggle opens and closes
+    doors, opens locked ones if the hand holds a key of their colour (which it keeps), and replaces a box by what it
+    hides.
+    """
+    thing, colour, state, hidden, hidden_colour = cell.unbind(dim=-1)
+    free_hand, nothing = hand[..., 0] == EMPTY, nothing_like(cell)
+
+    takes = (action == PICKUP) & free_hand & ((thing == KEY) | (thing == BALL) | (thing == BOX))
+    puts = (action == DROP) & ~free_hand & (thing == EMPTY)
+    unpacks = (action == TOGGLE) & (thing == BOX)
+    key = (hand[..., 0] == KEY) & (hand[..., 1] == colour)
+    turns = (action == TOGGLE) & (thing == DOOR) & ((state != LOCKED) | key)
+
+    state = torch.where(turns, torch.where(state == OPEN, CLOSED, OPEN), state).to(cell.dtype)
+    after = torch.stack([thing, colour, state, hidden, hidden_colour], dim=-1)
+    inside = torch.cat([cell[..., 3:], nothing[..., 2:]], dim=-1)
+    takes, puts, unpacks = takes.unsqueeze(-1), puts.unsqueeze(-1), unpacks.unsqueeze(-1)
+    after = torch.where(unpacks, inside, torch.where(puts, hand, torch.where(takes, nothing, after)))
+    return after, torch.where(takes, cell, torch.where(puts, nothing, hand))
+
+
+def _where(ended: Tensor, fresh: Tensor, old: Tensor) -> Tensor:
+    """Return ``fresh`` where ``ended`` [*batch], for tensors [*batch, ...]."""
+    return torch.where(ended[(..., *(None,) * (old.dim() - ended.dim()))], fresh, old)
+
+
+@dataclass(frozen=True, eq=False)
+class MiniGrid:
+    """Episodes in levels that are drawn from a bank, uniformly and anew at the start of each."""
+
+    levels: Levels
+    """the bank; the environment lives on its device"""
+    max_steps: int
+    """steps after which an episode ends in any case"""
+    rows: Tensor = field(init=False, repr=False)
+    """what a row of the view shows (``minigrid_view.row_table``)"""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.max_steps, int) or not 1 <= self.max_steps < 2**15 - 1:
+            raise bad_argument("max_steps", self.max_steps, "a whole number from 1 to 32766")
+        if self.levels.cells.dim() != 4 or self.levels.cells.shape[-1] != 5 or not len(self.levels.cells):
+            raise bad_argument("levels.cells", tuple(self.levels.cells.shape), "a shape (levels, H, W, 5)")
+        object.__setattr__(self, "rows", row_table(self.levels.cells.device))
+
+    @property
+    def observations(self) -> int:
+        """O = 147: the image, flat."""
+        return VIEW * VIEW * 3
+
+    @property
+    def actions(self) -> int:
+        """Left, right, forward, pickup, drop, toggle, done."""
+        return 7
+
+    @property
+    def start_noise(self) -> int:
+        """One uniform for the level."""
+        return 1
+
+    @property
+    def step_noise(self) -> int:
+        """One uniform for the next level."""
+        return 1
+
+    def start(self, u: Float[Tensor, "*batch start_noise"]) -> MiniGridState:
+        """Return the start of a level, each as likely as any other."""
+        expect_last("u", u, self.start_noise)
+        return self.begin(as_integer(u[..., 0], len(self.levels.cells)))
+
+    def begin(self, level: Int[Tensor, "*batch"]) -> MiniGridState:
+        """Return the start of the levels with these numbers."""
+        cells, position, direction, _ = (
+            part.index_select(0, level.reshape(-1)).reshape((*level.shape, *part.shape[1:])) for part in self.levels
+        )
+        visits = torch.zeros(cells.shape[:-1], dtype=torch.int16, device=cells.device)
+        hand = nothing_like(cells[..., 0, 0, :])
+        return MiniGridState(
+            cells, self._visit(visits, position), position, direction, hand, level, torch.zeros_like(level)
+        )
+
+    def _visit(self, visits: Tensor, position: Tensor) -> Tensor:
+        """Return the counts with one more at ``position``."""
+        index = (position[..., 1] * visits.shape[-1] + position[..., 0]).unsqueeze(-1)
+        flat = visits.flatten(-2)
+        return flat.scatter(-1, index, flat.gather(-1, index) + 1).reshape(visits.shape)
+
+    def image(self, state: MiniGridState) -> Tensor:
+        """Return what the agent sees, uint8 [*batch, 7, 7, 3]: object, colour and state of view cell (i, j)."""
+        return look(state.cells, state.position, state.direction.unsqueeze(-1), state.hand, self.rows).squeeze(-4)
+
+    def panorama(self, state: MiniGridState) -> Tensor:
+        """Return what the agent would see turning to the left, up, right and down of the map, uint8 [*batch, 7, 7, 12].
+
+        Channel 4 c + k is channel c of view k.
+        """
+        return look_around(state.cells, state.position, state.hand, self.rows)
+
+    def count(self, state: MiniGridState) -> Int[Tensor, "*batch"]:
+        """Return N_ep(x, y), how often in this episode the agent has been where it is, now included."""
+        index = state.position[..., 1] * state.visits.shape[-1] + state.position[..., 0]
+        return state.visits.flatten(-2).gather(-1, index.unsqueeze(-1)).squeeze(-1).long()
+
+    def observe(self, state: MiniGridState) -> Float[Tensor, "*batch 147"]:
+        """Return the image as numbers 0 to 9, flat and not scaled."""
+        return self.image(state).flatten(-3).float()
+
+    def advance(
+        self, state: MiniGridState, action: Int[Tensor, "*#batch"]
+    ) -> tuple[MiniGridState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the state after an action, the reward, and whether the episode terminated and was truncated.
+
+        No next episode begins here, so the state is the last one of the episode where it ended.
+        """
+        batch = torch.broadcast_shapes(state.t.shape, action.shape)
+        state = MiniGridState(*(part.expand((*batch, *part.shape[state.t.dim() :])) for part in state))
+        height, width = state.cells.shape[-3:-1]
+
+        ahead = state.position + torch.stack(forward(state.direction), dim=-1)
+        x, y = ahead.unbind(dim=-1)
+        turn = (action == RIGHT).long() - (action == LEFT).long()
+        # Beyond the edge of the grid there is nothing to act on.
+        action = torch.where((x >= 0) & (x < width) & (y >= 0) & (y < height), action, DONE)
+        index = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1))[..., None, None].expand((*batch, 1, 5))
+        flat = state.cells.flatten(-3, -2)
+        cell = flat.gather(-2, index).squeeze(-2)
+        thing = cell[..., 0]
+
+        after, hand = react(cell, state.hand, action)
+        is_free = (thing == EMPTY) | (thing == FLOOR) | (thing == GOAL) | (thing == LAVA)
+        goes = (action == FORWARD) & (is_free | ((thing == DOOR) & (cell[..., 2] == OPEN)))
+        position = torch.where(goes.unsqueeze(-1), ahead, state.position)
+        following = MiniGridState(
+            cells=flat.scatter(-2, index, after.unsqueeze(-2)).reshape(state.cells.shape),
+            visits=self._visit(state.visits, position),
+            position=position,
+            direction=(state.direction + turn) % 4,
+            hand=hand,
+            level=state.level,
+            t=state.t + 1,
+        )
+
+        target = self.levels.target.index_select(0, state.level.reshape(-1)).reshape((*batch, 2))
+        found = (action == PICKUP) & (hand[..., :2] == target).all(dim=-1)
+        success = found | (goes & (thing == GOAL))
+        # In float64, as Python computes it, so that both round to the same float32.
+        reward = torch.where(success, 1 - 0.9 * (following.t.double() / self.max_steps), 0.0).float()
+        return following, reward, success | (goes & (thing == LAVA)), following.t >= self.max_steps
+
+    def step(
+        self, state: MiniGridState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> tuple[MiniGridState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state, the reward, and whether the episode ended; then the next level has begun."""
+        expect_last("u", u, self.step_noise)
+        after, reward, terminated, truncated = self.advance(state, action)
+        ended = terminated | truncated
+        fresh = self.start(u)
+        return MiniGridState(*(_where(ended, new, old) for new, old in zip(fresh, after, strict=True))), reward, ended
+
+
+__all__ = [
+    "DONE",
+    "DROP",
+    "FORWARD",
+    "LEFT",
+    "PICKUP",
+    "RIGHT",
+    "TOGGLE",
+    "Levels",
+    "MiniGrid",
+    "MiniGridState",
+    "import_level",
+    "import_levels",
+    "join_levels",
+    "nothing_like",
+    "react",
+]

@@ -1,0 +1,384 @@
+"""The networks of the paper (2211.02222): the Q-network, the simple model, and the two models with a latent state.
+
+All are multilayer perceptrons with 3 hidden layers of 200 ELUs. A perceptron here is a pure function of a flat vector
+of parameters theta, and always of a stack of them: every tensor is ``[seeds, batch, ...]``, theta is
+``[seeds, parameters]``, and each layer is one batched matrix product for all seeds. One network is a stack of one.
+
+What is random is made from uniforms in (0, 1) that the caller drew.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.shapes import Float, Tensor
+
+KINDS = ("gaussian", "categorical")
+LEAST = 1e-6
+"""floor of a standard deviation"""
+ENCODER_LEAST = 0.1
+"""added to the standard deviations of the encoder"""
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Hidden layers of equal size with ELU, then a linear layer, as a function of flat parameter vectors."""
+
+    inputs: int
+    outputs: int
+    hidden: int = 200
+    """units of a hidden layer"""
+    layers: int = 3
+    """hidden layers"""
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "outputs", "hidden", "layers"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise bad_argument(name, getattr(self, name), "a whole number from 1")
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Inputs and outputs of each linear layer."""
+        wide = [self.inputs, *self.layers * [self.hidden], self.outputs]
+        return list(pairwise(wide))
+
+    @property
+    def parameters(self) -> int:
+        """The length of theta."""
+        return sum((before + 1) * after for before, after in self.sizes)
+
+    def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
+        """Return theta before training: weights normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
+        pieces = []
+        for before, after in self.sizes:
+            sd = 1 / math.sqrt(before)
+            w = torch.empty(seeds, before * after, device=generator.device)
+            pieces.append(torch.nn.init.trunc_normal_(w, std=sd, a=-2 * sd, b=2 * sd, generator=generator))
+            pieces.append(w.new_zeros(seeds, after))
+        return torch.cat(pieces, dim=-1)
+
+    def __call__(
+        self, theta: Float[Tensor, "seeds parameters"], x: Float[Tensor, "seeds batch inputs"]
+    ) -> Float[Tensor, "seeds batch outputs"]:
+        """Return the network's output; raises ``UsageError`` if theta has another length than ``parameters``."""
+        if theta.shape[-1] != self.parameters:
+            raise bad_argument("theta", tuple(theta.shape), f"(seeds, {self.parameters})")
+        pieces = theta.split([n for before, after in self.sizes for n in (before * after, after)], dim=-1)
+        for layer, size in enumerate(self.sizes):
+            w, offset = pieces[2 * layer].unflatten(-1, size), pieces[2 * layer + 1]
+            x = torch.baddbmm(offset.unsqueeze(-2), x, w)
+            x = F.elu(x) if layer < self.layers else x
+        return x
+
+
+class Normal(NamedTuple):
+    """Independent normal laws."""
+
+    mean: Float[Tensor, "seeds batch latents"]
+    sd: Float[Tensor, "seeds batch latents"]
+
+
+class Categories(NamedTuple):
+    """Independent laws over classes."""
+
+    logits: Float[Tensor, "seeds batch latents classes"]
+
+
+Law = Normal | Categories
+"""of a latent state"""
+
+
+def draw(law: Law, u: Float[Tensor, "seeds batch latents"]) -> Float[Tensor, "seeds batch phi"]:
+    """Return a sample phi of ``law``, through which gradients flow: one uniform for each latent.
+
+    Normal: mean + sd eps. Categories: one-hot, with the gradient of the probabilities (straight-through).
+    """
+    if isinstance(law, Normal):
+        return law.mean + law.sd * torch.special.ndtri(u)
+    p = law.logits.softmax(dim=-1)
+    # The first class at which the summed probability exceeds u; rounding may leave the whole sum below it.
+    chosen = (p.cumsum(dim=-1) <= u.unsqueeze(-1)).sum(dim=-1, keepdim=True).clamp(max=p.shape[-1] - 1)
+    hot = (chosen == torch.arange(p.shape[-1], device=p.device)).to(p.dtype)
+    return (hot + (p - p.detach())).flatten(-2)  # exactly one-hot, as p - p is exactly 0
+
+
+def kl(first: Law, second: Law) -> Float[Tensor, "seeds batch"]:
+    """Return KL(first || second), summed over latents.
+
+    Normal: log(s2 / s1) + (s1^2 + (m1 - m2)^2) / (2 s2^2) - 1/2. Categories: sum_c p1 (log p1 - log p2).
+    Raises ``UsageError`` for laws of different kinds.
+    """
+    if isinstance(first, Normal) and isinstance(second, Normal):
+        ratio = (first.sd.square() + (first.mean - second.mean).square()) / (2 * second.sd.square())
+        return (second.sd.log() - first.sd.log() + ratio - 0.5).sum(dim=-1)
+    if isinstance(first, Categories) and isinstance(second, Categories):
+        log_p1, log_p2 = first.logits.log_softmax(dim=-1), second.logits.log_softmax(dim=-1)
+        return (log_p1.exp() * (log_p1 - log_p2)).sum(dim=(-2, -1))
+    raise bad_argument("second", type(second).__name__, f"a law of the same kind as first, {type(first).__name__}")
+
+
+def held(law: Law) -> Law:
+    """Return the law without gradients, sg in the paper's losses."""
+    return type(law)(*(part.detach() for part in law))
+
+
+class Prediction(NamedTuple):
+    """What a simple model says of (x, a)."""
+
+    reward: Float[Tensor, "seeds batch"]
+    """mean of a normal law with sd 1"""
+    continues: Float[Tensor, "seeds batch"]
+    """logit of the probability that the episode goes on"""
+    next: Float[Tensor, "seeds batch observations"]
+    """logit of each bit of the next observation"""
+
+
+class LatentPrediction(NamedTuple):
+    """What a latent model says of (phi, a)."""
+
+    reward: Float[Tensor, "seeds batch"]
+    continues: Float[Tensor, "seeds batch"]
+    next: Law
+    """of the next phi"""
+
+
+def split(theta: Float[Tensor, "seeds parameters"], nets: Mapping[str, MLP]) -> dict[str, Tensor]:
+    """Return the parameter vectors of several networks, by name, that theta holds one after the other."""
+    total = sum(net.parameters for net in nets.values())
+    if theta.shape[-1] != total:
+        raise bad_argument("theta", tuple(theta.shape), f"(seeds, {total})")
+    return dict(zip(nets, theta.split([net.parameters for net in nets.values()], dim=-1), strict=True))
+
+
+def _expect_sizes(observations: int, actions: int) -> None:
+    for name, n in (("observations", observations), ("actions", actions)):
+        if not isinstance(n, int) or n < 1:
+            raise bad_argument(name, n, "a whole number from 1")
+
+
+def _initial(nets: Mapping[str, MLP], seeds: int, generator: torch.Generator) -> Tensor:
+    return torch.cat([net.initial_parameters(seeds, generator) for net in nets.values()], dim=-1)
+
+
+@dataclass(frozen=True)
+class SimpleModel:
+    """Predicts the next observation itself, each bit an independent Bernoulli variable given (o, a).
+
+    The state x on which Q acts and from which the model goes on is the observation.
+    """
+
+    observations: int
+    """D, bits of an observation"""
+    actions: int
+    hidden: int = 200
+    layers: int = 3
+    official_bernoulli_logit: bool = False
+    """sample a bit with its logit for its probability, as the paper's code does: below 0 never, above 1 always"""
+
+    def __post_init__(self) -> None:
+        _expect_sizes(self.observations, self.actions)
+        _ = self.nets  # they refuse other sizes that no network can have
+
+    @property
+    def nets(self) -> dict[str, MLP]:
+        """The networks, all on (o, one-hot a)."""
+        inputs = self.observations + self.actions
+        outputs = {"reward": 1, "continues": 1, "next": self.observations}
+        return {name: MLP(inputs, n, self.hidden, self.layers) for name, n in outputs.items()}
+
+    @property
+    def parameters(self) -> int:
+        """The length of theta: 296,466 for a maze of 4 x 4."""
+        return sum(net.parameters for net in self.nets.values())
+
+    @property
+    def inputs(self) -> int:
+        """What Q reads: an observation."""
+        return self.observations
+
+    @property
+    def noise(self) -> int:
+        """Uniforms for a sample: one for each bit."""
+        return self.observations
+
+    def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
+        """Return theta before training."""
+        return _initial(self.nets, seeds, generator)
+
+    def state(
+        self,
+        theta: Float[Tensor, "seeds parameters"],
+        o: Float[Tensor, "seeds batch observations"],
+        u: Float[Tensor, "seeds batch noise"],
+    ) -> Float[Tensor, "seeds batch observations"]:
+        """Return x: the observation."""
+        return o
+
+    def predict(
+        self,
+        theta: Float[Tensor, "seeds parameters"],
+        x: Float[Tensor, "seeds batch observations"],
+        a: Float[Tensor, "seeds batch actions"],
+    ) -> Prediction:
+        """Return the laws of reward, continuation and next observation after the one-hot action a in x."""
+        nets, xa = self.nets, torch.cat([x, a], dim=-1)
+        out = {name: nets[name](part, xa) for name, part in split(theta, nets).items()}
+        return Prediction(out["reward"].squeeze(-1), out["continues"].squeeze(-1), out["next"])
+
+    def sample(
+        self, prediction: Prediction, u: Float[Tensor, "seeds batch observations"]
+    ) -> Float[Tensor, "seeds batch observations"]:
+        """Return a next observation."""
+        logit = prediction.next
+        return (u < (logit if self.official_bernoulli_logit else logit.sigmoid())).to(logit.dtype)
+
+    def step(
+        self,
+        theta: Float[Tensor, "seeds parameters"],
+        x: Float[Tensor, "seeds batch observations"],
+        a: Float[Tensor, "seeds batch actions"],
+        u: Float[Tensor, "seeds batch observations"],
+    ) -> tuple[Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch observations"]]:
+        """Return the mean reward, the probability that the episode goes on, and a sample of the next x."""
+        prediction = self.predict(theta, x, a)
+        return prediction.reward, prediction.continues.sigmoid(), self.sample(prediction, u)
+
+
+@dataclass(frozen=True)
+class LatentModel:
+    """Predicts a latent state phi ~ q(.|o): 32 normal variables, or 32 variables of 32 classes.
+
+    phi is the state on which Q acts; it is a function of one observation and of noise, with no memory. The transition
+    p(.|phi, a) predicts the next one, and a decoder keeps phi tied to what was seen.
+    """
+
+    observations: int
+    """D, bits of an observation"""
+    actions: int
+    kind: str = "categorical"
+    """gaussian or categorical"""
+    latents: int = 32
+    """variables of phi"""
+    classes: int = 32
+    """of each variable; gaussian: unused"""
+    hidden: int = 200
+    layers: int = 3
+
+    def __post_init__(self) -> None:
+        choose("kind", self.kind, KINDS)
+        _expect_sizes(self.observations, self.actions)
+        least = {"latents": 1, "classes": 2}
+        for name, n in least.items():
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < n:
+                raise bad_argument(name, getattr(self, name), f"a whole number from {n}")
+        _ = self.nets  # they refuse other sizes that no network can have
+
+    @property
+    def inputs(self) -> int:
+        """What Q reads, phi: 32 numbers, or 1024 of which 32 are 1."""
+        return self.latents * (self.classes if self.kind == "categorical" else 1)
+
+    @property
+    def noise(self) -> int:
+        """Uniforms for a sample: one for each variable."""
+        return self.latents
+
+    @property
+    def nets(self) -> dict[str, MLP]:
+        """The networks: encoder on o, decoder on phi, the others on (phi, one-hot a)."""
+        head = self.inputs if self.kind == "categorical" else 2 * self.latents
+        both = self.inputs + self.actions
+        sizes = {
+            "encoder": (self.observations, head),
+            "decoder": (self.inputs, self.observations),
+            "next": (both, head),
+            "reward": (both, 1),
+            "continues": (both, 1),
+        }
+        return {name: MLP(n, m, self.hidden, self.layers) for name, (n, m) in sizes.items()}
+
+    @property
+    def parameters(self) -> int:
+        """The length of theta."""
+        return sum(net.parameters for net in self.nets.values())
+
+    def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
+        """Return theta before training."""
+        return _initial(self.nets, seeds, generator)
+
+    def encode(self, theta: Float[Tensor, "seeds parameters"], o: Float[Tensor, "seeds batch observations"]) -> Law:
+        """Return q(.|o)."""
+        return self._law(self.nets["encoder"](split(theta, self.nets)["encoder"], o), ENCODER_LEAST)
+
+    def state(
+        self,
+        theta: Float[Tensor, "seeds parameters"],
+        o: Float[Tensor, "seeds batch observations"],
+        u: Float[Tensor, "seeds batch latents"],
+    ) -> Float[Tensor, "seeds batch phi"]:
+        """Return x: a sample phi of q(.|o)."""
+        return draw(self.encode(theta, o), u)
+
+    def decode(
+        self, theta: Float[Tensor, "seeds parameters"], phi: Float[Tensor, "seeds batch phi"]
+    ) -> Float[Tensor, "seeds batch observations"]:
+        """Return the logit of each bit of the observation behind phi."""
+        return self.nets["decoder"](split(theta, self.nets)["decoder"], phi)
+
+    def predict(
+        self,
+        theta: Float[Tensor, "seeds parameters"],
+        x: Float[Tensor, "seeds batch phi"],
+        a: Float[Tensor, "seeds batch actions"],
+    ) -> LatentPrediction:
+        """Return the laws of reward, continuation and next phi after the one-hot action a in phi = x."""
+        nets, parts, xa = self.nets, split(theta, self.nets), torch.cat([x, a], dim=-1)
+        r, c, following = (nets[name](parts[name], xa) for name in ("reward", "continues", "next"))
+        return LatentPrediction(r.squeeze(-1), c.squeeze(-1), self._law(following, 0.0))
+
+    def sample(
+        self, prediction: LatentPrediction, u: Float[Tensor, "seeds batch latents"]
+    ) -> Float[Tensor, "seeds batch phi"]:
+        """Return a next phi."""
+        return draw(prediction.next, u)
+
+    def step(
+        self,
+        theta: Float[Tensor, "seeds parameters"],
+        x: Float[Tensor, "seeds batch phi"],
+        a: Float[Tensor, "seeds batch actions"],
+        u: Float[Tensor, "seeds batch latents"],
+    ) -> tuple[Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch phi"]]:
+        """Return the mean reward, the probability that the episode goes on, and a sample of the next x."""
+        prediction = self.predict(theta, x, a)
+        return prediction.reward, prediction.continues.sigmoid(), self.sample(prediction, u)
+
+    def _law(self, head: Tensor, least: float) -> Law:
+        """Return the law that a network's output stands for; sd = 2 sigmoid(x / 2), not below 1e-6, plus ``least``."""
+        if self.kind == "categorical":
+            return Categories(head.unflatten(-1, (self.latents, self.classes)))
+        mean, sd = head.chunk(2, dim=-1)
+        return Normal(mean, (2 * (sd / 2).sigmoid()).clamp(min=LEAST) + least)
+
+
+__all__ = [
+    "KINDS",
+    "MLP",
+    "Categories",
+    "LatentModel",
+    "LatentPrediction",
+    "Law",
+    "Normal",
+    "Prediction",
+    "SimpleModel",
+    "draw",
+    "held",
+    "kl",
+    "split",
+]

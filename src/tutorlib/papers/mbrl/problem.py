@@ -1,0 +1,665 @@
+"""The environments of the paper (2211.02222): many combinations, but each part of the state has a law of its own.
+
+PanFlute, ButtonGrid and ProcMaze are the paper's; OpenGrid, without combinations, is a control. They are environments
+of ``tutorlib.envs``, and each also has ``transition``, the step without the reset that follows an episode's end: replay
+stores what it returns, and a perfect model is nothing but ``transition`` from stored states.
+
+What pays, and what ends an episode, is looked at before the agent moves: a maze ends one step after its goal was
+reached. Rare events (the agent is at the goal, all buttons are on, all pipes sound) happen by themselves, so reward is
+met even by an agent that does nothing clever. They belong to the environment.
+
+Actions in grids are 0 stay, 1 up, 2 left, 3 down, 4 right; cells are numbered row by row. Observations hold ones and
+zeros; a grid shows its channels cell by cell, the channel fastest.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch
+
+from tutorlib.envs.protocol import Environment, expect_last
+from tutorlib.envs.tensors import as_integer, one_hot, pick
+from tutorlib.lab.errors import bad_argument
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+MOVES = 5
+"""stay, up, left, down, right"""
+LARGEST = 2**16
+"""patterns of a flute whose values are iterated"""
+
+
+@runtime_checkable
+class Simulator(Environment, Protocol):
+    """An environment that can also be left at the end of an episode."""
+
+    def transition(
+        self, state: Any, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch noise"]
+    ) -> tuple[Any, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return what follows the state, the reward, and whether that ends the episode; nothing begins anew."""
+
+
+def moved(cell: Int[Tensor, "*#batch"], action: Int[Tensor, "*#batch"], size: int) -> Int[Tensor, "*batch"]:
+    """Return the cell after an action in a ``size`` x ``size`` grid; the border stops it."""
+    row, column = cell // size, cell % size
+    row = row + (action == 3).long() - (action == 1).long()
+    column = column + (action == 4).long() - (action == 2).long()
+    return row.clamp(0, size - 1) * size + column.clamp(0, size - 1)
+
+
+def distinct_cells(u: Float[Tensor, "*batch n"], cells: int) -> Int[Tensor, "*batch n"]:
+    """Return ``n`` different cells, every ordered choice alike where ``u`` is uniform."""
+    found: list[Tensor] = []
+    for j in range(u.shape[-1]):
+        cell = as_integer(u[..., j], cells - j)  # the how-many-th of the cells that are left
+        for taken in torch.stack(found, dim=-1).sort(dim=-1).values.unbind(dim=-1) if found else ():
+            cell = cell + (cell >= taken)
+        found.append(cell)
+    return torch.stack(found, dim=-1)
+
+
+def seen(channels: Sequence[Tensor]) -> Float[Tensor, "*batch observations"]:
+    """Return channels, each a mask over all cells, as one observation: cell by cell, the channel fastest."""
+    return torch.stack(torch.broadcast_tensors(*channels), dim=-1).flatten(-2).float()
+
+
+def _at(cell: Tensor, size: int) -> Tensor:
+    """Return the mask over the cells of a grid that holds ``cell`` alone."""
+    return cell.unsqueeze(-1) == torch.arange(size**2, device=cell.device)
+
+
+def _event(u: Tensor, chance: float) -> Tensor:
+    return u[..., 0] < chance
+
+
+def _expect_whole(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise bad_argument(name, value, f"a whole number from {least}")
+
+
+def _expect_chance(chance: float | None) -> None:
+    if chance is not None and not 0 <= chance <= 1:
+        raise bad_argument("chance", chance, "a probability, 0 to 1, or None")
+
+
+class FluteState(NamedTuple):
+    """What is in the pipes."""
+
+    cells: Bool[Tensor, "*batch pipes pipes"]
+    """row i is pipe i, its first i + 1 entries from the mouth to the end; no others are ever set"""
+
+
+@dataclass(frozen=True)
+class PanFlute:
+    """Pipe i is i + 1 cells long; a press runs down its pipe, one cell in each step, and all ends together pay 1.
+
+    So pipes n - 1, n - 2, ..., 0 must be pressed in this order. Each pipe is a shift register: the law of each cell
+    needs one cell and the action. Yet the states are patterns over all pipes. It never ends.
+    """
+
+    pipes: int = 5
+    """n, also the number of actions: action i presses pipe i"""
+    chance: float | None = None
+    """that all ends sound by themselves after a step; None: 1 / n^2"""
+
+    def __post_init__(self) -> None:
+        _expect_whole("pipes", self.pipes, 2)
+        _expect_chance(self.chance)
+
+    @property
+    def observations(self) -> int:
+        """D = n (n + 1) / 2: the cells of pipe 0, then of pipe 1, ..."""
+        return self.pipes * (self.pipes + 1) // 2
+
+    @property
+    def actions(self) -> int:
+        """One for each pipe."""
+        return self.pipes
+
+    @property
+    def start_noise(self) -> int:
+        """It begins empty."""
+        return 0
+
+    @property
+    def step_noise(self) -> int:
+        """One uniform for the event."""
+        return 1
+
+    @property
+    def event(self) -> float:
+        """Probability that all ends sound by themselves."""
+        return 1 / self.pipes**2 if self.chance is None else self.chance
+
+    def start(self, u: Float[Tensor, "*batch start_noise"]) -> FluteState:
+        """Return empty pipes."""
+        expect_last("u", u, 0)
+        n = self.pipes
+        return FluteState(torch.zeros(*u.shape[:-1], n, n, dtype=torch.bool, device=u.device))
+
+    def observe(self, state: FluteState) -> Float[Tensor, "*batch observations"]:
+        """Return all cells, pipe by pipe."""
+        row, column = torch.tril_indices(self.pipes, self.pipes, device=state.cells.device)
+        return state.cells[..., row, column].float()
+
+    def with_cells(self, observation: Tensor) -> FluteState:
+        """Return the state that shows ``observation``: nothing is hidden."""
+        expect_last("observation", observation, self.observations)
+        row, column = torch.tril_indices(self.pipes, self.pipes, device=observation.device)
+        cells = torch.zeros(
+            *observation.shape[:-1], self.pipes, self.pipes, dtype=torch.bool, device=observation.device
+        )
+        cells[..., row, column] = observation > 0.5
+        return FluteState(cells)
+
+    def transition(
+        self, state: FluteState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch noise"]
+    ) -> tuple[FluteState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state, the reward, and False: there are no episodes."""
+        n, cells = self.pipes, state.cells
+        pays = cells.diagonal(dim1=-2, dim2=-1).all(dim=-1)  # before the shift
+        batch = torch.broadcast_shapes(pays.shape, action.shape, u.shape[:-1])
+        pipe = torch.arange(n, device=cells.device)
+        pressed = (pipe == action.unsqueeze(-1)).expand(*batch, n)
+        shifted = torch.cat([pressed.unsqueeze(-1), cells[..., :-1].expand(*batch, n, n - 1)], dim=-1)
+        inside, end = pipe <= pipe[:, None], pipe == pipe[:, None]
+        after = (shifted & inside) | (end & _event(u, self.event)[..., None, None])
+        pays = pays.expand(batch)
+        return FluteState(after), pays.float(), torch.zeros_like(pays)
+
+    def step(
+        self, state: FluteState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> tuple[FluteState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the same as ``transition``."""
+        expect_last("u", u, self.step_noise)
+        return self.transition(state, action, u)
+
+
+class ButtonState(NamedTuple):
+    """Where everything is, and what is on."""
+
+    agent: Int[Tensor, "*batch"]
+    button: Int[Tensor, "*batch buttons"]
+    """different cells"""
+    on: Bool[Tensor, "*batch buttons"]
+
+
+@dataclass(frozen=True)
+class ButtonGrid:
+    """Whoever enters a button's cell toggles it; all buttons on pays 1, and then everything is placed anew.
+
+    It never ends: the new layout is part of the step.
+    """
+
+    size: int = 10
+    """n, cells of a side"""
+    buttons: int = 3
+    """m"""
+    chance: float | None = None
+    """that all buttons go on by themselves after a step; None: 1 / (10 n^2)"""
+
+    def __post_init__(self) -> None:
+        _expect_whole("size", self.size, 2)
+        _expect_whole("buttons", self.buttons, 1)
+        if self.buttons > self.size**2:
+            raise bad_argument("buttons", self.buttons, f"at most one in each of {self.size**2} cells")
+        _expect_chance(self.chance)
+
+    @property
+    def observations(self) -> int:
+        """D = 3 n^2: agent, button that is on, button that is off, for each cell."""
+        return 3 * self.size**2
+
+    @property
+    def actions(self) -> int:
+        """Stay, up, left, down, right."""
+        return MOVES
+
+    @property
+    def start_noise(self) -> int:
+        """One uniform for the agent, and one for each button."""
+        return 1 + self.buttons
+
+    @property
+    def step_noise(self) -> int:
+        """One uniform for the event, and those of a new layout."""
+        return 1 + self.start_noise
+
+    @property
+    def event(self) -> float:
+        """Probability that all buttons go on by themselves."""
+        return 0.1 / self.size**2 if self.chance is None else self.chance
+
+    def start(self, u: Float[Tensor, "*batch start_noise"]) -> ButtonState:
+        """Return an agent anywhere and buttons in different cells, all off."""
+        expect_last("u", u, self.start_noise)
+        button = distinct_cells(u[..., 1:], self.size**2)
+        return ButtonState(as_integer(u[..., 0], self.size**2), button, torch.zeros_like(button, dtype=torch.bool))
+
+    def observe(self, state: ButtonState) -> Float[Tensor, "*batch observations"]:
+        """Return the grid's three channels."""
+        here = _at(state.button, self.size)
+        on = (here & state.on.unsqueeze(-1)).any(dim=-2)
+        off = (here & ~state.on.unsqueeze(-1)).any(dim=-2)
+        return seen([_at(state.agent, self.size), on, off])
+
+    def transition(
+        self, state: ButtonState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> tuple[ButtonState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state, the reward, and False: there are no episodes."""
+        expect_last("u", u, self.step_noise)
+        success = state.on.all(dim=-1)  # before the move
+        agent = moved(state.agent, action, self.size)
+        entered = (agent.unsqueeze(-1) == state.button) & (agent != state.agent).unsqueeze(-1)
+        on = (state.on ^ entered) | _event(u, self.event).unsqueeze(-1)
+        new = self.start(u[..., 1:])
+        success = success.expand(on.shape[:-1])
+        again = success.unsqueeze(-1)
+        after = ButtonState(
+            torch.where(success, new.agent, agent),
+            torch.where(again, new.button, state.button),
+            torch.where(again, new.on, on),
+        )
+        return after, success.float(), torch.zeros_like(success)
+
+    def step(
+        self, state: ButtonState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> tuple[ButtonState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the same as ``transition``."""
+        return self.transition(state, action, u)
+
+
+class MazeState(NamedTuple):
+    """Where everything is."""
+
+    agent: Int[Tensor, "*batch"]
+    goal: Int[Tensor, "*batch"]
+    wall: Bool[Tensor, "*batch cells"]
+
+
+def maze_noise(size: int) -> int:
+    """Return how many uniforms ``carve`` takes: one for the first cell, and one for each look at the stack."""
+    return 1 + 2 * size**2
+
+
+def carve(u: Float[Tensor, "*batch noise"], size: int) -> Bool[Tensor, "*batch cells"]:
+    """Return the walls of mazes made by randomised depth-first search, many at once.
+
+    All is wall. A random first cell is opened and put on a stack. Then, until the stack is empty: take the top cell; if
+    it has neighbours inside the grid that are wall and touch no open cell but this one, put it back, open one of them
+    at random, and put that on top. Each look at the stack opens a cell or takes one off for good, so 2 size^2 looks
+    suffice; a maze whose stack is empty waits for the others.
+    """
+    _expect_whole("size", size, 2)
+    expect_last("u", u, maze_noise(size))
+    batch, u = u.shape[:-1], u.reshape(-1, u.shape[-1])
+    # A frame of two cells that are never inside: neighbours of neighbours need no other care.
+    wide = size + 4
+    cell = torch.arange(wide**2, device=u.device)
+    inside = (cell // wide >= 2) & (cell // wide < size + 2) & (cell % wide >= 2) & (cell % wide < size + 2)
+    way = torch.arange(1, MOVES, device=u.device)
+    beside = wide * ((way == 3).long() - (way == 1).long()) + (way == 4).long() - (way == 2).long()
+
+    first = as_integer(u[:, 0], size**2)
+    first = (first // size + 2) * wide + first % size + 2
+    open_ = first[:, None] == cell
+    stack = first[:, None].repeat(1, size**2 + 1)
+    top = torch.ones_like(first)
+    for t in range(1, u.shape[1]):
+        waits = top == 0
+        current = pick(stack, (top - 1).clamp(min=0))
+        neighbour = current[:, None] + beside
+        touches = open_.gather(1, (neighbour[:, :, None] + beside).flatten(1)).view(-1, 4, 4).sum(dim=-1)
+        fits = inside[neighbour] & ~open_.gather(1, neighbour) & (touches == 1) & ~waits[:, None]
+        count = fits.sum(dim=-1)
+        which = (u[:, t] * count).long()
+        chosen = (neighbour * (fits & (fits.cumsum(dim=-1) == which[:, None] + 1))).sum(dim=-1)
+        goes_on = count > 0
+        open_ = open_ | ((chosen[:, None] == cell) & goes_on[:, None])
+        # The current cell stays below the new one. Where nothing fits, the entry lies above the top and is never read.
+        stack.scatter_(1, top[:, None], torch.where(goes_on, chosen, first)[:, None])
+        top = torch.where(goes_on, top + 1, (top - 1).clamp(min=0))
+    return ~open_.view(-1, wide, wide)[:, 2:-2, 2:-2].reshape(*batch, size**2)
+
+
+def maze_bank(size: int, mazes: int, generator: torch.Generator) -> Bool[Tensor, "mazes cells"]:
+    """Return the walls of ``mazes`` random mazes, for ``ProcMaze(size, bank)``."""
+    _expect_whole("mazes", mazes, 1)
+    _expect_whole("size", size, 2)
+    return carve(torch.rand(mazes, maze_noise(size), generator=generator, device=generator.device), size)
+
+
+def open_cell(u: Float[Tensor, "*batch"], wall: Bool[Tensor, "*batch cells"]) -> Int[Tensor, "*batch"]:
+    """Return a cell without wall, uniform where ``u`` is uniform."""
+    which = (u * (~wall).sum(dim=-1)).long().unsqueeze(-1)
+    here = ~wall & ((~wall).cumsum(dim=-1) == which + 1)
+    return (here * torch.arange(wall.shape[-1], device=wall.device)).sum(dim=-1)
+
+
+@dataclass(frozen=True)
+class ProcMaze:
+    """Find the goal in a maze that is new in each episode: -1 in each step.
+
+    A goal at distance d is worth -(d + 1): the episode ends with the step that the agent begins on the goal. A state
+    shows all of the maze, so it looks different in each episode, but the law of each cell needs its neighbours alone.
+    """
+
+    size: int = 4
+    """n, cells of a side"""
+    mazes: Bool[Tensor, "mazes cells"] | None = field(default=None, compare=False, repr=False)
+    """walls of mazes to choose from, on the device of the uniforms; None: each step carves new ones, which is slow"""
+    chance: float | None = None
+    """that the agent is put onto the goal after a step; None: .1 / ((n + 1) ceil(n / 2) - n mod 2)"""
+
+    def __post_init__(self) -> None:
+        _expect_whole("size", self.size, 2)
+        _expect_chance(self.chance)
+        if self.mazes is not None and (self.mazes.dim() != 2 or self.mazes.shape[1] != self.size**2):
+            raise bad_argument("mazes", tuple(self.mazes.shape), f"walls of shape (mazes, {self.size**2})")
+
+    @property
+    def observations(self) -> int:
+        """D = 4 n^2: agent, goal, wall, and nothing of these, for each cell."""
+        return 4 * self.size**2
+
+    @property
+    def actions(self) -> int:
+        """Stay, up, left, down, right."""
+        return MOVES
+
+    @property
+    def start_noise(self) -> int:
+        """One uniform for the agent, one for the goal, and one to choose a maze or all those that carve it."""
+        return 2 + (maze_noise(self.size) if self.mazes is None else 1)
+
+    @property
+    def step_noise(self) -> int:
+        """One uniform for the event, and those of a new episode."""
+        return 1 + self.start_noise
+
+    @property
+    def event(self) -> float:
+        """Probability that the agent is put onto the goal: 1/70, 1/100, 1/170, 1/210 for n = 3, 4, 5, 6."""
+        n = self.size
+        return 0.1 / ((n + 1) * math.ceil(n / 2) - n % 2) if self.chance is None else self.chance
+
+    def start(self, u: Float[Tensor, "*batch start_noise"]) -> MazeState:
+        """Return a maze with agent and goal in random open cells; it may be the same one."""
+        expect_last("u", u, self.start_noise)
+        if self.mazes is None:
+            wall = carve(u[..., 2:], self.size)
+        else:
+            wall = self.mazes[as_integer(u[..., 2], len(self.mazes))]
+        return MazeState(open_cell(u[..., 0], wall), open_cell(u[..., 1], wall), wall)
+
+    def observe(self, state: MazeState) -> Float[Tensor, "*batch observations"]:
+        """Return the grid's four channels."""
+        agent, goal = _at(state.agent, self.size), _at(state.goal, self.size)
+        return seen([agent, goal, state.wall, ~(agent | goal | state.wall)])
+
+    def transition(
+        self, state: MazeState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch noise"]
+    ) -> tuple[MazeState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state of the same maze, the reward -1, and whether this step ends the episode."""
+        target = moved(state.agent, action, self.size)
+        agent = torch.where(pick(state.wall, target), state.agent, target)
+        agent = torch.where(_event(u, self.event), state.goal, agent)
+        terminal = (state.agent == state.goal).expand(agent.shape)  # before the move
+        return state._replace(agent=agent), -torch.ones_like(agent, dtype=u.dtype), terminal
+
+    def step(
+        self, state: MazeState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> tuple[MazeState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state, which is the first one of a new maze where the episode ended."""
+        expect_last("u", u, self.step_noise)
+        old, reward, terminal = self.transition(state, action, u)
+        new = self.start(u[..., 1:])
+        after = MazeState(
+            torch.where(terminal, new.agent, old.agent),
+            torch.where(terminal, new.goal, old.goal),
+            torch.where(terminal.unsqueeze(-1), new.wall, old.wall),
+        )
+        return after, reward, terminal
+
+
+class OpenState(NamedTuple):
+    """Where the agent is."""
+
+    agent: Int[Tensor, "*batch"]
+
+
+@dataclass(frozen=True)
+class OpenGrid:
+    """A grid without walls, the goal always in the corner below on the right: -1 in each step, as many states as cells.
+
+    Where an episode begins is not known of the paper's; here it is any cell.
+    """
+
+    size: int = 10
+    """n, cells of a side"""
+    chance: float | None = None
+    """that the agent is put onto the goal after a step; None: .1 / n"""
+
+    def __post_init__(self) -> None:
+        _expect_whole("size", self.size, 2)
+        _expect_chance(self.chance)
+
+    @property
+    def observations(self) -> int:
+        """D = n^2: the agent."""
+        return self.size**2
+
+    @property
+    def actions(self) -> int:
+        """Stay, up, left, down, right."""
+        return MOVES
+
+    @property
+    def start_noise(self) -> int:
+        """One uniform for the agent."""
+        return 1
+
+    @property
+    def step_noise(self) -> int:
+        """One uniform for the event, one for a new episode."""
+        return 2
+
+    @property
+    def event(self) -> float:
+        """Probability that the agent is put onto the goal."""
+        return 0.1 / self.size if self.chance is None else self.chance
+
+    @property
+    def goal(self) -> int:
+        """The last cell."""
+        return self.size**2 - 1
+
+    def start(self, u: Float[Tensor, "*batch start_noise"]) -> OpenState:
+        """Return an agent anywhere."""
+        expect_last("u", u, 1)
+        return OpenState(as_integer(u[..., 0], self.size**2))
+
+    def observe(self, state: OpenState) -> Float[Tensor, "*batch observations"]:
+        """Return the agent's cell, one-hot."""
+        return one_hot(state.agent, self.size**2)
+
+    def transition(
+        self, state: OpenState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch noise"]
+    ) -> tuple[OpenState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state, the reward -1, and whether this step ends the episode."""
+        agent = torch.where(_event(u, self.event), self.goal, moved(state.agent, action, self.size))
+        terminal = (state.agent == self.goal).expand(agent.shape)  # before the move
+        return OpenState(agent), -torch.ones_like(agent, dtype=u.dtype), terminal
+
+    def step(
+        self, state: OpenState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> tuple[OpenState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state, which is the first one of a new episode where one ended."""
+        expect_last("u", u, self.step_noise)
+        old, reward, terminal = self.transition(state, action, u)
+        return OpenState(torch.where(terminal, self.start(u[..., 1:]).agent, old.agent)), reward, terminal
+
+
+def flute_patterns(pipes: int, device: torch.device | None = None) -> Float[Tensor, "patterns cells"]:
+    """Return all observations of a flute, the pattern of number s being the digits of s, the last cell the highest."""
+    _expect_whole("pipes", pipes, 2)
+    cells = pipes * (pipes + 1) // 2
+    if 2**cells > LARGEST:
+        raise bad_argument("pipes", pipes, f"at most {LARGEST} patterns, not {2**cells}")
+    number = torch.arange(2**cells, device=device)
+    return (number[:, None] >> torch.arange(cells, device=device) & 1).float()
+
+
+def pattern_number(observation: Tensor) -> Int[Tensor, "*batch"]:
+    """Return the number of each pattern that a flute shows."""
+    place = torch.arange(observation.shape[-1], device=observation.device)
+    return ((observation > 0.5).long() << place).sum(dim=-1)
+
+
+class FluteTable(NamedTuple):
+    """A flute written out: what follows each pattern under each action, without and with the event."""
+
+    quiet: Int[Tensor, "patterns actions"]
+    event: Int[Tensor, "patterns actions"]
+    reward: Float[Tensor, "patterns"]
+
+
+def flute_table(env: PanFlute, device: torch.device | None = None) -> FluteTable:
+    """Return all transitions of a flute of at most 5 pipes; raises ``UsageError`` for more."""
+    every = env.with_cells(flute_patterns(env.pipes, device))
+    state = FluteState(every.cells.unsqueeze(1))
+    action = torch.arange(env.pipes, device=device).expand(len(every.cells), -1)
+    after, reward, _ = env.transition(state, action, torch.ones(1, 1, device=device))  # 1 is above every chance
+    end = torch.eye(env.pipes, dtype=torch.bool, device=device)
+    quiet, sounds = (pattern_number(env.observe(FluteState(cells))) for cells in (after.cells, after.cells | end))
+    return FluteTable(quiet, sounds, reward[:, 0].double())
+
+
+def flute_values(
+    env: PanFlute, gamma: float = 0.9, device: torch.device | None = None
+) -> Float[Tensor, "patterns actions"]:
+    """Return q* of all patterns of a flute of at most 5 pipes, by value iteration to 1e-10."""
+    if not 0 < gamma < 1:
+        raise bad_argument("gamma", gamma, "a number between 0 and 1")
+    table, p = flute_table(env, device), env.event
+    q = table.reward[:, None].expand(-1, env.pipes)
+    for _ in range(math.ceil(math.log(1e-10 * (1 - gamma)) / math.log(gamma))):
+        v = q.amax(dim=-1)
+        q = table.reward[:, None] + gamma * ((1 - p) * v[table.quiet] + p * v[table.event])
+    return q
+
+
+def flute_reachable(env: PanFlute, device: torch.device | None = None) -> Bool[Tensor, "patterns"]:
+    """Return which patterns of a flute of at most 5 pipes some history of actions and events leads to."""
+    table = flute_table(env, device)
+    found = torch.arange(len(table.reward), device=device) == 0
+    for _ in range(env.pipes):  # what is older has left all pipes
+        after = [table.quiet[found]] + ([table.event[found]] if env.event > 0 else [])
+        found = found.index_fill(0, torch.cat(after).flatten(), True)
+    return found
+
+
+def maze_distances(wall: Bool[Tensor, "*batch cells"], goal: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch cells"]:
+    """Return how many moves each cell is from the goal; the number of cells where no way leads there."""
+    cells = wall.shape[-1]
+    target = _targets(math.isqrt(cells), wall.device)
+    distance = torch.where(_at(goal, math.isqrt(cells)), 0, cells).expand(wall.shape)
+    for _ in range(cells):
+        distance = torch.where(wall, cells, torch.minimum(distance, 1 + distance[..., target].amin(dim=-1)))
+    return distance
+
+
+def maze_values(
+    wall: Bool[Tensor, "*batch cells"], goal: Int[Tensor, "*batch"], event: float, gamma: float = 0.9
+) -> Float[Tensor, "*batch cells"]:
+    """Return v* with the agent in each cell: -1 on the goal, minus infinity where no way leads there.
+
+    v(s) = -1 + gamma ((1 - event) max_a v(s after a) + event v(goal)). Value iteration from minus infinity knows all
+    cells at distance d after d rounds, also for gamma = 1.
+    """
+    if not 0 < gamma <= 1:
+        raise bad_argument("gamma", gamma, "a number above 0, at most 1")
+    if not 0 <= event < 1:
+        raise bad_argument("event", event, "a probability below 1")
+    cells = wall.shape[-1]
+    here, target = _at(goal, math.isqrt(cells)), _targets(math.isqrt(cells), wall.device)
+    never = torch.full(wall.shape, -math.inf, dtype=torch.double, device=wall.device)
+    v = never.masked_fill(here, -1.0)
+    for _ in range(cells):
+        best = v[..., target].amax(dim=-1)
+        v = torch.where(wall, never, -1 + gamma * ((1 - event) * best - event)).masked_fill(here, -1.0)
+    return v
+
+
+def maze_action_values(env: ProcMaze, state: MazeState, gamma: float = 0.9) -> Float[Tensor, "*batch actions"]:
+    """Return q* of each action in ``state``, whose agent must have a way to the goal."""
+    v = maze_values(state.wall, state.goal, env.event, gamma)
+    action = torch.arange(MOVES, device=state.agent.device)
+    target = moved(state.agent.unsqueeze(-1), action, env.size)
+    agent = torch.where(state.wall.gather(-1, target), state.agent.unsqueeze(-1), target)
+    q = -1 + gamma * ((1 - env.event) * v.gather(-1, agent) - env.event)
+    return q.masked_fill((state.agent == state.goal).unsqueeze(-1), -1.0)
+
+
+def button_steps(env: ButtonGrid, state: ButtonState) -> Int[Tensor, "*batch"]:
+    """Return in how many steps all buttons can be on, without the event: breadth-first search over cells and buttons.
+
+    It reads values to see when to stop, so on a GPU the program waits. What cannot be reached is 2^m n^2 steps away.
+    """
+    cells, masks = env.size**2, 2**env.buttons
+    device, batch = state.agent.device, state.agent.shape
+    cell = torch.arange(cells, device=device).expand(*batch, masks, cells).unsqueeze(-1)
+    mask = torch.arange(masks, device=device)
+    bit = torch.arange(env.buttons, device=device)
+    on = (mask[:, None] >> bit & 1).bool()
+    target = moved(cell, torch.arange(MOVES, device=device), env.size)
+    button = state.button[..., None, None, None, :]
+    entered = (target.unsqueeze(-1) == button) & (target != cell).unsqueeze(-1)
+    after = ((on[:, None, None] ^ entered).long() << bit).sum(dim=-1)
+    following = (after * cells + target).flatten(-3, -2).flatten(-2)
+    far = masks * cells
+    done = (torch.arange(far, device=device) // cells == masks - 1).expand(*batch, far)
+    steps = torch.where(done, 0, far)
+    while True:
+        nearer = 1 + steps.gather(-1, following).unflatten(-1, (far, MOVES)).amin(dim=-1)
+        better = torch.minimum(steps, nearer)
+        if torch.equal(better, steps):
+            break
+        steps = better
+    now = (state.on.long() << bit).sum(dim=-1) * cells + state.agent
+    return pick(steps, now)
+
+
+def _targets(size: int, device: torch.device) -> Tensor:
+    """Return where each move from each cell leads, as if there were no walls."""
+    return moved(torch.arange(size**2, device=device)[:, None], torch.arange(MOVES, device=device), size)
+
+
+__all__ = [
+    "ButtonGrid",
+    "ButtonState",
+    "FluteState",
+    "FluteTable",
+    "MazeState",
+    "OpenGrid",
+    "OpenState",
+    "PanFlute",
+    "ProcMaze",
+    "Simulator",
+    "button_steps",
+    "carve",
+    "distinct_cells",
+    "flute_patterns",
+    "flute_reachable",
+    "flute_table",
+    "flute_values",
+    "maze_action_values",
+    "maze_bank",
+    "maze_distances",
+    "maze_noise",
+    "maze_values",
+    "moved",
+    "open_cell",
+    "pattern_number",
+]

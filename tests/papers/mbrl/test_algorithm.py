@@ -1,0 +1,404 @@
+"""Losses, rollouts, optimiser and replay beside plain re-writes; whole runs, alone and side by side."""
+
+import dataclasses
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
+
+from tutorlib.lab import Context, UsageError
+from tutorlib.lab.errors import NonFiniteError
+from tutorlib.nn import no_moments
+from tutorlib.papers.mbrl import algorithm
+from tutorlib.papers.mbrl.algorithm import (
+    AGENTS,
+    TUNED,
+    Config,
+    Experience,
+    Setting,
+    Transitions,
+    adamw_step,
+    as_replayed,
+    begin,
+    dqn_loss,
+    dream,
+    empty_replay,
+    evaluate,
+    latent_loss,
+    recall,
+    simple_loss,
+    simulate,
+    softmax_action,
+    store,
+    train,
+)
+from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw
+from tutorlib.papers.mbrl.problem import ButtonGrid, MazeState, OpenGrid, PanFlute, ProcMaze, maze_bank
+
+SMALL = Config(
+    environment="flute",
+    size=2,
+    steps=24,
+    warm_up=8,
+    copy_every=4,
+    batch=4,
+    length=3,
+    capacity=16,
+    hidden=8,
+    layers=1,
+    look_every=12,
+    look_episodes=2,
+    look_length=5,
+)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def drawn(*shape, seed=0):
+    return torch.rand(*shape, generator=generator(seed)).clamp(min=1e-7)
+
+
+def experience(seeds=2, batch=5, bits=4, actions=3, seed=0):
+    a = torch.randint(actions, (seeds, batch), generator=generator(seed))
+    o, following = ((drawn(seeds, batch, bits, seed=seed + s) < 0.5).float() for s in (1, 2))
+    terminal = torch.arange(batch).expand(seeds, -1) % 3 == 1
+    return Experience(o, a, drawn(seeds, batch, seed=seed + 3), following, terminal, ())
+
+
+def small(config=SMALL, **changes):
+    return dataclasses.replace(config, **changes)
+
+
+# Q
+
+
+def test_actions_follow_the_softmax():
+    """At temperature .1 a gap of .1 gives odds e."""
+    q = torch.tensor([0.3, 0.4]).expand(40_000, 2)
+    a = softmax_action(q, 0.1, drawn(40_000))
+    ones = float(a.double().mean())
+    assert ones / (1 - ones) == pytest.approx(math.e, rel=0.04)
+    three = torch.tensor([1.0, 2.0, 0.0]).expand(2, 20_000, 3)
+    a = softmax_action(three, torch.tensor([0.5, 2.0])[:, None, None], drawn(2, 20_000))
+    for seed, temperature in enumerate((0.5, 2.0)):
+        share = torch.stack([(a[seed] == k).double().mean() for k in range(3)])
+        assert (share - (three[0, 0] / temperature).softmax(dim=-1)).abs().max() < 0.015
+    assert softmax_action(torch.zeros(1, 7), 1.0, torch.tensor([1 - 2.0**-24])).tolist() == [6]
+
+
+def test_the_loss_of_q_is_that_of_loops():
+    net = MLP(4, 3, hidden=6, layers=1)
+    theta, copy = (net.initial_parameters(2, generator(s)) for s in (0, 1))
+    b = experience()
+    t = Transitions(b.o, b.action, b.reward, b.next, drawn(2, 5, seed=8), drawn(2, 5, seed=9))
+    q, following = net(theta, t.x).tolist(), net(copy, t.next).tolist()
+    for s in range(2):
+        total = 0.0
+        for i in range(5):
+            target = float(t.reward[s, i]) + 0.9 * float(t.continues[s, i]) * max(following[s][i])
+            total += float(t.weight[s, i]) * (q[s][i][int(t.action[s, i])] - target) ** 2 / 5
+        assert float(dqn_loss(net, theta, copy, t, 0.9)[s]) == pytest.approx(total, rel=1e-5)
+
+
+def test_no_gradient_goes_through_the_target_or_to_another_seed():
+    net = MLP(4, 3, hidden=6, layers=1)
+    theta = net.initial_parameters(2, generator()).requires_grad_()
+    copy = net.initial_parameters(2, generator(1)).requires_grad_()
+    loss = dqn_loss(net, theta, copy, as_replayed(experience()), 0.9)
+    g, of_copy = torch.autograd.grad(loss[0], (theta, copy), allow_unused=True)
+    assert of_copy is None
+    assert g[0].abs().max() > 0
+    assert g[1].abs().max() == 0
+
+
+def test_replayed_transitions_end_at_terminals():
+    t = as_replayed(experience())
+    assert t.continues.tolist() == 2 * [[1, 0, 1, 1, 0]]
+    assert (t.weight == 1).all()
+
+
+# The model
+
+
+def test_the_simple_loss_is_minus_the_log_likelihood():
+    model = SimpleModel(4, 3, hidden=6, layers=1)
+    theta, b = model.initial_parameters(2, generator()), experience()
+    p = model.predict(theta, b.o, torch.nn.functional.one_hot(b.action, 3).float())
+    plain = -Bernoulli(logits=p.next).log_prob(b.next).sum(-1) * (~b.terminal)
+    plain = plain - Normal(p.reward, 1.0).log_prob(b.reward) - 0.5 * math.log(2 * math.pi)
+    plain = plain - Bernoulli(logits=p.continues).log_prob((~b.terminal).float())
+    assert torch.allclose(simple_loss(model, theta, b), plain.mean(dim=-1), atol=1e-5)
+    other = b._replace(next=torch.where(b.terminal[..., None], 1 - b.next, b.next))
+    assert torch.equal(simple_loss(model, theta, other), simple_loss(model, theta, b)), "nothing follows a terminal"
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "categorical"])
+def test_the_latent_loss_is_the_sum_of_its_parts(kind):
+    model = LatentModel(4, 3, kind, latents=2, classes=3, hidden=6, layers=1)
+    theta, b, u = model.initial_parameters(2, generator()), experience(), drawn(2, 5, 2)
+    a = torch.nn.functional.one_hot(b.action, 3).float()
+
+    def parts(theta):
+        phi = draw(model.encode(theta, b.o), u)
+        prediction = model.predict(theta, phi, a)
+        laws = [model.encode(theta, b.next), prediction.next]
+        if kind == "gaussian":
+            q, p = (Normal(*law) for law in laws)
+        else:
+            q, p = (Categorical(logits=law.logits) for law in laws)
+        recon = -Bernoulli(logits=model.decode(theta, phi)).log_prob(b.o).sum(-1) * (~b.terminal)
+        outcome = (b.reward - prediction.reward) ** 2 / 2
+        outcome = outcome - Bernoulli(logits=prediction.continues).log_prob((~b.terminal).float())
+        return recon.mean(-1), kl_divergence(q, p).sum(-1).mean(-1), outcome.mean(-1)
+
+    recon, divergence, outcome = parts(theta)
+    assert torch.allclose(latent_loss(model, theta, b, u), recon + divergence + outcome, atol=1e-4)
+    # Only the KL reaches the transition; without the stopped gradients it would be all of it, so it is .8 of that.
+    theta = theta.requires_grad_()
+    (g,) = torch.autograd.grad(latent_loss(model, theta, b, u).sum(), theta)
+    (of_kl,) = torch.autograd.grad(parts(theta)[1].sum(), theta)
+    first = model.nets["encoder"].parameters + model.nets["decoder"].parameters
+    transition = slice(first, first + model.nets["next"].parameters)
+    assert of_kl[:, transition].abs().max() > 1e-3
+    assert torch.allclose(g[:, transition], 0.8 * of_kl[:, transition], atol=1e-5)
+    other = b._replace(next=torch.where(b.terminal[..., None], 1 - b.next, b.next))
+    assert not torch.equal(latent_loss(model, theta, other, u), latent_loss(model, theta, b, u)), "the KL stays"
+
+
+# Rollouts
+
+
+class Scripted(SimpleModel):
+    """Counts its steps in the first bit, and goes on with probability .9, .8, .7, ..."""
+
+    def step(self, theta, x, a, u):
+        return 10 * x[..., 0] + a.argmax(-1), 0.9 - 0.1 * x[..., 0], x + 1
+
+
+def test_weights_are_products_of_the_chances_to_go_on():
+    model = Scripted(1, 2)
+    theta, x = torch.zeros(1, model.parameters), torch.zeros(1, 2, 1)
+
+    def policy(x, u):
+        return (u > 0.5).long()
+
+    chance = torch.tensor([[0.1, 0.9], [0.9, 0.1], [0.1, 0.1]])[None]
+    found = dream(model, theta, policy, x, chance, torch.zeros(1, 3, 2, 1), True)
+    assert found.weight.view(3, 2)[:, 0].tolist() == pytest.approx([1.0, 0.9, 0.72])
+    assert found.continues.view(3, 2)[:, 0].tolist() == pytest.approx([0.9, 0.8, 0.7])
+    assert found.x.flatten().tolist() == [0, 0, 1, 1, 2, 2]
+    assert found.next.flatten().tolist() == [1, 1, 2, 2, 3, 3]
+    assert found.action.flatten().tolist() == [0, 1, 1, 0, 0, 0]
+    assert found.reward.flatten().tolist() == [0, 1, 11, 10, 20, 20]
+    endless = dream(model, theta, policy, x, chance, torch.zeros(1, 3, 2, 1), False)
+    assert (endless.weight == 1).all()
+    assert torch.equal(endless.continues, found.continues)
+
+
+def test_the_perfect_model_stops_counting_after_an_end():
+    """A corridor: two steps to the goal, the episode ends with the third."""
+    env = ProcMaze(3, chance=0.0)
+    wall = torch.tensor([False, False, False, True, True, True, True, True, True])
+    state = MazeState(torch.tensor([[0, 2]]), torch.tensor([[2, 2]]), wall.expand(1, 2, 9))
+    found = simulate(
+        env, lambda x, u: torch.full_like(u, 4, dtype=torch.long), state, drawn(1, 4, 2), drawn(1, 4, 2, 1)
+    )
+    assert found.continues.view(4, 2).T.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0]]
+    assert found.weight.view(4, 2).T.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
+    assert (found.reward == -1).all()
+    assert torch.equal(found.next[:, :6], found.x[:, 2:])
+    assert torch.equal(found.x[:, :2], env.observe(state))
+
+
+# The optimiser
+
+
+def test_without_a_gradient_a_parameter_shrinks_by_a_millionth():
+    theta = torch.tensor([[2.0, -3.0]], dtype=torch.double)
+    moments = no_moments(theta)
+    for step in range(3):
+        for rate in (1e-5, 1.0):
+            after, _ = adamw_step(theta, moments, torch.zeros_like(theta), step, rate)
+            assert torch.allclose(after / theta, torch.full_like(theta, 1 - 1e-6), rtol=1e-14, atol=0)
+
+
+def test_the_optimiser_is_torchs_with_the_decay_over_the_rate():
+    """Torch multiplies the decay by the rate; each seed has a rate of its own."""
+    rates = [1e-2, 3e-4]
+    theta = torch.randn(2, 5, generator=generator(), dtype=torch.double)
+    gradients = torch.randn(6, 2, 5, generator=generator(1), dtype=torch.double)
+    found, moments = theta, no_moments(theta)
+    for step, g in enumerate(gradients):
+        found, moments = adamw_step(found, moments, g, step, torch.tensor(rates).double()[:, None], decay=1e-3)
+    for i, rate in enumerate(rates):
+        p = theta[i].clone().requires_grad_()
+        own = torch.optim.AdamW([p], lr=rate, betas=(0.9, 0.99), eps=1e-5, weight_decay=1e-3 / rate)
+        for g in gradients:
+            p.grad = g[i].clone()
+            own.step()
+        assert torch.allclose(found[i], p.detach(), atol=1e-10)
+
+
+# Replay
+
+
+def test_replay_is_a_ring_that_gives_back_what_was_stored():
+    env = ButtonGrid(2, 1)
+    state = env.start(drawn(2, 1, 2))
+    replay = empty_replay(env, state, 2, 3, torch.device("cpu"))
+    written = []
+    for t in range(5):
+        o = (drawn(2, 1, 12, seed=t) < 0.5).float()
+        state = env.start(drawn(2, 1, 2, seed=t))
+        b = Experience(o, torch.full((2, 1), t), torch.full((2, 1), t / 2), 1 - o, torch.full((2, 1), t == 4), state)
+        store(replay, t, b)
+        written.append(b)
+        found = recall(replay, t + 1, drawn(2, 200, seed=t))
+        assert sorted(found.action.unique().tolist()) == list(range(max(0, t - 2), t + 1)), "the last three, no others"
+    for s in range(2):
+        for i in range(0, 200, 20):
+            source = written[int(found.action[s, i])]
+            for part, own in zip((*found[:-1], *found.state), (*source[:-1], *source.state), strict=True):
+                assert torch.equal(part[s, i], own[s, 0])
+    assert not torch.equal(found.action[0], found.action[1]), "each seed draws its own"
+
+
+# Runs
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("environment", ["flute", "maze"])
+def test_runs_side_by_side_are_runs_alone(agent, environment, monkeypatch):
+    monkeypatch.setattr(algorithm, "MAZES", 5)
+    config = small(agent=agent, environment=environment)
+    together = train(config, [3, 4], Context(), rates=[1e-2, 1e-3], temperatures=[0.5, 2.0])
+    assert together.steps == [12, 24]
+    assert together.learner.updates == 16
+    assert together.looks.shape == (2, 2)
+    for i, (rate, temperature) in enumerate(((1e-2, 0.5), (1e-3, 2.0))):
+        alone = train(small(config, rate=rate, temperature=temperature), [3 + i], Context())
+        assert torch.allclose(alone.learner.q[0], together.learner.q[i], atol=1e-4)
+        assert torch.allclose(alone.learner.model[0], together.learner.model[i], atol=1e-4)
+        assert torch.allclose(alone.looks[:, 0], together.looks[:, i], atol=1e-4)
+    _, before = begin(config, [3, 4], torch.device("cpu"))
+    assert (together.learner.q - before.q).abs().max() > 1e-2
+    learns = agent not in ("er", "perfect")
+    assert (before.model.shape[1] > 0) == learns
+    if learns:
+        assert (together.learner.model - before.model).abs().max() > 1e-4
+
+
+def test_the_target_is_copied_when_it_should_be():
+    config = small(agent="er", copy_every=5)
+    found = train(small(config, steps=15), [0], Context()).learner
+    assert torch.equal(found.copy, train(small(config, steps=10), [0], Context()).learner.q), (
+        "at t = 10, before updates"
+    )
+    _, start = begin(config, [0], torch.device("cpu"))
+    assert torch.equal(train(small(config, steps=10), [0], Context()).learner.copy, start.q)
+
+
+def recorded(config, monkeypatch):
+    """Return all transitions that a run stores."""
+    found = []
+    monkeypatch.setattr(algorithm, "MAZES", 50)
+    monkeypatch.setattr(algorithm, "store", lambda replay, t, b: found.append(b))
+    train(small(config, steps=300, warm_up=300, look_every=400), [0], Context())
+    return found
+
+
+def test_the_bug_of_the_stale_observation_is_off_unless_asked_for(monkeypatch):
+    config = small(agent="er", environment="maze", size=3)
+    for stale in (False, True):
+        found = recorded(small(config, official_stale_observation=stale), monkeypatch)
+        jumps, after_ends, ends = 0, 0, 0
+        for before, after in pairwise(found):
+            same = torch.equal(before.next, after.o)
+            if not before.terminal:
+                assert same
+                continue
+            ends += 1
+            after_ends += same
+            walls = [x.view(9, 4)[:, 2] for x in (after.o, after.next)]
+            jumps += not torch.equal(*walls)
+        assert ends > 5
+        if stale:
+            assert after_ends == ends, "the last observation is shown once more"
+            assert jumps > ends / 2, "and stored as if it led into the new maze"
+        else:
+            assert after_ends < ends
+            assert jumps == 0
+
+
+def setting_of(env, episodes=32, length=100, environment="open"):
+    config = small(agent="er", environment=environment, look_episodes=episodes, look_length=length)
+    setting, learner = begin(config, [0], torch.device("cpu"))
+    net = MLP(env.observations, env.actions, 2, 1)
+    setting = Setting(config, env, net, None, setting.rate, setting.temperature)
+    return setting, learner._replace(q=torch.zeros(1, net.parameters))
+
+
+def test_an_evaluation_of_an_idle_agent_counts_until_the_end():
+    env = OpenGrid(2, chance=0.0)
+    setting, learner = setting_of(env)
+    found = evaluate(setting, learner, [generator(5)])
+    on_goal = int((env.start(torch.rand(32, 1, generator=generator(5))).agent == 3).sum())
+    assert 0 < on_goal < 32
+    assert float(found) == pytest.approx(-(on_goal + 100 * (32 - on_goal)) / 32)
+
+
+def test_an_evaluation_without_episodes_is_the_reward_of_a_step():
+    setting, learner = setting_of(PanFlute(2, chance=1.0), environment="flute")
+    assert float(evaluate(setting, learner, [generator()])) == pytest.approx(0.99), "all but the first step pay"
+
+
+def test_runs_that_diverge_are_refused():
+    config = small(agent="er", environment="open", rate=1e30, warm_up=2)
+    with pytest.raises(NonFiniteError, match="Q is not finite after step 12"):
+        train(config, [0], Context())
+
+
+def test_the_perfect_model_teaches_the_way_in_an_open_grid():
+    """From any cell of 3 x 3 the corner is two steps away in the mean, so the best return is about -3."""
+    config = small(
+        agent="perfect", environment="open", size=3, steps=400, warm_up=50, copy_every=20, batch=16, length=4
+    )
+    config = small(config, capacity=1000, hidden=32, rate=3e-3, temperature=0.5, look_every=400)
+    found = train(small(config, look_episodes=100, look_length=50), [0, 1], Context())
+    assert found.looks.min() > -3.6
+
+
+def test_the_papers_rates_are_known_for_all():
+    assert {agent for agent, _ in TUNED} == set(AGENTS)
+    assert len(TUNED) == 15
+    assert TUNED["er", "flute"] == ((1e-4, 0.1), (3.125e-6, 0.8))
+    assert TUNED["categorical", "buttons"] == ((1e-4, 0.05), (2e-4, 0.1))
+
+
+def test_the_bank_of_mazes_is_the_same_for_all(monkeypatch):
+    monkeypatch.setattr(algorithm, "MAZES", 7)
+    env = Config().world()
+    assert isinstance(env, ProcMaze)
+    assert torch.equal(env.mazes, maze_bank(4, 7, generator(0)))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Config(agent="perfct"), "agent='perfct'.*did you mean 'perfect'"),
+        (lambda: Config(environment="mazes"), "environment='mazes'.*did you mean 'maze'"),
+        (lambda: Config(length=0), "length=0: expected a whole number from 1"),
+        (lambda: Config(warm_up=0), "warm_up=0"),
+        (lambda: Config(rate=0.0), "rate=0.0: expected a positive number"),
+        (lambda: Config(gamma=1.0), "gamma=1.0"),
+        (lambda: train(SMALL, [], Context()), "seeds=\\[\\]: expected at least one"),
+        (lambda: train(SMALL, [1, 2], Context(), rates=[0.1]), "rates=\\[0.1\\]: expected one for each of 2 seeds"),
+    ],
+)
+def test_runs_that_cannot_be(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()

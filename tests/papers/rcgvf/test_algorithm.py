@@ -1,0 +1,355 @@
+"""RC-GVF's formulas against worked numbers and loops; runs side by side, cut and gone on with, and refused."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tutorlib.envs.lock import Lock
+from tutorlib.lab import Cell, Checkpoint, Context, UsageError
+from tutorlib.lab.errors import NonFiniteError
+from tutorlib.papers.rcgvf.algorithm import (
+    BONUSES,
+    Batch,
+    Config,
+    Hyper,
+    curiosity,
+    dis,
+    draw_noise,
+    err,
+    farthest,
+    greedy_returns,
+    hyper,
+    initial_state,
+    intrinsic,
+    look_back,
+    policy_objective,
+    predictor_objective,
+    rollout,
+    shape,
+    shuffled,
+    targets,
+    train,
+    update,
+)
+from tutorlib.papers.rcgvf.model import policy_and_value, predict, run
+
+SMALL = Config(
+    horizon=5, actions=3, envs=6, steps=8, updates=4, minibatch=16, epochs=2, d=6, hidden_z=8, hidden=8, width=16,
+    looks=2, rate=5e-3, largest=0.1,
+)  # fmt: skip
+CPU = torch.device("cpu")
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_known_reward():
+    v, g = torch.tensor([1.0, 3.0]).view(1, 2, 1), torch.tensor([2.0, 2.0]).view(1, 2, 1)
+    assert (err(g, v).item(), dis(v).item()) == (1.0, 2.0)
+    assert intrinsic("product", err(g, v), dis(v)).item() == 2.0
+
+
+def test_errors_disagreement_and_reward_are_the_plain_sums():
+    g, v = normal(2, 3, 4, 5), normal(2, 3, 4, 5, seed=1)  # seeds, heads, frames, d
+    found = {bonus: intrinsic(bonus, err(g, v), dis(v)) for bonus in BONUSES}
+    for s in range(2):
+        for n in range(4):
+            product = error = variance = 0.0
+            for j in range(5):
+                own, target = v[s, :, n, j].tolist(), g[s, :, n, j].tolist()
+                e = sum((a - b) ** 2 for a, b in zip(own, target, strict=True)) / 3
+                u = sum((a - sum(own) / 3) ** 2 for a in own) / 2  # K - 1
+                product, error, variance = product + u * e, error + e, variance + u
+            plain = {"product": product, "error": error, "variance": variance, "norm": math.sqrt(error)}
+            for bonus in BONUSES:
+                assert float(found[bonus][s, n]) == pytest.approx(plain[bonus], rel=1e-4)
+    with pytest.raises(UsageError, match="bonus='products'"):
+        intrinsic("products", err(g, v), dis(v))
+
+
+def test_targets_are_the_plain_recursion_for_each_head_alone():
+    z, v, last = normal(2, 6, 3, 4), normal(2, 2, 6, 3, 4, seed=1), normal(2, 2, 3, 4, seed=2)
+    ended = torch.rand(2, 6, 3, generator=torch.Generator().manual_seed(3)) < 0.3
+    gamma, lam = [0.6, 0.9], [0.9, 0.4]
+    found = targets(z, v, last, ended, torch.tensor(gamma), torch.tensor(lam))
+    for s in range(2):
+        for k in range(2):
+            for p in range(3):
+                for j in range(4):
+                    g = after = float(last[s, k, p, j])
+                    for t in reversed(range(6)):
+                        m = 0.0 if ended[s, t, p] else 1.0
+                        g = float(z[s, t, p, j]) + gamma[s] * m * (lam[s] * g + (1 - lam[s]) * after)
+                        after = float(v[s, k, t, p, j])
+                        assert float(found[s, k, t, p, j]) == pytest.approx(g, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("own", "power"),
+    [({}, 4), ({"bonus": "error"}, 2), ({"bonus": "variance"}, 2), ({"bonus": "norm"}, 1), ({"method": "rnd"}, 1)],
+)
+def test_the_reward_is_quartic_in_the_scale_of_z(own, power):
+    c, h = replace(SMALL, **own), Hyper(torch.ones(1), torch.tensor([0.6]), torch.tensor([0.9]))
+    z, v = normal(1, 9, 6, 6), normal(1, c.ensemble, 9, 6, 6, seed=1)
+    ended = torch.zeros(1, 8, 6, dtype=torch.bool)
+    plain, scaled = (curiosity(c, h, scale * z, scale * v, ended).bonus for scale in (1.0, 3.0))
+    assert torch.allclose(scaled, 3.0**power * plain, rtol=1e-4)
+
+
+def example(c=SMALL, seeds=(0, 1)):
+    """Return hyper-parameters, a state, its first rollout and what is to be learned from it."""
+    h, state = hyper([Cell(c, seed) for seed in seeds], CPU), initial_state(c, seeds, CPU)
+    past, e = rollout(c, state.theta, state.e, draw_noise(c, seeds, 0, CPU))
+    return h, state, past, e, *look_back(c, h, state, past)
+
+
+def test_a_rollout_is_the_policy_in_the_lock():
+    c = SMALL
+    _, state, past, after, *_ = example()
+    noise = draw_noise(c, (0, 1), 0, CPU)
+    for s in range(2):
+        e = state.e
+        for t in range(c.steps):
+            o = c.env.observe(e)
+            assert torch.allclose(o[s], past.o[s, t])
+            logits, v = policy_and_value(c.actor_critic.layers(state.theta), o)
+            assert torch.allclose(v[s], past.v[s, t], atol=1e-5)
+            a = (logits + noise.gumbel[:, t]).argmax(-1)
+            for p in range(c.envs):
+                assert int(a[s, p]) == int(past.actions[s, t, p])
+                expected = logits[s, p].log_softmax(-1)[int(a[s, p])]
+                assert float(past.log_pi[s, t, p]) == pytest.approx(float(expected), abs=1e-5)
+                dead = int(e.row[s, p]) == 2
+                assert int(past.columns[s, t, p]) == (-1 if dead else int(e.column[s, p]))
+            e, r, ended = c.env.step(e, a, noise.step[:, t])
+            assert torch.equal(r[s], past.r[s, t])
+            assert torch.equal(ended[s], past.ended[s, t])
+        assert torch.allclose(c.env.observe(e)[s], past.o[s, -1])
+        assert torch.equal(e.row, after.row)
+    assert past.ended.any()
+    assert torch.equal(state.e.table, state.e.table[:, :1].expand_as(state.e.table)), "one lock for a seed"
+    assert not torch.equal(state.e.table[0], state.e.table[1])
+
+
+def test_what_is_learned_is_the_plain_advantage_of_both_rewards():
+    c = SMALL
+    h, state, past, _, batch, log = example()
+    o = past.o.flatten(1, 2)
+    z = run(c.z.layers(state.zeta), o).unflatten(1, (9, 6))
+    v = predict(c.predictor, 2, state.phi, o).unflatten(2, (9, 6))
+    found = curiosity(c, h, z, v, past.ended)
+    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
+    bonus = intrinsic("product", err(g, v[:, :, :-1]), dis(v[:, :, :-1]))
+    assert torch.allclose(found.bonus, bonus)
+    assert (bonus > 0).all()
+    for s in range(2):
+        for p in range(c.envs):
+            a = 0.0
+            for t in reversed(range(c.steps)):
+                m = 0.0 if past.ended[s, t, p] else 1.0
+                r = float(past.r[s, t, p]) + 20 * float(bonus[s, t, p])
+                delta = r + 0.99 * m * float(past.v[s, t + 1, p]) - float(past.v[s, t, p])
+                a = delta + 0.99 * 0.95 * m * a
+                n = t * c.envs + p
+                assert float(batch.advantage[s, n]) == pytest.approx(a, rel=1e-3, abs=1e-4)
+                assert float(batch.returns[s, n]) == pytest.approx(a + float(past.v[s, t, p]), rel=1e-3, abs=1e-4)
+                assert torch.equal(batch.o[s, n], past.o[s, t, p])
+                assert int(batch.actions[s, n]) == int(past.actions[s, t, p])
+                assert torch.allclose(batch.g[s, n], g[s, :, t, p], atol=1e-6)
+        assert float(log.returns[s]) == pytest.approx(5 * float(past.r[s].mean()), abs=1e-6)
+        assert float(log.bonus[s]) == pytest.approx(float(bonus[s].mean()), rel=1e-5)
+        assert float(log.error[s]) == pytest.approx(float(err(g, v[:, :, :-1])[s].sum(-1).mean()), rel=1e-5)
+        assert float(log.disagreement[s]) == pytest.approx(float(dis(v[:, :, :-1])[s].sum(-1).mean()), rel=1e-5)
+        counts = [int((past.columns[s] == column).sum()) for column in range(5)]
+        assert log.visits[s].tolist() == counts
+        assert counts[0] == 12, "8 steps hold two first steps of episodes of 5"
+
+
+def test_objectives_are_the_plain_sums():
+    c = SMALL
+    _, state, _, _, batch, _ = example()
+    part = Batch(*(x[:, 5:21] for x in batch))
+    theta, phi = state.theta + 0.05 * normal(*state.theta.shape), state.phi + 0.1
+    found, predicted = policy_objective(c, theta, part), predictor_objective(c, phi, part)
+    logits, v = policy_and_value(c.actor_critic.layers(theta), part.o)
+    every = predict(c.predictor, 2, phi, part.o)
+    outside = 0
+    for s in range(2):
+        policy = value = h = squares = 0.0
+        for n in range(16):
+            log_pi = logits[s, n].log_softmax(-1).tolist()
+            ratio = math.exp(log_pi[int(part.actions[s, n])] - float(part.log_pi[s, n]))
+            a, before, target = float(part.advantage[s, n]), float(part.v[s, n]), float(part.returns[s, n])
+            outside += abs(ratio - 1) > 0.2
+            policy -= min(ratio * a, min(max(ratio, 0.8), 1.2) * a) / 16
+            near = before + min(max(float(v[s, n]) - before, -0.2), 0.2)
+            value += max((float(v[s, n]) - target) ** 2, (near - target) ** 2) / 16
+            h -= sum(math.exp(x) * x for x in log_pi) / 16
+            squares += sum(float((every[s, k, n] - part.g[s, n, k]).square().mean()) for k in range(2)) / 32
+        assert float(found[s]) == pytest.approx(policy - 0.01 * h + 0.5 * value, rel=1e-3)
+        assert float(predicted[s]) == pytest.approx(squares, rel=1e-4)
+    assert outside
+
+
+def test_the_policy_has_not_changed_before_the_first_step():
+    _, state, _, _, batch, _ = example()
+    logits, v = policy_and_value(SMALL.actor_critic.layers(state.theta), batch.o)
+    log_pi = logits.log_softmax(-1).gather(-1, batch.actions.unsqueeze(-1)).squeeze(-1)
+    assert torch.allclose(log_pi, batch.log_pi, atol=1e-5)
+    assert torch.allclose(v, batch.v, atol=1e-5)
+
+
+def test_a_pass_goes_through_every_frame_once_in_the_seeds_own_order():
+    order = draw_noise(SMALL, (0, 1), 0, CPU).order
+    x = torch.stack([torch.arange(48), 100 + torch.arange(48)])
+    found = shuffled(x, order[:, 1])
+    assert torch.equal(found.sort(dim=1).values, x)
+    assert torch.equal(found[1] - 100, order[1, 1])
+    assert not torch.equal(found[0], found[1] - 100)
+    assert not torch.equal(order[:, 0], order[:, 1])
+    deep = normal(2, 48, 2, 3)
+    assert torch.equal(shuffled(deep, order[:, 0])[1, 7], deep[1, order[1, 0, 7]])
+
+
+def test_runs_side_by_side_are_the_runs_one_by_one():
+    cells = [
+        Cell(SMALL, 0),
+        Cell(replace(SMALL, beta=200.0, gamma_z=0.9), 1),
+        Cell(replace(SMALL, gamma_z=0.0, lambda_z=0.5), 0),
+    ]
+    together = train(cells, Context(), look=lambda state: state.theta.norm(dim=-1))
+    for i, cell in enumerate(cells):
+        alone = train([cell], Context(), look=lambda state: state.theta.norm(dim=-1))
+        for name in ("theta", "phi"):
+            assert torch.allclose(getattr(together.state, name)[i], getattr(alone.state, name)[0], atol=1e-5)
+        assert torch.equal(together.log.visits[:, i], alone.log.visits[:, 0])
+        for name in ("returns", "bonus", "error", "disagreement"):
+            assert torch.allclose(getattr(together.log, name)[:, i], getattr(alone.log, name)[:, 0], atol=1e-5)
+        assert torch.allclose(torch.stack(together.looks)[:, i], torch.stack(alone.looks)[:, 0], atol=1e-4)
+    start = initial_state(SMALL, [0, 1, 0], CPU)
+    assert torch.equal(start.zeta, together.state.zeta), "Z is never trained"
+    assert (start.theta - together.state.theta).abs().max() > 0.01
+    assert not torch.allclose(together.state.theta[0], together.state.theta[2], atol=1e-3)
+
+
+def test_predictors_learn_and_disagreement_falls():
+    log = train([Cell(replace(SMALL, updates=40, beta=0.0), 0)], Context()).log
+    assert log.error[-5:].mean() < 0.5 * log.error[:2].mean()
+    assert log.disagreement[-5:].mean() < 0.5 * log.disagreement[:2].mean()
+    assert log.bonus[-5:].mean() < 0.25 * log.bonus[:2].mean()
+
+
+def test_rates_fall_to_zero():
+    c = replace(SMALL, anneal=48.0 * 2)  # frames of two updates
+    h, before = hyper([Cell(c, 0)], CPU), initial_state(c, [0], CPU)
+    moved = []
+    for number in range(3):
+        after, _ = update(c, h, before, draw_noise(c, [0], number, CPU), number)
+        moved.append(float((after.theta - before.theta).norm()))
+        before = after
+    assert moved[0] > moved[1] > 0
+    assert moved[2] == 0
+
+
+def test_a_run_that_was_cut_goes_on(tmp_path):
+    cells = [Cell(SMALL, 0), Cell(replace(SMALL, beta=1.0), 1)]
+    whole = train(cells, Context(), look=lambda state: state.phi.sum(dim=-1))
+    seen = []
+
+    def cut(state):
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(state.phi.sum(dim=-1))
+        return seen[0]
+
+    context = Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "name"))
+    with pytest.raises(KeyboardInterrupt):
+        train(cells, context, cut)
+    again = train(cells, context, look=lambda state: state.phi.sum(dim=-1))
+    for name in ("theta", "phi"):
+        assert torch.equal(getattr(whole.state, name), getattr(again.state, name))
+    for one, other in zip(whole.log, again.log, strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(torch.stack(whole.looks), torch.stack(again.looks))
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan")])
+def test_rewards_that_are_not_finite_stop_training(monkeypatch, tmp_path, wrong):
+    step, calls = Lock.step, []
+
+    def broken(self, state, action, u):
+        after, reward, ended = step(self, state, action, u)
+        calls.append(1)
+        bad = torch.zeros_like(reward)
+        bad[1] = wrong if len(calls) == 2 * SMALL.steps + 1 else 0.0  # in the third update, of the second seed
+        return after, reward + bad, ended
+
+    monkeypatch.setattr(Lock, "step", broken)
+    checkpoint = Checkpoint(tmp_path / "run.ckpt", "name")
+    with pytest.raises(NonFiniteError, match=rf"rewards of update 3 \(seed 7\): .* a mean of {wrong}"):
+        train([Cell(SMALL, 0), Cell(SMALL, 7)], Context(checkpoint=checkpoint))
+    assert checkpoint.load()["update"] == 2
+
+
+def test_weights_that_are_not_finite_stop_training():
+    c = replace(SMALL, rate=1e38, updates=2, looks=1, epochs=1, minibatch=48)
+    with pytest.raises(NonFiniteError, match="expected finite numbers"):
+        train([Cell(c, 0)], Context())
+
+
+def test_the_farthest_column():
+    visits = torch.tensor([[[4, 0, 0, 0], [4, 1, 0, 0]], [[4, 2, 1, 0], [4, 0, 0, 0]], [[4, 1, 0, 0], [4, 1, 1, 1]]])
+    assert farthest(visits).tolist() == [[0, 1], [2, 1], [2, 3]]
+
+
+def test_greedy_returns_of_a_policy_that_knows_and_of_one_that_does_not():
+    c, state = SMALL, initial_state(SMALL, [0, 1], CPU)
+    layers = c.actor_critic.layers(torch.zeros_like(state.theta))
+    assert layers[-1][1].shape == (2, 1, 4)
+    theta = torch.zeros_like(state.theta)
+    theta[0, -4], theta[1, -3] = 1.0, 1.0  # biases: the first seed takes action 0, the second action 1
+    table = torch.zeros_like(state.e.table)  # action 0 is right
+    state = state._replace(theta=theta, e=state.e._replace(table=table))
+    assert greedy_returns(c, state, [0, 1]).tolist() == pytest.approx([9.0, 0.0])
+    with pytest.raises(UsageError, match="episodes=0"):
+        greedy_returns(c, state, [0, 1], episodes=0)
+
+
+def test_cells_of_another_shape_are_refused():
+    assert shape(SMALL) == shape(replace(SMALL, beta=3.0, gamma_z=0.1, lambda_z=0.2))
+    with pytest.raises(UsageError, match="cells=2: expected cells that differ in beta, gamma_z, lambda_z and seed"):
+        train([Cell(SMALL, 0), Cell(replace(SMALL, d=7), 0)], Context())
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"method": "rdn"}, "method='rdn'.*did you mean 'rnd'"),
+        ({"bonus": "var"}, "bonus='var'"),
+        ({"envs": 0}, "envs=0: expected a whole number from 1"),
+        ({"layers": 0}, "layers=0"),
+        ({"rate": 0.0}, "rate=0.0: expected a positive number"),
+        ({"predictor_rate": float("inf")}, "predictor_rate=inf"),
+        ({"beta": float("nan")}, "beta=nan: expected a number that is not negative"),
+        ({"entropy": -1.0}, "entropy=-1.0"),
+        ({"gamma_z": 1.1}, "gamma_z=1.1: expected a number from 0 to 1"),
+        ({"lambda_z": -0.1}, "lambda_z=-0.1"),
+        ({"anneal": 0.0}, "anneal=0.0"),
+        ({"minibatch": 300}, "minibatch=300: expected a divisor of the 1600 frames"),
+        ({"looks": 7}, "looks=7: expected a divisor of updates=12500"),
+        ({"heads": 1}, "heads=1: expected at least 2 for bonus='product'"),
+        ({"horizon": 1}, "horizon=1"),
+    ],
+)
+def test_bad_input_is_named(own, message):
+    with pytest.raises(UsageError, match=message):
+        Config(**own)
+
+
+def test_one_head_is_enough_where_nothing_is_compared():
+    assert Config(heads=1, bonus="error").ensemble == 1
+    assert Config(heads=1, method="rnd").ensemble == 1
+    assert Config(heads=5, method="rnd").ensemble == 1
