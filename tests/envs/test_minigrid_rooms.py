@@ -77,7 +77,10 @@ def test_a_corridor_has_its_key_outside_and_its_ball_inside_of_the_locked_room(s
 @pytest.mark.parametrize("boxes", [False, True])
 @pytest.mark.parametrize("balls", [False, True])
 def test_a_maze_has_two_keys_in_the_agents_room(boxes, balls):
-    for cells, start, target in each(obstructed_maze(12, seeded(), boxes, balls)):
+    levels = obstructed_maze(12, seeded(), boxes, balls)
+    for (cells, start, target), direction in zip(each(levels), levels.direction.tolist(), strict=True):
+        dx, dy = ((1, 0), (0, 1), (-1, 0), (0, -1))[direction]
+        assert cells[start[1] + dy][start[0] + dx][0] in (EMPTY, WALL), "nothing is before the agent at first"
         near, far = reached(cells, start, False), reached(cells, start, True)
         assert target == (BALL, BLUE)
         (ball,) = places(cells, BALL, BLUE)

@@ -41,15 +41,15 @@ class MiniGridState(NamedTuple):
     """Where everything is, and for how long the episode has been running."""
 
     cells: Tensor
-    """uint8 [*batch, H, W, 5]: object, colour, state, hidden object, its colour"""
+    """uint8 ``[*batch, H, W, 5]``: object, colour, state, hidden object, its colour"""
     visits: Tensor
-    """int16 [*batch, H, W]: times of this episode, the present one included, at which the agent was there"""
+    """int16 ``[*batch, H, W]``: times of this episode, the present one included, at which the agent was there"""
     position: Int[Tensor, "*batch 2"]
     """of the agent, (x, y)"""
     direction: Int[Tensor, "*batch"]
     """right, down, left, up"""
     hand: Tensor
-    """uint8 [*batch, 5]: the cell that is carried; an empty one where nothing is"""
+    """uint8 ``[*batch, 5]``: the cell that is carried; an empty one where nothing is"""
     level: Int[Tensor, "*batch"]
     """number of the level in the bank"""
     t: Int[Tensor, "*batch"]
@@ -57,12 +57,12 @@ class MiniGridState(NamedTuple):
 
     @property
     def grid(self) -> Tensor:
-        """uint8 [*batch, H, W, 3]: MiniGrid's encoding of the world."""
+        """uint8 ``[*batch, H, W, 3]``: MiniGrid's encoding of the world."""
         return self.cells[..., :3]
 
     @property
     def contents(self) -> Tensor:
-        """uint8 [*batch, H, W, 2]: object and colour of what boxes hide."""
+        """uint8 ``[*batch, H, W, 2]``: object and colour of what boxes hide."""
         return self.cells[..., 3:]
 
 
@@ -74,7 +74,7 @@ def nothing_like(cell: Tensor) -> Tensor:
 
 
 def react(cell: Tensor, hand: Tensor, action: Int[Tensor, "*batch"]) -> tuple[Tensor, Tensor]:
-    """Return what pickup, drop and toggle make of the cell in front and of the hand, both uint8 [*batch, 5].
+    """Return what pickup, drop and toggle make of the cell in front and of the hand, both uint8 ``[*batch, 5]``.
 
     Keys, balls and boxes can be picked up with an empty hand, and dropped on an empty cell. A toggle opens and closes
     doors, opens locked ones if the hand holds a key of their colour (which it keeps), and replaces a box by what it
@@ -98,7 +98,7 @@ def react(cell: Tensor, hand: Tensor, action: Int[Tensor, "*batch"]) -> tuple[Te
 
 
 def _where(ended: Tensor, fresh: Tensor, old: Tensor) -> Tensor:
-    """Return ``fresh`` where ``ended`` [*batch], for tensors [*batch, ...]."""
+    """Return ``fresh`` where ``ended`` ``[*batch]``, for tensors ``[*batch, ...]``."""
     return torch.where(ended[(..., *(None,) * (old.dim() - ended.dim()))], fresh, old)
 
 
@@ -163,11 +163,11 @@ class MiniGrid:
         return flat.scatter(-1, index, flat.gather(-1, index) + 1).reshape(visits.shape)
 
     def image(self, state: MiniGridState) -> Tensor:
-        """Return what the agent sees, uint8 [*batch, 7, 7, 3]: object, colour and state of view cell (i, j)."""
+        """Return what the agent sees, uint8 ``[*batch, 7, 7, 3]``: object, colour and state of view cell (i, j)."""
         return look(state.cells, state.position, state.direction.unsqueeze(-1), state.hand, self.rows).squeeze(-4)
 
     def panorama(self, state: MiniGridState) -> Tensor:
-        """Return what the agent would see turning to the left, up, right and down of the map, uint8 [*batch, 7, 7, 12].
+        """Return what the agent would see to the left, up, right and down of the map, uint8 ``[*batch, 7, 7, 12]``.
 
         Channel 4 c + k is channel c of view k.
         """

@@ -77,10 +77,10 @@ def look(
     hand: Tensor,
     rows: Int[Tensor, "16384"],
 ) -> Tensor:
-    """Return the views uint8 [*batch, views, 7, 7, 3] into several directions from one position.
+    """Return the views uint8 ``[*batch, views, 7, 7, 3]`` into several directions from one position.
 
-    ``cells`` uint8 [*batch, H, W, 5] is the world; outside it there are grey walls. The agent's own cell shows
-    ``hand`` uint8 [*batch, 5], what it carries. Cells that are not seen are (0, 0, 0). ``rows`` is ``row_table``.
+    ``cells`` uint8 ``[*batch, H, W, 5]`` is the world; outside it there are grey walls. The agent's own cell shows
+    ``hand`` uint8 ``[*batch, 5]``, what it carries. Cells that are not seen are (0, 0, 0). ``rows`` is ``row_table``.
     """
     height, width = cells.shape[-3:-1]
     x, y = view_cells(position.unsqueeze(-2), directions)
@@ -97,7 +97,7 @@ def look(
 
 
 def look_around(cells: Tensor, position: Int[Tensor, "*batch 2"], hand: Tensor, rows: Int[Tensor, "16384"]) -> Tensor:
-    """Return the views to the left, up, right and down of the map as one image, uint8 [*batch, 7, 7, 12].
+    """Return the views to the left, up, right and down of the map as one image, uint8 ``[*batch, 7, 7, 12]``.
 
     Channel 4 c + k is channel c of view k, so the image does not depend on where the agent looks (RC-GVF 2211.10282).
     """

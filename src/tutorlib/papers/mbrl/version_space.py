@@ -219,9 +219,9 @@ class Sizes(NamedTuple):
     models: Int[Tensor, "*batch counts"]
     """models that agree, M_D"""
     based: Int[Tensor, "*batch counts"]
-    """|Q_MB(D)|"""
+    """``|Q_MB(D)|``"""
     free: Int[Tensor, "*batch counts"]
-    """|Q_MF(D)|"""
+    """``|Q_MF(D)|``"""
     violations: Int[Tensor, "*batch counts"]
     """value functions in Q_MB(D) that are not in Q_MF(D); the theorem says none"""
 
