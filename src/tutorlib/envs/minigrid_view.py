@@ -85,9 +85,11 @@ def look(
     height, width = cells.shape[-3:-1]
     x, y = view_cells(position.unsqueeze(-2), directions)
     outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
-    index = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).flatten(-3)
-    shown = cells[..., :3].flatten(-3, -2).gather(-2, index.unsqueeze(-1).expand(*index.shape, 3))
-    thing, colour, state = shown.unflatten(-2, outside.shape[-3:]).unbind(dim=-1)
+    batch = position.shape[:-1]
+    world = torch.arange(batch.numel(), device=cells.device).reshape((*batch, 1, 1, 1))
+    # Rows of one long table: on a CPU this is twice as fast as ``gather``.
+    shown = cells.reshape(-1, 5)[(world * height + y.clamp(0, height - 1)) * width + x.clamp(0, width - 1)]
+    thing, colour, state = shown[..., :3].unbind(dim=-1)
     thing = torch.where(outside, WALL, thing)
     seen = visible((thing != WALL) & ((thing != DOOR) | (state == OPEN)), rows)
     colour, state = torch.where(outside, GREY, colour), torch.where(outside, 0, state)
