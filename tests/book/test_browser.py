@@ -230,3 +230,67 @@ def test_the_published_phase_map_shows_the_records(visitor: Visitor) -> None:
         compare()
     assert len(visited) >= 10, "the keys did not move the selection"
     assert visitor.problems == []
+
+
+def test_the_published_symmetry_breaker_shows_the_records(visitor: Visitor) -> None:
+    runs = table(recorded("symla.cartpole"))
+    agents = [  # in the order of the readout
+        runs[runs["agent"] == "symla"],
+        runs[(runs["agent"] == "meta-rnn") & (runs["permuted"] == "none")],
+        runs[runs["permuted"] == "both"],
+    ]
+    page = visitor.visit("light", "notebooks/symla/results.html")
+    explorer = page.locator(".tutorlib-curves-explorer")
+    visited = set()
+
+    def compare() -> None:
+        shown = explorer.evaluate("e => ({...e.dataset})")
+        seen = "".join(str("xvθω".index(entry)) for entry in shown["seen"].split())
+        done = "".join(str(("left", "right").index(action)) for action in shown["done"].split(", "))
+        for i, own in enumerate(agents):
+            at = own["orders"].iloc[0].index(f"{seen}/{done}")
+            mean = 1000 * sum(means[at] for means in own["order_mean"]) / len(own)
+            assert float(shown[f"valueAgent{i}"]) == pytest.approx(mean, rel=1e-3, abs=1e-3)
+        visited.add((seen, done))
+
+    compare()
+    explorer.locator("input[type=range]").focus()
+    for key in ("ArrowRight", "ArrowRight", "End", "ArrowLeft"):
+        page.keyboard.press(key)
+        compare()
+    explorer.locator("input[type=radio]").first.focus()
+    page.keyboard.press("ArrowRight")
+    compare()
+    assert len(visited) >= 6, "the keys did not move the selection"
+    assert visitor.problems == []
+
+
+def test_the_published_plateau_shows_the_records(visitor: Visitor) -> None:
+    runs = [(r, {**r.config, **r.config["streams"]}) for r in recorded("vsml.plateau")]
+    page = visitor.visit("light", "notebooks/vsml/results.html")
+    explorer = page.locator(".tutorlib-curves-explorer")
+    visited = set()
+
+    def compare() -> None:
+        shown = explorer.evaluate("e => ({...e.dataset})")
+        bias = float(shown["bias"].replace("−", "-").split(",")[0])
+        wanted = {"forget_bias": bias, "rate": float(shown["rate"])}
+        wanted |= {name: int(shown[name]) for name in ("length", "classes")}
+        own = [r for r, c in runs if wanted.items() <= c.items()]
+        assert len(own) == 5
+        assert float(shown["valueLoss"]) == pytest.approx(sum(r.metrics["loss"] for r in own) / 5, abs=2e-3)
+        escapes = sorted(r.metrics["escape"] or 10**9 for r in own)
+        assert shown["valueEscape"] == (str(escapes[2]) if escapes[2] < 10**9 else "none within the run")
+        visited.add(tuple(wanted.values()))
+
+    compare()
+    for slider in explorer.locator("input[type=range]").all():
+        slider.focus()
+        for key in ("Home", "End"):
+            page.keyboard.press(key)
+            compare()
+    for radio in explorer.locator("input[type=radio]").all():
+        radio.check()
+        compare()
+    assert len(visited) >= 7, "the knobs did not move the selection"
+    assert visitor.problems == []
