@@ -31,6 +31,8 @@ AGENTS = ("er", "simple", "gaussian", "categorical", "perfect")
 ENVIRONMENTS = ("flute", "buttons", "maze", "open")
 EPISODIC = ("maze", "open")
 """environments with episodes; the others never end"""
+KEEP = 20
+"""evaluations from one checkpoint to the next: a full replay is large"""
 MAZES = 50_000
 """mazes of the bank that episodes are drawn from"""
 
@@ -81,7 +83,9 @@ class Config:
     batch: int = 32
     """real transitions that a model starts from, and learns from"""
     length: int = 10
-    """L, steps of a rollout; replay takes L times the batch"""
+    """L, steps of a rollout; replay takes as many transitions as all rollouts of an update have"""
+    starts: int = 0
+    """real transitions that rollouts start from, if others than those of the batch; 0: the batch, as in the paper"""
     rate: float = 2e-4
     """Adam's learning rate for Q"""
     model_rate: float = 2e-4
@@ -93,6 +97,8 @@ class Config:
     """transitions that replay holds"""
     hidden: int = 200
     """units of each hidden layer, of all networks"""
+    model_hidden: int = 0
+    """units of each hidden layer of the model, if others; 0: as many, as in the paper"""
     layers: int = 3
     look_every: int = 500
     """steps between evaluations"""
@@ -117,6 +123,9 @@ class Config:
                 raise bad_argument(name, getattr(self, name), "a whole number from 1")
         if not isinstance(self.warm_up, int) or self.warm_up < 1:
             raise bad_argument("warm_up", self.warm_up, "a whole number from 1")
+        for name in ("starts", "model_hidden"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
+                raise bad_argument(name, getattr(self, name), "a whole number from 0")
         for name in ("rate", "model_rate", "temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise bad_argument(name, getattr(self, name), "a positive number")
@@ -127,6 +136,11 @@ class Config:
     def episodic(self) -> bool:
         """Whether there are episodes."""
         return self.environment in EPISODIC
+
+    @property
+    def transitions(self) -> int:
+        """What Q learns from in an update, the same number for all agents: 320 in the paper."""
+        return (self.starts or self.batch) * self.length
 
     def world(self, device: torch.device | None = None) -> Simulator:
         """Return the environment; the bank of mazes is the same for all runs."""
@@ -140,11 +154,11 @@ class Config:
 
     def model(self, env: Simulator) -> SimpleModel | LatentModel | None:
         """Return the model that the agent learns, if it learns one."""
-        o, a = env.observations, env.actions
+        o, a, hidden = env.observations, env.actions, self.model_hidden or self.hidden
         if self.agent == "simple":
-            return SimpleModel(o, a, self.hidden, self.layers, self.official_bernoulli_logit)
+            return SimpleModel(o, a, hidden, self.layers, self.official_bernoulli_logit)
         if self.agent in ("gaussian", "categorical"):
-            return LatentModel(o, a, self.agent, hidden=self.hidden, layers=self.layers)
+            return LatentModel(o, a, self.agent, hidden=hidden, layers=self.layers)
         return None
 
 
@@ -473,10 +487,12 @@ def update(
     """Return the learner after one update: of the model, and then of Q on what the updated model imagines."""
     c, device = setting.config, learner.q.device
     if c.agent == "er":
-        b = as_replayed(recall(replay, stored, uniforms(generators, (c.batch * c.length,), device)))
+        b = as_replayed(recall(replay, stored, uniforms(generators, (c.transitions,), device)))
     else:
         real = recall(replay, stored, uniforms(generators, (c.batch,), device))
         learner = model_step(setting, learner, real, generators) if setting.model else learner
+        if c.starts:
+            real = recall(replay, stored, uniforms(generators, (c.starts,), device))
         b = imagine(setting, learner, real, generators)
     theta = learner.q.detach().requires_grad_()
     (g,) = torch.autograd.grad(dqn_loss(setting.net, theta, learner.copy, b, c.gamma).sum(), theta)
@@ -523,7 +539,9 @@ def train(
 ) -> Trained:
     """Train one agent for each seed, online.
 
-    Raises ``NonFiniteError`` if Q is no longer finite at an evaluation.
+    All of the run, replay included, is kept in the context's checkpoint at every ``KEEP``-th evaluation and at the end,
+    and taken up from there. Raises ``NonFiniteError`` if Q is no longer finite at an evaluation; the checkpoint then
+    still holds the last finite state.
     """
     setting, learner = begin(config, seeds, context.device, rates, temperatures)
     env, device = setting.env, context.device
@@ -531,9 +549,13 @@ def train(
     state = env.start(uniforms(luck, (1, env.start_noise), device))
     o = env.observe(state)
     replay = empty_replay(env, state if config.agent == "perfect" else (), len(seeds), config.capacity, device)
-    steps, looks = [], []
+    done, steps, looks = 0, [], []
+    if context.checkpoint and (saved := context.checkpoint.load(device)):
+        learner, state, o = _taken_up(saved, replay, luck, type(state))
+        done, steps, looks = saved["done"], saved["steps"], saved["looks"]
     context.progress.start(config.steps, f"{config.agent} in {config.environment}")
-    for t in range(config.steps):
+    context.progress.advance(done)
+    for t in range(done, config.steps):
         with torch.no_grad():
             q = setting.net(learner.q, read(setting, learner, o, luck))
             a = softmax_action(q, setting.temperature, uniforms(luck, (1,), device))
@@ -550,16 +572,56 @@ def train(
             for _ in range(config.updates):
                 learner = update(setting, learner, replay, t + 1, luck)
         if (t + 1) % config.look_every == 0:
-            _refuse_non_finite(learner, t + 1)
+            refuse_non_finite(learner, f"step {t + 1}")
             own = [step_generator(seed, t + 1, torch.device("cpu")) for seed in seeds]
             looks.append(evaluate(setting, learner, own))
             steps.append(t + 1)
+            if context.checkpoint and (len(looks) % KEEP == 0 or t + 1 == config.steps):
+                kept = _kept(learner, replay, t + 1, luck, state, o)
+                context.checkpoint.save(kept | {"done": t + 1, "steps": steps, "looks": looks})
             context.progress.advance(config.look_every)
     context.progress.close()
     found = torch.stack(looks) if looks else torch.zeros(0, len(seeds), device=device)
     return Trained(learner, steps, found)
 
 
-def _refuse_non_finite(learner: Learner, step: int) -> None:
+def pack(learner: Learner) -> list[Any]:
+    """Return a learner as a list, for a checkpoint holds no tuples of ours."""
+    return [list(part) if isinstance(part, Moments) else part for part in learner]
+
+
+def unpack(parts: Sequence[Any]) -> Learner:
+    """Return the learner that ``pack`` made a list of."""
+    q, copy, q_moments, model, model_moments, updates = parts
+    return Learner(q, copy, Moments(*q_moments), model, Moments(*model_moments), updates)
+
+
+def _kept(
+    learner: Learner, replay: Replay, t: int, luck: Sequence[torch.Generator], state: Any, o: Tensor
+) -> dict[str, Any]:
+    """Return what a run needs to go on after ``t`` steps; of replay the filled part, copied, as files hold bases."""
+    filled = min(t, replay.reward.shape[1])
+    return {
+        "learner": pack(learner),
+        "replay": [part[:, :filled].clone() for part in (*replay[:-1], *replay.state)],
+        "luck": [generator.get_state() for generator in luck],
+        "state": list(state),
+        "o": o,
+    }
+
+
+def _taken_up(
+    saved: Mapping[str, Any], replay: Replay, luck: Sequence[torch.Generator], kind: Callable[..., Any]
+) -> tuple[Learner, Any, Tensor]:
+    """Return learner, state and observation; fill replay and set the generators as they were."""
+    for part, own in zip((*replay[:-1], *replay.state), saved["replay"], strict=True):
+        part[:, : own.shape[1]] = own
+    for generator, own in zip(luck, saved["luck"], strict=True):
+        generator.set_state(own.cpu())
+    return unpack(saved["learner"]), kind(*saved["state"]), saved["o"]
+
+
+def refuse_non_finite(learner: Learner, when: str) -> None:
+    """Raise ``NonFiniteError`` if Q is not finite; ``when`` is, for instance, 'step 500'."""
     if not bool(learner.q.isfinite().all()):
-        raise NonFiniteError(f"Q is not finite after step {step}: expected finite numbers, a smaller rate may help")
+        raise NonFiniteError(f"Q is not finite after {when}: expected finite numbers, a smaller rate may help")

@@ -1,0 +1,220 @@
+"""Numbers drawn from the records of model-based generalisation: what its figures show and its claims judge."""
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab.errors import bad_argument
+from tutorlib.papers.mbrl.offline import GROUPS
+
+AGENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "er": "replay",
+        "simple": "simple model",
+        "gaussian": "Gaussian latent",
+        "categorical": "categorical latent",
+        "perfect": "perfect model",
+    }
+)
+"""Agents as a reader knows them."""
+AT = 4
+"""transitions after which sizes of sets are compared"""
+PLAIN: Mapping[str, object] = MappingProxyType({"length": 10, "starts": 0, "model_hidden": 0})
+"""the settings that ablations change"""
+
+
+def chosen(records: Sequence[Record], **fields: object) -> list[Record]:
+    """Return the records whose configuration has the given values, in order of seed.
+
+    Raises ``UsageError`` if there are none.
+    """
+    found = [r for r in records if all(r.config[name] == value for name, value in fields.items())]
+    if not found:
+        raise bad_argument("fields", fields, f"the values of some of the {len(records)} records")
+    return sorted(found, key=lambda r: r.seed)
+
+
+# Sets
+
+
+def gap(record: Record, at: int = AT) -> float:
+    """Return how many times larger Q_MF is than Q_MB after ``at`` transitions, in the mean over true models."""
+    return record.metrics["free"][at] / record.metrics["based"][at]
+
+
+def gaps(records: Sequence[Record], bits: int, more: int = 0, at: int = AT) -> list[float]:
+    """Return ``gap`` of one class of models, one for each seed."""
+    return [gap(r, at) for r in chosen(records, bits=bits, more=more)]
+
+
+def classes(records: Sequence[Record]) -> list[tuple[int, int]]:
+    """Return the classes that were counted, as bits and how many more are read, in order."""
+    return sorted({(r.config["bits"], r.config["more"]) for r in records})
+
+
+def class_label(bits: int, more: int) -> str:
+    """Return a class in words."""
+    if more == 0:
+        return f"{bits} bits, factored"
+    if more == bits * (bits - 1):
+        return f"{bits} bits, tabular"  # each bit reads all
+    return f"{bits} bits, {more} extra"  # reads
+
+
+def sets_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Return the sizes of both classes, of both sets after ``AT`` transitions, and their ratio, one row for a class."""
+    rows = {}
+    for bits, more in classes(records):
+        own = chosen(records, bits=bits, more=more)
+        based, free = (interval([r.metrics[name][AT] for r in own]) for name in ("based", "free"))
+        rows[class_label(bits, more)] = {
+            "models": own[0].metrics["class_models"],
+            "value functions": own[0].metrics["class_values"],
+            "model-based": based,
+            "model-free": free,
+            "ratio": interval(gaps(records, bits, more)),
+        }
+    return pd.DataFrame(rows).T
+
+
+# The illustrative example
+
+
+def last(records: Sequence[Record], name: str) -> list[float]:
+    """Return the metric ``name`` at the last look, one number for each record."""
+    return [r.metrics[name][-1] for r in records]
+
+
+def errors(records: Sequence[Record], group: str = "all") -> list[float]:
+    """Return the error of Q in a group of patterns after the last update, one number for each record.
+
+    Raises ``UsageError`` for an unknown group, and where a seed has no pattern of it.
+    """
+    if group not in GROUPS:
+        raise bad_argument("group", group, f"one of {', '.join(GROUPS)}")
+    if not all(r.metrics[f"patterns_{group}"] for r in records):
+        raise bad_argument("group", group, "patterns of it with every seed")
+    return last(records, f"rmse_{group}")
+
+
+def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str = "all") -> list[float]:
+    """Return log(error of ``records`` / error of ``others``), seed by seed.
+
+    Errors of replay have a heavy tail: in the logarithm no single seed decides. Raises ``UsageError`` unless both have
+    the same seeds.
+    """
+    paired(records, others)
+    return [math.log(a / b) for a, b in zip(errors(records, group), errors(others, group), strict=True)]
+
+
+def paired(records: Sequence[Record], others: Sequence[Record]) -> None:
+    """Raise ``UsageError`` unless both have the same seeds in the same order."""
+    if [r.seed for r in records] != [r.seed for r in others]:
+        raise bad_argument("others", [r.seed for r in others], f"the seeds {[r.seed for r in records]}")
+
+
+def factor(logarithms: Sequence[float]) -> Interval:
+    """Return the geometric mean of ratios from their logarithms, with its interval."""
+    found = interval(logarithms)
+    return Interval(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.seeds)
+
+
+def transition_counts(records: Sequence[Record]) -> list[int]:
+    """Return the numbers of transitions K that were given."""
+    return sorted({r.config["transitions"] for r in records})
+
+
+def offline_table(records: Sequence[Record], name: str) -> pd.DataFrame:
+    """Return the median over seeds of a metric at the last look: K (rows) x agents (columns)."""
+    agents = [agent for agent in AGENTS if any(r.config["agent"] == agent for r in records)]
+    return pd.DataFrame(
+        {
+            AGENTS[agent]: {
+                k: float(np.median(last(chosen(records, agent=agent, transitions=k), name)))
+                for k in transition_counts(records)
+            }
+            for agent in agents
+        }
+    )
+
+
+def ablated(
+    ablations: Sequence[Record], plain: Sequence[Record], name: str, agent: str = "simple"
+) -> dict[int, list[Record]]:
+    """Return runs by the value of the setting ``name`` (``length``, ``model_hidden``), with those that left it alone.
+
+    ``plain`` are the records of the example itself, of which those with as many transitions count. Under
+    ``model_hidden`` its units stand, not the 0 that means as many as Q has.
+    """
+    own = [r for r in ablations if r.config["agent"] == agent and not r.config["official_bernoulli_logit"]]
+    changed = [r for r in own if r.config[name] != PLAIN[name]]
+    if not changed:
+        raise bad_argument("name", name, f"a setting that the {len(ablations)} records change")
+    k = changed[0].config["transitions"]
+    found: dict[int, list[Record]] = {}
+    for r in (*changed, *chosen(plain, agent=agent, transitions=k)):
+        value: Any = r.config[name] or r.config["hidden"]
+        found.setdefault(value, []).append(r)
+    return {value: sorted(found[value], key=lambda r: r.seed) for value in sorted(found)}
+
+
+def one_step_share(one_step: Sequence[Record], er: Sequence[Record], perfect: Sequence[Record]) -> list[float]:
+    """Return which share of the perfect model's gain over replay one true step from real states has, seed by seed.
+
+    Gains are logarithms of the ratio of errors over all patterns.
+    """
+    part, whole = log_ratios(er, one_step), log_ratios(er, perfect)
+    return [a / b for a, b in zip(part, whole, strict=True)]
+
+
+# Agents that act
+
+
+def regime(record: Record) -> str:
+    """Return ``little`` for several updates in each step, else ``much``: how much data as many updates have."""
+    return "little" if record.config["updates"] > 1 else "much"
+
+
+def online(records: Sequence[Record], environment: str, data: str, agent: str) -> list[Record]:
+    """Return the runs of an agent in an environment, with ``much`` or ``little`` data, in order of seed."""
+    return chosen([r for r in records if regime(r) == data], environment=environment, agent=agent)
+
+
+def settings(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return environments and regimes that were run, in order."""
+    return sorted({(r.config["environment"], regime(r)) for r in records})
+
+
+def advantage(records: Sequence[Record], environment: str, data: str, agent: str, other: str = "er") -> list[float]:
+    """Return the score of an agent minus that of ``other``, seed by seed; a score is the mean over all looks."""
+    ours, theirs = (online(records, environment, data, name) for name in (agent, other))
+    paired(ours, theirs)
+    return [a.metrics["score"] - b.metrics["score"] for a, b in zip(ours, theirs, strict=True)]
+
+
+def online_table(records: Sequence[Record], name: str = "score") -> pd.DataFrame:
+    """Return scores (or another metric) with intervals: environment and regime (rows) x agents (columns)."""
+    agents = [agent for agent in AGENTS if any(r.config["agent"] == agent for r in records)]
+    return pd.DataFrame(
+        {
+            AGENTS[agent]: {
+                f"{environment}, {data} data": interval(
+                    [r.metrics[name] for r in online(records, environment, data, agent)]
+                )
+                for environment, data in settings(records)
+            }
+            for agent in agents
+        }
+    )
+
+
+def unequal(records: Sequence[Record], allowed: Sequence[str] = ("agent",)) -> list[str]:
+    """Return the settings, other than those ``allowed``, that are not the same in all records."""
+    return sorted(
+        name for name in records[0].config if name not in allowed and len({r.config[name] for r in records}) > 1
+    )

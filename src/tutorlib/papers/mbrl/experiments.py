@@ -1,0 +1,423 @@
+"""The experiments of model-based generalisation, each with its tiers. Reduced settings stand here and nowhere else.
+
+``mbrl.sets`` counts version spaces out; ``mbrl.offline``, ``mbrl.ablations`` and ``mbrl.dreams`` are the illustrative
+example, which learns from K random transitions of a small flute; ``mbrl.online`` and ``mbrl.bugs`` are agents that act.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.lab.errors import bad_argument
+from tutorlib.nn import step_generator
+from tutorlib.papers.mbrl import offline, version_space
+from tutorlib.papers.mbrl.algorithm import AGENTS, TUNED, Config, Learner, Replay, Setting, train
+from tutorlib.papers.mbrl.model import SimpleModel
+from tutorlib.papers.mbrl.offline import GROUPS, Offline
+from tutorlib.papers.mbrl.version_space import BitModels, Data, Hypotheses
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+BINS = 20
+"""of the histogram of values that stay possible"""
+DREAMT = 10
+"""steps of a dream"""
+LUCK = 3_000_017
+"""added to the seed: the luck of a dream is no other run's"""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """One class of models, and how much of it data leave."""
+
+    bits: int = 2
+    """k, of the state"""
+    more: int = 0
+    """how many more bits are read than in the factored class, where each bit reads itself: no. of ``dial(bits)``"""
+    models: int = 40
+    """true models that transitions are drawn from"""
+    transitions: int = 20
+    """n"""
+    gamma: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("models", "transitions"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise bad_argument(name, getattr(self, name), "a whole number from 1")
+        _ = self.family  # it refuses classes that cannot be
+
+    @property
+    def family(self) -> BitModels:
+        """The class of models."""
+        classes = list(version_space.dial(self.bits, gamma=self.gamma))
+        if not isinstance(self.more, int) or not 0 <= self.more < len(classes):
+            raise bad_argument("more", self.more, f"0 to {len(classes) - 1} for {self.bits} bits: more are not listed")
+        return classes[self.more]
+
+
+# What runs return
+
+
+def rounded(values: Tensor, digits: int = 5) -> list[float]:
+    """Return the entries of a vector, rounded."""
+    return [round(value, digits) for value in values.tolist()]
+
+
+def run_sets(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Draw true models and transitions, and count what the class still holds after each of them.
+
+    Metrics, lists over 0, 1, ..., n transitions: ``models``, ``based`` and ``free``, mean sizes of M_D, Q_MB and Q_MF;
+    ``violations``, value functions in Q_MB and not in Q_MF, a sum. And one true model in whose state 0 something can be
+    gained: ``example_models``, ``example_based`` and ``example_free``, sizes; ``example_value``, what its action 0 is
+    worth there; ``histogram_based`` and ``histogram_free``, how many functions of each set lie in each of ``BINS``
+    equal parts of 0 to ``high`` with their value of that pair.
+    """
+    return [_counted(cell, context.device) for cell in cells]
+
+
+def _counted(cell: Cell, device: torch.device) -> Metrics:
+    c: Sets = cell.config
+    h = c.family.hypotheses(device)
+    true, data = drawn(h, c, torch.Generator().manual_seed(cell.seed))
+    found = version_space.sizes(h, data)
+    worth = h.values[h.which[true], 0, 0]
+    at = int((worth > 0).int().argmax())  # the first of them, else model 0
+    own = Data(*(part[at] for part in data))
+    metrics: Metrics = {
+        "class_models": len(h.next),
+        "class_values": len(h.values),
+        "models": rounded(found.models.double().mean(dim=0)),
+        "based": rounded(found.based.double().mean(dim=0)),
+        "free": rounded(found.free.double().mean(dim=0)),
+        "violations": int(found.violations.sum()),
+        "example_models": found.models[at].tolist(),
+        "example_based": found.based[at].tolist(),
+        "example_free": found.free[at].tolist(),
+        "example_value": round(float(worth[at]), 5),
+        "high": round(1 / (1 - c.gamma), 5),
+    }
+    for name, kept in (("based", version_space.model_based), ("free", version_space.model_free)):
+        masks = [kept(h, Data(*(part[:n] for part in own))) for n in range(c.transitions + 1)]
+        metrics[f"histogram_{name}"] = [histogram(h.values[:, 0, 0], mask, metrics["high"]) for mask in masks]
+    return metrics
+
+
+def drawn(h: Hypotheses, c: Sets, generator: torch.Generator) -> tuple[Int[Tensor, "models"], Data]:
+    """Return random true models of the class, and transitions of each from uniformly random pairs (s, a)."""
+    device, (total, states, actions) = h.next.device, h.next.shape
+    true = torch.randint(total, (c.models,), generator=generator).to(device)
+    state, action = (
+        torch.randint(below, (c.models, c.transitions), generator=generator).to(device) for below in (states, actions)
+    )
+    return true, version_space.transitions(h, true, state, action)
+
+
+def histogram(values: Float[Tensor, "values"], mask: Bool[Tensor, "values"], high: float) -> list[int]:
+    """Return how many of the chosen values lie in each of ``BINS`` equal parts of 0 to ``high``, the ends included."""
+    # Rounding may leave a value just below an end that it should lie on: such a value belongs above the end.
+    place = (values[mask] / high * BINS + 1e-6).long().clamp(0, BINS - 1)
+    return torch.bincount(place, minlength=BINS).tolist()
+
+
+def run_offline(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Let agents learn from K random transitions of a flute, and hold Q against q*.
+
+    Metrics: ``looks`` (updates), and at each of them, as lists, those of ``offline.measures``: ``rmse_<group>`` for the
+    groups of patterns ``offline.GROUPS``, ``rate`` of the greedy policy and, for the simple model, ``missed_<group>``.
+    ``patterns_<group>``: how many patterns each group has; errors of a group of none are 0.
+    """
+    return _learned(cells, context)[0]
+
+
+def run_dreams(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Do what ``run_offline`` does with a simple model, and let it dream at each look.
+
+    Further metrics, of ``DREAMT`` actions of the best player from empty pipes on, with the same luck at all looks:
+    ``actions``; ``truth``, the patterns before and after them; and for each look ``probability`` of each cell after
+    each step, ``dreamt``, the patterns of a dream, and ``official``, those of one sampled as the paper's code does.
+    """
+    c, seeds = _shared(cells)
+    if c.agent != "simple":
+        raise bad_argument("agent", c.agent, "simple: nobody else dreams in patterns")
+    actions = offline.tune(c.pipes, DREAMT)
+    luck = [torch.Generator().manual_seed(seed + LUCK) for seed in seeds]
+    u = [torch.rand(DREAMT, c.env.observations, generator=g).to(context.device) for g in luck]
+
+    def dream(setting: Setting, learner: Learner, i: int) -> offline.Dream:
+        assert isinstance(setting.model, SimpleModel)
+        return offline.imagined(c.env, setting.model, learner.model[i], actions, u[i])
+
+    def dreams(setting: Setting, learner: Learner) -> Tensor:
+        return torch.stack([torch.cat(dream(setting, learner, i)).flatten() for i in range(len(seeds))], dim=-1)
+
+    found, looks = _learned(cells, context, dreams)
+    for i, metrics in enumerate(found):
+        rows = [look[:, i].view(-1, c.env.observations) for look in looks]
+        parts = [row.split([DREAMT + 1, DREAMT, DREAMT + 1, DREAMT + 1]) for row in rows]
+        metrics |= {"actions": actions, "truth": parts[0][0].int().tolist()}
+        metrics["probability"] = [[rounded(step, 3) for step in own[1]] for own in parts]
+        metrics["dreamt"] = [own[2].int().tolist() for own in parts]
+        metrics["official"] = [own[3].int().tolist() for own in parts]
+    return found
+
+
+def _learned(
+    cells: Sequence[Cell], context: Context, more: Callable[[Setting, Learner], Tensor] | None = None
+) -> tuple[list[Metrics], list[Tensor]]:
+    """Return the metrics of ``run_offline`` and what ``more``, ``[numbers, seeds]``, returned at each look."""
+    c, seeds = _shared(cells)
+    names = offline.measures(c.agent)
+    truth = offline.listed(c.env, c.gamma, context.device)
+
+    def look(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
+        own = [step_generator(seed, c.updates + updates, torch.device("cpu")) for seed in seeds]
+        found = offline.measure(setting, learner, truth, offline.groups(replay, truth.reachable), own)
+        return torch.cat([found, more(setting, learner).double()]) if more else found
+
+    learned = offline.learn(c, seeds, context, look)
+    table = torch.stack(learned.looks).cpu()  # [looks, measures and more, seeds]
+    members = offline.groups(learned.replay, truth.reachable)
+    found = []
+    for i in range(len(seeds)):
+        metrics: Metrics = {"looks": learned.updates}
+        metrics |= {name: rounded(table[:, j, i]) for j, name in enumerate(names)}
+        metrics |= {f"patterns_{group}": int(members[group][i].sum()) for group in GROUPS}
+        found.append(metrics)
+    return found, list(table[:, len(names) :].unbind())
+
+
+def _shared(cells: Sequence[Cell]) -> tuple[Offline, list[int]]:
+    """Return the configuration of all cells, and their seeds."""
+    if len({cell.config for cell in cells}) != 1:
+        raise bad_argument("cells", len(cells), "cells that differ in their seeds alone")
+    return cells[0].config, [cell.seed for cell in cells]
+
+
+def run_online(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Let agents act and learn.
+
+    Metrics: ``looks`` (steps in the environment), at each of them ``look_score``, what the greedy policy does
+    (``algorithm.evaluate``); ``score``, the mean over all looks, which is the area under that curve, and ``last``, that
+    of the last quarter of them; ``updates``; and ``transitions``, those that Q learned from, real or imagined.
+    """
+    c, seeds = cells[0].config, [cell.seed for cell in cells]
+    if len({online_shape(cell.config) for cell in cells}) != 1:
+        raise bad_argument("cells", len(cells), "cells that differ in rate, temperature and seed alone")
+    rates, temperatures = [cell.config.rate for cell in cells], [cell.config.temperature for cell in cells]
+    trained = train(c, seeds, context, rates, temperatures)
+    quarter = max(1, len(trained.looks) // 4)
+    return [
+        {
+            "looks": trained.steps,
+            "look_score": rounded(own),
+            "score": round(own.mean().item(), 5),
+            "last": round(own[-quarter:].mean().item(), 5),
+            "updates": trained.learner.updates,
+            "transitions": trained.learner.updates * c.transitions,
+        }
+        for own in trained.looks.double().cpu().unbind(dim=-1)
+    ]
+
+
+def online_shape(config: Config) -> Hashable:
+    """Return what cells must share to run as one batch: all but rate and temperature."""
+    return tuple(value for name, value in asdict(config).items() if name not in ("rate", "temperature"))
+
+
+def offline_shape(config: Offline) -> Hashable:
+    """Return what cells must share to run as one batch: everything."""
+    return config
+
+
+# The experiments
+
+SEEDS = (0, 1, 2, 3, 4)
+THREE = ("er", "simple", "perfect")
+"""the agents of the illustrative example"""
+
+FEW_SETS = Sets(models=20, transitions=12)
+SETS = Experiment(
+    name="mbrl.sets",
+    title="What data leave of classes of models, and of the value functions that they induce",
+    figure="Fig. 1, the theorem, counted out",
+    run=run_sets,
+    tiers={
+        "live": Tier((*grid(FEW_SETS, more=(0, 1)), replace(FEW_SETS, bits=3)), seeds=(0,)),
+        "study": Tier(
+            (
+                *grid(Sets(), bits=(2, 3, 4)),  # the number of factors
+                Sets(bits=2, more=1),  # and the dial of structure
+                Sets(bits=2, more=2),
+                Sets(bits=3, more=1),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            (*grid(Sets(models=200), bits=(2, 3)), *grid(Sets(bits=2, models=200), more=(1, 2))), seeds=SEEDS
+        ),
+    },
+)
+"""The paper proves; nothing is counted there. Classes of more models than 2^20 cannot be listed."""
+
+OFFLINE = Experiment(
+    name="mbrl.offline",
+    title="The illustrative example: Q of K random transitions of a flute against the exact q*",
+    figure="the illustrative example; the paper's own is unknown",
+    run=run_offline,
+    tiers={
+        "live": Tier(grid(Offline(transitions=60, updates=600, looks=3), agent=THREE), seeds=(0,)),
+        "study": Tier(grid(Offline(), agent=THREE, transitions=(60, 200, 1000, 3000)), seeds=SEEDS),
+        "paper": Tier(
+            (
+                *grid(Offline(updates=10_000), agent=AGENTS, transitions=(60, 200, 600, 1000, 3000)),
+                *grid(Offline(pipes=5, updates=10_000), agent=AGENTS, transitions=(300, 1000, 3000)),
+            ),
+            seeds=tuple(range(30)),
+        ),
+    },
+    shape=offline_shape,
+)
+
+ALONE = Offline(transitions=200)
+ABLATIONS = Experiment(
+    name="mbrl.ablations",
+    title="Length of rollouts, width of the model, one step of the truth, logits for probabilities; K = 200",
+    figure="none",
+    run=run_offline,
+    tiers={
+        "live": Tier((replace(ALONE, agent="perfect", length=1, starts=320, updates=600, looks=3),), seeds=(0,)),
+        "study": Tier(
+            (
+                # As many transitions in each update, from more starts: length 10 is in mbrl.offline.
+                *(replace(ALONE, length=n, starts=320 // n) for n in (1, 2, 5, 20)),
+                *(replace(ALONE, agent="perfect", length=n, starts=320 // n) for n in (1, 20)),
+                *grid(ALONE, model_hidden=(20, 50, 200)),
+                replace(ALONE, official_bernoulli_logit=True),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            (
+                *(
+                    replace(ALONE, agent=agent, updates=10_000, length=n, starts=320 // n)
+                    for agent in ("simple", "gaussian", "categorical", "perfect")
+                    for n in (1, 2, 5, 20)
+                ),
+                *grid(replace(ALONE, updates=10_000), model_hidden=(10, 20, 50, 200, 400)),
+                replace(ALONE, updates=10_000, official_bernoulli_logit=True),
+            ),
+            seeds=tuple(range(30)),
+        ),
+    },
+    shape=offline_shape,
+)
+
+DREAMS = Experiment(
+    name="mbrl.dreams",
+    title="What a simple model imagines while it learns, step by step",
+    figure="none; the explorer",
+    run=run_dreams,
+    tiers={
+        "live": Tier((Offline(updates=600, looks=3),), seeds=(0,)),
+        "study": Tier((Offline(looks=10),), seeds=(0,)),
+    },
+    shape=offline_shape,
+)
+
+MAZE = Config(
+    environment="maze",
+    size=3,
+    steps=2250,
+    warm_up=250,
+    updates=1,
+    copy_every=100,
+    rate=1e-3,
+    model_rate=1e-3,
+    temperature=0.5,
+    capacity=10_000,
+    hidden=64,
+    look_every=225,
+)
+"""much data: as many updates as with little data, 2,000, from four times as many steps"""
+FLUTE = replace(MAZE, environment="flute", size=4, temperature=0.1)
+
+LITTLE_MAZE, LITTLE_FLUTE = (
+    replace(base, steps=750, updates=4, copy_every=25, look_every=75) for base in (MAZE, FLUTE)
+)
+"""little data: 4 updates in each step"""
+
+PAPER_SIZES = {"maze": 4, "buttons": 10, "flute": 5}
+"""of the main figure; those of buttons and flute are the code's defaults, for the figure's are unknown"""
+
+
+def paper_config(agent: str, environment: str, little: bool) -> Config:
+    """Return the paper's own setting, with its tuned rate and temperature."""
+    rate, temperature = TUNED[agent, environment][int(little)]
+    own = Config(agent, environment, PAPER_SIZES[environment], rate=rate, temperature=temperature)
+    return replace(own, steps=100_000, updates=10, copy_every=10, look_every=50) if little else own
+
+
+ONLINE = Experiment(
+    name="mbrl.online",
+    title="Replay, three learned models and a perfect one, in a maze and a flute, with much and with little data",
+    figure="Fig. 4, without ButtonGrid",
+    run=run_online,
+    tiers={
+        "live": Tier(
+            grid(replace(LITTLE_MAZE, steps=500, look_every=125, look_length=60), agent=("er", "perfect")), seeds=(0,)
+        ),
+        "study": Tier(
+            tuple(c for base in (MAZE, LITTLE_MAZE, FLUTE, LITTLE_FLUTE) for c in grid(base, agent=AGENTS)), seeds=SEEDS
+        ),
+        "paper": Tier(
+            tuple(
+                paper_config(agent, environment, little)
+                for agent in AGENTS
+                for environment in PAPER_SIZES
+                for little in (False, True)
+            ),
+            seeds=tuple(range(30)),
+        ),
+    },
+    shape=online_shape,
+)
+"""One rate and one temperature for all agents here; the paper tunes both for each agent and environment."""
+
+BUGS = Experiment(
+    name="mbrl.bugs",
+    title="Two faults of the paper's code: the stale observation, and logits for probabilities; little data",
+    figure="none",
+    run=run_online,
+    tiers={
+        "live": Tier(
+            (replace(LITTLE_MAZE, agent="er", steps=500, look_every=125, official_stale_observation=True),), seeds=(0,)
+        ),
+        "study": Tier(
+            (
+                *grid(replace(LITTLE_MAZE, official_stale_observation=True), agent=("er", "simple")),
+                *(replace(c, agent="simple", official_bernoulli_logit=True) for c in (LITTLE_MAZE, LITTLE_FLUTE)),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            (
+                *(
+                    replace(paper_config(agent, "maze", little), official_stale_observation=True)
+                    for agent in ("er", "simple", "gaussian", "categorical")
+                    for little in (False, True)
+                ),
+                *(
+                    replace(paper_config("simple", environment, little), official_bernoulli_logit=True)
+                    for environment in PAPER_SIZES
+                    for little in (False, True)
+                ),
+            ),
+            seeds=tuple(range(30)),
+        ),
+    },
+    shape=online_shape,
+)
+"""The same runs without the faults are in mbrl.online."""
+
+EXPERIMENTS = (SETS, OFFLINE, ABLATIONS, DREAMS, ONLINE, BUGS)

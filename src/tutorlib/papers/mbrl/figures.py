@@ -1,0 +1,171 @@
+"""Figures of model-based generalisation: records in, Matplotlib axes out. Bands and bars are 95 % intervals."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab.errors import bad_argument
+from tutorlib.papers.mbrl.analysis import (
+    AGENTS,
+    AT,
+    advantage,
+    chosen,
+    class_label,
+    classes,
+    errors,
+    gaps,
+    last,
+    online,
+    transition_counts,
+)
+from tutorlib.papers.mbrl.offline import best_rate
+from tutorlib.show.style import BASELINE, BLACK, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style
+
+COLOURS: Mapping[str, str] = MappingProxyType(
+    {"er": BASELINE, "simple": OURS, "gaussian": SKY, "categorical": PURPLE, "perfect": BLACK}
+)
+"""of agents; the perfect model, which nobody has, is black"""
+
+
+def draw_intervals(
+    ax: Axes, x: Sequence[float] | Sequence[int], found: Sequence[Interval], label: str, colour: str, **line: Any
+) -> None:
+    """Draw intervals over ``x`` as a line with its band."""
+    low, high = [f.low for f in found], [f.high for f in found]
+    band(ax, np.array(x, float), [f.value for f in found], low, high, label=label, colour=colour, **line)
+
+
+def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> None:
+    """Draw the sizes of Q_MB and Q_MF over the number of transitions, for one class of models."""
+    own = chosen(records, bits=bits, more=more)
+    for name, label, colour in (("free", "model-free, Q_MF", BASELINE), ("based", "model-based, Q_MB", OURS)):
+        sizes = np.array([r.metrics[name] for r in own])
+        draw_intervals(ax, range(sizes.shape[1]), [interval(column.tolist()) for column in sizes.T], label, colour)
+    ax.set(xlabel="transitions", ylabel="value functions left", yscale="log", title=class_label(bits, more))
+
+
+def draw_gaps(ax: Axes, records: Sequence[Record]) -> None:
+    """Draw how many times larger Q_MF is than Q_MB after ``AT`` transitions, one bar for each class; 1: no gap."""
+    found = {class_label(*c): interval(gaps(records, *c)) for c in classes(records)}
+    values = [f.value for f in found.values()]
+    ends = [[f.value - f.low for f in found.values()], [f.high - f.value for f in found.values()]]
+    ax.bar(range(len(found)), values, color=OURS, alpha=0.75)
+    ax.errorbar(range(len(found)), values, ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+    ax.axhline(1.0, color=REFERENCE, linestyle="--", linewidth=1.2)
+    ax.set_xticks(range(len(found)), list(found), rotation=20, ha="right")
+    ax.set(ylabel=f"Q_MF over Q_MB, {AT} transitions")
+
+
+def draw_errors(ax: Axes, records: Sequence[Record], group: str = "all") -> None:
+    """Draw the error of Q in a group of patterns over the number of transitions: dots are seeds, lines medians.
+
+    Numbers of transitions that leave a seed no pattern of the group are left out.
+    """
+    for agent in AGENTS:
+        points: dict[int, Sequence[float]] = {}
+        for k in transition_counts(records):
+            own = [r for r in records if r.config["agent"] == agent and r.config["transitions"] == k]
+            if own and all(r.metrics[f"patterns_{group}"] for r in own):
+                points[k] = errors(own, group)
+        _dots_and_medians(ax, points, AGENTS[agent], COLOURS[agent])
+    ax.set(xlabel="random transitions", ylabel="error of Q", xscale="log", yscale="log")
+
+
+def draw_rates(ax: Axes, records: Sequence[Record]) -> None:
+    """Draw the reward of a step of the greedy policy over the number of transitions, beside the best player's."""
+    for agent in AGENTS:
+        own = [r for r in records if r.config["agent"] == agent]
+        points = {
+            k: last([r for r in own if r.config["transitions"] == k], "rate")
+            for k in sorted({r.config["transitions"] for r in own})
+        }
+        _dots_and_medians(ax, points, AGENTS[agent], COLOURS[agent])
+    best = best_rate(records[0].config["pipes"])
+    ax.axhline(best, color=REFERENCE, linestyle="--", linewidth=1.2, label="best player")
+    ax.set(xlabel="random transitions", ylabel="reward of a step", xscale="log", ylim=(0, None))
+
+
+def _dots_and_medians(ax: Axes, points: Mapping[int, Sequence[float]], label: str, colour: str) -> None:
+    if not points:
+        return
+    for x, values in points.items():
+        ax.plot([x] * len(values), values, "o", color=colour, alpha=0.4, markersize=3)
+    ax.plot(list(points), [float(np.median(values)) for values in points.values()], color=colour, label=label)
+
+
+def draw_misses(ax: Axes, records: Sequence[Record]) -> None:
+    """Draw the share of steps that a simple model expects to end wrongly, in each group, over its updates."""
+    for group, label, colour in (
+        ("seen", "in patterns of the data", OURS),
+        ("unseen", "in others that are reached", SKY),
+        ("beyond", "in those never reached", PURPLE),
+    ):
+        shares = np.array([r.metrics[f"missed_{group}"] for r in records])
+        found = [interval(column.tolist()) for column in shares.T]
+        draw_intervals(ax, records[0].metrics["looks"], found, label, colour)
+    ax.set(xlabel="update", ylabel="wrong next patterns", ylim=(0, None))
+
+
+def draw_ablation(ax: Axes, groups: Mapping[Any, Sequence[Record]], name: str, group: str = "all") -> None:
+    """Draw the error of Q for each value of a setting, dots being seeds and bars medians (``analysis.ablated``)."""
+    if not groups:
+        raise bad_argument("groups", list(groups), "at least one group of runs")
+    for place, own in enumerate(groups.values()):
+        found = errors(own, group)
+        ax.bar(place, float(np.median(found)), color=COLOURS[own[0].config["agent"]], alpha=0.5)
+        ax.plot([place] * len(found), found, "o", color="black", markersize=3)
+    ax.set_xticks(range(len(groups)), [str(value) for value in groups])
+    ax.set(xlabel=name, ylabel="error of Q")
+
+
+def draw_courses(ax: Axes, records: Sequence[Record], environment: str, data: str, best: float | None = None) -> None:
+    """Draw what the greedy policies do over steps in the environment, as in Fig. 4; ``best``: a line for the best."""
+    for agent in AGENTS:
+        own = online(records, environment, data, agent)
+        courses = np.array([r.metrics["look_score"] for r in own])
+        found = [interval(column.tolist()) for column in courses.T]
+        draw_intervals(ax, own[0].metrics["looks"], found, AGENTS[agent], COLOURS[agent])
+    if best is not None:
+        ax.axhline(best, color=REFERENCE, linestyle="--", linewidth=1.2, label="best")
+    ax.set(xlabel="step in the environment", ylabel="return" if environment == "maze" else "reward of a step")
+
+
+def draw_advantages(ax: Axes, records: Sequence[Record], environment: str) -> None:
+    """Draw by how much each agent's score exceeds that of replay, with much and with little data."""
+    others = [agent for agent in AGENTS if agent != "er"]
+    width = 0.8 / len(others)
+    for place, agent in enumerate(others):
+        found = [interval(advantage(records, environment, data, agent)) for data in ("much", "little")]
+        x = np.arange(2) + (place - (len(others) - 1) / 2) * width
+        ax.bar(x, [f.value for f in found], 0.9 * width, color=COLOURS[agent], alpha=0.75, label=AGENTS[agent])
+        ends = [[f.value - f.low for f in found], [f.high - f.value for f in found]]
+        ax.errorbar(x, [f.value for f in found], ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+    ax.axhline(0.0, color=REFERENCE, linewidth=1.2)
+    ax.set_xticks(range(2), ["much data", "little data"])
+    ax.set(ylabel="score minus replay's")
+
+
+def dream_picture(record: Record, look: int = -1) -> Figure:
+    """Return a figure of a dream at a look, the last one if not said: the truth, probabilities, and the dream."""
+    found = record.metrics
+    rows = (
+        ("truth", found["truth"]),
+        ("probability", found["probability"][look]),
+        ("dream", found["dreamt"][look]),
+    )
+    with style():
+        figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+        for ax, (title, cells) in zip(figure.subplots(1, 3, sharey=True), rows, strict=True):
+            first = len(found["truth"]) - len(cells)  # of the patterns before any action there is no probability
+            steps, places = np.array(cells).shape
+            ends = (first - 0.5, first + steps - 0.5, -0.5, places - 0.5)
+            ax.imshow(np.array(cells).T, origin="lower", aspect="auto", vmin=0, vmax=1, extent=ends)
+            ax.grid(visible=False)
+            ax.set(title=title, xlabel="step", xlim=(-0.5, len(found["truth"]) - 0.5))
+        figure.axes[0].set(ylabel="cell of the flute")
+    return figure

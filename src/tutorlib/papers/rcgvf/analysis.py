@@ -1,0 +1,258 @@
+"""Numbers drawn from the records of RC-GVF: what its figures show and its claims judge."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.papers.rcgvf.prediction import Fading
+
+METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "PPO": {"method": "ppo"},
+        "RND": {"method": "rnd"},
+        "NovelD": {"method": "noveld"},
+        "RC-GVF": {"method": "rcgvf", "bonus": "product", "gamma_z": 0.6, "heads": 2},
+    }
+)
+"""Methods of ``rcgvf.lock`` as a reader knows them, and the fields of their configurations."""
+
+PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "RC-GVF": METHODS["RC-GVF"],
+        "γ_z = 0": {"bonus": "product", "gamma_z": 0.0},
+        "γ_z = 0.3": {"bonus": "product", "gamma_z": 0.3},
+        "γ_z = 0.9": {"bonus": "product", "gamma_z": 0.9},
+        "error only": {"bonus": "error"},
+        "disagreement only": {"bonus": "variance"},
+        "4 predictors": {"bonus": "product", "gamma_z": 0.6, "heads": 4},
+        "RND, large": {"bonus": "norm"},
+        "RND": METHODS["RND"],
+    }
+)
+"""RC-GVF taken apart: the first and the last stand in ``rcgvf.lock``, the others in ``rcgvf.ablations``."""
+
+
+def value_of(record: Record, name: str) -> Any:
+    """Return a field of the record's configuration, of its ``learner`` where it is not one of its own."""
+    return record.config[name] if name in record.config else record.config["learner"][name]
+
+
+def chosen(records: Sequence[Record], **fields: object) -> list[Record]:
+    """Return the records whose configuration has the given values, in order of seed.
+
+    Raises ``UsageError`` if there are none.
+    """
+    found = [r for r in records if all(value_of(r, name) == value for name, value in fields.items())]
+    if not found:
+        raise bad_argument("fields", fields, f"the values of some of the {len(records)} records")
+    return sorted(found, key=lambda r: r.seed)
+
+
+# The lock.
+
+
+def by_beta(records: Sequence[Record]) -> dict[float, list[Record]]:
+    """Return the records of each weight beta, in order of beta and then of seed."""
+    betas = sorted({float(r.config["beta"]) for r in records})
+    return {beta: chosen(records, beta=beta) for beta in betas}
+
+
+def reached(record: Record, frames: float | int = float("inf")) -> float:
+    """Return the farthest column up to ``frames``; raise ``UsageError`` if the first look came later."""
+    found = [
+        column for at, column in zip(record.metrics["frames"], record.metrics["farthest"], strict=True) if at <= frames
+    ]
+    if not found:
+        raise bad_argument("frames", frames, f"at least {record.metrics['frames'][0]}")
+    return float(found[-1])
+
+
+def farthest(records: Sequence[Record], frames: float | int = float("inf")) -> list[float]:
+    """Return the farthest column of each record up to ``frames``."""
+    return [reached(r, frames) for r in records]
+
+
+def worth(records: Sequence[Record]) -> tuple[float, float]:
+    """Return what weights are compared by: the mean farthest column at the end, then that over all looks."""
+    return float(np.mean(farthest(records))), float(np.mean([r.metrics["farthest"] for r in records]))
+
+
+def best(records: Sequence[Record]) -> list[Record]:
+    """Return the records of the weight that came farthest; of equals the smallest."""
+    own = by_beta(records)
+    return own[max(own, key=lambda beta: worth(own[beta]))]
+
+
+def tuned(records: Sequence[Record]) -> list[Record]:
+    """Return one record for each seed: that of the weight which came farthest on the other seeds.
+
+    No seed has a say in its own weight, so a method with luck at one weight gains nothing from it. Raises
+    ``UsageError`` unless each weight has the same seeds, at least 2.
+    """
+    own = by_beta(records)
+    seeds = {beta: [r.seed for r in runs] for beta, runs in own.items()}
+    first = next(iter(seeds.values()), [])
+    if len(first) < 2 or len(set(first)) < len(first) or any(other != first for other in seeds.values()):
+        raise bad_argument("seeds", seeds, "the same seeds for each weight, at least 2")
+    found = []
+    for place in range(len(first)):
+        others = {beta: runs[:place] + runs[place + 1 :] for beta, runs in own.items()}
+        beta = max(others, key=lambda beta: worth(others[beta]))
+        found.append(own[beta][place])
+    return found
+
+
+def methods(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the tuned runs of each method of ``rcgvf.lock``."""
+    return {label: tuned(chosen(records, **fields)) for label, fields in METHODS.items()}
+
+
+def parts(lock: Sequence[Record], ablations: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the tuned runs of RC-GVF, of its parts and of RND."""
+    return {label: tuned(chosen(lock if label in METHODS else ablations, **fields)) for label, fields in PARTS.items()}
+
+
+def differences(ours: Sequence[Record], theirs: Sequence[Record], frames: float | int = float("inf")) -> list[float]:
+    """Return how much farther ``ours`` came than ``theirs``, one number for each seed."""
+    return [a - b for a, b in zip(farthest(ours, frames), farthest(theirs, frames), strict=True)]
+
+
+def beta_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Return the farthest column at the end for each method and weight, one row for each of them."""
+    rows = [
+        {"method": label, "beta": beta, "farthest": interval(farthest(runs))}
+        for label, fields in METHODS.items()
+        for beta, runs in by_beta(chosen(records, **fields)).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def course(records: Sequence[Record], name: str = "farthest") -> tuple[list[int], list[Interval]]:
+    """Return frames and, at each of them, the mean over seeds of a metric of ``run_lock``, with its interval."""
+    values = np.array([r.metrics[name] for r in records], float)
+    return list(records[0].metrics["frames"]), [interval(own.tolist()) for own in values.T]
+
+
+def share_of_episodes(records: Sequence[Record]) -> np.ndarray:
+    """Return the share of episodes that were in a good row of each column, mean over seeds, [looks, columns]."""
+    return np.mean([r.metrics["reached"] for r in records], axis=0)
+
+
+# Fading under a fixed policy.
+
+CURVES: Mapping[str, str] = MappingProxyType({"error": "error", "disagreement": "disagreement", "bonus": "product"})
+"""Metrics of ``run_dissipation`` for RC-GVF, and what they are."""
+
+PLAIN = Fading.right, Fading.scale
+"""the policy and the scale of Z where nothing is said"""
+
+
+def fading(records: Sequence[Record], gamma_z: float) -> list[Record]:
+    """Return the runs of RC-GVF's predictors with ``gamma_z`` under the usual policy, of the usual Z."""
+    right, scale = PLAIN
+    return chosen(records, method="rcgvf", bonus="product", gamma_z=gamma_z, right=right, scale=scale)
+
+
+def discounts(records: Sequence[Record]) -> list[float]:
+    """Return the values of gamma_z that ``fading`` knows."""
+    right, scale = PLAIN
+    runs = chosen(records, method="rcgvf", bonus="product", right=right, scale=scale)
+    return sorted({float(value_of(r, "gamma_z")) for r in runs})
+
+
+def curve(records: Sequence[Record], name: str) -> np.ndarray:
+    """Return the mean over seeds of a metric at each update, [updates]."""
+    return np.mean([r.metrics[name] for r in records], axis=0)
+
+
+def falls(records: Sequence[Record], name: str, first: int, last: int) -> list[float]:
+    """Return the metric at update ``first`` over that at ``last``, counted from 1, for each seed."""
+    return [r.metrics[name][first - 1] / r.metrics[name][last - 1] for r in records]
+
+
+def powers(records: Sequence[Record], method: str, update: int) -> list[float]:
+    """Return p for each seed, where the bonus of an update grows like c^p from the smallest to the largest scale of Z.
+
+    RC-GVF's at gamma_z = 0.6.
+    """
+    runs = chosen(records, method=choose("method", method, ("rcgvf", "rnd")), right=PLAIN[0])
+    if method == "rcgvf":
+        runs = chosen(runs, gamma_z=0.6, bonus="product")
+    scales = sorted({float(r.config["scale"]) for r in runs})
+    low, high = (chosen(runs, scale=scale) for scale in (scales[0], scales[-1]))
+    return [
+        float(np.log(b.metrics["bonus"][update - 1] / a.metrics["bonus"][update - 1]) / np.log(scales[-1] / scales[0]))
+        for a, b in zip(low, high, strict=True)
+    ]
+
+
+def policy_gap(records: Sequence[Record], gamma_z: float) -> list[float]:
+    """Return how far predictions of the first column differ between two policies, for each seed.
+
+    It is the length of the difference over the length of the predictions of the usual policy, after as many updates as
+    the other policy had.
+    """
+    usual = fading(records, gamma_z)
+    runs = chosen(records, method="rcgvf", bonus="product", gamma_z=gamma_z, scale=PLAIN[1])
+    other = [r for r in runs if r.config["right"] != PLAIN[0]]
+    found = []
+    for a, b in zip(usual, other, strict=True):
+        place = a.metrics["looks"].index(b.metrics["looks"][-1])
+        one, two = np.array(a.metrics["first"][place]), np.array(b.metrics["first"][-1])
+        found.append(float(np.linalg.norm(one - two) / np.linalg.norm(one)))
+    return found
+
+
+def special_case(records: Sequence[Record]) -> list[float]:
+    """Return, for each seed, by which share the bonus of RND and that of its special case differ at most."""
+    rnd = chosen(records, method="rnd", scale=PLAIN[1])
+    same = chosen(records, bonus="norm", method="rcgvf")
+    return [
+        float(np.abs(np.array(a.metrics["bonus"]) / np.array(b.metrics["bonus"]) - 1).max())
+        for a, b in zip(rnd, same, strict=True)
+    ]
+
+
+# Two corridors.
+
+
+def unseen_share(records: Sequence[Record]) -> list[float]:
+    """Return the share of what both corridors pay at the end that the one pays which was never entered."""
+    found = []
+    for r in records:
+        visited, unvisited = r.metrics["visited"][-1], r.metrics["unvisited"][-1]
+        found.append(unvisited / (visited + unvisited))
+    return found
+
+
+def kept(records: Sequence[Record]) -> list[float]:
+    """Return what the corridor that was never entered pays at the end, over what it paid at the beginning."""
+    return [r.metrics["unvisited"][-1] / r.metrics["unvisited"][0] for r in records]
+
+
+def maze_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Return ``unseen_share`` and ``kept`` for each kind of predictor, as intervals."""
+    rows = {}
+    for label, runs in maze_groups(records).items():
+        rows[label] = {"share": interval(unseen_share(runs)), "kept": interval(kept(runs))}
+    return pd.DataFrame(rows).T
+
+
+def maze_groups(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the runs of ``rcgvf.aliasing`` by what their predictors look at."""
+    found = {"RND": chosen(records, method="rnd")}
+    for memory, words in ((True, "memory"), (False, "no memory")):
+        for gamma in sorted({float(r.config["gamma_z"]) for r in records}):
+            runs = [
+                r
+                for r in records
+                if (r.config["method"], r.config["memory"], r.config["gamma_z"]) == ("rcgvf", memory, gamma)
+            ]
+            if runs:
+                found[f"{words}, γ_z = {gamma:g}"] = sorted(runs, key=lambda r: r.seed)
+    return found

@@ -1,0 +1,236 @@
+"""The experiments of RC-GVF: one entry per figure, each with its tiers. Reduced settings stand here and nowhere else.
+
+Every method is given the same number of weights beta, a factor of 5 apart around one that suits it, because R^i has
+another scale in each of them. ``analysis.tuned`` chooses among them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.papers.rcgvf.algorithm import Config, Trained, farthest, greedy_returns, settings, shape, train
+from tutorlib.papers.rcgvf.prediction import (
+    LEFT,
+    RIGHT,
+    Chain,
+    Fading,
+    Maze,
+    explore_maze,
+    fade,
+    fading_shape,
+    spread,
+)
+from tutorlib.shapes import Float, Tensor
+
+EPISODES = 10
+"""greedy episodes behind a return"""
+LAMBDAS = tuple(round(0.1 * i, 1) for i in range(11))
+"""at which the spread of targets is measured"""
+
+
+def rounded(values: Tensor, digits: int = 4) -> list[float]:
+    """Return the entries of a vector with ``digits`` significant digits."""
+    return [float(f"{value:.{digits - 1}e}") for value in values.tolist()]
+
+
+def run_lock(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Train ``cells`` in the lock and return how far each came.
+
+    Metrics, one entry for each look: ``frames`` so far; ``farthest``, the farthest column in whose good rows any
+    environment has been up to then; ``greedy``, the return of the most probable actions; and over the updates since the
+    look before, ``returns`` (per episode), ``bonus``, ``error`` and ``disagreement`` (means of a step) and ``reached``,
+    the share of episodes that were in a good row of each column.
+    """
+    c, seeds = cells[0].config, [cell.seed for cell in cells]
+    trained = train(cells, context, lambda state: greedy_returns(c, state, seeds, EPISODES))
+    return [_course(c, trained, i) for i in range(len(cells))]
+
+
+def _course(c: Config, trained: Trained, i: int) -> Metrics:
+    """Return the metrics of the run number ``i`` of those that ran side by side."""
+    every, log = c.updates // c.looks, trained.log
+    episodes = every * c.frames / c.horizon
+    metrics: Metrics = {
+        "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
+        "farthest": farthest(log.visits)[every - 1 :: every, i].tolist(),
+        "greedy": rounded(torch.stack(trained.looks)[:, i]),
+    }
+    for name in ("returns", "bonus", "error", "disagreement"):
+        metrics[name] = rounded(getattr(log, name)[:, i].view(c.looks, every).mean(dim=1))
+    reached = log.visits[:, i].view(c.looks, every, c.horizon).sum(dim=1) / episodes
+    return metrics | {"reached": [rounded(own, 3) for own in reached]}
+
+
+def run_dissipation(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Train predictors under a fixed policy and return what each update's bonus would be.
+
+    Metrics, one entry for each update: ``bonus``, ``error`` and ``disagreement`` (means of a step, before learning from
+    it). At ``looks`` (updates) ``first``: what is predicted in the first column, d numbers.
+    """
+    faded = fade(cells, context)
+    c = cells[0].config.learner
+    return [
+        {
+            **{name: rounded(getattr(faded.log, name)[:, i]) for name in ("bonus", "error", "disagreement")},
+            "looks": [c.updates // c.looks * (look + 1) for look in range(c.looks)],
+            "first": [rounded(look[i]) for look in faded.looks],
+        }
+        for i in range(len(cells))
+    ]
+
+
+def run_aliasing(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Walk through one of two corridors that look alike and return what both would pay.
+
+    Metrics, one entry for each of ``looks`` (walks, 0 included): ``visited`` and ``unvisited``, the mean bonus of a
+    cell of that corridor, and ``visited_end`` and ``unvisited_end``, that of its end.
+    """
+    return [_paid(cell.config, explore_maze(cell.config, cell.seed, context.device)) for cell in cells]
+
+
+def _paid(c: Maze, bonus: Float[Tensor, "looks arms time"]) -> Metrics:
+    metrics: Metrics = {"looks": [c.walks // c.looks * look for look in range(c.looks + 1)]}
+    for name, arm in (("visited", LEFT), ("unvisited", RIGHT)):
+        metrics[name] = rounded(bonus[:, arm, 1:-1].mean(dim=1))
+        metrics[f"{name}_end"] = rounded(bonus[:, arm, -1])
+    return metrics
+
+
+def run_spread(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Return how targets are spread around the true values of a chain, whatever the device.
+
+    Metrics, one entry for each of ``lambdas``: ``bias``, squared, and ``variance``, both averaged over states.
+    """
+    found = []
+    for cell in cells:
+        own = spread(cell.config, LAMBDAS, cell.seed)
+        found.append({"lambdas": list(LAMBDAS), "bias": rounded(own.bias), "variance": rounded(own.variance)})
+    return found
+
+
+SEEDS = (0, 1, 2, 3, 4)
+
+RCGVF = Config(
+    horizon=20, envs=64, steps=20, updates=96, minibatch=160, d=64, hidden_z=64, hidden=128, width=128, beta=100.0,
+    looks=16,
+)  # fmt: skip
+"""A lock of 20 columns, 1.2e5 frames, networks half as wide as the released code's."""
+RND = replace(RCGVF, method="rnd", beta=0.5, predictor_rate=0.25, hidden=64, layers=1)
+"""With the released code's smaller and slower predictor."""
+NOVELD = replace(RND, method="noveld", beta=1.0)
+PPO = replace(RCGVF, method="ppo", beta=0.0)
+
+LOCK = Experiment(
+    name="rcgvf.lock",
+    title="The diabolical lock: RC-GVF, RND and NovelD with three weights each, and PPO without a bonus",
+    figure="the lock, farthest column over frames",
+    run=run_lock,
+    tiers={
+        "live": Tier(tuple(replace(c, updates=48, looks=8) for c in (PPO, RND, RCGVF)), seeds=(0,)),
+        "study": Tier(
+            (
+                PPO,
+                *grid(RND, beta=(0.1, 0.5, 2.5)),
+                *grid(NOVELD, beta=(0.2, 1.0, 5.0)),
+                *grid(RCGVF, beta=(20.0, 100.0, 500.0)),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            tuple(replace(settings(method), looks=100) for method in ("ppo", "rnd", "noveld", "rcgvf")),
+            seeds=tuple(range(10)),
+        ),
+    },
+    shape=shape,
+)
+"""The paper's 100 columns are 20 here; its 10 seeds are as recalled, and its weight for NovelD is unknown."""
+
+LARGE_RND = replace(RCGVF, bonus="norm", gamma_z=0.0, heads=1, beta=0.5)
+"""RND whose predictor is as large and as fast as one of RC-GVF's: what a larger network alone does."""
+# So that beta R^i is about the same under a fixed policy: at gamma_z = 0 the product is about a seventh of that at .6,
+# and at .9 fifteen times it.
+ABLATIONS = Experiment(
+    name="rcgvf.ablations",
+    title="RC-GVF in parts: no future, shorter and longer futures, error or disagreement alone, more predictors",
+    figure="ablations, as recalled from the appendix",
+    run=run_lock,
+    tiers={
+        "live": Tier((replace(RCGVF, gamma_z=0.0, beta=700.0, updates=48, looks=8),), seeds=(0,)),
+        "study": Tier(
+            (
+                *grid(replace(RCGVF, gamma_z=0.0), beta=(140.0, 700.0, 3500.0)),
+                *grid(LARGE_RND, beta=(0.1, 0.5, 2.5)),
+                replace(RCGVF, gamma_z=0.3, beta=350.0),
+                replace(RCGVF, gamma_z=0.9, beta=7.0),
+                *grid(replace(RCGVF, bonus="error"), beta=(0.1, 0.5)),
+                *grid(replace(RCGVF, bonus="variance"), beta=(0.6, 3.0)),
+                replace(RCGVF, heads=4),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            (
+                *grid(replace(settings("rcgvf"), looks=100), gamma_z=(0.0, 0.3, 0.6, 0.9)),
+                *(replace(settings("rcgvf"), looks=100, bonus=bonus) for bonus in ("error", "variance")),
+            ),
+            seeds=tuple(range(10)),
+        ),
+    },
+    shape=shape,
+)
+"""At the paper tier every part has the released weight; its own are unknown."""
+
+PREDICTORS = replace(RCGVF, updates=80, looks=2)
+SHORT = replace(PREDICTORS, updates=40, looks=1)
+SMALL = replace(PREDICTORS, predictor_rate=0.25, hidden=64, layers=1)
+"""The predictor of RND."""
+DISSIPATION = Experiment(
+    name="rcgvf.dissipation",
+    title="Predictors under a fixed policy: how error, disagreement, product and RND's bonus fall",
+    figure="none; argued in the text",
+    run=run_dissipation,
+    tiers={
+        "live": Tier(tuple(Fading(replace(SHORT, gamma_z=gamma)) for gamma in (0.0, 0.6)), seeds=(0,)),
+        "study": Tier(
+            (
+                *(Fading(replace(PREDICTORS, gamma_z=gamma)) for gamma in (0.0, 0.3, 0.6, 0.9)),
+                Fading(replace(SMALL, method="rnd")),
+                # RND as the special case that it is.
+                Fading(replace(SMALL, bonus="norm", gamma_z=0.0, heads=1)),
+                # Another policy.
+                *(Fading(replace(SHORT, gamma_z=gamma), right=0.9) for gamma in (0.0, 0.6)),
+                # Another scale of Z.
+                *(Fading(c, scale=scale) for c in (SHORT, replace(SMALL, method="rnd", updates=40, looks=1))
+                  for scale in (0.5, 2.0)),
+            ),
+            seeds=SEEDS,
+        ),
+    },
+    shape=fading_shape,
+)  # fmt: skip
+
+ALIASING = Experiment(
+    name="rcgvf.aliasing",
+    title="Two corridors that look alike, one of them never entered: what each bonus pays there",
+    figure="none; argued in the text",
+    run=run_aliasing,
+    tiers={
+        "live": Tier((Maze("rnd"), Maze()), seeds=(0,)),
+        "study": Tier((Maze("rnd"), *grid(Maze(), memory=(True, False), gamma_z=(0.0, 0.6, 0.9))), seeds=SEEDS),
+    },
+)
+
+TD_LAMBDA = Experiment(
+    name="rcgvf.tdlambda",
+    title="Bias and variance of the targets over lambda_z, on a chain whose values are known",
+    figure="none",
+    run=run_spread,
+    tiers={
+        "live": Tier((Chain(walks=1000),), seeds=(0,)),
+        "study": Tier(grid(Chain(), gamma_z=(0.3, 0.6, 0.9)), seeds=SEEDS),
+    },
+)
+
+EXPERIMENTS = (LOCK, ABLATIONS, DISSIPATION, ALIASING, TD_LAMBDA)

@@ -1,0 +1,135 @@
+"""Experiments: what a run returns, tiers that ship, and what a fair comparison needs of them."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+
+from tutorlib.lab import Cell, Context, recorded
+from tutorlib.lab.experiment import plain
+from tutorlib.lab.records import NoRecordsError
+from tutorlib.papers.rcgvf import experiments
+from tutorlib.papers.rcgvf.algorithm import farthest, train
+from tutorlib.papers.rcgvf.experiments import LOCK, run_aliasing, run_dissipation, run_lock, run_spread
+from tutorlib.papers.rcgvf.prediction import Chain, Fading, Maze, explore_maze, spread
+
+STUDIES = [e for e in experiments.EXPERIMENTS if "study" in e.tiers]
+PENDING = {e.name for e in STUDIES}
+"""Studies that are defined and not recorded yet; the claims that need them say so."""
+
+
+def tiny(config):
+    """The same experiment in a second."""
+    small = {"horizon": 5, "actions": 3, "envs": 6, "steps": 10, "updates": 4, "looks": 2, "minibatch": 20, "epochs": 1}
+    widths = {"d": 4, "hidden_z": 6, "hidden": 8, "width": 8}
+    if isinstance(config, Fading):
+        return replace(config, learner=replace(config.learner, **small, **widths))
+    if isinstance(config, Maze):
+        return replace(config, walks=4, looks=2)
+    return replace(config, walks=20) if isinstance(config, Chain) else replace(config, **small, **widths)
+
+
+@pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
+def test_each_run_returns_numbers_ready_for_a_record(experiment):
+    for tier in ("live", "study"):
+        for config in experiment.tiers[tier].configs:
+            (found,) = experiment.run([Cell(tiny(config), 0)], Context())
+            assert json.dumps(found, allow_nan=False)
+
+
+def test_the_course_of_a_run_is_its_log():
+    cells = [Cell(tiny(experiments.RCGVF), 0), Cell(replace(tiny(experiments.RCGVF), beta=7.0), 1)]
+    found, log = run_lock(cells, Context()), train(cells, Context()).log
+    for i, own in enumerate(found):
+        assert own["frames"] == [120, 240]
+        assert own["farthest"] == [int(farthest(log.visits)[n, i]) for n in (1, 3)]
+        for name in ("returns", "bonus", "error", "disagreement"):
+            means = [float(getattr(log, name)[n : n + 2, i].mean()) for n in (0, 2)]
+            assert own[name] == pytest.approx(means, rel=1e-3, abs=1e-6)
+        for look in range(2):  # 12 environments' episodes of 5 steps in each update
+            shares = (log.visits[2 * look : 2 * look + 2, i].sum(0) / 24).tolist()
+            assert own["reached"][look] == pytest.approx(shares, rel=1e-2)
+            assert own["reached"][look][0] == 1.0
+        assert len(own["greedy"]) == 2
+    assert found[0] != found[1]
+
+
+def test_a_run_is_a_function_of_its_seed():
+    config = tiny(experiments.RND)
+    runs = [run_lock([Cell(config, seed)], Context())[0] for seed in (0, 0, 1)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_predictors_report_each_update():
+    (found,) = run_dissipation([Cell(tiny(Fading(experiments.PREDICTORS)), 0)], Context())
+    assert {len(found[name]) for name in ("bonus", "error", "disagreement")} == {4}
+    assert found["looks"] == [2, 4]
+    assert [len(own) for own in found["first"]] == [4, 4]
+
+
+def test_corridors_are_cells_between_junction_and_end():
+    c = replace(Maze(), walks=4, looks=2)
+    (found,) = run_aliasing([Cell(c, 3)], Context())
+    bonus = explore_maze(c, 3, torch.device("cpu"))
+    assert found["looks"] == [0, 2, 4]
+    for place, name in enumerate(("visited", "unvisited")):
+        assert found[name] == pytest.approx(bonus[:, place, 1:7].mean(dim=1).tolist(), rel=1e-3)
+        assert found[f"{name}_end"] == pytest.approx(bonus[:, place, 7].tolist(), rel=1e-3)
+
+
+def test_the_spread_is_reported_at_each_lambda():
+    c = Chain(walks=50)
+    (found,) = run_spread([Cell(c, 1)], Context())
+    assert found["lambdas"] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert found["bias"] == pytest.approx(spread(c, found["lambdas"], 1).bias.tolist(), rel=1e-3)
+
+
+def test_every_method_has_as_many_weights_as_far_apart():
+    betas = {}
+    for c in LOCK.tiers["study"].configs:
+        betas.setdefault(c.method, []).append(c.beta)
+    assert betas.pop("ppo") == [0.0]
+    assert set(betas) == {"rnd", "noveld", "rcgvf"}
+    for own in betas.values():
+        assert len(own) == 3
+        assert [b / a for a, b in pairwise(own)] == pytest.approx([5.0, 5.0])
+
+
+def test_what_is_compared_differs_in_nothing_else():
+    frames = {(c.horizon, c.envs, c.steps, c.updates, c.width) for c in LOCK.tiers["study"].configs}
+    frames |= {(c.horizon, c.envs, c.steps, c.updates, c.width) for c in experiments.ABLATIONS.tiers["study"].configs}
+    assert len(frames) == 1
+
+
+def test_the_live_tier_is_half_a_run():
+    assert {c.method for c in LOCK.tiers["live"].configs} == {"ppo", "rnd", "rcgvf"}
+    assert {c.updates for c in LOCK.tiers["live"].configs} == {48}
+
+
+def test_what_is_pending_is_known():
+    missing = set()
+    for experiment in STUDIES:
+        try:
+            recorded(experiment.name)
+        except NoRecordsError:
+            missing.add(experiment.name)
+    assert missing == PENDING
+
+
+SHIPPED = [e for e in STUDIES if e.name not in PENDING]
+
+
+def test_a_shipped_study_is_the_whole_study_tier():
+    for experiment in SHIPPED:
+        records = recorded(experiment.name)
+        shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
+        planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in experiment.cells("study")}
+        assert shipped == planned
+        assert len(records) == len(shipped)
+
+
+def test_studies_have_five_seeds():
+    for experiment in STUDIES:
+        assert len(experiment.tiers["study"].seeds) >= 5
