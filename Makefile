@@ -48,7 +48,6 @@ lint: $(READY) ## style, types, and the direction of imports
 test: browser lint book ## everything that CI runs
 	TUTORLIB_SITE=_build/html $(BIN)/pytest -m "not serial" -n 2 --dist loadscope --cov --cov-report=
 	$(BIN)/pytest -m serial --cov --cov-append --cov-fail-under=90
-	$(BIN)/python notebooks/make.py --verify
 
 browser:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \

@@ -19,6 +19,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -161,21 +162,23 @@ def drift(text: Path) -> str | None:
     return None
 
 
+def kernel(python: str) -> dict[str, Any]:
+    """Return the specification of a kernel that the interpreter ``python`` runs."""
+    launch = "-m ipykernel_launcher -f {connection_file} --log-level=ERROR"
+    return {
+        "argv": [python, *launch.split()],
+        "display_name": "Python 3",
+        "language": "python",
+    }
+
+
 class _OneKernel(KernelSpecManager):
     """Knows one kernel, that of the interpreter ``python``, whatever else is installed under its name."""
 
     python = sys.executable
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        argv = [
-            self.python,
-            "-m",
-            "ipykernel_launcher",
-            "-f",
-            "{connection_file}",
-            "--log-level=ERROR",
-        ]
-        return KernelSpec(argv=argv, display_name="Python 3", language="python")
+        return KernelSpec(**kernel(self.python))
 
 
 def environment() -> dict[str, str]:
@@ -359,32 +362,38 @@ def run(folder: Path, only: Sequence[str] = ()) -> list[str]:
 
 
 def verify(
-    notebooks: Sequence[Path], options: Sequence[str] = (), **settings: Any
+    notebooks: Sequence[Path],
+    options: Sequence[str] = (),
+    *,
+    env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+    **settings: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``notebooks`` again with nbval, which compares the outputs of the cells tagged for it."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-c",
-        "pyproject.toml",
-        "--nbval-lax",
-        "--nbval-current-env",
-    ]
+    """Run ``notebooks`` again with nbval, which compares the outputs of the cells tagged for it.
+
+    Their kernels are those of the interpreter ``python``. A cell that writes to standard error fails, too.
+    """
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--nbval-lax"]
+    command += ["--nbval-kernel-name=chosen", "--nbval-kernel-startup-timeout=120"]
     command += [
         f"--nbval-cell-timeout={CELL_TIMEOUT}",
         f"--timeout={CELL_TIMEOUT + 60}",
     ]
-    command += ["-p", "no:python", "-p", "no:cacheprovider", *options]
-    command += map(str, notebooks)
-    return subprocess.run(
-        command,
-        cwd=FOLDER.parent,
-        env=environment(),
-        text=True,
-        check=False,
-        **settings,
-    )
+    command += ["-p", "no:python", "-p", "no:cacheprovider", "-p", "notebooks.quiet"]
+    command += [*options, *map(str, notebooks)]
+    with tempfile.TemporaryDirectory() as folder:
+        spec = Path(folder) / "kernels" / "chosen" / "kernel.json"
+        spec.parent.mkdir(parents=True)
+        spec.write_text(json.dumps(kernel(python)), encoding="utf-8")
+        variables = dict(environment() if env is None else env)
+        return subprocess.run(
+            command,
+            cwd=FOLDER.parent,
+            env=variables | {"JUPYTER_PATH": folder},
+            text=True,
+            check=False,
+            **settings,
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,10 +10,9 @@ import shutil
 import subprocess
 import sysconfig
 import venv
-from importlib.metadata import distribution
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
-import nbformat
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -36,6 +35,9 @@ for module in pkgutil.walk_packages(tutorlib.__path__, "tutorlib."):
         importlib.import_module(module.name)
 """
 
+OWNERS = {top: {canonicalize_name(name) for name in names} for top, names in packages_distributions().items()}
+"""The distributions of each package of this environment."""
+
 INVENTORY = """
 import importlib.metadata, importlib.util, json
 found = {d.name: [d.version, d.read_text("direct_url.json")] for d in importlib.metadata.distributions()}
@@ -56,18 +58,17 @@ def with_requirements(names: tuple[str, ...]) -> set[str]:
 
 
 def link(name: str, site: Path) -> None:
-    """Put the files of the installed distribution ``name`` into ``site`` as links."""
+    """Put the packages and modules of the installed distribution ``name`` into ``site``, each as one link."""
     installed = distribution(name)
-    for file in installed.files or []:
-        if not file.is_absolute() and ".." not in file.parts:  # scripts and the like are elsewhere
-            (site / file).parent.mkdir(parents=True, exist_ok=True)
-            (site / file).symlink_to(Path(str(installed.locate_file(file))))
+    for top in {file.parts[0] for file in installed.files or []} - {"..", "__pycache__"}:  # scripts are elsewhere
+        assert set(OWNERS.get(top, [name])) == {name}, f"{top} is shared by {OWNERS[top]}: link what is in it"
+        (site / top).symlink_to(Path(str(installed.locate_file(top))))
 
 
-@pytest.fixture
-def runtime(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a fresh runtime."""
-    folder = tmp_path / "runtime"
+    folder = tmp_path_factory.mktemp("colab") / "runtime"
     venv.create(folder, symlinks=True)
     site = Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(folder)}))
     names = with_requirements(COLAB)
@@ -82,10 +83,10 @@ def runtime(tmp_path: Path) -> Path:
     return folder / "bin" / "python"
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository that holds the working tree as it would be committed now."""
-    folder = tmp_path / "repository"
+    folder = tmp_path_factory.mktemp("github") / "repository"
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -105,7 +106,7 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def env(repository: Path) -> dict[str, str]:
     """The variables of the runtime: nothing of this project, and the address of its repository leads to a copy."""
     foreign = ("TUTORLIB_", "PYTEST_", "PYTHON", "COV_", "COVERAGE_", "VIRTUAL_ENV", "MPLBACKEND", "GIT_CONFIG_")
@@ -125,32 +126,25 @@ def inventory(python: Path, env: dict[str, str]) -> tuple[dict[str, list], list[
     return distributions, places
 
 
-def printed(cell: nbformat.NotebookNode) -> str:
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+Content = tuple[Path, dict[str, str], Path]
 
 
-@pytest.mark.serial  # the live tier takes all cores
-@pytest.mark.timeout(2 * make.CELL_TIMEOUT)
-@pytest.mark.parametrize("name", PAIRS)
-def test_the_notebook_runs_on_colab_and_installs_this_package_alone(
-    name: str, runtime: Path, env: dict[str, str], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def installed(runtime: Path, env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Content:
+    """A runtime in which the first cell of all notebooks ran, its variables, and a folder where notebooks are alone.
+
+    That cell installs this package and no other.
+    """
     before, places = inventory(runtime, env)
     assert not set(before) & ABSENT
-    stored = nbformat.read(PAIRS[name].with_suffix(".ipynb"), as_version=4)
-    notebook = nbformat.from_dict(stored)
-    for cell in make.code_cells(notebook):
-        cell.outputs, cell.execution_count = [], None
-
-    content = tmp_path / "content"  # a notebook on Colab is alone: no file of the repository lies beside it
-    content.mkdir()
+    (name, text), *_ = PAIRS.items()  # all have the same first cell, which tests/book/test_notebooks.py holds
+    notebook = make.from_text(text)
+    first = make.code_cells(notebook)[0]
+    notebook.cells = [first]
+    content = tmp_path_factory.mktemp("content")  # no file of the repository lies beside a notebook on Colab
     make.execute(notebook, content, env=env | {"TUTORLIB_DEVICE": "cpu"}, python=str(runtime))
+    assert "".join(o.text for o in first.outputs) == f"tutorlib {PROJECT['version']} · cpu · tier live\n", name
 
-    first, *others = make.code_cells(notebook)
-    assert printed(first) == f"tutorlib {PROJECT['version']} · cpu · tier live\n"
-    for cell, as_stored in zip(others, make.code_cells(stored)[1:], strict=True):
-        if make.CHECKED in make.tags(cell):
-            assert printed(cell) == printed(as_stored), cell.source
     after, places_after = inventory(runtime, env)
     assert set(after) - set(before) == {"tutorlib"}
     version, origin = after.pop("tutorlib")
@@ -158,6 +152,29 @@ def test_the_notebook_runs_on_colab_and_installs_this_package_alone(
     assert after == before
     assert places_after == places
     assert all(Path(place).is_relative_to(runtime.parents[1]) for place in places)
+    return runtime, env, content
+
+
+@pytest.mark.serial  # the live tier takes all cores
+@pytest.mark.timeout(4 * make.CELL_TIMEOUT)
+def test_every_notebook_gives_there_what_is_stored(installed: Content) -> None:
+    """The comparison of all notebooks by nbval; explorers have a kernel there."""
+    runtime, env, content = installed
+    for name, text in PAIRS.items():
+        copy = content / f"{name}.ipynb"
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(text.with_suffix(".ipynb"), copy)
+    settings = {"TUTORLIB_DEVICE": "cpu", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    options = ["-q", "-n", "2", "--dist", "loadscope", "--durations=5", f"--rootdir={content}", "--color=no"]
+    found = make.verify([content], options, env=env | settings, python=str(runtime), capture_output=True)
+    assert found.returncode == 0, found.stdout[-20_000:] + found.stderr
+    cells = sum(len(make.code_cells(make.from_text(text))) for text in PAIRS.values())
+    assert f"{cells} passed" in found.stdout, found.stdout[-2_000:]
+
+
+@pytest.mark.serial
+def test_all_of_the_library_imports_there(installed: Content) -> None:
+    runtime, env, content = installed
     subprocess.run([runtime, "-c", IMPORT_ALL], env=env, cwd=content, check=True)
 
 

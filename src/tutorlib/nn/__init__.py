@@ -3,6 +3,7 @@
 from tutorlib.nn.adam import Moments, adam_step, no_moments
 from tutorlib.nn.flat import FlatModule
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
+from tutorlib.nn.stacked import Layers, parameter_count, run_layers, split_layers
 from tutorlib.nn.training import Descent, Trained, descend, step_generator
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "GridConfig",
     "GridParameters",
     "GridState",
+    "Layers",
     "Moments",
     "Trained",
     "adam_step",
@@ -18,7 +20,10 @@ __all__ = [
     "grid_tick",
     "initial_parameters",
     "no_moments",
+    "parameter_count",
+    "run_layers",
     "split",
+    "split_layers",
     "step_generator",
     "zero_state",
 ]

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.nn import parameter_count, run_layers, split_layers
 from tutorlib.shapes import Float, Tensor
 
 KINDS = ("gaussian", "categorical")
@@ -51,7 +52,7 @@ class MLP:
     @property
     def parameters(self) -> int:
         """The length of theta."""
-        return sum((before + 1) * after for before, after in self.sizes)
+        return parameter_count(self.sizes)
 
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training: weights normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
@@ -67,14 +68,7 @@ class MLP:
         self, theta: Float[Tensor, "seeds parameters"], x: Float[Tensor, "seeds batch inputs"]
     ) -> Float[Tensor, "seeds batch outputs"]:
         """Return the network's output; raises ``UsageError`` if theta has another length than ``parameters``."""
-        if theta.shape[-1] != self.parameters:
-            raise bad_argument("theta", tuple(theta.shape), f"(seeds, {self.parameters})")
-        pieces = theta.split([n for before, after in self.sizes for n in (before * after, after)], dim=-1)
-        for layer, size in enumerate(self.sizes):
-            w, offset = pieces[2 * layer].unflatten(-1, size), pieces[2 * layer + 1]
-            x = torch.baddbmm(offset.unsqueeze(-2), x, w)
-            x = F.elu(x) if layer < self.layers else x
-        return x
+        return run_layers(split_layers(theta, self.sizes), x, F.elu)
 
 
 class Normal(NamedTuple):

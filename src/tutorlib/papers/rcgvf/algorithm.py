@@ -14,7 +14,8 @@ and lambda_z. What is random is a function of (seed, update), so runs side by si
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
@@ -164,8 +165,8 @@ def settings(method: str) -> Config:
     return Config(method)
 
 
-def shape(config: Config) -> tuple:
-    """Return what cells must share to run as one batch: all but beta, gamma_z and lambda_z."""
+def shape(config: Any) -> tuple:
+    """Return what cells must share to run as one batch: all of their configuration but the fields of ``Hyper``."""
     return tuple(value for name, value in asdict(config).items() if name not in Hyper._fields)
 
 
@@ -413,22 +414,27 @@ def predictor_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch
     return (v - rearrange(b.g, "s n k d -> s k n d")).square().mean(dim=(1, 2, 3))
 
 
-Objective = Callable[[Config, Tensor, Batch], Tensor]
-
-
 def descend(
-    c: Config, objective: Objective, theta: Tensor, moments: Moments, b: Batch, step: int, rate: float
-) -> tuple[Tensor, Moments]:
-    """Return weights and moments after one Adam step, each seed's gradient cut by its own norm."""
+    objective: Callable[[Tensor], Tensor],
+    theta: Float[Tensor, "seeds parameters"],
+    moments: Moments,
+    step: int,
+    rate: float,
+    largest: float,
+) -> tuple[Float[Tensor, "seeds parameters"], Moments]:
+    """Return weights and moments after one Adam step, each seed's gradient cut by its own norm.
+
+    ``objective`` returns one loss for each seed.
+    """
     theta = theta.detach().requires_grad_()
     # Seeds do not touch, so the gradient of the sum is each seed's own.
-    (g,) = torch.autograd.grad(objective(c, theta, b).sum(), theta)
+    (g,) = torch.autograd.grad(objective(theta).sum(), theta)
     with torch.no_grad():
-        return adam_step(theta, moments, clip_by_norm(g, c.largest), step, rate)
+        return adam_step(theta, moments, clip_by_norm(g, largest), step, rate)
 
 
-def shuffled(x: Float[Tensor, "seeds n *rest"] | Int[Tensor, "seeds n *rest"], order: Int[Tensor, "seeds n"]) -> Tensor:
-    """Return the frames of every seed in its own order."""
+def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
+    """Return the entries of ``x`` ``[seeds, n, ...]`` in each seed's own order."""
     first = x.shape[1] * torch.arange(len(x), device=x.device)  # rows of the seeds before
     return x.flatten(0, 1)[order + first.unsqueeze(-1)]
 
@@ -444,10 +450,12 @@ def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tupl
         parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
-            theta, theta_moments = descend(c, policy_objective, theta, theta_moments, b, step, rate)
+            own = partial(policy_objective, c, b=b)
+            theta, theta_moments = descend(own, theta, theta_moments, step, rate, c.largest)
             if c.method != "ppo":
                 slow = c.predictor_rate * rate
-                phi, phi_moments = descend(c, predictor_objective, phi, phi_moments, b, step, slow)
+                own = partial(predictor_objective, c, b=b)
+                phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
             step += 1
     return State(e, theta.detach(), theta_moments, phi.detach(), phi_moments, state.zeta), log
 
@@ -455,7 +463,8 @@ def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tupl
 # Randomness, and the loop.
 
 
-def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
+def uniform(generator: torch.Generator, *shape: int) -> Tensor:
+    """Return numbers in (0, 1), on the generator's device."""
     # rand may return 0, of which there is no logarithm and no normal number.
     return torch.rand(*shape, generator=generator, device=generator.device).clamp(min=1e-7)
 
@@ -465,9 +474,9 @@ def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.devic
     gumbel, step, order = [], [], []
     for seed in seeds:
         generator = step_generator(seed, number, device)
-        gumbel.append(-(-_uniform(generator, c.steps, c.envs, c.actions).log()).log())
-        step.append(_uniform(generator, c.steps, c.envs, c.env.step_noise))
-        order.append(_uniform(generator, c.epochs, c.frames).argsort(dim=-1))
+        gumbel.append(-(-uniform(generator, c.steps, c.envs, c.actions).log()).log())
+        step.append(uniform(generator, c.steps, c.envs, c.env.step_noise))
+        order.append(uniform(generator, c.epochs, c.frames).argsort(dim=-1))
     return Noise(torch.stack(gumbel), torch.stack(step), torch.stack(order))
 
 
@@ -476,7 +485,7 @@ def initial_state(c: Config, seeds: Sequence[int], device: torch.device) -> Stat
     theta, phi, zeta, start = [], [], [], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        u = _uniform(generator, c.envs, c.env.start_noise)
+        u = uniform(generator, c.envs, c.env.start_noise)
         u[:, : c.env.table_noise] = u[:1, : c.env.table_noise]
         start.append(u)
         theta.append(c.actor_critic.initial_unit(generator))
@@ -592,12 +601,12 @@ def greedy_returns(c: Config, state: State, seeds: Sequence[int], episodes: int 
     env, layers = c.env, c.actor_critic.layers(state.theta)
     # A number of an update that training never reaches.
     generators = [step_generator(seed, c.updates, state.theta.device) for seed in seeds]
-    e = env.start(torch.stack([_uniform(generator, episodes, env.start_noise) for generator in generators]))
+    e = env.start(torch.stack([uniform(generator, episodes, env.start_noise) for generator in generators]))
     e = e._replace(table=state.e.table[:, :1].expand_as(e.table))
     total = state.theta.new_zeros(len(seeds))
     for _ in range(c.horizon):
         a = policy_and_value(layers, env.observe(e))[0].argmax(dim=-1)
-        u = torch.stack([_uniform(generator, episodes, env.step_noise) for generator in generators])
+        u = torch.stack([uniform(generator, episodes, env.step_noise) for generator in generators])
         e, r, _ = env.step(e, a, u)
         total = total + r.mean(dim=-1)
     return total

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 import torch
 
 from tutorlib.lab.errors import bad_argument
+from tutorlib.nn import Layers, parameter_count, run_layers, split_layers
 from tutorlib.shapes import Float, Tensor
-
-Layers = list[tuple[Tensor, Tensor]]
-"""weights ``[nets, in, out]`` and biases ``[nets, 1, out]`` of each layer"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class MLP:
     @property
     def parameters(self) -> int:
         """The number of weights and biases."""
-        return sum((n + 1) * m for n, m in self.shapes)
+        return parameter_count(self.shapes)
 
     def initial(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return the start of Z and of predictors: all uniform in (-1, 1) / sqrt(n), n entries into the layer."""
@@ -57,20 +55,12 @@ class MLP:
 
     def layers(self, theta: Float[Tensor, "nets parameters"]) -> Layers:
         """Return ``theta`` in its parts; raise ``UsageError`` if its length is not this network's."""
-        if theta.shape[-1] != self.parameters:
-            raise bad_argument("theta", tuple(theta.shape), f"{self.parameters} parameters in the last axis")
-        parts = theta.split([k for n, m in self.shapes for k in (n * m, m)], dim=-1)
-        return [
-            (w.unflatten(-1, shape), b.unsqueeze(-2))
-            for w, b, shape in zip(parts[::2], parts[1::2], self.shapes, strict=True)
-        ]
+        return split_layers(theta, self.shapes)
 
 
 def run(layers: Layers, x: Float[Tensor, "nets batch inputs"]) -> Float[Tensor, "nets batch outputs"]:
     """Return each network's output for its own batch."""
-    for i, (w, b) in enumerate(layers):
-        x = torch.baddbmm(b, x.relu() if i else x, w)
-    return x
+    return run_layers(layers, x, torch.relu)
 
 
 def policy_and_value(

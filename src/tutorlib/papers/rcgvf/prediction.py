@@ -8,6 +8,7 @@ cases are ours; the paper argues for the same in words.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -118,8 +119,9 @@ def learn(c: Config, state: State, batch: Batch, noise: Noise, number: int) -> S
     for epoch in range(c.epochs):
         parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
-            slow = c.predictor_rate * c.rate
-            phi, moments = descend(c, predictor_objective, phi, moments, Batch(*part), step, slow)
+            b, slow = Batch(*part), c.predictor_rate * c.rate
+            own = partial(predictor_objective, c, b=b)
+            phi, moments = descend(own, phi, moments, step, slow, c.largest)
             step += 1
     return state._replace(phi=phi.detach(), phi_moments=moments)
 

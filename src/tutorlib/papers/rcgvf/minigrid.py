@@ -1,0 +1,679 @@
+"""RC-GVF and what it is compared with in MiniGrid (2211.10282): agents that see 7 x 7 cells, and remember.
+
+The algorithm is that of ``algorithm``; three things are new. Actor-critic and predictors have an LSTM, so a rollout
+starts from what they remember, and learning goes back ``bptt`` steps from stored memories. The bonus may look all
+round, at a panorama, which the policy never sees. And some methods are told how often the agent has been where it is in
+this episode, N_ep, which it could not know.
+
+Rewards are cut: R_t = clip(r_t + beta R^i_t, -1, 1). As in ``algorithm`` there is a leading axis of seeds, and what is
+random is a function of (seed, update).
+
+Where the released code has faults, this one has none of them: both learning rates are annealed; NovelD's predictor has
+each observation's own target; and what the predictors are told of the step before is forgotten at the start of an
+episode.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from einops import rearrange
+
+from tutorlib.envs.minigrid import MiniGrid, MiniGridState
+from tutorlib.envs.minigrid_levels import Levels
+from tutorlib.envs.minigrid_rooms import key_corridor, multi_room, obstructed_maze
+from tutorlib.envs.tensors import one_hot
+from tutorlib.lab import Cell, Context
+from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.nn import Moments, no_moments, step_generator
+from tutorlib.papers.rcgvf import memory as nets
+from tutorlib.papers.rcgvf.algorithm import (
+    Hyper,
+    descend,
+    dis,
+    err,
+    hyper,
+    intrinsic,
+    shuffled,
+    targets,
+    uniform,
+)
+from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
+from tutorlib.papers.rcgvf.memory import MEMORY, Network, Predictor
+from tutorlib.rl import advantages, entropy, policy_loss, value_loss
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+METHODS = ("rcgvf", "rnd", "noveld", "agac", "ppo")
+
+
+class Task(NamedTuple):
+    """A family of levels."""
+
+    make: Callable[[int, torch.Generator], Levels]
+    max_steps: int
+    """of an episode, as in the package"""
+
+
+def _key_corridor(size: int, rows: int) -> Task:
+    return Task(lambda number, generator: key_corridor(number, generator, size, rows), 30 * size**2)
+
+
+def _multi_room(rooms: int, size: int) -> Task:
+    return Task(lambda number, generator: multi_room(number, generator, rooms, size), 20 * rooms)
+
+
+def _obstructed(boxes: bool, balls: bool) -> Task:
+    return Task(lambda number, generator: obstructed_maze(number, generator, boxes, balls), 576)
+
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        **{f"KeyCorridorS{s}R{r}": _key_corridor(s, r) for s, r in ((3, 1), (3, 2), (3, 3), (4, 3), (5, 3), (6, 3))},
+        **{f"MultiRoom-N{n}-S{s}": _multi_room(n, s) for n, s in ((2, 4), (4, 5), (6, 6), (7, 8), (10, 10))},
+        "ObstructedMaze-2Dl": _obstructed(boxes=False, balls=False),
+        "ObstructedMaze-2Dlh": _obstructed(boxes=True, balls=False),
+        "ObstructedMaze-2Dlhb": _obstructed(boxes=True, balls=True),
+    }
+)
+"""What can be learned. The released scripts name KeyCorridorS4R3 and ObstructedMaze-2Dlhb; the paper's list is
+recalled, not known."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run in MiniGrid. Defaults are the released code's for RC-GVF; ``settings`` has those of other methods."""
+
+    method: str = "rcgvf"
+    """rcgvf, rnd, noveld, agac, or ppo, which has no bonus but counts"""
+    task: str = "KeyCorridorS4R3"
+    """one of ``TASKS``"""
+    levels: int = 2048
+    """how many levels episodes are drawn from, the same for all seeds; the paper draws new ones without end"""
+    panorama: bool = False
+    """whether the bonus looks all round (all but ppo)"""
+    counts: bool = False
+    """whether episodic counts are told: the bonus of noveld is divided by their root; agac and ppo are paid for it"""
+    envs: int = 16
+    """P, environments of a seed"""
+    steps: int = 128
+    """T, steps of an environment between two updates"""
+    updates: int = 14_650
+    """3e7 frames"""
+    minibatch: int = 256
+    """frames of a minibatch, a divisor of T P and a multiple of ``bptt``"""
+    bptt: int = 4
+    """steps that gradients go back, a divisor of T"""
+    epochs: int = 4
+    """passes over the frames of an update"""
+    rate: float = 2e-4
+    """Adam's learning rate for the actor-critic"""
+    predictor_rate: float = 0.75
+    """that of predictors and adversary, as a multiple of ``rate``"""
+    anneal: float = 3e7
+    """frames after which rates would have fallen to 0, linearly; inf: never"""
+    beta: float = 0.1
+    """weight of R^i"""
+    beta_counts: float = 0.0
+    """weight of 1 / sqrt(N_ep), paid to agac and ppo"""
+    adversary: float = 0.0
+    """c, weight of what AGAC adds to advantages and values"""
+    gamma_z: float = 0.6
+    """discount of the pseudo-rewards (RC-GVF; else unused)"""
+    lambda_z: float = 0.9
+    """lambda of their targets (RC-GVF; else unused)"""
+    heads: int = 2
+    """K (RC-GVF; else unused)"""
+    alpha: float = 0.5
+    """share of the present novelty that the next one must exceed (NovelD; else unused)"""
+    d: int = 128
+    """pseudo-rewards; other sizes of Z and of predictors follow from it"""
+    gamma: float = 0.99
+    """discount"""
+    lam: float = 0.95
+    """lambda of the generalised advantage estimate"""
+    clip: float = 0.2
+    """how far PPO's ratio and values may move and still gain"""
+    entropy: float = 1e-5
+    """weight of the policy's entropy"""
+    value: float = 0.5
+    """weight of the critic's loss"""
+    largest: float = 0.5
+    """largest norm of a gradient"""
+    looks: int = 10
+    """how often to stop and look, evenly spaced, the last update included"""
+
+    def __post_init__(self) -> None:
+        choose("method", self.method, METHODS)
+        choose("task", self.task, list(TASKS))
+        for name in ("levels", "envs", "steps", "updates", "minibatch", "bptt", "epochs", "looks"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise bad_argument(name, getattr(self, name), "a whole number from 1")
+        for name in ("rate", "predictor_rate", "clip", "largest"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise bad_argument(name, getattr(self, name), "a positive number")
+        for name in ("beta", "beta_counts", "adversary", "alpha", "entropy", "value"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise bad_argument(name, getattr(self, name), "a number that is not negative")
+        for name in ("gamma_z", "lambda_z", "gamma", "lam"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise bad_argument(name, getattr(self, name), "a number from 0 to 1")
+        if not self.anneal > 0:
+            raise bad_argument("anneal", self.anneal, "a positive number, or infinity")
+        if self.steps % self.bptt:
+            raise bad_argument("bptt", self.bptt, f"a divisor of steps={self.steps}")
+        if self.frames % self.minibatch or self.minibatch % self.bptt:
+            expected = f"a divisor of the {self.frames} frames of an update, and a multiple of bptt={self.bptt}"
+            raise bad_argument("minibatch", self.minibatch, expected)
+        if self.updates % self.looks:
+            raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
+        if self.method == "rcgvf" and self.heads < 2:
+            raise bad_argument("heads", self.heads, "at least 2: one cannot disagree")
+        _ = self.predictor  # it refuses sizes that cannot be
+
+    @property
+    def frames(self) -> int:
+        """N = T P, frames of an update."""
+        return self.steps * self.envs
+
+    @property
+    def channels(self) -> int:
+        """Numbers in each cell of what the bonus sees."""
+        return 12 if self.panorama else 3
+
+    @property
+    def predictor(self) -> Predictor:
+        """RC-GVF's predictor."""
+        return Predictor(self.channels, self.d, self.heads)
+
+    @property
+    def z(self) -> Network:
+        """Z, and the predictor of RND and NovelD."""
+        return nets.z_network(self.channels, self.d)
+
+    @property
+    def bonus_net(self) -> Network | None:
+        """What learns besides the actor-critic: predictors or adversary; None for PPO."""
+        if self.method == "ppo":
+            return None
+        if self.method == "agac":
+            return nets.adversary(self.channels)
+        return self.predictor.network if self.method == "rcgvf" else self.z
+
+    @property
+    def bonus_memory(self) -> int:
+        """Entries of its memory, 0 if it has none."""
+        return {"rcgvf": self.predictor.memory, "agac": MEMORY}.get(self.method, 0)
+
+    def env(self, device: torch.device) -> MiniGrid:
+        """The environment, on ``device``."""
+        return MiniGrid(bank(self.task, self.levels, device), TASKS[self.task].max_steps)
+
+
+def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
+    """Return the released code's settings of ``method``; raise ``UsageError`` for an unknown one.
+
+    RND, NovelD, AGAC and PPO with counts have theirs; PPO without counts has PPO's without a bonus.
+    """
+    own: dict[str, dict[str, Any]] = {
+        "rcgvf": {},
+        "rnd": {"beta": 5e-4},
+        "noveld": {"beta": 0.01, "counts": True},
+        "agac": {"adversary": 5e-5, "beta_counts": 1e-3, "counts": True, "predictor_rate": 0.25, "entropy": 1e-4},
+        "ppo": {"beta_counts": 0.1, "counts": True, "updates": 43_950, "anneal": 9e7},
+    }
+    return Config(method, task, **own[choose("method", method, METHODS)])
+
+
+@cache
+def bank(task: str, number: int, device: torch.device) -> Levels:
+    """Return ``number`` levels of ``task``, always the same."""
+    return TASKS[task].make(number, torch.Generator().manual_seed(0)).to(device)
+
+
+# Acting.
+
+
+class State(NamedTuple):
+    """All that changes while runs learn, and Z, which does not. PPO has networks of no weights beside its own."""
+
+    e: MiniGridState
+    """the environments, ``[seeds, envs]``"""
+    fresh: Bool[Tensor, "seeds envs"]
+    """whether an episode begins with the next step"""
+    memory: Float[Tensor, "seeds envs 128"]
+    """of the actor-critic"""
+    bonus_memory: Float[Tensor, "seeds envs entries"]
+    """of predictors or adversary"""
+    before: Float[Tensor, "seeds envs 7"]
+    """the action before, one-hot; zeros before the first step of an episode"""
+    felt: Float[Tensor, "seeds envs d"]
+    """the pseudo-rewards before; zeros before the first step of an episode"""
+    theta: Float[Tensor, "seeds parameters"]
+    """actor-critic"""
+    theta_moments: Moments
+    phi: Float[Tensor, "seeds weights"]
+    """predictors or adversary"""
+    phi_moments: Moments
+    zeta: Float[Tensor, "seeds fixed"]
+    """Z"""
+
+
+class Noise(NamedTuple):
+    """All that is random in an update."""
+
+    gumbel: Float[Tensor, "seeds time envs 7"]
+    """added to logits: the largest sum is then a sample of their softmax"""
+    step: Float[Tensor, "seeds time envs 1"]
+    """the environments'"""
+    order: Int[Tensor, "seeds epochs segments"]
+    """in which the passes go through segments of ``bptt`` frames"""
+
+
+class Rollout(NamedTuple):
+    """What happened in T steps; ``times`` includes o_T."""
+
+    image: Tensor
+    """uint8 [seeds, times, envs, 7, 7, 3], what the policy saw"""
+    look: Tensor
+    """uint8 [seeds, times, envs, 7, 7, channels], what the bonus sees"""
+    fresh: Bool[Tensor, "seeds times envs"]
+    memory: Float[Tensor, "seeds times envs 128"]
+    """before each step"""
+    logits: Float[Tensor, "seeds time envs 7"]
+    actions: Int[Tensor, "seeds time envs"]
+    v: Float[Tensor, "seeds times envs"]
+    r: Float[Tensor, "seeds time envs"]
+    ended: Bool[Tensor, "seeds time envs"]
+    visits: Int[Tensor, "seeds time envs"]
+    """N_ep, the present visit included"""
+
+
+@torch.no_grad()
+def rollout(
+    c: Config, env: MiniGrid, state: State, noise: Noise
+) -> tuple[Rollout, MiniGridState, Bool[Tensor, "seeds envs"], Float[Tensor, "seeds envs 128"]]:
+    """Return what T steps of the policy bring, and environments, fresh starts and memory after them."""
+    layers = nets.actor_critic().layers(state.theta)
+    e, fresh, memory = state.e, state.fresh, state.memory
+    found: dict[str, list[Tensor]] = {name: [] for name in Rollout._fields}
+
+    def sense() -> tuple[Tensor, Tensor, Tensor]:
+        image = env.image(e)
+        found["image"].append(image)
+        found["look"].append(env.panorama(e) if c.panorama else image)
+        found["fresh"].append(fresh)
+        found["memory"].append(memory)
+        after = nets.lstm_step(layers[3:5], nets.see(layers, image.float()), memory * (~fresh).unsqueeze(-1))
+        y, v = nets.heads_of(layers, after.chunk(2, dim=-1)[0])
+        found["v"].append(v)
+        return y, v, after
+
+    for t in range(c.steps):
+        y, _, memory_after = sense()
+        a = (y + noise.gumbel[:, t]).argmax(dim=-1)  # a_t ~ softmax(y)
+        found["visits"].append(env.count(e))
+        e, r, fresh = env.step(e, a, noise.step[:, t])  # begins a new episode by itself
+        memory = memory_after
+        for name, x in (("logits", y), ("actions", a), ("r", r), ("ended", fresh)):
+            found[name].append(x)
+    sense()
+    return Rollout(**{name: torch.stack(x, dim=1) for name, x in found.items()}), e, fresh, memory
+
+
+# What the bonus makes of a rollout.
+
+
+class Curiosity(NamedTuple):
+    """What predictors or adversary make of a rollout."""
+
+    reward: Float[Tensor, "seeds time envs"]
+    """beta R^i, and what is paid for counts"""
+    more_advantage: Float[Tensor, "seeds time envs"]
+    """AGAC's c (log pi - log pi_adv) of the action taken"""
+    more_value: Float[Tensor, "seeds time envs"]
+    """AGAC's c KL(pi || pi_adv)"""
+    g: Float[Tensor, "seeds time envs heads d"]
+    """targets of the predictors"""
+    memory: Float[Tensor, "seeds times envs entries"]
+    """of predictors or adversary, before each step"""
+    before: Float[Tensor, "seeds times envs 7"]
+    felt: Float[Tensor, "seeds times envs d"]
+
+
+def told(first: Tensor, x: Float[Tensor, "seeds time envs n"], fresh: Bool[Tensor, "seeds times envs"]) -> Tensor:
+    """Return x of the step before for T + 1 times, ``first`` before step 0, and zeros where an episode begins."""
+    return torch.cat([first.unsqueeze(1), x], dim=1) * (~fresh).unsqueeze(-1)
+
+
+@torch.no_grad()
+def curiosity(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
+    """Return rewards and targets from a rollout, before any learning from it."""
+    look = past.look.float()
+    beta = h.beta.view(-1, 1, 1)
+    root = past.visits.float().sqrt()
+    no_reward = torch.zeros_like(past.r)
+    before = told(state.before, one_hot(past.actions, nets.ACTIONS), past.fresh)
+    z = look.new_zeros(*look.shape[:3], 0)
+    g, memory, felt = z[:, :-1].unsqueeze(-2), state.bonus_memory.unsqueeze(1), z
+    if c.method == "ppo":
+        reward = c.beta_counts / root if c.counts else no_reward
+        return Curiosity(reward, no_reward, no_reward, g, memory.expand(-1, c.steps + 1, -1, -1), before, felt)
+    net = c.bonus_net
+    assert net is not None
+    layers = net.layers(state.phi)
+    if c.method == "agac":
+        x = nets.see_all(layers, look[:, :-1])
+        hidden, memory = nets.unroll(layers[3:5], x, past.fresh[:, :-1], state.bonus_memory)
+        log_pi, log_adv = past.logits.log_softmax(-1), nets.adversary_logits(layers, hidden).log_softmax(-1)
+        gap = log_pi - log_adv
+        more = c.adversary * gap.gather(-1, past.actions.unsqueeze(-1)).squeeze(-1)
+        kl = c.adversary * (log_pi.exp() * gap).sum(dim=-1)
+        reward = c.beta_counts / root if c.counts else no_reward
+        return Curiosity(reward, more, kl, g, memory, before, felt)
+    z = nets.see_all(c.z.layers(state.zeta), look)
+    if c.method == "rcgvf":
+        felt = told(state.felt, z[:, :-1], past.fresh)
+        x = c.predictor.taken_in(layers, look, before, felt)
+        hidden, memories = nets.unroll(layers[6:8], x, past.fresh, state.bonus_memory)
+        v = c.predictor.predictions(layers, hidden)
+        now = v[:, :, :-1]
+        g_k = targets(z[:, :-1], now, v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
+        bonus = intrinsic("product", err(g_k, now), dis(now))
+        g = rearrange(g_k, "s k t p d -> s t p k d")
+        # The one step more, at o_T, is taken again as the first of the next rollout.
+        return Curiosity(beta * bonus, no_reward, no_reward, g, memories[:, :-1], before, felt)
+    n = novelty(z, nets.see_all(layers, look))
+    bonus = n[:, :-1] if c.method == "rnd" else noveld_bonus(n, past.ended, c.alpha)
+    if c.method == "noveld" and c.counts:
+        bonus = bonus / root
+    memory = memory.expand(-1, c.steps + 1, -1, -1)
+    return Curiosity(beta * bonus, no_reward, no_reward, z[:, :-1].unsqueeze(-2), memory, before, felt)
+
+
+class Batch(NamedTuple):
+    """Segments of ``bptt`` frames to learn from, ``n`` of each seed."""
+
+    image: Tensor
+    """uint8 [seeds, n, bptt, 7, 7, 3]"""
+    look: Tensor
+    """uint8 [seeds, n, bptt, 7, 7, channels]"""
+    fresh: Bool[Tensor, "seeds n bptt"]
+    memory: Float[Tensor, "seeds n 128"]
+    """of the actor-critic, before the segment"""
+    actions: Int[Tensor, "seeds n bptt"]
+    logits: Float[Tensor, "seeds n bptt 7"]
+    """before learning"""
+    v: Float[Tensor, "seeds n bptt"]
+    """before learning"""
+    advantage: Float[Tensor, "seeds n bptt"]
+    returns: Float[Tensor, "seeds n bptt"]
+    g: Float[Tensor, "seeds n bptt heads d"]
+    bonus_memory: Float[Tensor, "seeds n entries"]
+    """of predictors or adversary, before the segment"""
+    before: Float[Tensor, "seeds n bptt 7"]
+    felt: Float[Tensor, "seeds n bptt d"]
+
+
+def segments(x: Tensor, bptt: int) -> Tensor:
+    """Return ``[seeds, time, envs, ...]`` as ``[seeds, segments, bptt, ...]``, segments of one environment each."""
+    return rearrange(x, "s (n l) p ... -> s (n p) l ...", l=bptt)
+
+
+class Log(NamedTuple):
+    """What is kept of each update, with ``*updates`` none or one axis."""
+
+    episodes: Float[Tensor, "*updates seeds"]
+    """how many ended"""
+    successes: Float[Tensor, "*updates seeds"]
+    """how many of them with success"""
+    returns: Float[Tensor, "*updates seeds"]
+    """sum of their returns: reward comes with the end alone"""
+    bonus: Float[Tensor, "*updates seeds"]
+    """mean of what is paid besides, before it is cut"""
+
+
+@torch.no_grad()
+def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, Log, Curiosity]:
+    """Return what is to be learned from a rollout, what is to be kept of it, and what the bonus made of it."""
+    found = curiosity(c, h, state, past)
+    r = (past.r + found.reward).clamp(-1, 1)
+    v = past.v[:, :-1]
+    first = [x.transpose(0, 1) for x in (r, v, past.ended)]  # time first
+    a = advantages(first[0], first[1], past.v[:, -1], first[2], c.gamma, c.lam).transpose(0, 1)
+    parts = {
+        "image": past.image[:, :-1],
+        "look": past.look[:, :-1],
+        "fresh": past.fresh[:, :-1],
+        "actions": past.actions,
+        "logits": past.logits,
+        "v": v,
+        "advantage": a + found.more_advantage,
+        "returns": v + a + found.more_value,
+        "g": found.g,
+        "before": found.before[:, :-1],
+        "felt": found.felt[:, :-1],
+    }
+    starts = {"memory": past.memory[:, :-1], "bonus_memory": found.memory[:, :-1]}
+    batch = Batch(
+        **{name: segments(x, c.bptt) for name, x in parts.items()},
+        **{name: segments(x, c.bptt)[:, :, 0] for name, x in starts.items()},
+    )
+    sums = (past.ended, past.ended & (past.r > 0), past.r)
+    episodes, successes, returns = (x.float().sum(dim=(1, 2)) for x in sums)
+    return batch, Log(episodes, successes, returns, found.reward.mean(dim=(1, 2))), found
+
+
+# Learning.
+
+
+def hidden_states(
+    layers: nets.Layers, x: Tensor, fresh: Bool[Tensor, "seeds n bptt"], memory: Float[Tensor, "seeds n entries"]
+) -> Float[Tensor, "seeds n bptt units"]:
+    """Return h of every frame of segments, unrolled from the memories before them."""
+    h, _ = nets.unroll(layers, x.transpose(1, 2), fresh.transpose(1, 2), memory)
+    return h.transpose(1, 2)
+
+
+def policy_objective(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds"]:
+    """Return PPO's loss over segments, the mean over their frames; advantages are not normalised."""
+    layers = nets.actor_critic().layers(theta)
+    h = hidden_states(layers[3:5], nets.see_all(layers, b.image.float()), b.fresh, b.memory)
+    logits, v = nets.heads_of(layers, h)
+    log_pi, old = logits.log_softmax(dim=-1), b.logits.log_softmax(dim=-1)
+    ratio = (log_pi - old).gather(-1, b.actions.unsqueeze(-1)).squeeze(-1).exp()
+    policy = policy_loss(ratio.flatten(1), b.advantage.flatten(1), c.clip)
+    value = value_loss(v.flatten(1), b.v.flatten(1), b.returns.flatten(1), c.clip)
+    return policy - c.entropy * entropy(log_pi.flatten(1, 2)) + c.value * value
+
+
+def bonus_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds"]:
+    """Return the loss of predictors, a mean square, or of the adversary, E KL(pi || pi_adv)."""
+    net = c.bonus_net
+    assert net is not None
+    layers = net.layers(phi)
+    look = b.look.float()
+    if c.method == "agac":
+        h = hidden_states(layers[3:5], nets.see_all(layers, look), b.fresh, b.bonus_memory)
+        log_adv, log_pi = nets.adversary_logits(layers, h).log_softmax(-1), b.logits.log_softmax(-1)
+        return (log_pi.exp() * (log_pi - log_adv)).sum(dim=-1).mean(dim=(1, 2))
+    if c.method == "rcgvf":
+        x = c.predictor.taken_in(layers, look, b.before, b.felt)
+        v = c.predictor.predictions(layers, hidden_states(layers[6:8], x, b.fresh, b.bonus_memory))
+        return (rearrange(v, "s k n l d -> s n l k d") - b.g).square().mean(dim=(1, 2, 3, 4))
+    return (nets.see_all(layers, look) - b.g.squeeze(-2)).square().mean(dim=(1, 2, 3))
+
+
+def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+    """Return the state after update ``number``, counted from 0: act, look back, learn."""
+    past, e, fresh, memory = rollout(c, env, state, noise)
+    batch, log, found = look_back(c, h, state, past)
+    theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
+    rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
+    step = number * c.epochs * (c.frames // c.minibatch)
+    for epoch in range(c.epochs):
+        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch // c.bptt, dim=1) for x in batch]
+        for part in zip(*parts, strict=True):
+            b = Batch(*part)
+            own = partial(policy_objective, c, b=b)
+            theta, theta_moments = descend(own, theta, theta_moments, step, rate, c.largest)
+            if c.method != "ppo":
+                slow = c.predictor_rate * rate
+                own = partial(bonus_objective, c, b=b)
+                phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
+            step += 1
+    after = State(
+        e=e,
+        fresh=fresh,
+        memory=memory,
+        bonus_memory=found.memory[:, -1],
+        before=one_hot(past.actions[:, -1], nets.ACTIONS),
+        felt=felt_last(c, state, past),
+        theta=theta.detach(),
+        theta_moments=theta_moments,
+        phi=phi.detach(),
+        phi_moments=phi_moments,
+        zeta=state.zeta,
+    )
+    return after, log
+
+
+@torch.no_grad()
+def felt_last(c: Config, state: State, past: Rollout) -> Float[Tensor, "seeds envs d"]:
+    """Return the pseudo-rewards of a rollout's last step, which the next one is told (RC-GVF)."""
+    if c.method != "rcgvf":
+        return state.felt
+    return nets.see_all(c.z.layers(state.zeta), past.look[:, -2].float())
+
+
+# Randomness, and the loop.
+
+
+def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.device) -> Noise:
+    """Return the noise of update ``number``, each seed's from a generator of its own."""
+    gumbel, step, order = [], [], []
+    for seed in seeds:
+        generator = step_generator(seed, number, device)
+        gumbel.append(-(-uniform(generator, c.steps, c.envs, nets.ACTIONS).log()).log())
+        step.append(uniform(generator, c.steps, c.envs, 1))
+        order.append(uniform(generator, c.epochs, c.frames // c.bptt).argsort(dim=-1))
+    return Noise(torch.stack(gumbel), torch.stack(step), torch.stack(order))
+
+
+def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.device) -> State:
+    """Return the state before the first update."""
+    theta, phi, zeta, start = [], [], [], []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        start.append(uniform(generator, c.envs, 1))
+        theta.append(nets.actor_critic().initial(generator))
+        zeta.append(c.z.initial(generator))
+        phi.append(c.bonus_net.initial(generator) if c.bonus_net else torch.zeros(0))
+    theta_, phi_, zeta_, start_ = (torch.stack(x).to(device) for x in (theta, phi, zeta, start))
+    felt = c.d if c.method == "rcgvf" else 0
+    memory, bonus_memory, before, felt_ = (
+        torch.zeros(len(seeds), c.envs, n, device=device) for n in (MEMORY, c.bonus_memory, nets.ACTIONS, felt)
+    )
+    fresh = torch.ones(len(seeds), c.envs, dtype=torch.bool, device=device)
+    moments = no_moments(theta_), no_moments(phi_)
+    return State(
+        env.start(start_), fresh, memory, bonus_memory, before, felt_, theta_, moments[0], phi_, moments[1], zeta_
+    )
+
+
+class Trained(NamedTuple):
+    """What training leaves."""
+
+    state: State
+    log: Log
+    """with a first axis of updates"""
+
+
+def train(cells: Sequence[Cell], context: Context) -> Trained:
+    """Train ``cells``, which may differ in seed, beta, gamma_z and lambda_z, side by side.
+
+    The state is kept in the context's checkpoint at every look, and taken up from there. Raises ``UsageError`` for
+    cells that cannot run as one batch, and ``NonFiniteError`` at the first look after which a bonus or a weight is not
+    finite; the checkpoint then still holds the last finite state.
+    """
+    h, c, seeds = hyper(cells, context.device), cells[0].config, [cell.seed for cell in cells]
+    env = c.env(context.device)
+    state, begin = initial_state(c, env, seeds, context.device), 0
+    logs: list[Log] = []
+    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+        state, begin = _unpack(saved["state"]), saved["update"]
+        logs = [Log(*row) for row in zip(*saved["log"], strict=True)]
+    context.progress.start(c.updates, f"{c.method} in {c.task}, {len(cells)} side by side")
+    context.progress.advance(begin)
+    every = c.updates // c.looks
+    for number in range(begin, c.updates):
+        state, log = update(c, env, h, state, draw_noise(c, seeds, number, context.device), number)
+        logs.append(log)
+        if (number + 1) % every == 0:
+            _refuse_non_finite(_stack(logs), state, seeds)
+            if context.checkpoint:
+                context.checkpoint.save({"state": _pack(state), "update": number + 1, "log": list(_stack(logs))})
+            context.progress.advance(every)
+    context.progress.close()
+    return Trained(state, _stack(logs))
+
+
+def _stack(logs: list[Log]) -> Log:
+    return Log(*(torch.stack(part) for part in zip(*logs, strict=True)))
+
+
+def _pack(state: State) -> list:
+    """Return the state as lists of tensors, for a checkpoint holds no tuples of ours."""
+    return [list(part) if isinstance(part, tuple) else part for part in state]
+
+
+def _unpack(parts: list) -> State:
+    own = State(*parts)
+    return own._replace(
+        e=MiniGridState(*own.e),
+        theta_moments=Moments(*own.theta_moments),
+        phi_moments=Moments(*own.phi_moments),
+    )
+
+
+def _refuse_non_finite(log: Log, state: State, seeds: Sequence[int]) -> None:
+    for name, x in (("the bonus", log.bonus.T), ("theta", state.theta), ("phi", state.phi)):
+        bad = (~x.isfinite().all(dim=-1)).nonzero()
+        if len(bad):
+            raise NonFiniteError(
+                f"{name} of seed {seeds[int(bad[0])]} by update {len(log.bonus)}: expected finite numbers; the last "
+                f"finite checkpoint is kept, a smaller rate may help"
+            )
+
+
+__all__ = [
+    "METHODS",
+    "TASKS",
+    "Batch",
+    "Config",
+    "Curiosity",
+    "Log",
+    "Noise",
+    "Rollout",
+    "State",
+    "Task",
+    "Trained",
+    "bank",
+    "bonus_objective",
+    "curiosity",
+    "draw_noise",
+    "felt_last",
+    "hidden_states",
+    "initial_state",
+    "look_back",
+    "policy_objective",
+    "rollout",
+    "segments",
+    "settings",
+    "told",
+    "train",
+    "update",
+]

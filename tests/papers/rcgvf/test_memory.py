@@ -1,0 +1,123 @@
+"""The networks in MiniGrid, held against torch's own layers and the released code's sizes."""
+
+import pytest
+import torch
+from torch import nn
+
+from tutorlib.lab.errors import UsageError
+from tutorlib.papers.rcgvf import memory as nets
+from tutorlib.papers.rcgvf.memory import Predictor
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 11, shape, generator=generator(1)).float()
+
+
+def as_torch(layers: nets.Layers, net: int, channels: int, sizes: tuple[int, ...]) -> nn.Sequential:
+    """Return torch's convolutions with the weights of one network."""
+    found = []
+    for (w, b), n, m in zip(layers, (channels, *sizes), sizes, strict=False):
+        conv = nn.Conv2d(n, m, 2)
+        with torch.no_grad():
+            conv.weight.copy_(w[net].view(2, 2, n, m).permute(3, 2, 0, 1))
+            conv.bias.copy_(b[net, 0])
+        found.append(conv)
+    return nn.Sequential(found[0], nn.ReLU(), nn.MaxPool2d(2), found[1], nn.ReLU(), found[2], nn.Flatten())
+
+
+@pytest.mark.parametrize("channels", [3, 12])
+def test_eyes_are_torchs_convolutions(channels):
+    net = nets.z_network(channels, 16)
+    theta = torch.stack([net.initial(generator(seed)) for seed in (0, 1)])
+    x = images(2, 5, 7, 7, channels)
+    found = nets.see(net.layers(theta), x)
+    for i in range(2):
+        theirs = as_torch(net.layers(theta), i, channels, (4, 8, 16))(x[i].permute(0, 3, 1, 2))
+        assert torch.allclose(found[i], theirs, atol=1e-4)
+    assert torch.allclose(nets.see_all(net.layers(theta), x.unflatten(1, (5, 1)))[:, :, 0], found, atol=1e-5)
+
+
+def test_the_lstm_is_torchs():
+    net = nets.actor_critic()
+    theta = net.initial(generator())[None]
+    (w_x, b_x), (w_h, b_h) = layers = net.layers(theta)[3:5]
+    cell = nn.LSTMCell(64, 64)
+    with torch.no_grad():
+        for own, value in ((cell.weight_ih, w_x[0].T), (cell.weight_hh, w_h[0].T), (cell.bias_ih, b_x[0, 0]),
+                           (cell.bias_hh, b_h[0, 0])):  # fmt: skip
+            own.copy_(value)
+    x, memory = torch.randn(4, 64, generator=generator()), torch.randn(4, 128, generator=generator(2))
+    h, c = cell(x, tuple(memory.chunk(2, dim=-1)))
+    assert torch.allclose(nets.lstm_step(layers, x[None], memory[None])[0], torch.cat([h, c], dim=-1), atol=1e-6)
+
+
+def test_unrolling_goes_step_by_step_and_forgets_where_an_episode_begins():
+    layers = nets.actor_critic().layers(nets.actor_critic().initial(generator())[None])[3:5]
+    x = torch.randn(1, 3, 2, 64, generator=generator())
+    memory = torch.randn(1, 2, 128, generator=generator(1))
+    fresh = torch.tensor([[[False, False], [False, True], [False, False]]])
+    h, memories = nets.unroll(layers, x, fresh, memory)
+    first = nets.lstm_step(layers, x[:, 0], memory)
+    second = nets.lstm_step(layers, x[:, 1], torch.cat([first[:, :1], torch.zeros(1, 1, 128)], dim=1))
+    third = nets.lstm_step(layers, x[:, 2], second)
+    assert torch.equal(memories, torch.stack([memory, first, second, third], dim=1))
+    assert torch.equal(h, memories[:, 1:, :, :64])
+
+
+def test_sizes_are_those_of_the_released_code():
+    assert nets.actor_critic().parameters == 52_664
+    assert nets.z_network(3, 128).parameters == 41_568
+    assert nets.z_network(12, 128).parameters == 42_720
+    assert Predictor(3, 128, 2).network.parameters == 186_304 + 131_840
+    assert nets.adversary().parameters == 52_664 - (64 * 64 + 64) - (64 + 1)
+
+
+def test_actor_and_critic_begin_with_units_of_length_1_and_the_rest_as_torchs():
+    net = nets.actor_critic()
+    parts = net.layers(net.initial(generator())[None])
+    for i, (w, b) in enumerate(parts):
+        if i >= 5:
+            assert torch.allclose(w[0].norm(dim=0), torch.ones(w.shape[-1]), atol=1e-6)
+            assert not b.any()
+        else:
+            assert 0.95 < w.abs().max() * w.shape[1] ** 0.5 <= 1
+            assert b.any()
+
+
+def test_heads_are_networks_of_their_own_on_shared_features():
+    p = Predictor(3, 8, 3)
+    phi = p.network.initial(generator())[None]
+    layers = p.network.layers(phi)
+    h = torch.randn(1, 4, 2, 8, generator=generator())
+    v = p.predictions(layers, h)
+    assert v.shape == (1, 3, 4, 2, 8)
+    for k in range(3):
+        (w1, b1), (w2, b2) = layers[8 + 2 * k : 10 + 2 * k]
+        assert torch.allclose(v[:, k], (h @ w1 + b1).relu() @ w2 + b2, atol=1e-5)
+    assert (v[:, 0] - v[:, 1]).abs().min() > 0
+
+
+def test_the_predictor_takes_in_what_was_seen_done_and_felt():
+    p = Predictor(12, 8, 2)
+    layers = p.network.layers(p.network.initial(generator())[None])
+    look, before, felt = images(1, 2, 3, 7, 7, 12), torch.rand(1, 2, 3, 7), torch.rand(1, 2, 3, 8)
+    x = p.taken_in(layers, look, before, felt)
+    assert x.shape == (1, 2, 3, 8)
+    for part, others in ((slice(0, 4), (look * 0, before, felt)), (slice(4, 6), (look, before * 0, felt)),
+                         (slice(6, 8), (look, before, felt * 0))):  # fmt: skip
+        changed = (p.taken_in(layers, *others) != x).any(dim=2).any(dim=1).any(dim=0)
+        assert changed[part].all()
+        assert not torch.cat([changed[: part.start], changed[part.stop :]]).any()
+
+
+def test_bad_sizes_are_named():
+    with pytest.raises(UsageError, match="d=6: expected a multiple of 4"):
+        Predictor(3, 6)
+    with pytest.raises(UsageError, match="heads=0"):
+        Predictor(3, 8, 0)
+    with pytest.raises(UsageError, match="theta"):
+        nets.z_network(3, 8).layers(torch.zeros(1, 5))

@@ -1,0 +1,322 @@
+"""Agents with memory in MiniGrid: rollouts against a walk step by step, bonuses against loops, runs side by side."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tutorlib.lab import Cell, Checkpoint, Context, UsageError
+from tutorlib.lab.errors import NonFiniteError
+from tutorlib.papers.rcgvf import memory as nets
+from tutorlib.papers.rcgvf import minigrid as m
+from tutorlib.papers.rcgvf.algorithm import dis, err, targets
+from tutorlib.papers.rcgvf.minigrid import Config, Task
+from tutorlib.rl import advantages
+
+CPU = torch.device("cpu")
+SMALL = Config(
+    task="MultiRoom-N2-S4", levels=6, envs=3, steps=8, updates=4, minibatch=12, bptt=4, epochs=2, d=8, looks=2,
+    rate=5e-3, beta=1.0,
+)  # fmt: skip
+EVERY = (
+    SMALL,
+    replace(SMALL, panorama=True),
+    replace(SMALL, method="rnd"),
+    replace(SMALL, method="noveld", counts=True),
+    replace(SMALL, method="agac", counts=True, beta_counts=0.1, adversary=0.5, panorama=True),
+    replace(SMALL, method="ppo", counts=True, beta_counts=0.1),
+)
+
+
+@pytest.fixture(autouse=True)
+def short_lives(monkeypatch):
+    """Let episodes end within a rollout, so that what happens at their ends is seen."""
+    task = m.TASKS["MultiRoom-N2-S4"]
+    monkeypatch.setattr(m, "TASKS", {**m.TASKS, "MultiRoom-N2-S4": Task(task.make, 5)})
+
+
+def began(c, seeds=(0,), updates=1):
+    """Return environment, hyper-parameters, the state after some updates, and the next update's noise."""
+    env, h = c.env(CPU), m.hyper([Cell(c, seed) for seed in seeds], CPU)
+    state = m.initial_state(c, env, seeds, CPU)
+    for number in range(updates):
+        state, _ = m.update(c, env, h, state, m.draw_noise(c, seeds, number, CPU), number)
+    return env, h, state, m.draw_noise(c, seeds, updates, CPU)
+
+
+def name_of(c):
+    return f"{c.method}{'-panorama' * c.panorama}"
+
+
+def test_a_rollout_is_a_walk_step_by_step():
+    env, _, state, noise = began(SMALL)
+    past, e_after, fresh_after, _ = m.rollout(SMALL, env, state, noise)
+    layers = nets.actor_critic().layers(state.theta)
+    e, memory, fresh = state.e, state.memory, state.fresh
+    for t in range(SMALL.steps):
+        assert torch.equal(past.image[:, t], env.image(e))
+        assert torch.equal(past.visits[:, t], env.count(e))
+        assert torch.equal(past.fresh[:, t], fresh)
+        memory = torch.where(fresh.unsqueeze(-1), 0.0, memory)
+        memory = nets.lstm_step(layers[3:5], nets.see(layers, env.image(e).float()), memory)
+        logits, v = nets.heads_of(layers, memory[..., :64])
+        assert torch.allclose(past.logits[:, t], logits, atol=1e-5)
+        assert torch.allclose(past.v[:, t], v, atol=1e-5)
+        a = (logits + noise.gumbel[:, t]).argmax(dim=-1)
+        assert torch.equal(past.actions[:, t], a)
+        e, r, fresh = env.step(e, a, noise.step[:, t])
+        assert torch.equal(past.r[:, t], r)
+        assert torch.equal(past.ended[:, t], fresh)
+    assert torch.equal(e_after.cells, e.cells)
+    assert torch.equal(fresh_after, fresh)
+    assert past.ended.any()
+    assert not past.ended.all()
+
+
+@pytest.mark.parametrize("c", EVERY, ids=name_of)
+def test_before_learning_segments_give_what_the_rollout_gave(c):
+    env, h, state, noise = began(c)
+    past, *_ = m.rollout(c, env, state, noise)
+    batch, _, found = m.look_back(c, h, state, past)
+    layers = nets.actor_critic().layers(state.theta)
+    hidden = m.hidden_states(layers[3:5], nets.see_all(layers, batch.image.float()), batch.fresh, batch.memory)
+    logits, v = nets.heads_of(layers, hidden)
+    assert torch.allclose(logits, batch.logits, atol=1e-5)
+    assert torch.allclose(v, batch.v, atol=1e-5)
+    assert batch.actions.shape == (1, 6, 4)
+    assert torch.equal(batch.actions[:, 0], past.actions[:, :4, 0])
+    assert torch.equal(batch.actions[:, 3], past.actions[:, 4:, 0])
+    # With nothing learned yet the ratio is 1: the loss is that of the advantages, values and entropy alone.
+    loss = m.policy_objective(c, state.theta, batch)
+    log_pi = batch.logits.log_softmax(-1)
+    value = (batch.v - batch.returns).square().mean(dim=(1, 2))
+    expected = -batch.advantage.mean(dim=(1, 2)) + c.value * value
+    expected = expected + c.entropy * (log_pi.exp() * log_pi).sum(-1).mean(dim=(1, 2))
+    assert torch.allclose(loss, expected, atol=1e-5)
+    if c.method == "rcgvf":
+        own = c.predictor.network.layers(state.phi)
+        x = c.predictor.taken_in(own, batch.look.float(), batch.before, batch.felt)
+        v = c.predictor.predictions(own, m.hidden_states(own[6:8], x, batch.fresh, batch.bonus_memory))
+        error = (v.permute(0, 2, 3, 1, 4) - batch.g).square().mean(dim=(1, 2, 3, 4))
+        assert torch.allclose(m.bonus_objective(c, state.phi, batch), error, atol=1e-5)
+    assert found.reward.shape == past.r.shape
+
+
+def online_predictions(c, state, past):
+    """Return RC-GVF's predictions [heads, times, envs, d] and z, step by step, as an agent would make them."""
+    layers, z_layers = c.predictor.network.layers(state.phi), c.z.layers(state.zeta)
+    memory, before, felt = state.bonus_memory, state.before, state.felt
+    v, z = [], []
+    for t in range(c.steps + 1):
+        keep = (~past.fresh[:, t]).float().unsqueeze(-1)
+        look = past.look[:, t].float()
+        x = c.predictor.taken_in(layers, look, before * keep, felt * keep)
+        memory = nets.lstm_step(layers[6:8], x, memory * keep)
+        v.append(c.predictor.predictions(layers, memory[..., : c.d]))
+        z.append(nets.see(z_layers, look))
+        felt = z[-1]
+        if t < c.steps:
+            before = torch.nn.functional.one_hot(past.actions[:, t], 7).float()
+    return torch.stack(v, dim=2), torch.stack(z, dim=1)
+
+
+@pytest.mark.parametrize("panorama", [False, True])
+def test_the_bonus_of_rcgvf_is_that_of_predictions_made_online(panorama):
+    c = replace(SMALL, panorama=panorama)
+    env, h, state, noise = began(c)
+    past, *_ = m.rollout(c, env, state, noise)
+    assert state.felt.abs().max() > 0
+    v, z = online_predictions(c, state, past)
+    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
+    expected = (err(g, v[:, :, :-1]) * dis(v[:, :, :-1])).sum(dim=-1)
+    found = m.curiosity(c, h, state, past)
+    assert torch.allclose(found.reward, expected, rtol=1e-3, atol=1e-7)
+    assert torch.allclose(found.g, g.permute(0, 2, 3, 1, 4), atol=1e-4)
+
+
+def test_two_short_rollouts_predict_what_a_long_one_does():
+    env, h, state, noise = began(SMALL)
+    double = replace(SMALL, steps=16, minibatch=12)
+    long = m.Noise(noise.gumbel.repeat(1, 2, 1, 1), noise.step.repeat(1, 2, 1, 1), noise.order)
+    past, *_ = m.rollout(double, env, state, long)
+    whole = m.curiosity(double, h, state, past)
+    state_, parts = state, []
+    for _ in range(2):
+        half, e, fresh, memory = m.rollout(SMALL, env, state_, noise)
+        found = m.curiosity(SMALL, h, state_, half)
+        parts.append(found)
+        state_ = state_._replace(
+            e=e, fresh=fresh, memory=memory, bonus_memory=found.memory[:, -1],
+            before=torch.nn.functional.one_hot(half.actions[:, -1], 7).float(), felt=m.felt_last(SMALL, state_, half),
+        )  # fmt: skip
+    for name in ("memory", "before", "felt"):
+        both = torch.cat([getattr(p, name)[:, :-1] for p in parts], dim=1)
+        assert torch.allclose(both, getattr(whole, name)[:, :-1], atol=1e-5), name
+
+
+def test_bonuses_of_one_observation_are_the_plain_ones():
+    for method in ("rnd", "noveld"):
+        for counts in (False, True):
+            c = replace(SMALL, method=method, counts=counts, beta=2.0)
+            env, h, state, noise = began(c)
+            past, *_ = m.rollout(c, env, state, noise)
+            look = past.look.float()
+            gap = nets.see_all(c.z.layers(state.zeta), look) - nets.see_all(c.z.layers(state.phi), look)
+            n = gap.square().sum(-1).sqrt()
+            found = m.curiosity(c, h, state, past).reward
+            for t in range(c.steps):
+                for p in range(c.envs):
+                    expected = n[0, t, p].item()
+                    if method == "noveld":
+                        more = n[0, t + 1, p].item() - 0.5 * expected
+                        expected = 0.0 if past.ended[0, t, p] else max(more, 0.0)
+                        expected /= math.sqrt(past.visits[0, t, p].item()) if counts else 1.0
+                    assert found[0, t, p].item() == pytest.approx(2 * expected, rel=1e-4, abs=1e-6)
+
+
+def test_counts_pay_and_the_adversary_adds_to_advantages_and_values():
+    c = replace(SMALL, method="agac", counts=True, beta_counts=0.3, adversary=0.5)
+    env, h, state, noise = began(c)
+    past, *_ = m.rollout(c, env, state, noise)
+    found = m.curiosity(c, h, state, past)
+    assert torch.allclose(found.reward, 0.3 / past.visits.float().sqrt())
+    layers = nets.adversary().layers(state.phi)
+    hidden, _ = nets.unroll(
+        layers[3:5], nets.see_all(layers, past.look[:, :-1].float()), past.fresh[:, :-1], state.bonus_memory
+    )
+    p, q = past.logits.softmax(-1), nets.adversary_logits(layers, hidden).softmax(-1)
+    gap = (p / q).log()
+    assert torch.allclose(found.more_value, 0.5 * (p * gap).sum(-1), atol=1e-5)
+    assert torch.allclose(found.more_advantage, 0.5 * gap.gather(-1, past.actions.unsqueeze(-1))[..., 0], atol=1e-5)
+    batch, _, _ = m.look_back(c, h, state, past)
+    t = [x.transpose(0, 1) for x in ((past.r + found.reward).clamp(-1, 1), past.v[:, :-1], past.ended)]
+    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.lam).transpose(0, 1)
+    assert torch.allclose(batch.advantage, m.segments(a + found.more_advantage, 4))
+    assert torch.allclose(batch.returns, m.segments(past.v[:, :-1] + a + found.more_value, 4))
+    kl = (p * gap).sum(-1).mean(dim=(1, 2))
+    assert torch.allclose(m.bonus_objective(c, state.phi, batch), kl, atol=1e-5)
+    plain = replace(SMALL, method="ppo")
+    env, h, state, noise = began(plain)
+    past, *_ = m.rollout(plain, env, state, noise)
+    assert not m.curiosity(plain, h, state, past).reward.any()
+
+
+def test_rewards_are_cut():
+    c = replace(SMALL, method="rnd", beta=1e4)
+    env, h, state, noise = began(c)
+    past, *_ = m.rollout(c, env, state, noise)
+    batch, log, found = m.look_back(c, h, state, past)
+    assert found.reward.min() > 1
+    t = [x.transpose(0, 1) for x in (torch.ones_like(past.r), past.v[:, :-1], past.ended)]
+    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.lam).transpose(0, 1)
+    assert torch.allclose(batch.advantage, m.segments(a, 4))
+    assert torch.allclose(log.bonus, found.reward.mean(dim=(1, 2)))
+    assert log.episodes.item() == past.ended.sum()
+    assert log.returns.item() == pytest.approx(past.r.sum().item())
+
+
+def test_gradients_go_back_through_a_segment_and_no_further():
+    env, h, state, noise = began(SMALL)
+    past, *_ = m.rollout(SMALL, env, state, noise)
+    batch, _, _ = m.look_back(SMALL, h, state, past)
+    layers = nets.actor_critic().layers(state.theta)
+    x = nets.see_all(layers, batch.image.float()).detach().requires_grad_()
+    still = torch.zeros_like(batch.fresh)
+    hidden = m.hidden_states(layers[3:5], x, still, batch.memory)
+    (g,) = torch.autograd.grad(hidden[:, :, -1].sum(), x)
+    assert (g.abs().amax(dim=-1) > 0).all()
+    begins = still.clone()
+    begins[:, :, 2] = True  # an episode that begins at the third frame knows nothing of the two before
+    (g,) = torch.autograd.grad(m.hidden_states(layers[3:5], x, begins, batch.memory)[:, :, -1].sum(), x)
+    assert not g[:, :, :2].any()
+    assert (g[:, :, 2:].abs().amax(dim=-1) > 0).all()
+
+
+def test_the_policy_never_sees_the_panorama():
+    env, _, state, noise = began(SMALL)
+    plain, *_ = m.rollout(SMALL, env, state, noise)
+    around, *_ = m.rollout(replace(SMALL, panorama=True), env, state, noise)
+    assert torch.equal(plain.logits, around.logits)
+    assert torch.equal(plain.look, plain.image)
+    assert torch.equal(around.look[:, 0], env.panorama(state.e))
+
+
+@pytest.mark.parametrize("c", EVERY, ids=name_of)
+def test_runs_side_by_side_are_runs_alone(c):
+    c = replace(c, rate=1e-3)
+    cells = [Cell(c, 0), Cell(replace(c, beta=0.3, gamma_z=0.3), 1)]
+    both = m.train(cells, Context())
+    for i, cell in enumerate(cells):
+        alone = m.train([cell], Context())
+        for name in ("theta", "phi"):
+            assert torch.allclose(getattr(both.state, name)[i], getattr(alone.state, name)[0], atol=1e-5), name
+        assert torch.allclose(both.log.bonus[:, i], alone.log.bonus[:, 0], rtol=1e-3, atol=1e-6)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("c", [EVERY[0], EVERY[4]], ids=name_of)
+def test_a_killed_run_goes_on(c, tmp_path, monkeypatch):
+    whole = m.train([Cell(c, 3)], Context())
+    context = Context(checkpoint=Checkpoint(tmp_path / "run", "one"))
+    update, calls = m.update, []
+
+    def dying(*args):
+        calls.append(args[-1])
+        if args[-1] == 3 and calls.count(3) == 1:
+            raise Stop
+        return update(*args)
+
+    monkeypatch.setattr(m, "update", dying)
+    with pytest.raises(Stop):
+        m.train([Cell(c, 3)], context)
+    again = m.train([Cell(c, 3)], context)
+    assert calls == [0, 1, 2, 3, 2, 3]
+    assert torch.equal(again.state.theta, whole.state.theta)
+    assert torch.equal(again.state.phi, whole.state.phi)
+    assert torch.equal(again.log.bonus, whole.log.bonus)
+
+
+def test_a_run_that_is_not_finite_stops():
+    with pytest.raises(NonFiniteError, match="seed 7"):
+        m.train([Cell(replace(SMALL, rate=1e30), 7)], Context())
+
+
+def test_rates_fall_for_both_networks():
+    env, h, state, noise = began(SMALL)
+    over = replace(SMALL, anneal=1.0)
+    after, _ = m.update(over, env, h, state, noise, 1)
+    assert torch.equal(after.theta, state.theta)
+    assert torch.equal(after.phi, state.phi)
+
+
+@pytest.mark.parametrize(("own", "words"), [
+    ({"method": "rcgv"}, "did you mean 'rcgvf'"),
+    ({"task": "MultiRoom-N2-S5"}, "did you mean 'MultiRoom"),
+    ({"steps": 10}, "bptt=4: expected a divisor of steps=10"),
+    ({"minibatch": 14}, "minibatch=14"),
+    ({"minibatch": 5}, "minibatch=5"),
+    ({"heads": 1}, "heads=1: expected at least 2"),
+    ({"gamma_z": 1.5}, "gamma_z=1.5"),
+    ({"beta": -1.0}, "beta=-1.0"),
+    ({"levels": 0}, "levels=0"),
+    ({"rate": math.inf}, "rate=inf"),
+    ({"anneal": 0.0}, "anneal=0.0"),
+    ({"looks": 3}, "looks=3: expected a divisor of updates=4"),
+    ({"d": 6}, "d=6"),
+])  # fmt: skip
+def test_bad_input_is_named(own, words):
+    with pytest.raises(UsageError, match=words):
+        replace(SMALL, **own)
+
+
+def test_the_released_settings():
+    assert m.settings("rcgvf").updates * m.settings("rcgvf").frames == pytest.approx(3e7, rel=1e-3)
+    assert m.settings("ppo").updates * m.settings("ppo").frames == pytest.approx(9e7, rel=1e-3)
+    assert (m.settings("agac").adversary, m.settings("agac").beta_counts) == (5e-5, 1e-3)
+    assert m.settings("noveld").counts
+    with pytest.raises(UsageError, match="method"):
+        m.settings("ride")
