@@ -13,6 +13,8 @@ from tutorlib.envs import (
     Duplicated,
     Environment,
     HeartGrid,
+    Lock,
+    MiniGrid,
     MountainCar,
     Padded,
     Permuted,
@@ -20,6 +22,8 @@ from tutorlib.envs import (
     Reordered,
     Rewarded,
     SignFlipped,
+    key_corridor,
+    multi_room,
 )
 
 PLAIN = (
@@ -36,6 +40,9 @@ PLAIN = (
     HeartGrid(size=3),
     HeartGrid(size=4, swapped=True, episode=6, view="relative"),
     DarkRoom(size=4, episode=6),
+    MiniGrid(key_corridor(3, torch.Generator().manual_seed(0), rows=1), max_steps=7),
+    MiniGrid(multi_room(2, torch.Generator().manual_seed(0), rooms=2, size=4, width=12), max_steps=9),
+    Lock(horizon=5, actions=3),
 )
 WRAPPED = (
     Permuted(CartPole()),
@@ -45,6 +52,7 @@ WRAPPED = (
     Padded(CartPole(), zeros=3),
     Projected(Acrobot()),
     SignFlipped(DarkRoom(size=3)),
+    SignFlipped(Lock(horizon=3)),
     Rewarded(BernoulliBandit(), scale=2.0, shift=-1.0),
     Permuted(Padded(SignFlipped(Projected(CartPole(episode=8))), zeros=2), shuffle_actions=False, at=4),
 )

@@ -37,8 +37,10 @@ from tutorlib.envs.minigrid_levels import (
     import_level,
     import_levels,
     join_levels,
+    pack,
+    unpack,
 )
-from tutorlib.envs.minigrid_view import forward, look, row_table, visible
+from tutorlib.envs.minigrid_view import GREY_WALL, forward, look, row_table, visible
 from tutorlib.lab import UsageError
 
 STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
@@ -92,7 +94,7 @@ def alone(*lines, max_steps=100, **level):
 
 
 def at(state, x, y):
-    return tuple(state.cells[y, x].tolist())
+    return tuple(unpack(state.cells)[y, x].tolist())
 
 
 # Beside the package.
@@ -234,7 +236,7 @@ def test_every_step_is_the_packages(name):
     visited = [[tuple(env.agent_pos)] for env in theirs]
     for t in range(steps):
         assert torch.equal(env.image(state), torch.from_numpy(np.stack(images)))
-        assert state.hand.tolist() == [list(carried(env)) for env in theirs]
+        assert unpack(state.hand).tolist() == [list(carried(env)) for env in theirs]
         assert env.count(state).tolist() == [been.count(been[-1]) for been in visited]
         if t % 12 == 0:
             seen = env.panorama(state)
@@ -325,6 +327,17 @@ def test_names_are_those_of_the_package():
     assert [tuple(forward(torch.tensor(d))) for d in range(4)] == [tuple(v) for v in constants.DIR_TO_VEC]
 
 
+def test_a_cell_is_packed_into_one_number_without_loss():
+    every = itertools.product(range(10), range(6), range(3), (EMPTY, KEY, BALL, BOX), range(6))
+    cells = torch.tensor(list(every), dtype=torch.uint8)
+    packed = pack(cells)
+    assert torch.equal(unpack(packed), cells)
+    assert (packed >= 0).all()
+    assert len(packed.unique()) == len(cells) == 10 * 6 * 3 * 4 * 6
+    assert int(pack(torch.tensor(NOTHING, dtype=torch.uint8))) == EMPTY
+    assert int(pack(torch.tensor(DRAWN["#"], dtype=torch.uint8))) == GREY_WALL
+
+
 # The view beside a plain re-write.
 
 
@@ -361,10 +374,10 @@ def test_the_view_is_that_of_the_plain_rewrite(walls):
         x, y, hand = rng.randrange(width), rng.randrange(height), list(rng.choice([DRAWN["."], DRAWN["x"]]))
         cells[y][x] = list(rng.choice([DRAWN["."], DRAWN["o"]]))
         views = look(
-            torch.tensor(cells, dtype=torch.uint8),
+            pack(torch.tensor(cells, dtype=torch.uint8)),
             torch.tensor([x, y]),
             torch.arange(4),
-            torch.tensor(hand, dtype=torch.uint8),
+            pack(torch.tensor(hand, dtype=torch.uint8)),
             rows,
         )
         assert views.dtype == torch.uint8
@@ -400,11 +413,11 @@ def test_a_key_opens_the_door_of_its_colour_and_stays_in_the_hand():
     assert at(state, 3, 1) == (DOOR, BLUE, LOCKED, EMPTY, 0)
     state, *_ = do(env, state, FORWARD, LEFT, LEFT, PICKUP)
     assert at(state, 1, 1) == NOTHING
-    assert tuple(state.hand.tolist()) == DRAWN["k"]
+    assert tuple(unpack(state.hand).tolist()) == DRAWN["k"]
     assert state.position.tolist() == [2, 1]
     state, *_ = do(env, state, RIGHT, RIGHT, TOGGLE)
     assert at(state, 3, 1) == (DOOR, BLUE, OPEN, EMPTY, 0)
-    assert tuple(state.hand.tolist()) == DRAWN["k"]
+    assert tuple(unpack(state.hand).tolist()) == DRAWN["k"]
     state, *_ = do(env, state, TOGGLE)
     assert at(state, 3, 1) == (DOOR, BLUE, CLOSED, EMPTY, 0), "closed, no longer locked"
     state, *_ = do(env, state, FORWARD)
@@ -418,7 +431,7 @@ def test_the_wrong_key_and_a_ball_of_the_right_colour_open_nothing():
     for thing in "yb":
         env, state = alone("#####", f"#{thing}.l#", "#####", at=(2, 1), facing=2)
         state, *_ = do(env, state, PICKUP, RIGHT, RIGHT, TOGGLE)
-        assert tuple(state.hand.tolist()) == DRAWN[thing]
+        assert tuple(unpack(state.hand).tolist()) == DRAWN[thing]
         assert at(state, 3, 1) == (DOOR, BLUE, LOCKED, EMPTY, 0)
 
 
@@ -427,7 +440,7 @@ def test_a_box_keeps_what_it_hides_until_it_is_opened():
     state, *_ = do(env, state, PICKUP, RIGHT, RIGHT, DROP)
     assert at(state, 1, 1) == NOTHING
     assert at(state, 3, 1) == DRAWN["x"]
-    assert tuple(state.hand.tolist()) == NOTHING
+    assert tuple(unpack(state.hand).tolist()) == NOTHING
     state, *_ = do(env, state, TOGGLE)
     assert at(state, 3, 1) == DRAWN["k"]
     assert state.contents[1, 3].tolist() == [EMPTY, 0]
@@ -440,11 +453,11 @@ def test_a_full_hand_takes_nothing_and_things_are_put_on_empty_cells_alone():
     state, *_ = do(env, state, PICKUP, RIGHT, RIGHT, PICKUP)
     assert at(state, 3, 1) == DRAWN["b"]
     state, *_ = do(env, state, DROP, RIGHT, DROP)  # on a ball, on a floor tile
-    assert tuple(state.hand.tolist()) == DRAWN["k"]
+    assert tuple(unpack(state.hand).tolist()) == DRAWN["k"]
     assert at(state, 2, 2) == DRAWN["f"]
     state, *_ = do(env, state, FORWARD, DROP)  # on a wall
     assert state.position.tolist() == [2, 2]
-    assert tuple(state.hand.tolist()) == DRAWN["k"]
+    assert tuple(unpack(state.hand).tolist()) == DRAWN["k"]
 
 
 def test_rewards_and_ends():
@@ -586,3 +599,5 @@ def test_what_cannot_be_used_is_refused():
         env.start(uniform(5, 2))
     with pytest.raises(UsageError, match=r"u=\(5, 3\): expected"):
         env.step(env.start(uniform(5, 1)), torch.zeros(5, dtype=torch.long), uniform(5, 3))
+    with pytest.raises(UsageError, match="u='meta': expected uniforms on cpu, where the levels are"):
+        env.start(uniform(5, 1).to("meta"))

@@ -15,10 +15,13 @@ from tutorlib.envs import (
     Checked,
     DarkRoom,
     HeartGrid,
+    Lock,
+    MiniGrid,
     Wrapper,
     check_action,
     check_noise,
     environment,
+    key_corridor,
 )
 from tutorlib.lab import UsageError
 
@@ -88,6 +91,8 @@ def test_a_life_is_a_function_of_its_noise_and_changes_no_state(env):
 @every
 def test_no_value_is_read_and_no_device_is_hidden(env):
     """A tensor on the meta device has no values: reading one, or mixing in a tensor of the CPU's, is an error."""
+    if isinstance(env, MiniGrid):  # it lives on the device of its levels
+        env = MiniGrid(env.levels.to("meta"), env.max_steps)
     state = env.start(torch.rand(4, env.start_noise, device="meta"))
     for _ in range(2):
         action = torch.zeros(4, dtype=torch.long, device="meta")
@@ -159,6 +164,11 @@ def test_environments_by_name():
         environment("bandit", arm=3)
     with pytest.raises(UsageError, match="size=1"):
         environment("heart-grid", size=1)
+    assert environment("lock", horizon=7) == Lock(horizon=7)
+    levels = key_corridor(2, torch.Generator().manual_seed(0))
+    assert environment("minigrid", levels=levels, max_steps=9).max_steps == 9
+    with pytest.raises(UsageError, match="option='rows': expected one of levels, max_steps"):  # it is no option
+        environment("minigrid", levels=levels, max_steps=9, rows=3)
 
 
 def test_every_environment_has_a_name_and_every_public_one_is_tried():

@@ -1,4 +1,4 @@
-"""Batched environments as pure functions of tensors: bandits, classic control, grid worlds, and wrappers of them."""
+"""Batched environments as pure functions of tensors: bandits, classic control, grid worlds, locks, wrappers."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -23,6 +23,9 @@ from tutorlib.envs.classic import (
     mountaincar_dynamics,
 )
 from tutorlib.envs.grids import DarkRoom, HeartGrid, HeartState, RoomState
+from tutorlib.envs.lock import Lock, LockState
+from tutorlib.envs.minigrid import Levels, MiniGrid, MiniGridState
+from tutorlib.envs.minigrid_rooms import key_corridor, multi_room, obstructed_maze
 from tutorlib.envs.protocol import Environment, check_action, check_noise
 from tutorlib.envs.wrappers import (
     Checked,
@@ -49,6 +52,8 @@ BY_NAME: Mapping[str, type] = MappingProxyType(
         "mountaincar": MountainCar,
         "heart-grid": HeartGrid,
         "dark-room": DarkRoom,
+        "minigrid": MiniGrid,
+        "lock": Lock,
     }
 )
 """Every environment that is no wrapper."""
@@ -61,7 +66,7 @@ def environment(name: str, **options: Any) -> Environment:
     """
     cls = BY_NAME[choose("name", name, BY_NAME)]
     for option in options:
-        choose("option", option, [field.name for field in fields(cls)])
+        choose("option", option, [field.name for field in fields(cls) if field.init])
     return cls(**options)
 
 
@@ -81,6 +86,11 @@ __all__ = [
     "Environment",
     "HeartGrid",
     "HeartState",
+    "Levels",
+    "Lock",
+    "LockState",
+    "MiniGrid",
+    "MiniGridState",
     "MountainCar",
     "OrderState",
     "Padded",
@@ -99,5 +109,8 @@ __all__ = [
     "check_noise",
     "environment",
     "expected_regret",
+    "key_corridor",
     "mountaincar_dynamics",
+    "multi_room",
+    "obstructed_maze",
 ]

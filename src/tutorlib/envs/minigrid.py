@@ -14,18 +14,27 @@ from tutorlib.envs.minigrid_levels import (
     BALL,
     BOX,
     CLOSED,
+    COLOUR,
     DOOR,
     EMPTY,
     FLOOR,
     GOAL,
+    HIDDEN,
+    HIDDEN_COLOUR,
     KEY,
     LAVA,
     LOCKED,
     OPEN,
+    STATE,
     Levels,
+    colour_of,
     import_level,
     import_levels,
     join_levels,
+    pack,
+    state_of,
+    thing_of,
+    unpack,
 )
 from tutorlib.envs.minigrid_view import VIEW, forward, look, look_around, row_table
 from tutorlib.envs.protocol import expect_last
@@ -41,7 +50,7 @@ class MiniGridState(NamedTuple):
     """Where everything is, and for how long the episode has been running."""
 
     cells: Tensor
-    """uint8 ``[*batch, H, W, 5]``: object, colour, state, hidden object, its colour"""
+    """int16 ``[*batch, H, W]``: what is in each cell, packed (``minigrid_levels.pack``)"""
     visits: Tensor
     """int16 ``[*batch, H, W]``: times of this episode, the present one included, at which the agent was there"""
     position: Int[Tensor, "*batch 2"]
@@ -49,7 +58,7 @@ class MiniGridState(NamedTuple):
     direction: Int[Tensor, "*batch"]
     """right, down, left, up"""
     hand: Tensor
-    """uint8 ``[*batch, 5]``: the cell that is carried; an empty one where nothing is"""
+    """int16 ``[*batch]``: the packed cell that is carried; an empty one where nothing is"""
     level: Int[Tensor, "*batch"]
     """number of the level in the bank"""
     t: Int[Tensor, "*batch"]
@@ -58,58 +67,55 @@ class MiniGridState(NamedTuple):
     @property
     def grid(self) -> Tensor:
         """uint8 ``[*batch, H, W, 3]``: MiniGrid's encoding of the world."""
-        return self.cells[..., :3]
+        return unpack(self.cells)[..., :3]
 
     @property
     def contents(self) -> Tensor:
         """uint8 ``[*batch, H, W, 2]``: object and colour of what boxes hide."""
-        return self.cells[..., 3:]
-
-
-def nothing_like(cell: Tensor) -> Tensor:
-    """Return empty cells, uint8 [..., 5], in the form of ``cell``."""
-    empty = torch.zeros_like(cell)
-    empty[..., ::3] = EMPTY  # the object and the hidden object
-    return empty
+        return unpack(self.cells)[..., 3:]
 
 
 def react(cell: Tensor, hand: Tensor, action: Int[Tensor, "*batch"]) -> tuple[Tensor, Tensor]:
-    """Return what pickup, drop and toggle make of the cell in front and of the hand, both uint8 ``[*batch, 5]``.
+    """Return what pickup, drop and toggle make of the cell in front and of the hand, packed, int16 ``[*batch]``.
 
     Keys, balls and boxes can be picked up with an empty hand, and dropped on an empty cell. A toggle opens and closes
     doors, opens locked ones if the hand holds a key of their colour (which it keeps), and replaces a box by what it
     hides.
     """
-    thing, colour, state, hidden, hidden_colour = cell.unbind(dim=-1)
-    free_hand, nothing = hand[..., 0] == EMPTY, nothing_like(cell)
+    thing, state, free_hand = thing_of(cell), state_of(cell), hand == EMPTY
 
     takes = (action == PICKUP) & free_hand & ((thing == KEY) | (thing == BALL) | (thing == BOX))
     puts = (action == DROP) & ~free_hand & (thing == EMPTY)
     unpacks = (action == TOGGLE) & (thing == BOX)
-    key = (hand[..., 0] == KEY) & (hand[..., 1] == colour)
+    key = (thing_of(hand) == KEY) & (colour_of(hand) == colour_of(cell))
     turns = (action == TOGGLE) & (thing == DOOR) & ((state != LOCKED) | key)
 
-    state = torch.where(turns, torch.where(state == OPEN, CLOSED, OPEN), state).to(cell.dtype)
-    after = torch.stack([thing, colour, state, hidden, hidden_colour], dim=-1)
-    inside = torch.cat([cell[..., 3:], nothing[..., 2:]], dim=-1)
-    takes, puts, unpacks = takes.unsqueeze(-1), puts.unsqueeze(-1), unpacks.unsqueeze(-1)
-    after = torch.where(unpacks, inside, torch.where(puts, hand, torch.where(takes, nothing, after)))
-    return after, torch.where(takes, cell, torch.where(puts, nothing, hand))
+    turned = cell + (torch.where(state == OPEN, CLOSED, OPEN) - state << STATE)
+    hidden = EMPTY + (cell >> HIDDEN & 7) + (cell >> HIDDEN_COLOUR << COLOUR)
+    after = torch.where(turns, turned, torch.where(unpacks, hidden, cell))
+    after = torch.where(puts, hand, torch.where(takes, EMPTY, after)).to(cell.dtype)
+    return after, torch.where(takes, cell, torch.where(puts, EMPTY, hand))
 
 
 def _where(ended: Tensor, fresh: Tensor, old: Tensor) -> Tensor:
-    """Return ``fresh`` where ``ended`` ``[*batch]``, for tensors ``[*batch, ...]``."""
-    return torch.where(ended[(..., *(None,) * (old.dim() - ended.dim()))], fresh, old)
+    """Return ``fresh`` where ``ended`` ``[*batch]``, for integers ``[*batch, ...]``.
+
+    On a CPU products are several times as fast as ``torch.where`` with a condition that broadcasts.
+    """
+    ended = ended[(..., *(None,) * (old.dim() - ended.dim()))]
+    return fresh * ended + old * ~ended
 
 
 @dataclass(frozen=True, eq=False)
 class MiniGrid:
     """Episodes in levels that are drawn from a bank, uniformly and anew at the start of each."""
 
-    levels: Levels
+    levels: Levels = field(repr=False)
     """the bank; the environment lives on its device"""
     max_steps: int
     """steps after which an episode ends in any case"""
+    packed: Tensor = field(init=False, repr=False)
+    """int16 ``[levels, H, W]``: the cells of the bank, packed"""
     rows: Tensor = field(init=False, repr=False)
     """what a row of the view shows (``minigrid_view.row_table``)"""
 
@@ -118,6 +124,7 @@ class MiniGrid:
             raise bad_argument("max_steps", self.max_steps, "a whole number from 1 to 32766")
         if self.levels.cells.dim() != 4 or self.levels.cells.shape[-1] != 5 or not len(self.levels.cells):
             raise bad_argument("levels.cells", tuple(self.levels.cells.shape), "a shape (levels, H, W, 5)")
+        object.__setattr__(self, "packed", pack(self.levels.cells))
         object.__setattr__(self, "rows", row_table(self.levels.cells.device))
 
     @property
@@ -141,20 +148,22 @@ class MiniGrid:
         return 1
 
     def start(self, u: Float[Tensor, "*batch start_noise"]) -> MiniGridState:
-        """Return the start of a level, each as likely as any other."""
+        """Return the start of a level, each as likely as any other; raise ``UsageError`` on another device."""
         expect_last("u", u, self.start_noise)
+        if u.device != self.packed.device:
+            raise bad_argument("u", str(u.device), f"uniforms on {self.packed.device}, where the levels are")
         return self.begin(as_integer(u[..., 0], len(self.levels.cells)))
 
     def begin(self, level: Int[Tensor, "*batch"]) -> MiniGridState:
         """Return the start of the levels with these numbers."""
-        cells, position, direction, _ = (
-            part.index_select(0, level.reshape(-1)).reshape((*level.shape, *part.shape[1:])) for part in self.levels
-        )
-        visits = torch.zeros(cells.shape[:-1], dtype=torch.int16, device=cells.device)
-        hand = nothing_like(cells[..., 0, 0, :])
-        return MiniGridState(
-            cells, self._visit(visits, position), position, direction, hand, level, torch.zeros_like(level)
-        )
+        parts = self.packed, self.levels.position, self.levels.direction
+        cells, position, direction = (self._of_level(part, level) for part in parts)
+        visits, hand = self._visit(torch.zeros_like(cells), position), torch.full_like(cells[..., 0, 0], EMPTY)
+        return MiniGridState(cells, visits, position, direction, hand, level, torch.zeros_like(level))
+
+    def _of_level(self, part: Tensor, level: Int[Tensor, "*batch"]) -> Tensor:
+        """Return the entries of ``part`` ``[levels, ...]`` that belong to the levels with these numbers."""
+        return part.index_select(0, level.reshape(-1)).reshape((*level.shape, *part.shape[1:]))
 
     def _visit(self, visits: Tensor, position: Tensor) -> Tensor:
         """Return the counts with one more at ``position``."""
@@ -191,24 +200,24 @@ class MiniGrid:
         """
         batch = torch.broadcast_shapes(state.t.shape, action.shape)
         state = MiniGridState(*(part.expand((*batch, *part.shape[state.t.dim() :])) for part in state))
-        height, width = state.cells.shape[-3:-1]
+        height, width = state.cells.shape[-2:]
 
         ahead = state.position + torch.stack(forward(state.direction), dim=-1)
         x, y = ahead.unbind(dim=-1)
         turn = (action == RIGHT).long() - (action == LEFT).long()
         # Beyond the edge of the grid there is nothing to act on.
         action = torch.where((x >= 0) & (x < width) & (y >= 0) & (y < height), action, DONE)
-        index = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1))[..., None, None].expand((*batch, 1, 5))
-        flat = state.cells.flatten(-3, -2)
-        cell = flat.gather(-2, index).squeeze(-2)
-        thing = cell[..., 0]
+        index = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).unsqueeze(-1)
+        flat = state.cells.flatten(-2)
+        cell = flat.gather(-1, index).squeeze(-1)
+        thing = thing_of(cell)
 
         after, hand = react(cell, state.hand, action)
         is_free = (thing == EMPTY) | (thing == FLOOR) | (thing == GOAL) | (thing == LAVA)
-        goes = (action == FORWARD) & (is_free | ((thing == DOOR) & (cell[..., 2] == OPEN)))
+        goes = (action == FORWARD) & (is_free | ((thing == DOOR) & (state_of(cell) == OPEN)))
         position = torch.where(goes.unsqueeze(-1), ahead, state.position)
         following = MiniGridState(
-            cells=flat.scatter(-2, index, after.unsqueeze(-2)).reshape(state.cells.shape),
+            cells=flat.scatter(-1, index, after.unsqueeze(-1)).reshape(state.cells.shape),
             visits=self._visit(state.visits, position),
             position=position,
             direction=(state.direction + turn) % 4,
@@ -217,8 +226,8 @@ class MiniGrid:
             t=state.t + 1,
         )
 
-        target = self.levels.target.index_select(0, state.level.reshape(-1)).reshape((*batch, 2))
-        found = (action == PICKUP) & (hand[..., :2] == target).all(dim=-1)
+        target = self._of_level(self.levels.target, state.level)
+        found = (action == PICKUP) & (thing_of(hand) == target[..., 0]) & (colour_of(hand) == target[..., 1])
         success = found | (goes & (thing == GOAL))
         # In float64, as Python computes it, so that both round to the same float32.
         reward = torch.where(success, 1 - 0.9 * (following.t.double() / self.max_steps), 0.0).float()
@@ -249,6 +258,5 @@ __all__ = [
     "import_level",
     "import_levels",
     "join_levels",
-    "nothing_like",
     "react",
 ]

@@ -1,6 +1,7 @@
 """Levels of MiniGrid as tensors: how a cell is written down, a bank of levels, and their import from the package.
 
 A cell is five bytes: object, colour and state as MiniGrid encodes them, then object and colour of what a box hides.
+While a level is played, the five are packed into one number (``pack``), so that a cell is one look-up.
 Cells are ``[y, x]`` with y growing downwards; positions are (x, y), and directions 0 to 3 are right, down, left, up.
 """
 
@@ -22,6 +23,9 @@ NOTHING = (EMPTY, 0, 0, EMPTY, 0)
 """The five bytes of an empty cell."""
 CARRIED = (KEY, BALL, BOX)
 """What can be picked up."""
+
+COLOUR, STATE, HIDDEN, HIDDEN_COLOUR = 4, 7, 9, 12
+"""The bits of a packed cell at which its parts begin; the object begins at bit 0."""
 
 AT_GOAL = ("MiniGridEnv.step",)
 PICKED_UP = ("KeyCorridorEnv.step", "ObstructedMazeEnv.step", "UnlockPickupEnv.step", "BlockedUnlockPickupEnv.step")
@@ -54,6 +58,37 @@ def join_levels(parts: Sequence[Levels]) -> Levels:
     if len(sizes) > 1:
         raise bad_argument("parts", sorted(sizes), "levels of one height and width")
     return Levels(*(torch.cat(same) for same in zip(*parts, strict=True)))
+
+
+def pack(cells: Tensor) -> Tensor:
+    """Return cells as one number each: uint8 ``[..., 5]`` to int16 ``[...]``; an empty cell is ``EMPTY``.
+
+    What a box hides is counted from ``EMPTY``, so it takes three bits, and all five parts take 15.
+    """
+    thing, colour, state, hidden, hidden_colour = cells.to(torch.int16).unbind(dim=-1)
+    shown = thing + (colour << COLOUR) + (state << STATE)
+    return shown + (hidden - EMPTY << HIDDEN) + (hidden_colour << HIDDEN_COLOUR)
+
+
+def thing_of(packed: Tensor) -> Tensor:
+    """Return the objects of packed cells."""
+    return packed & 15
+
+
+def colour_of(packed: Tensor) -> Tensor:
+    """Return the colours of packed cells."""
+    return packed >> COLOUR & 7
+
+
+def state_of(packed: Tensor) -> Tensor:
+    """Return the states of packed cells."""
+    return packed >> STATE & 3
+
+
+def unpack(packed: Tensor) -> Tensor:
+    """Return the five bytes of packed cells: int16 ``[...]`` to uint8 ``[..., 5]``."""
+    hidden = (packed >> HIDDEN & 7) + EMPTY, packed >> HIDDEN_COLOUR & 7
+    return torch.stack([thing_of(packed), colour_of(packed), state_of(packed), *hidden], dim=-1).to(torch.uint8)
 
 
 def _bytes_of(thing: Any) -> tuple[int, ...]:
@@ -112,12 +147,15 @@ __all__ = [
     "BOX",
     "CARRIED",
     "CLOSED",
+    "COLOUR",
     "DOOR",
     "EMPTY",
     "FLOOR",
     "GOAL",
     "GREEN",
     "GREY",
+    "HIDDEN",
+    "HIDDEN_COLOUR",
     "KEY",
     "LAVA",
     "LOCKED",
@@ -126,11 +164,17 @@ __all__ = [
     "PICKED_UP",
     "PURPLE",
     "RED",
+    "STATE",
     "UNSEEN",
     "WALL",
     "YELLOW",
     "Levels",
+    "colour_of",
     "import_level",
     "import_levels",
     "join_levels",
+    "pack",
+    "state_of",
+    "thing_of",
+    "unpack",
 ]

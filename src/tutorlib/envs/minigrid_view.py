@@ -5,13 +5,15 @@ View cell (i, j) is column i from the left and row j from the far end; the agent
 
 import torch
 
-from tutorlib.envs.minigrid_levels import DOOR, GREY, OPEN, WALL
+from tutorlib.envs.minigrid_levels import COLOUR, DOOR, GREY, OPEN, WALL, colour_of, state_of, thing_of
 from tutorlib.shapes import Bool, Int, Tensor
 
 VIEW = 7
 """Cells of a side of the view."""
 ROWS = 2**VIEW
 """How many rows of seven bits there are."""
+GREY_WALL = WALL + (GREY << COLOUR)
+"""The packed cell that is seen outside the grid."""
 
 
 def forward(direction: Int[Tensor, "*batch"]) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
@@ -60,14 +62,19 @@ def visible(clear: Bool[Tensor, "*batch 7 7"], rows: Int[Tensor, "16384"]) -> Bo
 
     Light starts in the agent's cell and goes up row by row.
     """
-    column = torch.arange(VIEW, device=clear.device).unsqueeze(-1)
-    clear_row = (clear.long() << column).sum(dim=-2)
+    clear_row = torch.stack([clear[..., i, :].long() << i for i in range(VIEW)]).sum(dim=0)
     above, seen = torch.full_like(clear_row[..., 0], 2 ** (VIEW // 2)), []
     for j in range(VIEW - 1, -1, -1):
-        row = rows[above + ROWS * clear_row[..., j]]
+        row = look_up(rows, above + ROWS * clear_row[..., j])
         seen.append(row & (ROWS - 1))
         above = row >> VIEW
+    column = torch.arange(VIEW, device=clear.device).unsqueeze(-1)
     return (torch.stack(seen[::-1], dim=-1).unsqueeze(-2) >> column) & 1 == 1
+
+
+def look_up(table: Tensor, index: Int[Tensor, "*batch"]) -> Tensor:
+    """Return ``table[index]`` for a table of one axis; on a CPU this is several times as fast as indexing."""
+    return table.index_select(0, index.reshape(-1)).reshape(index.shape)
 
 
 def look(
@@ -79,23 +86,21 @@ def look(
 ) -> Tensor:
     """Return the views uint8 ``[*batch, views, 7, 7, 3]`` into several directions from one position.
 
-    ``cells`` uint8 ``[*batch, H, W, 5]`` is the world; outside it there are grey walls. The agent's own cell shows
-    ``hand`` uint8 ``[*batch, 5]``, what it carries. Cells that are not seen are (0, 0, 0). ``rows`` is ``row_table``.
+    ``cells`` int16 ``[*batch, H, W]``, packed, is the world; outside it there are grey walls. The agent's own cell
+    shows ``hand`` int16 ``[*batch]``, what it carries. Cells that are not seen are (0, 0, 0). ``rows`` is
+    ``row_table``.
     """
-    height, width = cells.shape[-3:-1]
+    height, width = cells.shape[-2:]
     x, y = view_cells(position.unsqueeze(-2), directions)
-    outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
+    inside_x, inside_y = x.clamp(0, width - 1), y.clamp(0, height - 1)
     batch = position.shape[:-1]
     world = torch.arange(batch.numel(), device=cells.device).reshape((*batch, 1, 1, 1))
-    # Rows of one long table: on a CPU this is twice as fast as ``gather``.
-    shown = cells.reshape(-1, 5)[(world * height + y.clamp(0, height - 1)) * width + x.clamp(0, width - 1)]
-    thing, colour, state = shown[..., :3].unbind(dim=-1)
-    thing = torch.where(outside, WALL, thing)
-    seen = visible((thing != WALL) & ((thing != DOOR) | (state == OPEN)), rows)
-    colour, state = torch.where(outside, GREY, colour), torch.where(outside, 0, state)
-    view = torch.stack([thing, colour, state], dim=-1) * seen.unsqueeze(-1)
-    view[..., VIEW // 2, VIEW - 1, :] = hand[..., None, :3]
-    return view
+    cell = look_up(cells.reshape(-1), (world * height + inside_y) * width + inside_x)
+    cell = torch.where((x != inside_x) | (y != inside_y), GREY_WALL, cell)
+    thing = thing_of(cell)
+    view = cell * visible((thing != WALL) & ((thing != DOOR) | (state_of(cell) == OPEN)), rows)
+    view[..., VIEW // 2, VIEW - 1] = hand.unsqueeze(-1)
+    return torch.stack([thing_of(view), colour_of(view), state_of(view)], dim=-1).to(torch.uint8)
 
 
 def look_around(cells: Tensor, position: Int[Tensor, "*batch 2"], hand: Tensor, rows: Int[Tensor, "16384"]) -> Tensor:

@@ -1,6 +1,23 @@
-"""Parts of reinforcement learning that more than one paper uses: returns, advantages, and the losses of PPO."""
+"""Parts of reinforcement learning that papers share: returns, advantages, the losses of PPO and DQN, and replay."""
 
+from tutorlib.rl.dqn import dqn_targets, softmax_action, td_loss
 from tutorlib.rl.ppo import clip_by_norm, entropy, policy_loss, value_loss
+from tutorlib.rl.replay import Experience, Replay, empty_replay, recall, store
 from tutorlib.rl.returns import advantages, lambda_returns
 
-__all__ = ["advantages", "clip_by_norm", "entropy", "lambda_returns", "policy_loss", "value_loss"]
+__all__ = [
+    "Experience",
+    "Replay",
+    "advantages",
+    "clip_by_norm",
+    "dqn_targets",
+    "empty_replay",
+    "entropy",
+    "lambda_returns",
+    "policy_loss",
+    "recall",
+    "softmax_action",
+    "store",
+    "td_loss",
+    "value_loss",
+]

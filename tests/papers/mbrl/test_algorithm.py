@@ -24,18 +24,14 @@ from tutorlib.papers.mbrl.algorithm import (
     begin,
     dqn_loss,
     dream,
-    empty_replay,
     evaluate,
     latent_loss,
-    recall,
     simple_loss,
     simulate,
-    softmax_action,
-    store,
     train,
 )
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw
-from tutorlib.papers.mbrl.problem import ButtonGrid, MazeState, OpenGrid, PanFlute, ProcMaze, maze_bank
+from tutorlib.papers.mbrl.problem import MazeState, OpenGrid, PanFlute, ProcMaze, maze_bank
 
 SMALL = Config(
     environment="flute",
@@ -74,20 +70,6 @@ def small(config=SMALL, **changes):
 
 
 # Q
-
-
-def test_actions_follow_the_softmax():
-    """At temperature .1 a gap of .1 gives odds e."""
-    q = torch.tensor([0.3, 0.4]).expand(40_000, 2)
-    a = softmax_action(q, 0.1, drawn(40_000))
-    ones = float(a.double().mean())
-    assert ones / (1 - ones) == pytest.approx(math.e, rel=0.04)
-    three = torch.tensor([1.0, 2.0, 0.0]).expand(2, 20_000, 3)
-    a = softmax_action(three, torch.tensor([0.5, 2.0])[:, None, None], drawn(2, 20_000))
-    for seed, temperature in enumerate((0.5, 2.0)):
-        share = torch.stack([(a[seed] == k).double().mean() for k in range(3)])
-        assert (share - (three[0, 0] / temperature).softmax(dim=-1)).abs().max() < 0.015
-    assert softmax_action(torch.zeros(1, 7), 1.0, torch.tensor([1 - 2.0**-24])).tolist() == [6]
 
 
 def test_the_loss_of_q_is_that_of_loops():
@@ -241,30 +223,6 @@ def test_the_optimiser_is_torchs_with_the_decay_over_the_rate():
             p.grad = g[i].clone()
             own.step()
         assert torch.allclose(found[i], p.detach(), atol=1e-10)
-
-
-# Replay
-
-
-def test_replay_is_a_ring_that_gives_back_what_was_stored():
-    env = ButtonGrid(2, 1)
-    state = env.start(drawn(2, 1, 2))
-    replay = empty_replay(env, state, 2, 3, torch.device("cpu"))
-    written = []
-    for t in range(5):
-        o = (drawn(2, 1, 12, seed=t) < 0.5).float()
-        state = env.start(drawn(2, 1, 2, seed=t))
-        b = Experience(o, torch.full((2, 1), t), torch.full((2, 1), t / 2), 1 - o, torch.full((2, 1), t == 4), state)
-        store(replay, t, b)
-        written.append(b)
-        found = recall(replay, t + 1, drawn(2, 200, seed=t))
-        assert sorted(found.action.unique().tolist()) == list(range(max(0, t - 2), t + 1)), "the last three, no others"
-    for s in range(2):
-        for i in range(0, 200, 20):
-            source = written[int(found.action[s, i])]
-            for part, own in zip((*found[:-1], *found.state), (*source[:-1], *source.state), strict=True):
-                assert torch.equal(part[s, i], own[s, 0])
-    assert not torch.equal(found.action[0], found.action[1]), "each seed draws its own"
 
 
 # Runs

@@ -146,14 +146,14 @@ def test_known_rates():
 
 
 class Scripted(SimpleModel):
-    """Knows the flute of 2 pipes, but for what follows pattern 5 under action 1."""
+    """Knows the flute of 2 pipes, but for what follows pattern 5 under action 0, which the best player never does."""
 
     def predict(self, theta, x, a):
         env = PanFlute(2)
         action = a.argmax(dim=-1)
         after, _, _ = env.transition(env.with_cells(x), action, torch.ones(*action.shape, 1))
         o = env.observe(after)
-        wrong = (pattern_number(x) == 5) & (action == 1)
+        wrong = (pattern_number(x) == 5) & (action == 0)
         o = torch.where(wrong.unsqueeze(-1), 1 - o, o)
         return super().predict(theta, x, a)._replace(next=4 * o - 2)
 

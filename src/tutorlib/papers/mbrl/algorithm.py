@@ -19,13 +19,14 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from tutorlib.envs.tensors import as_integer, one_hot, pick
+from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Context
 from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw, held, kl
 from tutorlib.papers.mbrl.problem import ButtonGrid, OpenGrid, PanFlute, ProcMaze, Simulator, maze_bank
-from tutorlib.shapes import Bool, Float, Int, Tensor
+from tutorlib.rl import Experience, Replay, dqn_targets, empty_replay, recall, softmax_action, store, td_loss
+from tutorlib.shapes import Float, Int, Tensor
 
 AGENTS = ("er", "simple", "gaussian", "categorical", "perfect")
 ENVIRONMENTS = ("flute", "buttons", "maze", "open")
@@ -162,19 +163,6 @@ class Config:
         return None
 
 
-class Experience(NamedTuple):
-    """Real transitions."""
-
-    o: Float[Tensor, "seeds batch observations"]
-    action: Int[Tensor, "seeds batch"]
-    reward: Float[Tensor, "seeds batch"]
-    next: Float[Tensor, "seeds batch observations"]
-    """what was seen after the step; where the episode ended, the last thing seen in it"""
-    terminal: Bool[Tensor, "seeds batch"]
-    state: Any
-    """of the environment before the step, () if it was not kept"""
-
-
 class Transitions(NamedTuple):
     """What Q learns from: real or imagined transitions (x, a, r, x', c, w)."""
 
@@ -196,14 +184,6 @@ Policy = Callable[[Tensor, Tensor], Tensor]
 # Q
 
 
-def softmax_action(
-    q: Float[Tensor, "*batch actions"], temperature: float | Tensor, u: Float[Tensor, "*batch"]
-) -> Int[Tensor, "*batch"]:
-    """Return a ~ Categorical(softmax(q / temperature)): the first action at which the summed probability exceeds u."""
-    p = (q / temperature).softmax(dim=-1)
-    return (p.cumsum(dim=-1) <= u.unsqueeze(-1)).sum(dim=-1).clamp(max=q.shape[-1] - 1)
-
-
 def dqn_loss(
     net: MLP,
     theta: Float[Tensor, "seeds parameters"],
@@ -213,8 +193,8 @@ def dqn_loss(
 ) -> Float[Tensor, "seeds"]:
     """Return the mean of w (Q(x, a) - [r + gamma c max_a' Q^-(x', a')])^2 over the batch of each seed."""
     with torch.no_grad():
-        target = b.reward + gamma * b.continues * net(copy, b.next).amax(dim=-1)
-    return (b.weight * (pick(net(theta, b.x), b.action) - target).square()).mean(dim=-1)
+        target = dqn_targets(b.reward, b.continues, net(copy, b.next), gamma)
+    return td_loss(pick(net(theta, b.x), b.action), target, b.weight)
 
 
 def as_replayed(b: Experience) -> Transitions:
@@ -327,55 +307,6 @@ def adamw_step(
     """Return theta after one step of Adam (beta = .9, .99, eps = 1e-5) and a decay that the rate does not multiply."""
     after, moments = adam_step(theta, moments, g, step, rate, beta1=0.9, beta2=0.99, eps=1e-5)
     return after - decay * theta, moments
-
-
-# Replay
-
-
-class Replay(NamedTuple):
-    """The last transitions of each seed, a ring; entries are overwritten in place, bits are kept in bytes."""
-
-    o: Tensor
-    action: Tensor
-    reward: Tensor
-    next: Tensor
-    terminal: Tensor
-    state: Any
-
-
-def _map(f: Callable[[Tensor], Tensor], state: Any) -> Any:
-    """Return a state, a NamedTuple of tensors or (), with ``f`` applied to each of them."""
-    return type(state)(*(f(part) for part in state)) if state else state
-
-
-def empty_replay(env: Simulator, state: Any, seeds: int, capacity: int, device: torch.device) -> Replay:
-    """Return a ring for ``capacity`` transitions; ``state`` is one ``[seeds, 1, ...]`` like those to keep, or ()."""
-
-    def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
-        return torch.zeros(seeds, capacity, *shape, dtype=dtype, device=device)
-
-    seen = zeros(env.observations, dtype=torch.uint8)
-    kept = _map(lambda part: zeros(*part.shape[2:], dtype=part.dtype), state)
-    action, reward = zeros(dtype=torch.long), zeros(dtype=torch.float32)
-    return Replay(seen, action, reward, seen.clone(), zeros(dtype=torch.bool), kept)
-
-
-def store(replay: Replay, t: int, b: Experience) -> None:
-    """Write one transition of each seed, ``b`` with a batch of one, as number ``t``; the oldest one gives way."""
-    at = t % replay.reward.shape[1]
-    for kept, new in zip(replay[:-1], b[:-1], strict=True):
-        kept[:, at] = new[:, 0]
-    for kept, new in zip(replay.state, b.state, strict=True):
-        kept[:, at] = new[:, 0]
-
-
-def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"]) -> Experience:
-    """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``."""
-    which = as_integer(u, min(stored, replay.reward.shape[1]))
-    seed = torch.arange(len(u), device=u.device).unsqueeze(-1)
-    o, action, reward, following, terminal = (part[seed, which] for part in replay[:-1])
-    state = _map(lambda part: part[seed, which], replay.state)
-    return Experience(o.float(), action, reward, following.float(), terminal, state)
 
 
 # The agents
@@ -548,7 +479,9 @@ def train(
     luck = [step_generator(seed, 0, torch.device("cpu")) for seed in seeds]
     state = env.start(uniforms(luck, (1, env.start_noise), device))
     o = env.observe(state)
-    replay = empty_replay(env, state if config.agent == "perfect" else (), len(seeds), config.capacity, device)
+    replay = empty_replay(
+        env.observations, state if config.agent == "perfect" else (), len(seeds), config.capacity, device
+    )
     done, steps, looks = 0, [], []
     if context.checkpoint and (saved := context.checkpoint.load(device)):
         learner, state, o = _taken_up(saved, replay, luck, type(state))

@@ -133,7 +133,7 @@ def collect(setting: Setting, seeds: Sequence[int], transitions: int, device: to
     u = uniforms(luck, (transitions, 1 + env.step_noise), device)
     state = env.start(u[:, :1, : env.start_noise])
     keeps = setting.config.agent == "perfect"
-    replay = empty_replay(env, state if keeps else (), len(seeds), transitions, device)
+    replay = empty_replay(env.observations, state if keeps else (), len(seeds), transitions, device)
     for t in range(transitions):
         a = as_integer(u[:, t : t + 1, 0], env.actions)
         after, r, terminal = env.transition(state, a, u[:, t : t + 1, 1:])

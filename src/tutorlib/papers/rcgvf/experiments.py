@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.papers.rcgvf import minigrid
 from tutorlib.papers.rcgvf.algorithm import Config, Trained, farthest, greedy_returns, settings, shape, train
 from tutorlib.papers.rcgvf.prediction import (
     LEFT,
@@ -107,6 +108,31 @@ def run_spread(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     for cell in cells:
         own = spread(cell.config, LAMBDAS, cell.seed)
         found.append({"lambdas": list(LAMBDAS), "bias": rounded(own.bias), "variance": rounded(own.variance)})
+    return found
+
+
+def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Train ``cells`` in MiniGrid and return how often they succeeded.
+
+    Metrics, one entry for each look: ``frames`` so far; and over the updates since the look before, ``episodes`` that
+    ended, ``success``, the share of them that did so with success, ``returns``, their mean return (both 0 if none
+    ended), and ``bonus``, what a step was paid besides, in the mean.
+    """
+    c, trained = cells[0].config, minigrid.train(cells, context)
+    every = c.updates // c.looks
+    found: list[Metrics] = []
+    for i in range(len(cells)):
+        episodes, successes, returns, bonus = (part[:, i].view(c.looks, every) for part in trained.log)
+        total = episodes.sum(dim=1)
+        found.append(
+            {
+                "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
+                "episodes": total.long().tolist(),
+                "success": rounded(successes.sum(dim=1) / total.clamp(min=1)),
+                "returns": rounded(returns.sum(dim=1) / total.clamp(min=1)),
+                "bonus": rounded(bonus.mean(dim=1)),
+            }
+        )
     return found
 
 

@@ -15,6 +15,7 @@ Sizes and starting values are those of the paper's code unless a line says other
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -206,7 +207,7 @@ class Sizes:
                 raise bad_argument(name, value, "a positive whole number")
 
 
-class Online(nn.Module):
+class Online(nn.Module, ABC):
     """A learner for ``inputs`` and ``classes``: ``forward(x, y)`` answers every example before it reads its label.
 
     A kind of learner says what it keeps in mind (``start``), how it answers (``predict``), and what it does with the
@@ -219,13 +220,13 @@ class Online(nn.Module):
         super().__init__()
         self.inputs, self.classes = inputs, classes
 
+    @abstractmethod
     def start(self, like: Float[Tensor, "sequences inputs"]) -> Any:
         """Return V_L before the first example."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, state: Any, x: Tensor, error: Tensor, label: Tensor) -> tuple[Any, Tensor]:
         """Return V_L and the outputs z for ``x``; ``error`` and ``label`` are those of the example before."""
-        raise NotImplementedError
 
     def learn(self, state: Any, x: Tensor, error: Tensor, label: Tensor) -> Any:
         """Return V_L after the example ``x`` with its own ``error`` and ``label``."""

@@ -1,0 +1,42 @@
+"""The parts of DQN (Mnih et al. 2015): targets from a copy of Q, the loss, and actions by a softmax over Q."""
+
+from tutorlib.lab.errors import bad_argument
+from tutorlib.shapes import Float, Int, Tensor
+
+
+def softmax_action(
+    q: Float[Tensor, "*batch actions"], temperature: float | Tensor, u: Float[Tensor, "*batch"]
+) -> Int[Tensor, "*batch"]:
+    """Return a ~ Categorical(softmax(q / temperature)): the first action at which the summed probability exceeds u.
+
+    Raises ``UsageError`` for a number ``temperature`` that is not positive; the values of tensors are not read.
+    """
+    if not isinstance(temperature, Tensor) and not temperature > 0:
+        raise bad_argument("temperature", temperature, "a positive number")
+    p = (q / temperature).softmax(dim=-1)
+    return (p.cumsum(dim=-1) <= u.unsqueeze(-1)).sum(dim=-1).clamp(max=q.shape[-1] - 1)
+
+
+def dqn_targets(
+    reward: Float[Tensor, "*batch"],
+    continues: Float[Tensor, "*batch"],
+    following: Float[Tensor, "*batch actions"],
+    gamma: float,
+) -> Float[Tensor, "*batch"]:
+    """Return r + gamma c max_a' Q^-(x', a'), from the values ``following`` that the copy of Q gives the next state.
+
+    ``continues``: c, the probability that the episode goes on. Raises ``UsageError`` for ``gamma`` outside [0, 1].
+    """
+    if not 0 <= gamma <= 1:
+        raise bad_argument("gamma", gamma, "a number from 0 to 1")
+    return reward + gamma * continues * following.amax(dim=-1)
+
+
+def td_loss(
+    q: Float[Tensor, "*seeds batch"], target: Float[Tensor, "*seeds batch"], weight: Float[Tensor, "*seeds batch"]
+) -> Float[Tensor, "*seeds"]:
+    """Return the mean of w (Q(x, a) - target)^2 over the batch of each seed: no Huber loss, no clipping."""
+    return (weight * (q - target).square()).mean(dim=-1)
+
+
+__all__ = ["dqn_targets", "softmax_action", "td_loss"]

@@ -1,0 +1,87 @@
+"""Experience replay: the last transitions of each seed, sampled uniformly and with repetition.
+
+The memory is written in place, for it is large; everything else in this package returns what is new. What is random is
+made from uniforms in (0, 1) that the caller drew.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from tutorlib.envs.tensors import as_integer
+from tutorlib.lab.errors import bad_argument
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+
+class Experience(NamedTuple):
+    """Real transitions."""
+
+    o: Float[Tensor, "seeds batch observations"]
+    action: Int[Tensor, "seeds batch"]
+    reward: Float[Tensor, "seeds batch"]
+    next: Float[Tensor, "seeds batch observations"]
+    """what was seen after the step; where the episode ended, the last thing seen in it"""
+    terminal: Bool[Tensor, "seeds batch"]
+    state: Any
+    """of the environment before the step, () if it was not kept"""
+
+
+class Replay(NamedTuple):
+    """The last transitions of each seed, a ring; entries are overwritten in place, bits are kept in bytes."""
+
+    o: Tensor
+    action: Tensor
+    reward: Tensor
+    next: Tensor
+    terminal: Tensor
+    state: Any
+
+
+def _map(f: Callable[[Tensor], Tensor], state: Any) -> Any:
+    """Return a state, a NamedTuple of tensors or (), with ``f`` applied to each of them."""
+    return type(state)(*(f(part) for part in state)) if state else state
+
+
+def empty_replay(observations: int, state: Any, seeds: int, capacity: int, device: torch.device) -> Replay:
+    """Return a ring for ``capacity`` transitions; ``state`` is one ``[seeds, 1, ...]`` like those to keep, or ().
+
+    Raises ``UsageError`` for counts below 1.
+    """
+    for name, value in (("observations", observations), ("seeds", seeds), ("capacity", capacity)):
+        if value < 1:
+            raise bad_argument(name, value, "at least 1")
+
+    def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
+        return torch.zeros(seeds, capacity, *shape, dtype=dtype, device=device)
+
+    seen = zeros(observations, dtype=torch.uint8)
+    kept = _map(lambda part: zeros(*part.shape[2:], dtype=part.dtype), state)
+    action, reward = zeros(dtype=torch.long), zeros(dtype=torch.float32)
+    return Replay(seen, action, reward, seen.clone(), zeros(dtype=torch.bool), kept)
+
+
+def store(replay: Replay, t: int, b: Experience) -> None:
+    """Write one transition of each seed, ``b`` with a batch of one, as number ``t``; the oldest one gives way."""
+    at = t % replay.reward.shape[1]
+    for kept, new in zip(replay[:-1], b[:-1], strict=True):
+        kept[:, at] = new[:, 0]
+    for kept, new in zip(replay.state, b.state, strict=True):
+        kept[:, at] = new[:, 0]
+
+
+def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"]) -> Experience:
+    """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``.
+
+    Raises ``UsageError`` if none is stored yet.
+    """
+    if stored < 1:
+        raise bad_argument("stored", stored, "at least 1 transition before any can be recalled")
+    which = as_integer(u, min(stored, replay.reward.shape[1]))
+    seed = torch.arange(len(u), device=u.device).unsqueeze(-1)
+    o, action, reward, following, terminal = (part[seed, which] for part in replay[:-1])
+    state = _map(lambda part: part[seed, which], replay.state)
+    return Experience(o.float(), action, reward, following.float(), terminal, state)
+
+
+__all__ = ["Experience", "Replay", "empty_replay", "recall", "store"]

@@ -1,0 +1,47 @@
+"""Replay gives back what was stored, and nothing that was not."""
+
+import pytest
+import torch
+
+from tutorlib.lab import UsageError
+from tutorlib.papers.mbrl.problem import ButtonGrid
+from tutorlib.rl import Experience, empty_replay, recall, store
+
+
+def drawn(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)).clamp(min=1e-7)
+
+
+def test_replay_is_a_ring_that_gives_back_what_was_stored():
+    env = ButtonGrid(2, 1)
+    state = env.start(drawn(2, 1, 2))
+    replay = empty_replay(env.observations, state, 2, 3, torch.device("cpu"))
+    written = []
+    for t in range(5):
+        o = (drawn(2, 1, 12, seed=t) < 0.5).float()
+        state = env.start(drawn(2, 1, 2, seed=t))
+        b = Experience(o, torch.full((2, 1), t), torch.full((2, 1), t / 2), 1 - o, torch.full((2, 1), t == 4), state)
+        store(replay, t, b)
+        written.append(b)
+        found = recall(replay, t + 1, drawn(2, 200, seed=t))
+        assert sorted(found.action.unique().tolist()) == list(range(max(0, t - 2), t + 1)), "the last three, no others"
+    for s in range(2):
+        for i in range(0, 200, 20):
+            source = written[int(found.action[s, i])]
+            for part, own in zip((*found[:-1], *found.state), (*source[:-1], *source.state), strict=True):
+                assert torch.equal(part[s, i], own[s, 0])
+    assert not torch.equal(found.action[0], found.action[1]), "each seed draws its own"
+
+
+def test_nothing_is_recalled_before_anything_is_stored():
+    replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
+    with pytest.raises(UsageError, match="stored=0: expected at least 1 transition"):
+        recall(replay, 0, drawn(2, 5))
+
+
+@pytest.mark.parametrize("own", [(0, 2, 3), (4, 0, 3), (4, 2, 0)])
+def test_sizes_that_cannot_be_are_named(own):
+    observations, seeds, capacity = own
+    name = ("observations", "seeds", "capacity")[own.index(0)]
+    with pytest.raises(UsageError, match=f"{name}=0: expected at least 1"):
+        empty_replay(observations, (), seeds, capacity, torch.device("cpu"))
