@@ -26,7 +26,7 @@ import torch
 from tutorlib.envs.minigrid import MiniGrid, MiniGridState
 from tutorlib.envs.minigrid_levels import UNSEEN, Levels
 from tutorlib.envs.minigrid_picture import check_pixels, picture
-from tutorlib.envs.minigrid_rooms import key_corridor, multi_room, obstructed_maze
+from tutorlib.envs.minigrid_rooms import FAMILIES, TASKS
 from tutorlib.envs.minigrid_view import view_cells
 from tutorlib.lab.errors import TutorlibError, bad_argument, choose
 
@@ -38,29 +38,13 @@ if TYPE_CHECKING or find_spec("gymnasium"):
 else:
     gymnasium, Base = None, object
 
-FAMILIES: Mapping[str, Callable[..., Levels]] = MappingProxyType(
-    {"key_corridor": key_corridor, "multi_room": multi_room, "obstructed_maze": obstructed_maze}
+KNOWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        f"tutorlib/{name}-v0": {"levels": task.family, "max_steps": task.max_steps, **task.options}
+        for name, task in TASKS.items()
+    }
 )
-"""Functions of ``minigrid_rooms`` by name."""
-
-
-def _known() -> dict[str, dict[str, Any]]:
-    """Return the fields of the environments that ``register`` names, with the package's limits of steps."""
-    found: dict[str, dict[str, Any]] = {}
-    for size, rows in ((3, 1), (3, 2), (3, 3), (4, 3), (5, 3), (6, 3)):
-        options = {"levels": "key_corridor", "max_steps": 30 * size**2, "size": size, "rows": rows}
-        found[f"tutorlib/KeyCorridorS{size}R{rows}-v0"] = options
-    for rooms, size in ((2, 4), (4, 5), (6, 10)):
-        options = {"levels": "multi_room", "max_steps": 20 * rooms, "rooms": rooms, "size": size}
-        found[f"tutorlib/MultiRoom-N{rooms}-S{size}-v0"] = options
-    for name, boxes, balls in (("2Dl", False, False), ("2Dlh", True, False), ("2Dlhb", True, True)):
-        options = {"levels": "obstructed_maze", "max_steps": 576, "boxes": boxes, "balls": balls}
-        found[f"tutorlib/ObstructedMaze-{name}-v0"] = options
-    return found
-
-
-KNOWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(_known())
-"""What ``register`` makes known: names, and what ``SingleMiniGrid`` is called with."""
+"""What ``register`` makes known: the names of ``minigrid_rooms.TASKS``, and what ``SingleMiniGrid`` is called with."""
 
 
 def _expect_gymnasium() -> None:
@@ -71,8 +55,9 @@ def _expect_gymnasium() -> None:
 class SingleMiniGrid(Base):
     """MiniGrid with Gymnasium's interface: one environment, on the CPU, in NumPy.
 
-    ``levels`` is a bank, of which each episode plays one level, or the name of a family in ``FAMILIES``: then every
-    episode has a new level, drawn with the family's ``options``. ``pixels`` is the side of a cell in pictures.
+    ``levels`` is a bank, of which each episode plays one level, or the name of a family in
+    ``minigrid_rooms.FAMILIES``: then every episode has a new level, drawn with the family's ``options``. ``pixels`` is
+    the side of a cell in pictures.
 
     Raises ``UsageError`` for what cannot be used, and ``TutorlibError`` where Gymnasium is not installed.
     """
@@ -164,8 +149,7 @@ class SingleMiniGrid(Base):
 def register() -> tuple[str, ...]:
     """Make the environments in ``KNOWN`` known to ``gymnasium.make``, and return their names; twice does no harm.
 
-    The names end like the package's: KeyCorridor with rooms of side S in R rows, MultiRoom with N rooms of sides up
-    to S, and ObstructedMaze with locked doors (l), keys hidden in boxes (h) and doorways blocked by balls (b).
+    The names end like the package's (``minigrid_rooms.TASKS``).
     """
     _expect_gymnasium()
     for name, options in KNOWN.items():
@@ -174,4 +158,4 @@ def register() -> tuple[str, ...]:
     return tuple(KNOWN)
 
 
-__all__ = ["FAMILIES", "KNOWN", "SingleMiniGrid", "register"]
+__all__ = ["KNOWN", "SingleMiniGrid", "register"]

@@ -5,7 +5,8 @@ doors and a goal in the last one. ``obstructed_maze``: a ball behind one of two 
 in boxes and whose doorways may be blocked by other balls. They run once, on the CPU, before any training.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -272,4 +273,42 @@ def _fits(room: _Room, others: Sequence[_Room], side: int) -> bool:
     return all(left + width < x or x + w <= left or top + height < y or y + h <= top for (x, y, w, h), _ in others)
 
 
-__all__ = ["key_corridor", "multi_room", "obstructed_maze"]
+FAMILIES: Mapping[str, Callable[..., Levels]] = MappingProxyType(
+    {"key_corridor": key_corridor, "multi_room": multi_room, "obstructed_maze": obstructed_maze}
+)
+"""The functions above by name."""
+
+
+class Task(NamedTuple):
+    """Levels of one family and size."""
+
+    family: str
+    """one of ``FAMILIES``"""
+    options: Mapping[str, int | bool]
+    """what its function is called with"""
+    max_steps: int
+    """of an episode, as in the package"""
+
+    def levels(self, number: int, generator: torch.Generator) -> Levels:
+        """Return a bank of ``number`` levels."""
+        return FAMILIES[self.family](number, generator, **self.options)
+
+
+def _tasks() -> dict[str, Task]:
+    found = {}
+    for size, rows in ((3, 1), (3, 2), (3, 3), (4, 3), (5, 3), (6, 3)):
+        found[f"KeyCorridorS{size}R{rows}"] = Task("key_corridor", {"size": size, "rows": rows}, 30 * size**2)
+    for rooms, size in ((2, 4), (4, 5), (6, 10), (7, 8), (10, 10)):
+        found[f"MultiRoom-N{rooms}-S{size}"] = Task("multi_room", {"rooms": rooms, "size": size}, 20 * rooms)
+    for name, boxes, balls in (("2Dl", False, False), ("2Dlh", True, False), ("2Dlhb", True, True)):
+        found[f"ObstructedMaze-{name}"] = Task("obstructed_maze", {"boxes": boxes, "balls": balls}, 576)
+    return found
+
+
+TASKS: Mapping[str, Task] = MappingProxyType(_tasks())
+"""Tasks by the names that the package gives them: KeyCorridor with rooms of side S in R rows, MultiRoom with N rooms of
+sides up to S (those of 7 and 10 rooms are not in its list), and ObstructedMaze with locked doors (l), keys hidden in
+boxes (h) and doorways blocked by balls (b)."""
+
+
+__all__ = ["FAMILIES", "TASKS", "Task", "key_corridor", "multi_room", "obstructed_maze"]

@@ -476,7 +476,7 @@ def train(
     """
     setting, learner = begin(config, seeds, context.device, rates, temperatures)
     env, device = setting.env, context.device
-    luck = [step_generator(seed, 0, torch.device("cpu")) for seed in seeds]
+    luck = [step_generator(seed, 0, device) for seed in seeds]
     state = env.start(uniforms(luck, (1, env.start_noise), device))
     o = env.observe(state)
     replay = empty_replay(
@@ -506,7 +506,7 @@ def train(
                 learner = update(setting, learner, replay, t + 1, luck)
         if (t + 1) % config.look_every == 0:
             refuse_non_finite(learner, f"step {t + 1}")
-            own = [step_generator(seed, t + 1, torch.device("cpu")) for seed in seeds]
+            own = [step_generator(seed, t + 1, device) for seed in seeds]
             looks.append(evaluate(setting, learner, own))
             steps.append(t + 1)
             if context.checkpoint and (len(looks) % KEEP == 0 or t + 1 == config.steps):

@@ -171,7 +171,7 @@ def _learned(
     truth = offline.listed(c.env, c.gamma, context.device)
 
     def look(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
-        own = [step_generator(seed, c.updates + updates, torch.device("cpu")) for seed in seeds]
+        own = [step_generator(seed, c.updates + updates, context.device) for seed in seeds]
         found = offline.measure(setting, learner, truth, offline.groups(replay, truth.reachable), own)
         return torch.cat([found, more(setting, learner).double()]) if more else found
 

@@ -129,7 +129,7 @@ class Offline:
 def collect(setting: Setting, seeds: Sequence[int], transitions: int, device: torch.device) -> Replay:
     """Return K transitions of uniformly random actions from empty pipes on; a seed has the same ones for all agents."""
     env = setting.env
-    luck = [step_generator(seed, 0, torch.device("cpu")) for seed in seeds]
+    luck = [step_generator(seed, 0, device) for seed in seeds]
     u = uniforms(luck, (transitions, 1 + env.step_noise), device)
     state = env.start(u[:, :1, : env.start_noise])
     keeps = setting.config.agent == "perfect"
@@ -305,7 +305,7 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | 
     for number in range(done, config.updates):
         if number % config.copy_every == 0:
             learner = learner._replace(copy=learner.q)
-        luck = [step_generator(seed, 1 + number, torch.device("cpu")) for seed in seeds]
+        luck = [step_generator(seed, 1 + number, context.device) for seed in seeds]
         learner = update(setting, learner, replay, config.transitions, luck)
         if (number + 1) % every == 0:
             refuse_non_finite(learner, f"update {number + 1}")

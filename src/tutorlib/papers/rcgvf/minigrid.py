@@ -14,10 +14,9 @@ episode.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -25,7 +24,7 @@ from einops import rearrange
 
 from tutorlib.envs.minigrid import MiniGrid, MiniGridState
 from tutorlib.envs.minigrid_levels import Levels
-from tutorlib.envs.minigrid_rooms import key_corridor, multi_room, obstructed_maze
+from tutorlib.envs.minigrid_rooms import TASKS
 from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
@@ -50,39 +49,6 @@ from tutorlib.shapes import Bool, Float, Int, Tensor
 METHODS = ("rcgvf", "rnd", "noveld", "agac", "ppo")
 
 
-class Task(NamedTuple):
-    """A family of levels."""
-
-    make: Callable[[int, torch.Generator], Levels]
-    max_steps: int
-    """of an episode, as in the package"""
-
-
-def _key_corridor(size: int, rows: int) -> Task:
-    return Task(lambda number, generator: key_corridor(number, generator, size, rows), 30 * size**2)
-
-
-def _multi_room(rooms: int, size: int) -> Task:
-    return Task(lambda number, generator: multi_room(number, generator, rooms, size), 20 * rooms)
-
-
-def _obstructed(boxes: bool, balls: bool) -> Task:
-    return Task(lambda number, generator: obstructed_maze(number, generator, boxes, balls), 576)
-
-
-TASKS: Mapping[str, Task] = MappingProxyType(
-    {
-        **{f"KeyCorridorS{s}R{r}": _key_corridor(s, r) for s, r in ((3, 1), (3, 2), (3, 3), (4, 3), (5, 3), (6, 3))},
-        **{f"MultiRoom-N{n}-S{s}": _multi_room(n, s) for n, s in ((2, 4), (4, 5), (6, 6), (7, 8), (10, 10))},
-        "ObstructedMaze-2Dl": _obstructed(boxes=False, balls=False),
-        "ObstructedMaze-2Dlh": _obstructed(boxes=True, balls=False),
-        "ObstructedMaze-2Dlhb": _obstructed(boxes=True, balls=True),
-    }
-)
-"""What can be learned. The released scripts name KeyCorridorS4R3 and ObstructedMaze-2Dlhb; the paper's list is
-recalled, not known."""
-
-
 @dataclass(frozen=True)
 class Config:
     """One run in MiniGrid. Defaults are the released code's for RC-GVF; ``settings`` has those of other methods."""
@@ -90,7 +56,8 @@ class Config:
     method: str = "rcgvf"
     """rcgvf, rnd, noveld, agac, or ppo, which has no bonus but counts"""
     task: str = "KeyCorridorS4R3"
-    """one of ``TASKS``"""
+    """one of ``minigrid_rooms.TASKS``; the released scripts name KeyCorridorS4R3 and ObstructedMaze-2Dlhb, and the
+    paper's list is recalled, not known"""
     levels: int = 2048
     """how many levels episodes are drawn from, the same for all seeds; the paper draws new ones without end"""
     panorama: bool = False
@@ -231,7 +198,7 @@ def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
 @cache
 def bank(task: str, number: int, device: torch.device) -> Levels:
     """Return ``number`` levels of ``task``, always the same."""
-    return TASKS[task].make(number, torch.Generator().manual_seed(0)).to(device)
+    return TASKS[task].levels(number, torch.Generator().manual_seed(0)).to(device)
 
 
 # Acting.
@@ -651,7 +618,6 @@ def _refuse_non_finite(log: Log, state: State, seeds: Sequence[int]) -> None:
 
 __all__ = [
     "METHODS",
-    "TASKS",
     "Batch",
     "Config",
     "Curiosity",
@@ -659,7 +625,6 @@ __all__ = [
     "Noise",
     "Rollout",
     "State",
-    "Task",
     "Trained",
     "bank",
     "bonus_objective",
