@@ -3,7 +3,7 @@
 import gzip
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Response, Route
 from toc import PAGES
 
-from tutorlib.lab import recorded, table
+from tutorlib.lab import Record, recorded, table
 from tutorlib.papers.gpicl.analysis import tasks_label
+from tutorlib.papers.mbrl.analysis import class_label, classes
+from tutorlib.papers.rcgvf.analysis import methods as rcgvf_methods
 
 pytestmark = pytest.mark.browser
 
@@ -335,4 +337,120 @@ def test_the_published_plateau_shows_the_records(visitor: Visitor) -> None:
         radio.check()
         compare()
     assert len(visited) >= 7, "the knobs did not move the selection"
+    assert visitor.problems == []
+
+
+def keys_through(page: Page, explorer: Locator, compare: Callable[[], None]) -> None:
+    """Turn each slider to both ends and one step back, and choose each button; compare each time."""
+    for slider in explorer.locator("input[type=range]").all():
+        slider.focus()
+        for key in ("Home", "End", "ArrowLeft"):
+            page.keyboard.press(key)
+            compare()
+    for radio in explorer.locator("input[type=radio]").all():
+        radio.check()
+        compare()
+
+
+def test_the_published_fading_bonus_shows_the_records(visitor: Visitor) -> None:
+    def runs(gamma: float) -> list[Record]:
+        wanted = {"method": "rcgvf", "bonus": "product", "gamma_z": gamma}
+        found = [r for r in recorded("rcgvf.dissipation") if wanted.items() <= r.config["learner"].items()]
+        return [r for r in found if (r.config["right"], r.config["scale"]) == (0.5, 1.0)]
+
+    page = visitor.visit("light", "notebooks/rcgvf/results.html")
+    explorer = page.locator(".tutorlib-curves-explorer", has_text="How a bonus fades under a fixed policy")
+    visited = set()
+
+    def compare() -> None:
+        shown = explorer.evaluate("e => ({...e.dataset})")
+        own = runs(float(shown["gamma"]))
+        assert len(own) == 5
+        for name in ("error", "disagreement", "bonus"):
+            first, last = (sum(r.metrics[name][i] for r in own) for i in (0, -1))
+            assert float(shown[f"value{name.title()}"]) == pytest.approx(first / last, rel=5e-3, abs=5e-3)
+        visited.add((shown["gamma"], shown["view"]))
+
+    keys_through(page, explorer, compare)
+    assert len(visited) >= 4, "the knobs did not move the selection"
+    assert visitor.problems == []
+
+
+def test_the_published_lock_shows_the_records(visitor: Visitor) -> None:
+    groups = list(rcgvf_methods(recorded("rcgvf.lock")).values())
+    page = visitor.visit("light", "notebooks/rcgvf/results.html")
+    explorer = page.locator(".tutorlib-curves-explorer", has_text="How far into the lock")
+    visited = set()
+
+    def compare() -> None:
+        shown = explorer.evaluate("e => ({...e.dataset})")
+        look = [f"{n / 1000:g}" for n in groups[0][0].metrics["frames"]].index(shown["frames"])
+        for i, own in enumerate(groups):
+            some = own if shown["seed"].startswith("mean") else [own[int(shown["seed"].split()[1])]]
+            for name, key in (("farthest", f"valueFar{i}"), ("greedy", f"valueGreedy{i}")):
+                mean = sum(r.metrics[name][look] for r in some) / len(some)
+                assert float(shown[key].replace("−", "-")) == pytest.approx(mean, rel=5e-3, abs=5e-3)
+        visited.add((shown["frames"], shown["seed"]))
+
+    keys_through(page, explorer, compare)
+    assert len(visited) >= 8, "the knobs did not move the selection"
+    assert visitor.problems == []
+
+
+def test_the_published_version_spaces_show_the_records(visitor: Visitor) -> None:
+    groups = {
+        class_label(bits, more): [
+            r for r in recorded("mbrl.sets") if (r.config["bits"], r.config["more"]) == (bits, more)
+        ]
+        for bits, more in classes(recorded("mbrl.sets"))
+    }
+    page = visitor.visit("light", "notebooks/mbrl/results.html")
+    explorer = page.locator(".tutorlib-curves-explorer", has_text="Which values are still possible")
+    visited = set()
+
+    def compare() -> None:
+        shown = explorer.evaluate("e => ({...e.dataset})")
+        own, n = groups[shown["models"]], int(shown["transitions"])
+        assert len(own) == 5
+        for name in ("models", "based", "free"):
+            assert float(shown[f"value{name.title()}"].replace(",", "")) == own[0].metrics[f"example_{name}"][n]
+        ratio = sum(r.metrics["free"][n] / r.metrics["based"][n] for r in own) / 5
+        assert float(shown["valueRatio"]) == pytest.approx(ratio, rel=5e-3)
+        visited.add((shown["models"], shown["transitions"]))
+
+    keys_through(page, explorer, compare)
+    assert len(visited) >= 5, "the knobs did not move the selection"
+    assert visitor.problems == []
+
+
+def test_the_published_dream_shows_the_record(visitor: Visitor) -> None:
+    (record,) = recorded("mbrl.dreams")
+    found, pipes = record.metrics, record.config["pipes"]
+    cells = [f"pipe {i}, cell {j}" for i in range(pipes) for j in range(i + 1)]
+    page = visitor.visit("light", "notebooks/mbrl/results.html")
+    explorer = page.locator(".tutorlib-grid-explorer", has_text="A tune as it is, and as the model dreams it")
+    visited = set()
+
+    def compare() -> None:
+        shown = explorer.evaluate("e => ({...e.dataset})")
+        look, cell, step = found["looks"].index(int(shown["step"])), cells.index(shown["y"]), int(shown["x"].split()[0])
+        rows = {
+            "truth": found["truth"][step][cell],
+            "dream": found["dreamt"][look][step][cell],
+            "probability": found["probability"][look][step - 1][cell] if step else None,
+            "dream, logit as probability": found["official"][look][step][cell],
+        }
+        expected = rows[shown["toggle"]]
+        if expected is None:
+            assert shown.get("valueOn", "") in ("", "–", "-")
+        else:
+            assert float(shown["valueOn"]) == pytest.approx(expected, abs=6e-3)
+        visited.add((shown["x"], shown["y"], shown["toggle"], shown["step"]))
+
+    explorer.locator('[role="gridcell"][tabindex="0"]').focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+        compare()
+    keys_through(page, explorer, compare)
+    assert len(visited) >= 8, "the knobs did not move the selection"
     assert visitor.problems == []

@@ -1,0 +1,134 @@
+"""How fast agents learn: RC-GVF on the lock at the paper's sizes, and seeds side by side.
+
+    python benchmarks/agents.py [--compile] [--rounds 3]
+    python benchmarks/agents.py --device cuda
+
+Frames include acting, rewards and learning, in 32-bit floats. Matrix products are counted by hand: each frame goes
+through the actor-critic once to act and, in each pass of learning, three times (forward, and twice back); the same for
+predictors; and once through Z. All sides of a ratio are timed in turn in the same run; a number is the median over the
+rounds. Where the device is the CPU there is one thread, and times are this process's own, so other work on the machine
+counts for little.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from tutorlib.lab import Cell, Context, device_name, pick_device
+from tutorlib.papers.mbrl.algorithm import train as train_model_based
+from tutorlib.papers.mbrl.experiments import LITTLE_FLUTE
+from tutorlib.papers.rcgvf import algorithm
+from tutorlib.papers.rcgvf.algorithm import Config, draw_noise, hyper, initial_state, settings, update
+from tutorlib.papers.rcgvf.experiments import RCGVF
+
+
+def seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Return how long ``run`` takes."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        run()
+        torch.cuda.synchronize()
+        return time.perf_counter() - begin
+    begin = time.process_time()
+    run()
+    return time.process_time() - begin
+
+
+def products(c: Config) -> float:
+    """Return the floating-point operations of matrix products that one frame takes."""
+
+    def of(shapes: list[tuple[int, int]]) -> int:
+        return 2 * sum(n * m for n, m in shapes)
+
+    acting = of(c.actor_critic.shapes)
+    passes = 3 * c.epochs
+    if c.method == "ppo":
+        return acting + passes * acting
+    predictors = c.ensemble * of(c.predictor.shapes)
+    return acting + of(c.z.shapes) + predictors + passes * (acting + predictors)
+
+
+def peak(device: torch.device) -> float:
+    """Return operations per second of a large matrix product."""
+    n = 4096 if device.type == "cuda" else 1024
+    a, b = torch.randn(n, n, device=device), torch.randn(n, n, device=device)
+    a @ b
+    return 4 * 2 * n**3 / seconds(lambda: [a @ b for _ in range(4)], device)
+
+
+class Learning:
+    """Runs of one configuration, which go on by one update at each call."""
+
+    def __init__(self, c: Config, seeds: range, device: torch.device) -> None:
+        self.c, self.seeds, self.device, self.number = c, seeds, device, 0
+        self.h = hyper([Cell(c, seed) for seed in seeds], device)
+        self.state = initial_state(c, seeds, device)
+
+    def __call__(self) -> None:
+        """Act, look back, learn."""
+        noise = draw_noise(self.c, self.seeds, self.number, self.device)
+        self.state, _ = update(self.c, self.h, self.state, noise, self.number)
+        self.number += 1
+
+
+def lock(device: torch.device, rounds: int, compiled: bool) -> None:
+    """Print frames per second at the paper's sizes."""
+    for method in ("rcgvf", "rnd", "ppo"):
+        c = settings(method)
+        eager = algorithm.policy_objective, algorithm.predictor_objective
+        forms = {"eager": eager}
+        if compiled:
+            forms["compiled"] = tuple(torch.compile(f) for f in eager)
+        runs = {name: Learning(c, range(1), device) for name in forms}
+        found: dict[str, list[float]] = {name: [] for name in (*forms, "peak")}
+        for turn in range(rounds + 1):  # the first is for warming up
+            found["peak"].append(peak(device))
+            for name, objectives in forms.items():
+                algorithm.policy_objective, algorithm.predictor_objective = objectives
+                found[name].append(c.frames / seconds(runs[name], device))
+            if not turn:
+                found = {name: [] for name in found}
+        algorithm.policy_objective, algorithm.predictor_objective = eager
+        best = statistics.median(found.pop("peak"))
+        for name, own in found.items():
+            speed = statistics.median(own)
+            share = f"{speed * products(c) / best:.0%} of the peak of {best:.2g} operations/s"
+            print(f"lock, 100 columns, 16 environments, {method}, {name}: {speed:,.0f} frames/s, {share}")
+
+
+def side_by_side(device: torch.device, rounds: int) -> None:
+    """Print what 5 seeds side by side cost, over what one costs."""
+    for label, c in (("the paper's sizes", settings("rcgvf")), ("the study's sizes", RCGVF)):
+        one, five = Learning(c, range(1), device), Learning(c, range(5), device)
+        one(), five()
+        ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
+        print(f"RC-GVF on the lock, {label}: 5 seeds cost {statistics.median(ratios):.2f} times one")
+    for agent in ("er", "simple"):
+        c = replace(LITTLE_FLUTE, agent=agent, steps=300, warm_up=250, look_every=300)
+        one, five = (partial(train_model_based, c, range(n), Context(device=device)) for n in (1, 5))
+        ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
+        print(f"{agent} in the flute, the study's sizes: 5 seeds cost {statistics.median(ratios):.2f} times one")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compile", action="store_true")
+    arguments = parser.parse_args()
+    device = pick_device(arguments.device)
+    print(f"torch {torch.__version__}, {device_name(device)}")
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    lock(device, arguments.rounds, arguments.compile)
+    side_by_side(device, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
