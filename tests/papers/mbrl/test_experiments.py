@@ -17,7 +17,7 @@ from tutorlib.papers.mbrl.offline import GROUPS, Offline
 from tutorlib.papers.mbrl.problem import PanFlute
 
 STUDIES = [e for e in experiments.EXPERIMENTS if "study" in e.tiers]
-PENDING = {e.name for e in STUDIES}
+PENDING: set[str] = set()
 """Studies that are defined and not recorded yet; the claims that need them say so."""
 
 
@@ -225,18 +225,12 @@ def test_cells_run_in_a_sweep(tmp_path):
 # Records
 
 
-def test_what_is_pending_is_known():
-    missing = set()
-    for experiment in STUDIES:
-        try:
-            recorded(experiment.name)
-        except NoRecordsError:
-            missing.add(experiment.name)
-    assert missing == PENDING
-
-
-@pytest.mark.parametrize("experiment", [e for e in STUDIES if e.name not in PENDING], ids=lambda e: e.name)
+@pytest.mark.parametrize("experiment", STUDIES, ids=lambda e: e.name)
 def test_a_shipped_study_is_the_whole_study_tier(experiment):
+    if experiment.name in PENDING:
+        with pytest.raises(NoRecordsError):
+            recorded(experiment.name)
+        return
     records = recorded(experiment.name)
     shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
     planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in experiment.cells("study")}
