@@ -197,7 +197,7 @@ function share({ low, high, log }, value) {
 
 /** Pixel scales of a chart and the box they span; the right margin holds the labels. */
 function scales({ x, y, lines, room = 4, width }) {
-  const margin = Math.max(...lines.map((line) => line.label.length + room), 4) * 7.2 + 12;
+  const margin = Math.max(...lines.map((line) => line.label.length + room), 4) * 7.6 + 16;
   const box = { left: 34, top: 24, right: width - Math.min(width * 0.5, margin), bottom: 222 };
   const px = (position) => box.left + share(x, position) * (box.right - box.left);
   const py = (value) => box.bottom - share(y, value) * (box.bottom - box.top);
