@@ -15,6 +15,8 @@ import {
 
 /** Nine stops of Matplotlib's viridis. */
 const HEAT = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
+/** Columns up to which cells are wide enough for their numbers on a narrow page. */
+const MOST_NUMBERED = 8;
 const CSS = `
 .axis { color: var(--soft); font-size: .8125rem; }
 .axis.below { text-align: center; margin: .2rem 0 0 var(--head); }
@@ -25,6 +27,7 @@ const CSS = `
 .head.x { text-align: center; padding-top: .15rem; }
 .cell { position: relative; height: 1.875rem; display: grid; place-items: center; border-radius: 2px; cursor: pointer;
   font-size: .75rem; line-height: 1; font-variant-numeric: tabular-nums; forced-color-adjust: none; overflow: visible; }
+.dense .cell { font-size: 0; } /* there is no room for numbers: colours show them, and the selected one stands beside */
 .cell small { font-size: .625rem; margin-left: .2rem; }
 .cell.missing { color: var(--ink); background: repeating-linear-gradient(-45deg, var(--raised) 0 4px, var(--paper) 4px 8px); }
 .cell.marked::after { content: ""; position: absolute; right: 3px; top: 3px; width: 5px; height: 5px; border-radius: 50%;
@@ -160,7 +163,8 @@ function heatMap(data, current, pick, hover) {
     cells[current().y][current().x].focus();
   };
   const name = `${data.y.label} by ${data.x.label}`;
-  const node = make("div", { role: "grid", class: "grid", "aria-label": name, onkeydown: move, onmouseleave: () => hover(null) },
+  const dense = data.x.values.length > MOST_NUMBERED ? " dense" : "";
+  const node = make("div", { role: "grid", class: `grid${dense}`, "aria-label": name, onkeydown: move, onmouseleave: () => hover(null) },
     [...rows.reverse(), row([make("span"), ...heads])]);
   const one = (s, x, y) => drawCell(data, cells[y][x], { ...s, x, y }, x === s.x && y === s.y);
   const show = (s) => cells.forEach((line, y) => line.forEach((_, x) => one(s, x, y)));

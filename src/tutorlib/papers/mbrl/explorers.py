@@ -185,10 +185,9 @@ def dream_explorer(record: Record) -> Explorer:
             [[[value(row, look, cell, step) for step in steps] for cell in cells] for look in times] for row in ROWS
         ]
 
-    played = ["0", *(f"{t + 1} ({a})" for t, a in enumerate(actions))]
     data = grid_data(
         title="A tune as it is, and as the model dreams it",
-        x={"label": "step and the pipe that is pressed", "values": played},
+        x={"label": "step", "values": [str(step) for step in steps]},
         y={"label": "cell", "values": names},
         slider={"label": "update", "values": looks},
         toggle={"label": "shown", "values": ROWS},
@@ -207,7 +206,8 @@ def dream_explorer(record: Record) -> Explorer:
         },
         start={"step": len(looks) - 1, "toggle": 1},
         note=(
-            f"A flute of {pipes} pipes whose best tune is played from empty pipes; nothing sounds by itself here. The "
+            f"A flute of {pipes} pipes whose best tune is played from empty pipes: {', '.join(map(str, actions))} are "
+            f"pressed, one in each step. Nothing sounds by itself here. The "
             f"model learned from {record.config['transitions']} random transitions. A dream goes on from its own "
             f"samples, with the same luck at all updates. The last row of buttons samples with logits for "
             f"probabilities, as the paper's code does. Chart: the probability that the chosen cell is on after the "
