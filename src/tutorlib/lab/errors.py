@@ -1,7 +1,9 @@
 """Errors that a user can mend: each is one sentence with the argument, its value and what was expected."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class TutorlibError(Exception):
@@ -41,3 +43,27 @@ def choose(name: str, value: str, choices: Iterable[str]) -> str:
     near = get_close_matches(str(value), known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise bad_argument(name, value, f"one of {', '.join(known)}{hint}")
+
+
+def expect_fields(
+    config: object,
+    *,
+    counts: Iterable[str] = (),
+    positive: Iterable[str] = (),
+    not_negative: Iterable[str] = (),
+    shares: Iterable[str] = (),
+) -> None:
+    """Raise ``UsageError`` for the first named field of ``config`` that cannot be what it is said to be.
+
+    ``counts`` are whole numbers from 1; ``positive`` and ``not_negative`` numbers are finite; ``shares`` lie in [0, 1].
+    """
+    rules: tuple[tuple[Iterable[str], Callable[[Any], bool], str], ...] = (
+        (counts, lambda n: isinstance(n, int) and n >= 1, "a whole number from 1"),
+        (positive, lambda x: 0 < x < math.inf, "a positive number"),
+        (not_negative, lambda x: 0 <= x < math.inf, "a number that is not negative"),
+        (shares, lambda x: 0 <= x <= 1, "a number from 0 to 1"),
+    )
+    for names, holds, expected in rules:
+        for name in names:
+            if not holds(getattr(config, name)):
+                raise bad_argument(name, getattr(config, name), expected)

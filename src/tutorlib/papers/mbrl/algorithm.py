@@ -10,7 +10,6 @@ Every tensor is ``[seeds, batch, ...]``: independent runs side by side, each wit
 batch of runs is what its runs are one by one, up to rounding.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,7 +20,7 @@ import torch.nn.functional as F
 
 from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw, held, kl
 from tutorlib.papers.mbrl.problem import ButtonGrid, OpenGrid, PanFlute, ProcMaze, Simulator, maze_bank
@@ -116,20 +115,12 @@ class Config:
     def __post_init__(self) -> None:
         choose("agent", self.agent, AGENTS)
         choose("environment", self.environment, ENVIRONMENTS)
-        for name in (
-            *("steps", "updates", "copy_every", "batch", "length", "capacity", "hidden", "layers"),
-            *("look_every", "look_episodes", "look_length"),
-        ):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a whole number from 1")
-        if not isinstance(self.warm_up, int) or self.warm_up < 1:
-            raise bad_argument("warm_up", self.warm_up, "a whole number from 1")
+        counts = ("steps", "updates", "copy_every", "batch", "length", "capacity", "hidden", "layers", "warm_up")
+        expect_fields(self, counts=(*counts, "look_every", "look_episodes", "look_length"))
         for name in ("starts", "model_hidden"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
                 raise bad_argument(name, getattr(self, name), "a whole number from 0")
-        for name in ("rate", "model_rate", "temperature"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a positive number")
+        expect_fields(self, positive=("rate", "model_rate", "temperature"))
         if not 0 <= self.gamma < 1:
             raise bad_argument("gamma", self.gamma, "a number from 0, below 1")
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl import offline, version_space
 from tutorlib.papers.mbrl.algorithm import AGENTS, TUNED, Config, Learner, Replay, Setting, train
@@ -42,9 +42,7 @@ class Sets:
     gamma: float = 0.9
 
     def __post_init__(self) -> None:
-        for name in ("models", "transitions"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a whole number from 1")
+        expect_fields(self, counts=("models", "transitions"))
         _ = self.family  # it refuses classes that cannot be
 
     @property

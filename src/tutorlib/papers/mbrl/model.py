@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, choose, expect_fields
 from tutorlib.nn import parameter_count, run_layers, split_layers
 from tutorlib.shapes import Float, Tensor
 
@@ -39,9 +39,7 @@ class MLP:
     """hidden layers"""
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "outputs", "hidden", "layers"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a whole number from 1")
+        expect_fields(self, counts=("inputs", "outputs", "hidden", "layers"))
 
     @property
     def sizes(self) -> list[tuple[int, int]]:

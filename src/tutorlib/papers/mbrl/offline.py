@@ -13,7 +13,7 @@ import torch
 
 from tutorlib.envs.tensors import as_integer, one_hot, pick
 from tutorlib.lab import Context
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl.algorithm import (
     Config,
@@ -87,9 +87,7 @@ class Offline:
     """simple model: sample bits with logits for probabilities, as the paper's code does"""
 
     def __post_init__(self) -> None:
-        for name in ("transitions", "updates", "copy_every", "looks"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a whole number from 1")
+        expect_fields(self, counts=("transitions", "updates", "copy_every", "looks"))
         if self.updates % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
         _ = self.online, self.env  # they refuse what no run can have

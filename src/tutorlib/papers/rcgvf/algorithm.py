@@ -11,7 +11,6 @@ Every tensor has a leading axis of seeds: independent runs of one shape, each wi
 and lambda_z. What is random is a function of (seed, update), so runs side by side are the runs one by one.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from einops import rearrange
 
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
 from tutorlib.papers.rcgvf.model import MLP, policy_and_value, predict, run
@@ -102,18 +101,13 @@ class Config:
         choose("method", self.method, METHODS)
         choose("bonus", self.bonus, BONUSES)
         counts = ("envs", "steps", "updates", "minibatch", "epochs", "heads", "d", "hidden_z", "hidden", "layers")
-        for name in (*counts, "width", "looks"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a whole number from 1")
-        for name in ("rate", "predictor_rate", "clip", "largest"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a positive number")
-        for name in ("beta", "alpha", "entropy", "value"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a number that is not negative")
-        for name in ("gamma_z", "lambda_z", "gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise bad_argument(name, getattr(self, name), "a number from 0 to 1")
+        expect_fields(
+            self,
+            counts=(*counts, "width", "looks"),
+            positive=("rate", "predictor_rate", "clip", "largest"),
+            not_negative=("beta", "alpha", "entropy", "value"),
+            shares=("gamma_z", "lambda_z", "gamma", "lam"),
+        )
         if not self.anneal > 0:
             raise bad_argument("anneal", self.anneal, "a positive number, or infinity")
         if self.frames % self.minibatch:
@@ -537,23 +531,24 @@ def train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> 
         state, log = update(c, h, state, draw_noise(c, seeds, number, context.device), number)
         logs.append(log)
         if (number + 1) % every == 0:
-            _refuse_non_finite(_stack(logs), state, cells)
+            _refuse_non_finite(stack_logs(logs), state, cells)
             if look:
                 looks.append(look(state))
             if context.checkpoint:
-                kept = {"state": _pack(state), "update": number + 1, "log": list(_stack(logs)), "looks": looks}
+                kept = {"state": pack(state), "update": number + 1, "log": list(stack_logs(logs)), "looks": looks}
                 context.checkpoint.save(kept)
             context.progress.advance(every)
     context.progress.close()
-    return Trained(state, _stack(logs), looks)
+    return Trained(state, stack_logs(logs), looks)
 
 
-def _stack(logs: list[Log]) -> Log:
-    return Log(*(torch.stack(part) for part in zip(*logs, strict=True)))
+def stack_logs(logs: list[Any]) -> Any:
+    """Return logs of one kind as one, with a first axis of updates."""
+    return type(logs[0])(*(torch.stack(part) for part in zip(*logs, strict=True)))
 
 
-def _pack(state: State) -> list:
-    """Return the state as lists of tensors, for a checkpoint holds no tuples of ours."""
+def pack(state: tuple) -> list:
+    """Return a state as lists of tensors, for a checkpoint holds no tuples of ours."""
     return [list(part) if isinstance(part, tuple) else part for part in state]
 
 

@@ -13,7 +13,6 @@ each observation's own target; and what the predictors are told of the step befo
 episode.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -27,7 +26,7 @@ from tutorlib.envs.minigrid_levels import Levels
 from tutorlib.envs.minigrid_rooms import TASKS
 from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
 from tutorlib.nn import Moments, no_moments, step_generator
 from tutorlib.papers.rcgvf import memory as nets
 from tutorlib.papers.rcgvf.algorithm import (
@@ -37,7 +36,9 @@ from tutorlib.papers.rcgvf.algorithm import (
     err,
     hyper,
     intrinsic,
+    pack,
     shuffled,
+    stack_logs,
     targets,
     uniform,
 )
@@ -116,18 +117,13 @@ class Config:
     def __post_init__(self) -> None:
         choose("method", self.method, METHODS)
         choose("task", self.task, list(TASKS))
-        for name in ("levels", "envs", "steps", "updates", "minibatch", "bptt", "epochs", "looks"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a whole number from 1")
-        for name in ("rate", "predictor_rate", "clip", "largest"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a positive number")
-        for name in ("beta", "beta_counts", "adversary", "alpha", "entropy", "value"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a number that is not negative")
-        for name in ("gamma_z", "lambda_z", "gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise bad_argument(name, getattr(self, name), "a number from 0 to 1")
+        expect_fields(
+            self,
+            counts=("levels", "envs", "steps", "updates", "minibatch", "bptt", "epochs", "looks"),
+            positive=("rate", "predictor_rate", "clip", "largest"),
+            not_negative=("beta", "beta_counts", "adversary", "alpha", "entropy", "value"),
+            shares=("gamma_z", "lambda_z", "gamma", "lam"),
+        )
         if not self.anneal > 0:
             raise bad_argument("anneal", self.anneal, "a positive number, or infinity")
         if self.steps % self.bptt:
@@ -580,21 +576,12 @@ def train(cells: Sequence[Cell], context: Context) -> Trained:
         state, log = update(c, env, h, state, draw_noise(c, seeds, number, context.device), number)
         logs.append(log)
         if (number + 1) % every == 0:
-            _refuse_non_finite(_stack(logs), state, seeds)
+            _refuse_non_finite(stack_logs(logs), state, seeds)
             if context.checkpoint:
-                context.checkpoint.save({"state": _pack(state), "update": number + 1, "log": list(_stack(logs))})
+                context.checkpoint.save({"state": pack(state), "update": number + 1, "log": list(stack_logs(logs))})
             context.progress.advance(every)
     context.progress.close()
-    return Trained(state, _stack(logs))
-
-
-def _stack(logs: list[Log]) -> Log:
-    return Log(*(torch.stack(part) for part in zip(*logs, strict=True)))
-
-
-def _pack(state: State) -> list:
-    """Return the state as lists of tensors, for a checkpoint holds no tuples of ours."""
-    return [list(part) if isinstance(part, tuple) else part for part in state]
+    return Trained(state, stack_logs(logs))
 
 
 def _unpack(parts: list) -> State:

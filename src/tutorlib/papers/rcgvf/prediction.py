@@ -17,7 +17,7 @@ from einops import rearrange
 from tutorlib.envs.lock import GOOD, LockState
 from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, choose, expect_fields
 from tutorlib.nn import adam_step, no_moments
 from tutorlib.papers.rcgvf.algorithm import (
     Batch,
@@ -211,14 +211,12 @@ class Maze:
 
     def __post_init__(self) -> None:
         choose("method", self.method, METHODS)
-        for name in ("length", "walks", "epochs", "heads", "d", "hidden", "looks"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a whole number from 1")
-        for name in ("gamma_z", "lambda_z"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise bad_argument(name, getattr(self, name), "a number from 0 to 1")
-        if not 0 < self.rate < math.inf:
-            raise bad_argument("rate", self.rate, "a positive number")
+        expect_fields(
+            self,
+            counts=("length", "walks", "epochs", "heads", "d", "hidden", "looks"),
+            shares=("gamma_z", "lambda_z"),
+            positive=("rate",),
+        )
         if self.walks % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of walks={self.walks}")
         if self.method == "rcgvf" and self.heads < 2:
