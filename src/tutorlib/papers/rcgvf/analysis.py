@@ -21,6 +21,27 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """Methods of ``rcgvf.lock`` as a reader knows them, and the fields of their configurations."""
 
+BLIND: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "PPO": {"method": "ppo", "counts": False},
+        "RND": {"method": "rnd"},
+        "NovelD": {"method": "noveld", "counts": False},
+        "AGAC": {"method": "agac", "counts": False},
+        "RC-GVF": {"method": "rcgvf", "panorama": False},
+    }
+)
+"""Methods of ``rcgvf.minigrid`` that are told nothing of counts, and see what the policy sees."""
+
+PRIVILEGED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "PPO + counts": {"method": "ppo", "counts": True},
+        "NovelD + counts": {"method": "noveld", "counts": True},
+        "AGAC + counts": {"method": "agac", "counts": True},
+        "RC-GVF, panorama": {"method": "rcgvf", "panorama": True},
+    }
+)
+"""Methods of ``rcgvf.privileged``: told of counts, or RC-GVF, whose bonus looks all round."""
+
 PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "RC-GVF": METHODS["RC-GVF"],
@@ -53,13 +74,60 @@ def chosen(records: Sequence[Record], **fields: object) -> list[Record]:
     return sorted(found, key=lambda r: r.seed)
 
 
+# Weights, tuned alike.
+
+
+def weight_of(record: Record) -> float:
+    """Return the weight of the record's bonus: AGAC's own, that of counts where they are paid for, else beta."""
+    c = record.config
+    if c["method"] in ("agac", "ppo") and c.get("counts"):
+        return float(c["beta_counts"])
+    return float(c["adversary" if c["method"] == "agac" else "beta"])
+
+
+def by_weight(records: Sequence[Record]) -> dict[float, list[Record]]:
+    """Return the records of each weight, in order of it and then of seed."""
+    weights = sorted({weight_of(r) for r in records})
+    return {w: sorted((r for r in records if weight_of(r) == w), key=lambda r: r.seed) for w in weights}
+
+
+def worth(records: Sequence[Record]) -> tuple[float, ...]:
+    """Return what weights are compared by.
+
+    In the lock, the mean farthest column at the end, then that over all looks; in MiniGrid, the mean return of the
+    whole course.
+    """
+    if "farthest" not in records[0].metrics:
+        return (float(np.mean(mean_return(records))),)
+    return float(np.mean(farthest(records))), float(np.mean([r.metrics["farthest"] for r in records]))
+
+
+def best(records: Sequence[Record]) -> list[Record]:
+    """Return the records of the weight of the largest worth; of equals the smallest."""
+    own = by_weight(records)
+    return own[max(own, key=lambda weight: worth(own[weight]))]
+
+
+def tuned(records: Sequence[Record]) -> list[Record]:
+    """Return one record for each seed: that of the weight which was worth most on the other seeds.
+
+    No seed has a say in its own weight, so a method with luck at one weight gains nothing from it. Raises
+    ``UsageError`` unless each weight has the same seeds, at least 2.
+    """
+    own = by_weight(records)
+    seeds = {weight: [r.seed for r in runs] for weight, runs in own.items()}
+    first = next(iter(seeds.values()), [])
+    if len(first) < 2 or len(set(first)) < len(first) or any(other != first for other in seeds.values()):
+        raise bad_argument("seeds", seeds, "the same seeds for each weight, at least 2")
+    found = []
+    for place in range(len(first)):
+        others = {weight: runs[:place] + runs[place + 1 :] for weight, runs in own.items()}
+        weight = max(others, key=lambda weight: worth(others[weight]))
+        found.append(own[weight][place])
+    return found
+
+
 # The lock.
-
-
-def by_beta(records: Sequence[Record]) -> dict[float, list[Record]]:
-    """Return the records of each weight beta, in order of beta and then of seed."""
-    betas = sorted({float(r.config["beta"]) for r in records})
-    return {beta: chosen(records, beta=beta) for beta in betas}
 
 
 def reached(record: Record, frames: float | int = float("inf")) -> float:
@@ -75,36 +143,6 @@ def reached(record: Record, frames: float | int = float("inf")) -> float:
 def farthest(records: Sequence[Record], frames: float | int = float("inf")) -> list[float]:
     """Return the farthest column of each record up to ``frames``."""
     return [reached(r, frames) for r in records]
-
-
-def worth(records: Sequence[Record]) -> tuple[float, float]:
-    """Return what weights are compared by: the mean farthest column at the end, then that over all looks."""
-    return float(np.mean(farthest(records))), float(np.mean([r.metrics["farthest"] for r in records]))
-
-
-def best(records: Sequence[Record]) -> list[Record]:
-    """Return the records of the weight that came farthest; of equals the smallest."""
-    own = by_beta(records)
-    return own[max(own, key=lambda beta: worth(own[beta]))]
-
-
-def tuned(records: Sequence[Record]) -> list[Record]:
-    """Return one record for each seed: that of the weight which came farthest on the other seeds.
-
-    No seed has a say in its own weight, so a method with luck at one weight gains nothing from it. Raises
-    ``UsageError`` unless each weight has the same seeds, at least 2.
-    """
-    own = by_beta(records)
-    seeds = {beta: [r.seed for r in runs] for beta, runs in own.items()}
-    first = next(iter(seeds.values()), [])
-    if len(first) < 2 or len(set(first)) < len(first) or any(other != first for other in seeds.values()):
-        raise bad_argument("seeds", seeds, "the same seeds for each weight, at least 2")
-    found = []
-    for place in range(len(first)):
-        others = {beta: runs[:place] + runs[place + 1 :] for beta, runs in own.items()}
-        beta = max(others, key=lambda beta: worth(others[beta]))
-        found.append(own[beta][place])
-    return found
 
 
 def methods(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -127,7 +165,7 @@ def beta_table(records: Sequence[Record]) -> pd.DataFrame:
     rows = [
         {"method": label, "beta": beta, "farthest": interval(farthest(runs))}
         for label, fields in METHODS.items()
-        for beta, runs in by_beta(chosen(records, **fields)).items()
+        for beta, runs in by_weight(chosen(records, **fields)).items()
     ]
     return pd.DataFrame(rows)
 
@@ -141,6 +179,19 @@ def course(records: Sequence[Record], name: str = "farthest") -> tuple[list[int]
 def share_of_episodes(records: Sequence[Record]) -> np.ndarray:
     """Return the share of episodes that were in a good row of each column, mean over seeds, [looks, columns]."""
     return np.mean([r.metrics["reached"] for r in records], axis=0)
+
+
+# MiniGrid.
+
+
+def mean_return(records: Sequence[Record]) -> list[float]:
+    """Return the mean return of an episode over the whole course, all looks alike, of each record."""
+    return [float(np.mean(r.metrics["returns"])) for r in records]
+
+
+def grid_methods(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Record]]:
+    """Return the tuned runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``."""
+    return {label: tuned(chosen(records, **fields)) for label, fields in which.items()}
 
 
 # Fading under a fixed policy.

@@ -259,4 +259,65 @@ TD_LAMBDA = Experiment(
     },
 )
 
-EXPERIMENTS = (LOCK, ABLATIONS, DISSIPATION, ALIASING, TD_LAMBDA)
+GRID = minigrid.Config(task="KeyCorridorS3R1", d=64, updates=96, rate=1e-3, anneal=1e9, looks=12)
+"""The smallest corridor with a key, 1.97e5 frames, predictors half as wide, a larger rate that hardly falls; the
+environments of a seed, their steps, minibatches, epochs and entropy are the released code's."""
+GRID_PPO = replace(GRID, method="ppo", beta=0.0)
+GRID_AGAC = replace(GRID, method="agac", beta=0.0, predictor_rate=0.25, entropy=1e-4)
+
+MINIGRID = Experiment(
+    name="rcgvf.minigrid",
+    title="A corridor with a key: PPO, RND, NovelD, AGAC and RC-GVF, none of them told how often it was where",
+    figure="MiniGrid without episodic counts, return over frames",
+    run=run_minigrid,
+    tiers={
+        "live": Tier((replace(GRID, task="MultiRoom-N2-S4", updates=12, looks=4),), seeds=(0,)),
+        "study": Tier(
+            (
+                GRID_PPO,
+                *grid(replace(GRID, method="rnd"), beta=(2e-3, 1e-2, 5e-2)),
+                *grid(replace(GRID, method="noveld"), beta=(4e-3, 2e-2, 1e-1)),
+                *grid(GRID_AGAC, adversary=(4e-4, 2e-3, 1e-2)),
+                *grid(GRID, beta=(2.0, 10.0, 50.0)),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            tuple(
+                replace(minigrid.settings(method), counts=False) for method in ("ppo", "rnd", "noveld", "agac", "rcgvf")
+            ),
+            seeds=tuple(range(10)),
+        ),
+    },
+    shape=shape,
+)
+"""The paper's tasks are larger (the released code names KeyCorridorS4R3), with 3e7 frames and more."""
+
+PRIVILEGED = Experiment(
+    name="rcgvf.privileged",
+    title="A corridor with a key: PPO, NovelD and AGAC, told how often they were where, and RC-GVF with a panorama",
+    figure="MiniGrid with episodic counts or a panorama, return over frames",
+    run=run_minigrid,
+    tiers={
+        "live": Tier((replace(GRID, task="MultiRoom-N2-S4", panorama=True, updates=12, looks=4),), seeds=(0,)),
+        "study": Tier(
+            (
+                *grid(replace(GRID_PPO, counts=True), beta_counts=(1e-3, 5e-3, 2.5e-2)),
+                *grid(replace(GRID, method="noveld", counts=True), beta=(4e-3, 2e-2, 1e-1)),
+                *grid(replace(GRID_AGAC, counts=True, adversary=5e-5), beta_counts=(1e-3, 5e-3, 2.5e-2)),
+                *grid(replace(GRID, panorama=True), beta=(2.0, 10.0, 50.0)),
+            ),
+            seeds=SEEDS,
+        ),
+        "paper": Tier(
+            (
+                *(minigrid.settings(method) for method in ("ppo", "noveld", "agac")),
+                replace(minigrid.settings("rcgvf"), panorama=True),
+            ),
+            seeds=tuple(range(10)),
+        ),
+    },
+    shape=shape,
+)
+
+EXPERIMENTS = (LOCK, ABLATIONS, DISSIPATION, ALIASING, TD_LAMBDA, MINIGRID, PRIVILEGED)

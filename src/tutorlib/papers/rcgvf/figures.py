@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.rcgvf import analysis
-from tutorlib.papers.rcgvf.analysis import by_beta, curve, discounts, fading, farthest, share_of_episodes
+from tutorlib.papers.rcgvf.analysis import by_weight, curve, discounts, fading, farthest, share_of_episodes
 from tutorlib.show.style import BASELINE, BLUE, CYCLE, OURS, PURPLE, REFERENCE, SKY, band
 
 COLOURS: Mapping[str, str] = MappingProxyType(
-    {"RC-GVF": OURS, "RND": BASELINE, "NovelD": SKY, "PPO": REFERENCE, "RND, large": BASELINE}
+    {"RC-GVF": OURS, "RND": BASELINE, "NovelD": SKY, "AGAC": BLUE, "PPO": REFERENCE}
 )
 """RC-GVF, what it is compared with, and what has no bonus"""
 
@@ -23,8 +23,8 @@ Groups = Mapping[str, Sequence[Record]]
 
 
 def colour_of(label: str) -> str:
-    """Return the colour of a method, and that of parts of RC-GVF."""
-    return COLOURS.get(label, PURPLE)
+    """Return the colour of a method, whatever it is told, and that of parts of RC-GVF."""
+    return COLOURS.get(label.split(" + ")[0].split(", ")[0], PURPLE)
 
 
 def _expect_groups(groups: Groups) -> None:
@@ -56,7 +56,7 @@ def draw_betas(ax: Axes, groups: Groups) -> None:
     """
     _expect_groups(groups)
     for label, records in groups.items():
-        own, colour = by_beta(records), colour_of(label)
+        own, colour = by_weight(records), colour_of(label)
         found = [interval(farthest(runs)) for runs in own.values()]
         if len(own) == 1:
             ax.axhline(found[0].value, color=colour, linestyle="--", linewidth=1.2, label=label)
@@ -69,8 +69,19 @@ def draw_betas(ax: Axes, groups: Groups) -> None:
 def draw_farthest(ax: Axes, groups: Groups) -> None:
     """Draw the farthest column at the end as bars, one for each group; dots are seeds."""
     _expect_groups(groups)
-    for place, (label, records) in enumerate(groups.items()):
-        values = farthest(records)
+    _draw_bars(ax, {label: farthest(records) for label, records in groups.items()})
+    ax.set(xlabel="farthest column", xlim=(0, None))
+
+
+def draw_returns(ax: Axes, groups: Groups) -> None:
+    """Draw the mean return of an episode over the whole course as bars, one for each group; dots are seeds."""
+    _expect_groups(groups)
+    _draw_bars(ax, {label: analysis.mean_return(records) for label, records in groups.items()})
+    ax.set(xlabel="mean return", xlim=(0, None))
+
+
+def _draw_bars(ax: Axes, groups: Mapping[str, Sequence[float]]) -> None:
+    for place, (label, values) in enumerate(groups.items()):
         found, colour = interval(values), colour_of(label)
         ax.barh(place, found.value, 0.7, color=colour, alpha=0.75)
         ends = [[found.value - found.low], [found.high - found.value]]
@@ -79,7 +90,6 @@ def draw_farthest(ax: Axes, groups: Groups) -> None:
     ax.set_yticks(range(len(groups)), list(groups))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.set(xlabel="farthest column", xlim=(0, None))
 
 
 def draw_visits(ax: Axes, records: Sequence[Record]) -> None:
