@@ -47,6 +47,12 @@ def test_a_metric_that_is_no_finite_number_is_refused(tmp_path: Path, value, wra
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("values", [[1e308, 1e308], [10**400, 1.0], [True, 0.5], [1, "a"], []], ids=repr)
+def test_numbers_are_finite_one_by_one(tmp_path: Path, values):
+    save(record(metrics={"accuracy": values}), tmp_path / "a.json")
+    assert load(tmp_path / "a.json").metrics == {"accuracy": values}
+
+
 def edited(tmp_path: Path, **changes) -> Path:
     """A record with fields changed by hand; None removes one."""
     path = tmp_path / "a.json"

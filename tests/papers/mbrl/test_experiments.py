@@ -32,19 +32,18 @@ def tiny(config, **own):
     small = {"batch": 4, "hidden": 8, "layers": 1}
     starts = {"starts": 4} if config.starts else {}
     if isinstance(config, Offline):
+        small |= {"length": min(config.length, 2), "model_hidden": min(config.model_hidden, 8)}
         return replace(config, pipes=2, transitions=20, updates=6, copy_every=3, looks=3, **small, **starts, **own)
     looks = {"look_every": 6, "look_episodes": 2, "look_length": 5, "capacity": 20}
-    few = {"length": 2, "updates": min(config.updates, 2)}
+    few = {"length": 2, "updates": 2}
     return replace(config, size=2, steps=12, warm_up=8, **small, **starts, **looks, **few, **own)
 
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
-@pytest.mark.parametrize("tier", ["live", "study", "paper"])
-def test_each_run_returns_finite_numbers(experiment, tier):
-    if tier not in experiment.tiers:
-        assert experiment.name == "mbrl.dreams"
-        return
-    for config in {tiny(c) for c in experiment.tiers[tier].configs}:
+def test_each_run_returns_finite_numbers(experiment):
+    shape = experiment.shape or repr
+    configs = [tiny(c) for tier in experiment.tiers.values() for c in tier.configs]
+    for config in {shape(c): c for c in configs}.values():  # one of those that differ in rates alone, whatever the tier
         (found,) = experiment.run([Cell(config, 0)], Context())
         assert json.dumps(found, allow_nan=False)
 

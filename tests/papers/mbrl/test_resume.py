@@ -15,19 +15,19 @@ from tutorlib.papers.mbrl.offline import Offline, learn
 ONLINE = Config(
     environment="maze",
     size=2,
-    steps=40,
-    warm_up=8,
-    copy_every=7,
+    steps=24,
+    warm_up=6,
+    copy_every=4,
     batch=4,
     length=3,
-    capacity=16,
+    capacity=10,
     hidden=8,
     layers=1,
-    look_every=10,
+    look_every=6,
     look_episodes=2,
     look_length=5,
 )
-EXAMPLE = Offline(pipes=2, transitions=30, updates=40, copy_every=7, batch=4, length=3, hidden=8, layers=1, looks=4)
+EXAMPLE = Offline(pipes=2, transitions=30, updates=20, copy_every=3, batch=4, length=3, hidden=8, layers=1, looks=4)
 
 
 class StoppedError(Exception):
@@ -65,25 +65,25 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path: Path, monkeypatch, agent):
     config = dataclasses.replace(ONLINE, agent=agent)
     checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
     undisturbed = train(config, [3, 4], Context())
-    update = stopping(algorithm, monkeypatch, 17)  # after step 25
+    update = stopping(algorithm, monkeypatch, 9)  # after step 15
     with pytest.raises(StoppedError):
         train(config, [3, 4], Context(checkpoint=checkpoint))
     kept = checkpoint.load()
-    assert (kept["done"], kept["steps"]) == (20, [10, 20])
-    assert kept["replay"][0].shape[:2] == (2, 16), "the ring is full"
+    assert (kept["done"], kept["steps"]) == (12, [6, 12])
+    assert kept["replay"][0].shape[:2] == (2, 10), "the ring is full"
     monkeypatch.setattr(algorithm, "update", update)
     resumed = train(config, [3, 4], Context(checkpoint=checkpoint))
     same(resumed.learner, undisturbed.learner)
-    assert resumed.steps == undisturbed.steps == [10, 20, 30, 40]
+    assert resumed.steps == undisturbed.steps == [6, 12, 18, 24]
     assert torch.equal(resumed.looks, undisturbed.looks)
 
 
 def test_of_replay_only_what_is_filled_is_kept(tmp_path: Path):
     checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
-    config = dataclasses.replace(ONLINE, agent="perfect", capacity=5_000, steps=10)
+    config = dataclasses.replace(ONLINE, agent="perfect", capacity=5_000, steps=12)
     train(config, [0], Context(checkpoint=checkpoint))
     kept = checkpoint.load()
-    assert all(part.shape[1] == 10 for part in kept["replay"])
+    assert all(part.shape[1] == 12 for part in kept["replay"])
     assert len(kept["replay"]) == 5 + 3, "with the states, of three parts"
     assert checkpoint.path.stat().st_size < 100_000
 
@@ -94,7 +94,7 @@ def test_a_checkpoint_is_kept_at_every_so_many_looks(tmp_path: Path, monkeypatch
     checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
     monkeypatch.setattr(checkpoint, "save", lambda state: done.append(state["done"]))
     train(dataclasses.replace(ONLINE, agent="er"), [0], Context(checkpoint=checkpoint))
-    assert done == [30, 40]
+    assert done == [18, 24]
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path, monkeypatch):
@@ -117,14 +117,14 @@ def test_the_example_goes_on_bit_by_bit(tmp_path: Path, monkeypatch, agent):
         return learner.q.norm(dim=-1) + updates
 
     undisturbed = learn(config, [3, 4], Context(), look)
-    update = stopping(offline, monkeypatch, 25)
+    update = stopping(offline, monkeypatch, 12)
     with pytest.raises(StoppedError):
         learn(config, [3, 4], Context(checkpoint=checkpoint), look)
-    assert checkpoint.load()["done"] == 20
+    assert checkpoint.load()["done"] == 10
     monkeypatch.setattr(offline, "update", update)
     resumed = learn(config, [3, 4], Context(checkpoint=checkpoint), look)
     same(resumed.learner, undisturbed.learner)
-    assert resumed.updates == [10, 20, 30, 40]
+    assert resumed.updates == [5, 10, 15, 20]
     assert torch.equal(torch.stack(resumed.looks), torch.stack(undisturbed.looks))
 
 
@@ -136,7 +136,7 @@ def test_the_checkpoint_of_other_cells_is_refused(tmp_path: Path):
 
 def test_a_run_that_diverges_leaves_the_last_finite_state(tmp_path: Path):
     checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
-    with pytest.raises(NonFiniteError, match="Q is not finite after update 10"):
+    with pytest.raises(NonFiniteError, match="Q is not finite after update 5"):
         learn(dataclasses.replace(EXAMPLE, agent="er", rate=1e30), [0], Context(checkpoint=checkpoint))
     assert checkpoint.load() is None
 

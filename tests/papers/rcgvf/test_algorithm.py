@@ -215,7 +215,7 @@ def test_a_pass_goes_through_every_frame_once_in_the_seeds_own_order():
 
 
 def test_runs_side_by_side_are_the_runs_one_by_one():
-    c = replace(SMALL, updates=50, rate=1e-3)
+    c = replace(SMALL, updates=50, rate=1e-3, minibatch=24, epochs=1)
     cells = [
         Cell(c, 0),
         Cell(replace(c, beta=200.0, gamma_z=0.9), 1),
