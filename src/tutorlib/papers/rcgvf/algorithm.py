@@ -518,20 +518,43 @@ def train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> 
     weight is not finite; the checkpoint then still holds the last finite state.
     """
     h, c, seeds = hyper(cells, context.device), cells[0].config, [cell.seed for cell in cells]
-    state, begin = initial_state(c, seeds, context.device), 0
-    logs: list[Log] = []
+
+    def step(state: State, number: int) -> tuple[State, Log]:
+        return update(c, h, state, draw_noise(c, seeds, number, context.device), number)
+
+    title, start = f"{c.method}, {len(cells)} side by side", initial_state(c, seeds, context.device)
+    return Trained(*repeat(c, context, title, start, step, Log, _unpack, partial(_refuse_non_finite, cells), look))
+
+
+def repeat(
+    c: Any,
+    context: Context,
+    title: str,
+    state: Any,
+    step: Callable[[Any, int], tuple[Any, Any]],
+    kind: type,
+    unpack: Callable[[list], Any],
+    refuse: Callable[[Any, Any], None],
+    look: Callable[[Any], Tensor] | None = None,
+) -> tuple[Any, Any, list[Tensor]]:
+    """Return the state after all updates, the logs with a first axis of updates, and what ``look`` returned.
+
+    ``step(state, number)`` returns the state after an update, and its log, of type ``kind``. At every look
+    ``refuse(log, state)`` may raise; then the state is kept in the context's checkpoint, from which it is taken up.
+    """
+    begin, every = 0, c.updates // c.looks
+    logs: list[Any] = []
     looks: list[Tensor] = []
     if context.checkpoint and (saved := context.checkpoint.load(context.device)):
-        state, begin, looks = _unpack(saved["state"]), saved["update"], saved["looks"]
-        logs = [Log(*row) for row in zip(*saved["log"], strict=True)]
-    context.progress.start(c.updates, f"{c.method}, {len(cells)} side by side")
+        state, begin, looks = unpack(saved["state"]), saved["update"], saved["looks"]
+        logs = [kind(*row) for row in zip(*saved["log"], strict=True)]
+    context.progress.start(c.updates, title)
     context.progress.advance(begin)
-    every = c.updates // c.looks
     for number in range(begin, c.updates):
-        state, log = update(c, h, state, draw_noise(c, seeds, number, context.device), number)
+        state, log = step(state, number)
         logs.append(log)
         if (number + 1) % every == 0:
-            _refuse_non_finite(stack_logs(logs), state, cells)
+            refuse(stack_logs(logs), state)
             if look:
                 looks.append(look(state))
             if context.checkpoint:
@@ -539,7 +562,7 @@ def train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> 
                 context.checkpoint.save(kept)
             context.progress.advance(every)
     context.progress.close()
-    return Trained(state, stack_logs(logs), looks)
+    return state, stack_logs(logs), looks
 
 
 def stack_logs(logs: list[Any]) -> Any:
@@ -557,7 +580,7 @@ def _unpack(parts: list) -> State:
     return State(LockState(*e), theta, Moments(*theta_moments), phi, Moments(*phi_moments), zeta)
 
 
-def _refuse_non_finite(log: Log, state: State, cells: Sequence[Cell]) -> None:
+def _refuse_non_finite(cells: Sequence[Cell], log: Log, state: State) -> None:
     for name, what in (("returns", "rewards"), ("bonus", "R^i")):
         bad = (~getattr(log, name).isfinite()).nonzero()
         if len(bad):

@@ -36,9 +36,8 @@ from tutorlib.papers.rcgvf.algorithm import (
     err,
     hyper,
     intrinsic,
-    pack,
+    repeat,
     shuffled,
-    stack_logs,
     targets,
     uniform,
 )
@@ -564,24 +563,13 @@ def train(cells: Sequence[Cell], context: Context) -> Trained:
     """
     h, c, seeds = hyper(cells, context.device), cells[0].config, [cell.seed for cell in cells]
     env = c.env(context.device)
-    state, begin = initial_state(c, env, seeds, context.device), 0
-    logs: list[Log] = []
-    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
-        state, begin = _unpack(saved["state"]), saved["update"]
-        logs = [Log(*row) for row in zip(*saved["log"], strict=True)]
-    context.progress.start(c.updates, f"{c.method} in {c.task}, {len(cells)} side by side")
-    context.progress.advance(begin)
-    every = c.updates // c.looks
-    for number in range(begin, c.updates):
-        state, log = update(c, env, h, state, draw_noise(c, seeds, number, context.device), number)
-        logs.append(log)
-        if (number + 1) % every == 0:
-            _refuse_non_finite(stack_logs(logs), state, seeds)
-            if context.checkpoint:
-                context.checkpoint.save({"state": pack(state), "update": number + 1, "log": list(stack_logs(logs))})
-            context.progress.advance(every)
-    context.progress.close()
-    return Trained(state, stack_logs(logs))
+
+    def step(state: State, number: int) -> tuple[State, Log]:
+        return update(c, env, h, state, draw_noise(c, seeds, number, context.device), number)
+
+    title, start = f"{c.method} in {c.task}, {len(cells)} side by side", initial_state(c, env, seeds, context.device)
+    state, log, _ = repeat(c, context, title, start, step, Log, _unpack, partial(_refuse_non_finite, seeds))
+    return Trained(state, log)
 
 
 def _unpack(parts: list) -> State:
@@ -593,7 +581,7 @@ def _unpack(parts: list) -> State:
     )
 
 
-def _refuse_non_finite(log: Log, state: State, seeds: Sequence[int]) -> None:
+def _refuse_non_finite(seeds: Sequence[int], log: Log, state: State) -> None:
     for name, x in (("the bonus", log.bonus.T), ("theta", state.theta), ("phi", state.phi)):
         bad = (~x.isfinite().all(dim=-1)).nonzero()
         if len(bad):
