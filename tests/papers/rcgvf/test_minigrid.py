@@ -254,6 +254,17 @@ def test_runs_side_by_side_are_runs_alone(c):
         assert torch.allclose(both.log.bonus[:, i], alone.log.bonus[:, 0], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("c", [EVERY[0], EVERY[4]], ids=name_of)
+def test_what_predictors_remember_goes_on_in_the_next_rollout(c):
+    env, h, state, noise = began(c)
+    past, *_ = m.rollout(c, env, state, noise)
+    remembered = m.curiosity(c, h, state, past).memory[:, -1]
+    assert remembered.abs().max() > 0
+    after, _ = m.update(c, env, h, state, noise, 0)
+    assert torch.equal(after.bonus_memory, remembered)
+    assert torch.equal(m.curiosity(c, h, after, past).memory[:, 0], remembered)
+
+
 class Stop(Exception):
     pass
 
