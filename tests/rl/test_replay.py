@@ -20,14 +20,18 @@ def test_replay_is_a_ring_that_gives_back_what_was_stored():
     for t in range(5):
         o = (drawn(2, 1, 12, seed=t) < 0.5).float()
         state = env.start(drawn(2, 1, 2, seed=t))
-        b = Experience(o, torch.full((2, 1), t), torch.full((2, 1), t / 2), 1 - o, torch.full((2, 1), t == 4), state)
+        b = Experience(
+            o, torch.full((2, 1), t + 1), torch.full((2, 1), t / 2), 1 - o, torch.full((2, 1), t == 4), state
+        )
         store(replay, t, b)
         written.append(b)
         found = recall(replay, t + 1, drawn(2, 200, seed=t))
-        assert sorted(found.action.unique().tolist()) == list(range(max(0, t - 2), t + 1)), "the last three, no others"
+        assert sorted(found.action.unique().tolist()) == list(range(max(0, t - 2) + 1, t + 2)), (
+            "the last three, no others"
+        )
     for s in range(2):
         for i in range(0, 200, 20):
-            source = written[int(found.action[s, i])]
+            source = written[int(found.action[s, i]) - 1]
             for part, own in zip((*found[:-1], *found.state), (*source[:-1], *source.state), strict=True):
                 assert torch.equal(part[s, i], own[s, 0])
     assert not torch.equal(found.action[0], found.action[1]), "each seed draws its own"
