@@ -108,6 +108,16 @@ def test_the_observation_is_row_and_column_with_noise_and_mixed():
     assert float(state.noise.std()) == pytest.approx(1, abs=0.03)
 
 
+def test_without_noise_equal_places_look_equal():
+    env = Lock(20, noise=0.0)
+    state = env.start(uniform(400, env.start_noise))
+    seen = env.observe(state)
+    first = seen[state.row == 0]
+    assert 0 < len(first) < 400
+    assert torch.equal(first, first[:1].expand_as(first))
+    assert not torch.equal(first[0], seen[state.row == 1][0])
+
+
 def test_the_matrix_is_sylvesters():
     for n in (1, 2, 16, 128):
         found = hadamard(n, torch.float64, torch.device("cpu"))
