@@ -298,7 +298,7 @@ def _tasks() -> dict[str, Task]:
     found = {}
     for size, rows in ((3, 1), (3, 2), (3, 3), (4, 3), (5, 3), (6, 3)):
         found[f"KeyCorridorS{size}R{rows}"] = Task("key_corridor", {"size": size, "rows": rows}, 30 * size**2)
-    for rooms, size in ((2, 4), (4, 5), (6, 10), (7, 8), (10, 10)):
+    for rooms, size in ((2, 4), (3, 6), (4, 5), (6, 10), (7, 8), (10, 10)):
         found[f"MultiRoom-N{rooms}-S{size}"] = Task("multi_room", {"rooms": rooms, "size": size}, 20 * rooms)
     for name, boxes, balls in (("2Dl", False, False), ("2Dlh", True, False), ("2Dlhb", True, True)):
         found[f"ObstructedMaze-{name}"] = Task("obstructed_maze", {"boxes": boxes, "balls": balls}, 576)
@@ -307,7 +307,7 @@ def _tasks() -> dict[str, Task]:
 
 TASKS: Mapping[str, Task] = MappingProxyType(_tasks())
 """Tasks by the names that the package gives them: KeyCorridor with rooms of side S in R rows, MultiRoom with N rooms of
-sides up to S (those of 7 and 10 rooms are not in its list), and ObstructedMaze with locked doors (l), keys hidden in
+sides up to S (those of 3, 7 and 10 rooms are not in its list), and ObstructedMaze with locked doors (l), keys hidden in
 boxes (h) and doorways blocked by balls (b)."""
 
 
