@@ -28,9 +28,9 @@ OTHER = {"MultiRoom-N4-S5-v0": "-N4-S5-v1", "MultiRoom-N6-S10-v0": "-N6-v0", "Ob
 
 
 def packages(name, **options):
-    """Return the package's environment of the same name, which in three cases is another one."""
+    """Return the package's environment of the same name, which may have another one."""
     short = name.removeprefix("tutorlib/")
-    if made := re.fullmatch(r"MultiRoom-N(7|10)-S(\d+)-v0", short):  # not in the package's list
+    if made := re.fullmatch(r"MultiRoom-N(3|7|10)-S(\d+)-v0", short):  # not in the package's list
         rooms, size = map(int, made.groups())
         return MultiRoomEnv(rooms, rooms, maxRoomSize=size, **options)
     theirs = short.split("-")[0] + OTHER[short] if short in OTHER else short

@@ -37,10 +37,16 @@ def test_replay_is_a_ring_that_gives_back_what_was_stored():
     assert not torch.equal(found.action[0], found.action[1]), "each seed draws its own"
 
 
-def test_nothing_is_recalled_before_anything_is_stored():
+@pytest.mark.parametrize(("stored", "least"), [(0, 0), (0, 1), (0, 3), (2, 3), (9, 4)])
+def test_nothing_is_recalled_before_replay_holds_what_it_must(stored, least):
     replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
-    with pytest.raises(UsageError, match="stored=0: expected at least 1 transition"):
-        recall(replay, 0, drawn(2, 5))
+    with pytest.raises(UsageError, match=f"stored={stored}: expected at least {least or 1} transitions held"):
+        recall(replay, stored, drawn(2, 5), least)
+
+
+def test_a_batch_is_enough():
+    replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
+    assert recall(replay, 3, drawn(2, 5), 3).reward.shape == (2, 5)
 
 
 @pytest.mark.parametrize("own", [(0, 2, 3), (4, 0, 3), (4, 2, 0)])

@@ -70,14 +70,15 @@ def store(replay: Replay, t: int, b: Experience) -> None:
         kept[:, at] = new[:, 0]
 
 
-def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"]) -> Experience:
+def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: int = 1) -> Experience:
     """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``.
 
-    Raises ``UsageError`` if none is stored yet.
+    Raises ``UsageError`` if replay holds fewer than ``least``, such as a batch, or none.
     """
-    if stored < 1:
-        raise bad_argument("stored", stored, "at least 1 transition before any can be recalled")
-    which = as_integer(u, min(stored, replay.reward.shape[1]))
+    held = min(stored, replay.reward.shape[1])
+    if held < max(least, 1):
+        raise bad_argument("stored", stored, f"at least {max(least, 1)} transitions held before any is recalled")
+    which = as_integer(u, held)
     seed = torch.arange(len(u), device=u.device).unsqueeze(-1)
     o, action, reward, following, terminal = (part[seed, which] for part in replay[:-1])
     state = _map(lambda part: part[seed, which], replay.state)

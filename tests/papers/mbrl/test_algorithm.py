@@ -315,7 +315,7 @@ def test_an_evaluation_without_episodes_is_the_reward_of_a_step():
 
 
 def test_runs_that_diverge_are_refused():
-    config = small(agent="er", environment="open", rate=1e30, warm_up=2)
+    config = small(agent="er", environment="open", rate=1e30, warm_up=4)
     with pytest.raises(NonFiniteError, match="Q is not finite after step 12"):
         train(config, [0], Context())
 
@@ -351,6 +351,8 @@ def test_the_bank_of_mazes_is_the_same_for_all(monkeypatch):
         (lambda: Config(environment="mazes"), "environment='mazes'.*did you mean 'maze'"),
         (lambda: Config(length=0), "length=0: expected a whole number from 1"),
         (lambda: Config(warm_up=0), "warm_up=0"),
+        (lambda: Config(warm_up=31), "warm_up=31: expected at least batch=32"),
+        (lambda: Config(capacity=31), "capacity=31: expected at least batch=32"),
         (lambda: Config(rate=0.0), "rate=0.0: expected a positive number"),
         (lambda: Config(gamma=1.0), "gamma=1.0"),
         (lambda: train(SMALL, [], Context()), "seeds=\\[\\]: expected at least one"),

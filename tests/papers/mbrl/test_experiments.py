@@ -102,7 +102,7 @@ def test_a_histogram_counts_ends_too():
             "cells=2: expected cells that differ in rate, temperature and seed alone",
         ),
         (
-            lambda: experiments.run_offline([Cell(Offline(), 0), Cell(Offline(transitions=3), 0)], Context()),
+            lambda: experiments.run_offline([Cell(Offline(), 0), Cell(Offline(transitions=33), 0)], Context()),
             "cells=2: expected cells that differ in their seeds alone",
         ),
         (lambda: experiments.run_dreams([Cell(Offline(agent="er"), 0)], Context()), "agent='er'"),

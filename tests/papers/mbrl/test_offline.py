@@ -77,7 +77,7 @@ def test_all_agents_are_given_the_same_data():
 
 def test_groups_are_those_of_a_walk():
     env = PanFlute(2)
-    replay = data_of(tiny(transitions=3), [0, 1])
+    replay = data_of(tiny(transitions=3, batch=3), [0, 1])
     truth = listed(env)
     found = groups(replay, truth.reachable)
     assert tuple(found) == GROUPS
@@ -244,6 +244,7 @@ def test_the_two_samplers_differ_where_logits_are_no_probabilities():
     ("make", "message"),
     [
         (lambda: Offline(transitions=0), "transitions=0: expected a whole number from 1"),
+        (lambda: Offline(transitions=31), "transitions=31: expected at least batch=32"),
         (lambda: Offline(looks=7), "looks=7: expected a divisor of updates=2500"),
         (lambda: Offline(pipes=6), "pipes=6: expected at most 5"),
         (lambda: Offline(agent="replay"), "agent='replay'"),

@@ -75,7 +75,7 @@ class Config:
     steps: int = 1_000_000
     """steps in the environment"""
     warm_up: int = 1000
-    """steps before the first update"""
+    """steps before the first update, at least a batch of them"""
     updates: int = 1
     """in each step from then on"""
     copy_every: int = 100
@@ -94,7 +94,7 @@ class Config:
     """of the softmax over Q"""
     gamma: float = 0.9
     capacity: int = 100_000
-    """transitions that replay holds"""
+    """transitions that replay holds, at least a batch"""
     hidden: int = 200
     """units of each hidden layer, of all networks"""
     model_hidden: int = 0
@@ -121,6 +121,10 @@ class Config:
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
                 raise bad_argument(name, getattr(self, name), "a whole number from 0")
         expect_fields(self, positive=("rate", "model_rate", "temperature"))
+        for name in ("warm_up", "capacity"):
+            if getattr(self, name) < self.batch:
+                expected = f"at least batch={self.batch}, for replay to hold a batch before the first update"
+                raise bad_argument(name, getattr(self, name), expected)
         if not 0 <= self.gamma < 1:
             raise bad_argument("gamma", self.gamma, "a number from 0, below 1")
 
@@ -409,12 +413,12 @@ def update(
     """Return the learner after one update: of the model, and then of Q on what the updated model imagines."""
     c, device = setting.config, learner.q.device
     if c.agent == "er":
-        b = as_replayed(recall(replay, stored, uniforms(generators, (c.transitions,), device)))
+        b = as_replayed(recall(replay, stored, uniforms(generators, (c.transitions,), device), c.batch))
     else:
-        real = recall(replay, stored, uniforms(generators, (c.batch,), device))
+        real = recall(replay, stored, uniforms(generators, (c.batch,), device), c.batch)
         learner = model_step(setting, learner, real, generators) if setting.model else learner
         if c.starts:
-            real = recall(replay, stored, uniforms(generators, (c.starts,), device))
+            real = recall(replay, stored, uniforms(generators, (c.starts,), device), c.batch)
         b = imagine(setting, learner, real, generators)
     theta = learner.q.detach().requires_grad_()
     (g,) = torch.autograd.grad(dqn_loss(setting.net, theta, learner.copy, b, c.gamma).sum(), theta)

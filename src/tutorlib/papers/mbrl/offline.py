@@ -59,7 +59,7 @@ class Offline:
     pipes: int = 4
     """n; there are 2^(n (n + 1) / 2) patterns, 1024 for 4 pipes"""
     transitions: int = 200
-    """K, of uniformly random actions from empty pipes on"""
+    """K, at least a batch, of uniformly random actions from empty pipes on"""
     updates: int = 2500
     copy_every: int = 100
     """updates after which Q^- becomes Q"""
@@ -90,6 +90,8 @@ class Offline:
         expect_fields(self, counts=("transitions", "updates", "copy_every", "looks"))
         if self.updates % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
+        if self.transitions < self.batch:
+            raise bad_argument("transitions", self.transitions, f"at least batch={self.batch}")
         _ = self.online, self.env  # they refuse what no run can have
 
     @property

@@ -94,8 +94,8 @@ def _grid(name: str, which: Mapping[str, Mapping[str, Any]], ours: str, least: f
     verdicts = "; ".join(f"{label} {gap} ({verdict})" for label, (verdict, gap) in found.items())
     detail = (
         f"{c['task']}, {c['updates'] * c['envs'] * c['steps'] / 1e5:.1f}e5 frames: mean return over the whole course "
-        f"of {ours} minus that of each other method; to hold, more than {least:g} for each: {verdicts}. Mean returns: "
-        f"{each}."
+        f"of {ours} minus that of {closest}, which is closest or ahead; to hold, more than {least:g} for each: "
+        f"{verdicts}. Mean returns: {each}."
     )
     return _Grid([verdict for verdict, _ in found.values()], found[closest][1], detail)
 
