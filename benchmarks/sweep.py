@@ -11,23 +11,37 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
-from tutorlib.lab import Cell, Context, device_name, pick_device, run_sweep
+from tutorlib.lab import Cell, Context, Experiment, device_name, pick_device, run_sweep
 from tutorlib.lab.progress import Silent
 from tutorlib.papers.gpicl.algorithm import Config, meta_train
 from tutorlib.papers.gpicl.experiments import PHASES
+from tutorlib.papers.rcgvf.experiments import LOCK
 
 
-def seconds_of_sweep(jobs: int, cells: int, steps: int) -> float:
+class Work(NamedTuple):
+    """Short cells of an experiment."""
+
+    experiment: Experiment
+    overrides: dict[str, Any]
+    seeds: int
+
+
+LEARNING = Work(PHASES, {"steps": 300, "evaluations": 1, "tasks": "inf", "bias": 0.9, "width": 64}, 4)
+EXPLORING = Work(LOCK, {"updates": 40, "looks": 1}, 4)
+"""PPO, RND and RC-GVF, at the study's sizes"""
+
+
+def seconds_of_sweep(work: Work, jobs: int) -> float:
     """Return the wall time of a sweep whose worker processes are already warm (their start is a constant)."""
-    overrides = {"steps": steps, "evaluations": 1, "tasks": "inf", "bias": 0.9, "width": 64}
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         run_sweep(
-            PHASES, "live", seeds=range(cells), overrides=overrides, device="cpu", engine="local", jobs=jobs,
-            results=Path(folder), progress=Silent(),
+            work.experiment, "live", seeds=range(work.seeds), overrides=work.overrides, device="cpu", engine="local",
+            jobs=jobs, results=Path(folder), progress=Silent(),
         )  # fmt: skip
         return time.perf_counter() - begin
 
@@ -52,14 +66,15 @@ def main() -> None:
 
     if device.type == "cpu":
         torch.set_num_threads(1)
-        steps, cells = 300, 4
-        seconds_of_sweep(2, 2, 10)  # start the worker processes
-        ratios = []
-        for _ in range(arguments.rounds):
-            one, two = seconds_of_sweep(1, cells, steps), seconds_of_sweep(2, cells, steps)
-            ratios.append(one / two)
-            print(f"sweep of {cells} cells x {steps} steps: one process {one:.1f} s, two {two:.1f} s, {one / two:.2f}x")
-        print(f"two processes against one: {statistics.median(ratios):.2f}x (goal 1.8x)")
+        seconds_of_sweep(LEARNING._replace(overrides=LEARNING.overrides | {"steps": 10}), 2)  # start the processes
+        for work in (LEARNING, EXPLORING):
+            seconds_of_sweep(work._replace(seeds=1), 2)  # import what they need
+            ratios = []
+            for _ in range(arguments.rounds):
+                one, two = seconds_of_sweep(work, 1), seconds_of_sweep(work, 2)
+                ratios.append(one / two)
+                print(f"{work.experiment.name}: one process {one:.1f} s, two {two:.1f} s, {one / two:.2f}x")
+            print(f"two processes against one: {statistics.median(ratios):.2f}x (goal 1.8x)")
 
     stack, steps = (8, 30) if device.type == "cpu" else (64, 200)
     context = Context(device=device)

@@ -1,6 +1,6 @@
 """Numbers drawn from the records of RC-GVF: what its figures show and its claims judge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -91,25 +91,12 @@ def by_weight(records: Sequence[Record]) -> dict[float, list[Record]]:
     return {w: sorted((r for r in records if weight_of(r) == w), key=lambda r: r.seed) for w in weights}
 
 
-def worth(records: Sequence[Record]) -> tuple[float, ...]:
-    """Return what weights are compared by.
-
-    In the lock, the mean farthest column at the end, then that over all looks; in MiniGrid, the mean return of the
-    whole course.
-    """
-    if "farthest" not in records[0].metrics:
-        return (float(np.mean(mean_return(records))),)
-    return float(np.mean(farthest(records))), float(np.mean([r.metrics["farthest"] for r in records]))
+Worth = Callable[[Sequence[Record]], tuple[float, ...]]
+"""What weights are compared by: of the runs of one weight, numbers of which the first that differs decides."""
 
 
-def best(records: Sequence[Record]) -> list[Record]:
-    """Return the records of the weight of the largest worth; of equals the smallest."""
-    own = by_weight(records)
-    return own[max(own, key=lambda weight: worth(own[weight]))]
-
-
-def tuned(records: Sequence[Record]) -> list[Record]:
-    """Return one record for each seed: that of the weight which was worth most on the other seeds.
+def tuned(records: Sequence[Record], worth: Worth) -> list[Record]:
+    """Return one record for each seed: that of the weight which was worth most on the other seeds, of equals the least.
 
     No seed has a say in its own weight, so a method with luck at one weight gains nothing from it. Raises
     ``UsageError`` unless each weight has the same seeds, at least 2.
@@ -145,29 +132,27 @@ def farthest(records: Sequence[Record], frames: float | int = float("inf")) -> l
     return [reached(r, frames) for r in records]
 
 
+def explored(records: Sequence[Record]) -> tuple[float, float]:
+    """Return the mean farthest column at the end, and that over all looks: what weights are compared by in the lock."""
+    return float(np.mean(farthest(records))), float(np.mean([r.metrics["farthest"] for r in records]))
+
+
 def methods(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the tuned runs of each method of ``rcgvf.lock``."""
-    return {label: tuned(chosen(records, **fields)) for label, fields in METHODS.items()}
+    return {label: tuned(chosen(records, **fields), explored) for label, fields in METHODS.items()}
 
 
 def parts(lock: Sequence[Record], ablations: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the tuned runs of RC-GVF, of its parts and of RND."""
-    return {label: tuned(chosen(lock if label in METHODS else ablations, **fields)) for label, fields in PARTS.items()}
+    return {
+        label: tuned(chosen(lock if label in METHODS else ablations, **fields), explored)
+        for label, fields in PARTS.items()
+    }
 
 
 def differences(ours: Sequence[Record], theirs: Sequence[Record], frames: float | int = float("inf")) -> list[float]:
     """Return how much farther ``ours`` came than ``theirs``, one number for each seed."""
     return [a - b for a, b in zip(farthest(ours, frames), farthest(theirs, frames), strict=True)]
-
-
-def beta_table(records: Sequence[Record]) -> pd.DataFrame:
-    """Return the farthest column at the end for each method and weight, one row for each of them."""
-    rows = [
-        {"method": label, "beta": beta, "farthest": interval(farthest(runs))}
-        for label, fields in METHODS.items()
-        for beta, runs in by_weight(chosen(records, **fields)).items()
-    ]
-    return pd.DataFrame(rows)
 
 
 def course(records: Sequence[Record], name: str = "farthest") -> tuple[list[int], list[Interval]]:
@@ -189,9 +174,34 @@ def mean_return(records: Sequence[Record]) -> list[float]:
     return [float(np.mean(r.metrics["returns"])) for r in records]
 
 
+def return_differences(ours: Sequence[Record], theirs: Sequence[Record]) -> list[float]:
+    """Return how much larger the mean return of ``ours`` is than that of ``theirs``, one number for each seed."""
+    return [a - b for a, b in zip(mean_return(ours), mean_return(theirs), strict=True)]
+
+
+def earned(records: Sequence[Record]) -> tuple[float]:
+    """Return the mean of ``mean_return``: what weights are compared by in MiniGrid."""
+    return (float(np.mean(mean_return(records))),)
+
+
 def grid_methods(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Record]]:
     """Return the tuned runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``."""
-    return {label: tuned(chosen(records, **fields)) for label, fields in which.items()}
+    return {label: tuned(chosen(records, **fields), earned) for label, fields in which.items()}
+
+
+def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the mean return and each seed's last share of successes, one row for each method and weight."""
+    rows = [
+        {
+            "method": label,
+            "weight": weight,
+            "mean return": interval(mean_return(runs)),
+            "success at the end, by seed": [round(r.metrics["success"][-1], 2) for r in runs],
+        }
+        for label, fields in which.items()
+        for weight, runs in by_weight(chosen(records, **fields)).items()
+    ]
+    return pd.DataFrame(rows)
 
 
 # Fading under a fixed policy.

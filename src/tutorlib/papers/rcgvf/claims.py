@@ -82,15 +82,14 @@ class _Grid(NamedTuple):
 def _grid(name: str, which: Mapping[str, Mapping[str, Any]], ours: str, least: float) -> _Grid:
     """Compare the mean return of ``ours`` with that of each other method: it must be more than ``least`` ahead."""
     groups = analysis.grid_methods(recorded(name), which)
-    returns = {label: analysis.mean_return(runs) for label, runs in groups.items()}
     found = {
-        label: above([a - b for a, b in zip(returns[ours], own, strict=True)], least)
-        for label, own in returns.items()
+        label: above(analysis.return_differences(groups[ours], runs), least)
+        for label, runs in groups.items()
         if label != ours
     }
     closest = min(found, key=lambda label: found[label][1].value)
     c = groups[ours][0].config
-    each = "; ".join(f"{label} {interval(own)}" for label, own in returns.items())
+    each = "; ".join(f"{label} {interval(analysis.mean_return(runs))}" for label, runs in groups.items())
     verdicts = "; ".join(f"{label} {gap} ({verdict})" for label, (verdict, gap) in found.items())
     detail = (
         f"{c['task']}, {c['updates'] * c['envs'] * c['steps'] / 1e5:.1f}e5 frames: mean return over the whole course "
@@ -109,7 +108,7 @@ SMALLER = (
 def _without_counts() -> Evidence:
     """C2: in two grid worlds, against methods that are told no counts.
 
-    In the first PPO alone learns the task, in the second a trial of PPO alone found nothing. Both count.
+    In the first PPO alone learns the task, in the second a trial of PPO alone learned nothing. Both count.
     """
     corridor, rooms = (_grid(name, analysis.BLIND, "RC-GVF", CLEARLY) for name in ("rcgvf.minigrid", "rcgvf.rooms"))
     detail = f"{corridor.detail} {rooms.detail} {SMALLER}"

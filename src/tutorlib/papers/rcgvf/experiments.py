@@ -331,6 +331,6 @@ ROOMS = Experiment(
     },
     shape=shape,
 )
-"""Three rooms of sides up to 6, the smallest chain of those we tried in which PPO alone found nothing in 2e5 frames."""
+"""Three rooms of sides up to 6, the smallest chain we tried in which PPO alone learned nothing in 2e5 frames."""
 
 EXPERIMENTS = (LOCK, ABLATIONS, DISSIPATION, ALIASING, TD_LAMBDA, MINIGRID, PRIVILEGED, ROOMS)
