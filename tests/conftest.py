@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+GOLDEN = Path(__file__).parent / "golden"
 
 QUIET = (
     "--no-sandbox",
@@ -60,3 +62,14 @@ def real_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     if not os.environ.get("TUTORLIB_DATA") and SHARED.is_dir():
         monkeypatch.setenv("TUTORLIB_DATA", str(SHARED))
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], dict[str, np.ndarray]]:
+    """What a paper's own code computes: ``golden("rl/mbrl_er")`` gives the arrays of that file by name."""
+
+    def read(name: str) -> dict[str, np.ndarray]:
+        with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    return read

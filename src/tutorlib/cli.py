@@ -12,7 +12,17 @@ import torch
 import tyro
 
 from tutorlib import __version__, papers
-from tutorlib.lab import TutorlibError, device_name, judge, pick_device, pick_tier, recorded, run_sweep, table
+from tutorlib.lab import (
+    TutorlibError,
+    device_name,
+    judge,
+    pick_device,
+    pick_tier,
+    recorded,
+    run_sweep,
+    table,
+    withdrawals,
+)
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.progress import progress_for
 from tutorlib.lab.records import NoRecordsError, publish
@@ -161,7 +171,10 @@ def _doctor() -> int:
         if "study" not in experiment.tiers:
             continue
         try:
-            print(f"{name}: {len(recorded(name))} recorded cells")
+            found = recorded(name, withdrawn=True)
+            gone = withdrawals(name)
+            count = sum(any(own.covers(record.config) for own in gone) for record in found)
+            print(f"{name}: {len(found)} recorded cells" + (f", {count} of them withdrawn" if count else ""))
         except NoRecordsError:
             print(f"{name}: not recorded yet")
         except TutorlibError as error:

@@ -12,8 +12,18 @@ import pytest
 import torch
 
 from tutorlib.lab import Record, UsageError, recorded, records, table
+from tutorlib.lab.claims import UNTESTED, Claim, judge
 from tutorlib.lab.errors import RecordError
-from tutorlib.lab.records import NoRecordsError, command_line, load, load_published, provenance, publish, save
+from tutorlib.lab.records import (
+    NoRecordsError,
+    WithdrawnError,
+    command_line,
+    load,
+    load_published,
+    provenance,
+    publish,
+    save,
+)
 from tutorlib.lab.tiers import parse_seeds
 
 SOURCE = {
@@ -187,6 +197,52 @@ def test_records_that_are_not_shipped():
         recorded("gpicl.nothing")
     with pytest.raises(UsageError, match="experiment='gpicl': expected a name such as gpicl.phases"):
         recorded("gpicl")
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a paper that ships four records of two widths; its list of withdrawals is written by tests."""
+    folder = tmp_path / "paper" / "recorded"
+    rows = [record(seed, config={"width": width}, tier="study") for width in (4, 8) for seed in (0, 1)]
+    publish(rows, folder / "study-study.json")
+    monkeypatch.setattr(records, "files", lambda package: tmp_path)
+    return folder
+
+
+def withdraw(folder: Path, **entry) -> None:
+    (folder / "withdrawn.json").write_text(json.dumps({"study-study": [entry], "other-study": [{"reason": "no"}]}))
+
+
+def test_records_that_are_withdrawn_are_left_out_unless_asked_for(shipped: Path):
+    assert len(recorded("paper.study")) == 4
+    withdraw(shipped, reason="A layer was missing.", where={"width": [8]})
+    assert [r.config["width"] for r in recorded("paper.study")] == [4, 4]
+    assert len(recorded("paper.study", withdrawn=True)) == 4
+    assert [own.reason for own in records.withdrawals("paper.study")] == ["A layer was missing."]
+    assert records.withdrawals("paper.study", "live") == []
+
+
+def test_a_claim_whose_records_are_all_withdrawn_is_not_tested_and_says_why(shipped: Path):
+    withdraw(shipped, reason="A layer was missing.")
+    with pytest.raises(WithdrawnError, match="withdrawn: A layer was missing"):
+        recorded("paper.study")
+    judged = judge(Claim("paper.C1", "It works.", "unknown", lambda: recorded("paper.study")))
+    assert judged.verdict == UNTESTED
+    assert "A layer was missing." in judged.detail
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"where": {"width": [8]}}, "expected a reason"),
+        ({"reason": "a", "when": 1}, "expected a reason"),
+        ({"reason": "a", "where": {"width": 8}}, "expected a list of values for each field"),
+    ],
+)
+def test_a_bad_list_of_withdrawals_is_refused(shipped: Path, entry, says):
+    withdraw(shipped, **entry)
+    with pytest.raises(RecordError, match=says):
+        recorded("paper.study")
 
 
 def test_provenance_has_device_versions_and_command_and_no_place():

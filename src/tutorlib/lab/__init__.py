@@ -5,7 +5,7 @@ from tutorlib.lab.claims import Claim, Evidence, Interval, interval, judge
 from tutorlib.lab.device import device_name, pick_device
 from tutorlib.lab.errors import TutorlibError, UsageError
 from tutorlib.lab.experiment import Cell, Context, Experiment, Metrics
-from tutorlib.lab.records import Record, recorded, table
+from tutorlib.lab.records import Record, recorded, table, withdrawals
 from tutorlib.lab.sweep import run_sweep
 from tutorlib.lab.tiers import TIERS, Tier, grid, pick_tier
 
@@ -32,4 +32,5 @@ __all__ = [
     "recorded",
     "run_sweep",
     "table",
+    "withdrawals",
 ]

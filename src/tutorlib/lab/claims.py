@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from tutorlib.lab.errors import bad_argument, choose
-from tutorlib.lab.records import NoRecordsError
+from tutorlib.lab.records import NoRecordsError, WithdrawnError
 
 HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not yet tested"
 VERDICTS = (HOLDS, IN_PART, FAILS, UNTESTED)
@@ -104,10 +104,12 @@ def weakest(verdicts: Sequence[str]) -> str:
 
 
 def judge(claim: Claim) -> Evidence:
-    """Return what the shipped records say about ``claim``; without any it is not yet tested."""
+    """Return what the shipped records say about ``claim``; without any that stand it is not yet tested."""
     if claim.check is None:
         return Evidence(UNTESTED, detail="No study is recorded yet.")
     try:
         return claim.check()
+    except WithdrawnError as error:
+        return Evidence(UNTESTED, detail=f"Not tested until it is recorded again. {error}")
     except NoRecordsError:
         return Evidence(UNTESTED, detail="No study is recorded yet.")

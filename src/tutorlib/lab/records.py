@@ -28,6 +28,10 @@ class NoRecordsError(RecordError):
     """The package ships no records of an experiment."""
 
 
+class WithdrawnError(NoRecordsError):
+    """All records of an experiment that the package ships are withdrawn."""
+
+
 @dataclass(frozen=True)
 class Record:
     """The result of one cell and where it came from."""
@@ -204,19 +208,73 @@ def publish(records: Sequence[Record], path: Path) -> None:
     write_atomically(path, f'{head}, "records": [\n{lines}\n]}}\n'.encode())
 
 
-def recorded(name: str, tier: str = "study") -> list[Record]:
+def recorded(name: str, tier: str = "study", withdrawn: bool = False) -> list[Record]:
     """Return the records that the package ships of experiment ``name`` (such as ``gpicl.phases``).
 
-    Raises ``NoRecordsError`` if it ships none, ``RecordError`` if the file is torn or of another format version, and
-    ``UsageError`` if no experiment can have that name.
+    Those that are withdrawn (see ``withdrawals``) are left out, unless ``withdrawn`` asks for them: a figure that
+    shows them says so.
+
+    Raises ``NoRecordsError`` if it ships none, ``WithdrawnError`` if all of them are withdrawn, ``RecordError`` if the
+    file is torn or of another format version, and ``UsageError`` if no experiment can have that name.
     """
+    path = _shipped(name, tier)
+    if not path.exists():
+        raise NoRecordsError(f"experiment={name!r}: no records of tier {tier!r} are shipped with the package")
+    found = load_published(path)
+    gone = [] if withdrawn else withdrawals(name, tier)
+    standing = [record for record in found if not any(own.covers(record.config) for own in gone)]
+    if found and not standing:
+        reasons = " ".join(dict.fromkeys(own.reason for own in gone))
+        raise WithdrawnError(f"experiment={name!r}: its records are withdrawn: {reasons}")
+    return standing
+
+
+def _shipped(name: str, tier: str) -> Path:
+    """Return the file in which the package ships, or would ship, the records of ``name``."""
     paper, dot, experiment = name.partition(".")
     if not dot:
         raise bad_argument("experiment", name, "a name such as gpicl.phases")
-    path = Path(str(files("tutorlib.papers"))) / paper / "recorded" / f"{experiment}-{tier}.json"
+    return Path(str(files("tutorlib.papers"))) / paper / "recorded" / f"{experiment}-{tier}.json"
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """Shipped records that no longer stand, because a fault was found in what computed them."""
+
+    reason: str
+    """one sentence: the fault"""
+    where: Mapping[str, Sequence[Any]]
+    """fields of the configuration and their values, for which alone records are withdrawn; empty: all of the file"""
+
+    def covers(self, config: Mapping[str, Any]) -> bool:
+        """Return whether the record of ``config`` is withdrawn."""
+        return all(config[name] in values for name, values in self.where.items())
+
+
+def withdrawals(name: str, tier: str = "study") -> list[Withdrawal]:
+    """Return what is withdrawn of the records of experiment ``name``.
+
+    They are listed beside the records, in ``recorded/withdrawn.json``: by the name of the file (``minigrid-study``), a
+    list of objects with ``reason`` and, where only some records of the file are meant, ``where``. Once a study is
+    recorded again, its entry goes.
+
+    Raises ``RecordError`` if the list is torn, and ``UsageError`` if no experiment can have that name.
+    """
+    shipped = _shipped(name, tier)
+    path = shipped.with_name("withdrawn.json")
     if not path.exists():
-        raise NoRecordsError(f"experiment={name!r}: no records of tier {tier!r} are shipped with the package")
-    return load_published(path)
+        return []
+    content = _read_json(path)
+    _check(isinstance(content, dict), path, "content", content, "lists of withdrawals by the name of a file")
+    found = []
+    for entry in content.get(shipped.stem, []):
+        fine = isinstance(entry, dict) and isinstance(entry.get("reason"), str) and set(entry) <= {"reason", "where"}
+        _check(fine, path, shipped.stem, entry, "a reason, and perhaps where")
+        where = entry.get("where", {})
+        fine = isinstance(where, dict) and all(isinstance(values, list) for values in where.values())
+        _check(fine, path, "where", where, "a list of values for each field")
+        found.append(Withdrawal(entry["reason"], where))
+    return found
 
 
 def load_published(path: Path) -> list[Record]:
