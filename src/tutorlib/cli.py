@@ -55,6 +55,8 @@ class Run:
     """local: one-thread processes; vmapped: one batch; ray: a Ray cluster; auto: vmapped on a GPU, else local"""
     jobs: Annotated[str, _option("N", "(default: one per core; one on a GPU)")] = ""
     """cells at a time"""
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
+    """compile training steps (torch.compile): faster, after half a minute or more"""
     set: Annotated[tuple[str, ...], _option("NAME=VALUE ...", "")] = ()
     """fields of the configuration to change, such as width=32 steps=400"""
     results: Annotated[Path, _option("FOLDER", "(default: results)")] = Path("results")
@@ -135,6 +137,7 @@ def _run(run: Run) -> None:
         jobs=int(run.jobs) if run.jobs else None,
         results=run.results,
         progress=progress_for(),
+        compile=run.compile,
     )
     frame = table(records)
     shown = [c for c in frame.columns if frame[c].map(lambda v: not isinstance(v, list)).all()]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Union
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -215,3 +216,9 @@ def test_the_nearest_choice_is_named():
         choose("tier", "lvie", ["live", "study"])
     with pytest.raises(UsageError, match="^tier='x': expected one of live, study$"):
         choose("tier", "x", ["live", "study"])
+
+
+def test_a_step_is_compiled_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "compile", lambda step, fullgraph: ("compiled", step, fullgraph))
+    assert Context().compiled(abs) is abs
+    assert Context(compile=True).compiled(abs) == ("compiled", abs, True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -14,6 +14,8 @@ from tutorlib.lab.checkpoint import Checkpoint
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
+
+Step = TypeVar("Step", bound=Callable[..., Any])
 
 Metrics = dict[str, Any]
 """What a run found: numbers and lists of numbers, ready for JSON."""
@@ -37,6 +39,12 @@ class Context:
     """told about finished steps"""
     checkpoint: Checkpoint | None = None
     """where the state is kept and found again; None keeps nothing"""
+    compile: bool = False
+    """whether steps are compiled"""
+
+    def compiled(self, step: Step) -> Step:
+        """Return ``step`` compiled as one graph (``torch.compile``) if this run is to be compiled, else as it is."""
+        return cast(Step, torch.compile(step, fullgraph=True)) if self.compile else step
 
 
 Run = Callable[[Sequence[Cell], Context], list[Metrics]]

@@ -65,13 +65,21 @@ def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]
     }
 
 
-def command_line(experiment: str, tier: str, seeds: Sequence[int] | None, overrides: Mapping[str, Any] | None) -> str:
+def command_line(
+    experiment: str,
+    tier: str,
+    seeds: Sequence[int] | None,
+    overrides: Mapping[str, Any] | None,
+    compile: bool = False,
+) -> str:
     """Return the command that computes these cells, wherever its results go."""
     words = ["tutorlib", "run", experiment, "--tier", tier]
     if seeds:
         words += ["--seeds", seeds_text(seeds)]
     if overrides:
         words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
+    if compile:
+        words.append("--compile")
     return shlex.join(words)
 
 

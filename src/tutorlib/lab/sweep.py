@@ -41,6 +41,7 @@ def run_sweep(
     jobs: int | None = None,
     results: Path | None = None,
     progress: Progress | None = None,
+    compile: bool = False,
 ) -> list[Record]:
     """Compute the cells of ``tier`` that have no record yet, and return the records of all of them in order.
 
@@ -48,7 +49,8 @@ def run_sweep(
     core); ``vmapped`` runs cells of one shape as one batch; ``ray`` sends cells to the Ray cluster of this session or
     of ``RAY_ADDRESS``, each to a core (on ``cuda`` to a GPU, or a share of one if ``jobs`` exceeds the GPUs), and
     again, up to 5 times, where a node was lost; ``auto`` is ``vmapped`` on a GPU and ``local`` on a CPU. ``results``:
-    the folder of the records; None keeps nothing.
+    the folder of the records; None keeps nothing. ``compile``: steps are compiled (``torch.compile``), which takes
+    half a minute or more before the first step, and changes the last digits of sums.
 
     Raises ``UsageError`` for an argument that cannot be used, ``RecordError`` for a record that cannot be read, and
     ``SweepError`` once the other cells are done if cells failed.
@@ -62,12 +64,12 @@ def run_sweep(
         engine = "vmapped" if place.type == "cuda" and experiment.shape else "local"
     if engine == "vmapped" and experiment.shape is None:
         raise bad_argument("engine", engine, f"local or ray: {experiment.name} runs its cells one by one")
-    command = records.command_line(experiment.name, tier, seeds, overrides)
+    command = records.command_line(experiment.name, tier, seeds, overrides, compile)
     with ExitStack() as stack:
         if results is None:
             results = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder = _writable(results / experiment.name / tier)
-        job = _Job(experiment, tier, str(place), folder, command)
+        job = _Job(experiment, tier, str(place), folder, command, compile)
         progress = progress or Silent()
         stack.callback(progress.close)
         return _finish(job, cells, engine, jobs, progress)
@@ -82,6 +84,7 @@ class _Job:
     device: str
     folder: Path
     command: str
+    compile: bool = False
 
     def record_path(self, cell: Cell) -> Path:
         return records.record_path(self.folder, self.experiment.name, cell)
@@ -225,7 +228,7 @@ def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outco
             _sweep_out(job, cells, checkpoint.path)
             started = time.perf_counter()
             try:
-                context = Context(device=device, progress=progress, checkpoint=checkpoint)
+                context = Context(device=device, progress=progress, checkpoint=checkpoint, compile=job.compile)
                 found = job.experiment.run(cells, context)
                 seconds = round((time.perf_counter() - started) / len(cells), 3)
                 source = records.provenance(device, len(cells), job.command)
