@@ -219,6 +219,6 @@ def test_the_nearest_choice_is_named():
 
 
 def test_a_step_is_compiled_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch, "compile", lambda step, fullgraph: ("compiled", step, fullgraph))
+    monkeypatch.setattr(torch, "compile", lambda step, fullgraph: max if (step, fullgraph) == (abs, True) else min)
     assert Context().compiled(abs) is abs
-    assert Context(compile=True).compiled(abs) == ("compiled", abs, True)
+    assert Context(compile=True).compiled(abs) is max
