@@ -30,6 +30,15 @@ class SweepError(TutorlibError):
     """Cells of a sweep that failed."""
 
 
+class StorageError(TutorlibError, OSError):
+    """A file or a folder that the system refuses to write or to read."""
+
+
+def refused_by_system(name: str, path: object, expected: str, error: OSError) -> StorageError:
+    """Return the error for the file or folder ``path``, called ``name``, with the system's own reason."""
+    return StorageError(f"{name}={str(path)!r}: expected {expected} ({error.strerror or error})")
+
+
 def bad_argument(name: str, value: object, expected: str) -> UsageError:
     """Return the error for argument ``name`` with ``value``, saying what was ``expected``."""
     return UsageError(f"{name}={value!r}: expected {expected}")

@@ -160,4 +160,4 @@ def cell_key(experiment: str, cells: Sequence[Cell]) -> str:
 def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Checkpoint:
     """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
     key = cell_key(experiment, cells)
-    return Checkpoint(folder / f"{key}.ckpt", fingerprint=key)
+    return Checkpoint(folder / f"{key}.ckpt", key, [cell_key(experiment, [cell]) for cell in cells])
