@@ -122,7 +122,7 @@ def load(path: Path) -> Record:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RecordError(
             f"record={str(path)!r}: expected a JSON record, found a torn or unreadable file ({error}); "

@@ -5,7 +5,6 @@ killed goes on where it stopped, because a finished cell is a file; a cell in pr
 operating system drops with its process.
 """
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,7 +146,8 @@ def _compute_all(
         yield from _on_ray(job, batches, jobs)
         return
     if jobs is None:
-        jobs = 1 if job.device.startswith("cuda") else len(os.sched_getaffinity(0))
+        # Counts what this process may use, on every system: Python itself can on Linux alone.
+        jobs = 1 if job.device.startswith("cuda") else joblib.cpu_count()
     jobs = min(jobs, len(batches))
     if engine == "vmapped" or jobs == 1:
         yield from (_compute(job, batch, progress.inner()) for batch in batches)
