@@ -1,9 +1,7 @@
 """What stands in several places says the same: addresses, versions, requirements, files that a page names."""
 
 import re
-import subprocess
 import tomllib
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,8 +9,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from tree import ROOT, listed
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -23,13 +21,7 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def listed(*options: str) -> list[str]:
-    """Return what git lists in this repository."""
-    found = subprocess.run(["git", "ls-files", "-z", *options], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in found.stdout.split("\0") if name and (ROOT / name).exists()]
-
-
-OURS = listed("--cached", "--others", "--exclude-standard")
+OURS = listed()
 
 
 def texts() -> dict[str, str]:

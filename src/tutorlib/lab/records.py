@@ -143,7 +143,7 @@ def load(path: Path) -> Record:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # also numbers of more digits than Python reads
         raise RecordError(
             f"record={str(path)!r}: expected a JSON record, found a torn or unreadable file ({error}); "

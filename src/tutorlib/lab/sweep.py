@@ -6,7 +6,6 @@ operating system drops with its process. Whatever keeps a cell from its record, 
 sentence, and the other cells are computed.
 """
 
-import os
 import tempfile
 import threading
 import time
@@ -211,7 +210,8 @@ def _compute_all(
         yield from _on_ray(job, batches, jobs)
         return
     if jobs is None:
-        jobs = 1 if job.device.startswith("cuda") else len(os.sched_getaffinity(0))
+        # Counts what this process may use, on every system: Python itself can on Linux alone.
+        jobs = 1 if job.device.startswith("cuda") else joblib.cpu_count()
     jobs = min(jobs, len(batches))
     if engine == "vmapped" or jobs == 1:
         yield from (_compute(job, batch, progress.inner()) for batch in batches)

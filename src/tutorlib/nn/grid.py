@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from einops import einsum
 
 from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.nn.initial import truncated_normal
 from tutorlib.shapes import Float, Tensor
 
 REDUCTIONS = ("mean", "sum")
@@ -132,8 +133,7 @@ def initial_parameters(config: GridConfig, generator: torch.Generator) -> Float[
     for name, shape in config.shapes.items():
         if name.startswith(("w_", "v_")):
             sd = 1 / math.sqrt(inputs if name.startswith("w_") else config.hidden)
-            start = torch.empty(shape)
-            torch.nn.init.trunc_normal_(start, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
+            start = truncated_normal(shape, sd, generator)
         else:
             start = torch.ones(shape) if name.startswith("scale") else torch.zeros(shape)
         pieces.append(start.flatten())

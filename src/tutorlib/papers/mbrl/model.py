@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.lab.errors import bad_argument, choose, expect_fields
-from tutorlib.nn import parameter_count, run_layers, split_layers
+from tutorlib.nn import parameter_count, run_layers, split_layers, truncated_normal
 from tutorlib.shapes import Float, Tensor
 
 KINDS = ("gaussian", "categorical")
@@ -57,8 +57,8 @@ class MLP:
         pieces = []
         for before, after in self.sizes:
             sd = 1 / math.sqrt(before)
-            w = torch.empty(seeds, before * after, device=generator.device)
-            pieces.append(torch.nn.init.trunc_normal_(w, std=sd, a=-2 * sd, b=2 * sd, generator=generator))
+            w = truncated_normal((seeds, before * after), sd, generator)
+            pieces.append(w)
             pieces.append(w.new_zeros(seeds, after))
         return torch.cat(pieces, dim=-1)
 

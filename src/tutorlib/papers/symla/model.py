@@ -281,7 +281,7 @@ class MetaRNN:
             if len(shape) == 2:
                 of_lstm = shape[1] == 4 * self.hidden
                 sd = 1 / math.sqrt(self.hidden + (self.observations + self.actions + 1 if of_lstm else 0))
-                torch.nn.init.trunc_normal_(piece, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
+                piece = nn.truncated_normal(shape, sd, generator)
             pieces.append(piece.flatten())
         return torch.cat(pieces)
 

@@ -16,6 +16,7 @@ import torch
 
 from tutorlib.lab.errors import bad_argument
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
+from tutorlib.nn.initial import truncated_normal
 from tutorlib.shapes import Float, Int, Tensor
 
 INPUT, ERROR, LABEL, OUTPUT = 0, 0, 1, 1
@@ -241,9 +242,7 @@ class Network:
 
 def _truncated(shape: tuple[int, ...], fan: int, generator: torch.Generator, like: Tensor) -> Tensor:
     """Return normal numbers with sd 1/sqrt(fan), cut at two sd."""
-    sd = 1 / math.sqrt(fan)
-    noise = torch.empty(shape, device=like.device, dtype=like.dtype)
-    return torch.nn.init.trunc_normal_(noise, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
+    return truncated_normal(shape, 1 / math.sqrt(fan), generator, like.device, like.dtype)
 
 
 def forward_sweep(
