@@ -433,15 +433,13 @@ def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
     return x.flatten(0, 1)[order + first.unsqueeze(-1)]
 
 
-def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
-    """Return the state after update ``number``, counted from 0: act, look back, learn."""
-    past, e = rollout(c, state.theta, state.e, noise)
-    batch, log = look_back(c, h, state, past)
+def learn(c: Config, state: State, batch: Batch, order: Int[Tensor, "seeds epochs frames"], number: int) -> State:
+    """Return the state after the passes over what update ``number`` brought: step 3 of the algorithm."""
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
     step = number * c.epochs * (c.frames // c.minibatch)
     for epoch in range(c.epochs):
-        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch, dim=1) for x in batch]
+        parts = [shuffled(x, order[:, epoch]).split(c.minibatch, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
             own = partial(policy_objective, c, b=b)
@@ -451,7 +449,14 @@ def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tupl
                 own = partial(predictor_objective, c, b=b)
                 phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
             step += 1
-    return State(e, theta.detach(), theta_moments, phi.detach(), phi_moments, state.zeta), log
+    return State(state.e, theta.detach(), theta_moments, phi.detach(), phi_moments, state.zeta)
+
+
+def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+    """Return the state after update ``number``, counted from 0: act, look back, learn."""
+    past, e = rollout(c, state.theta, state.e, noise)
+    batch, log = look_back(c, h, state, past)
+    return learn(c, state._replace(e=e), batch, noise.order, number), log
 
 
 # Randomness, and the loop.

@@ -63,7 +63,7 @@ class Config:
     panorama: bool = False
     """whether the bonus looks all round (all but ppo)"""
     counts: bool = False
-    """whether episodic counts are told: the bonus of noveld is divided by their root; agac and ppo are paid for it"""
+    """whether episodic counts are told: every bonus is divided by their root; agac and ppo are paid for it alone"""
     envs: int = 16
     """P, environments of a seed"""
     steps: int = 128
@@ -269,7 +269,7 @@ def rollout(
         found["look"].append(env.panorama(e) if c.panorama else image)
         found["fresh"].append(fresh)
         found["memory"].append(memory)
-        after = nets.lstm_step(layers[3:5], nets.see(layers, image.float()), memory * (~fresh).unsqueeze(-1))
+        after = nets.lstm_step(layers[3:5], nets.features(layers, image), memory * (~fresh).unsqueeze(-1))
         y, v = nets.heads_of(layers, after.chunk(2, dim=-1)[0])
         found["v"].append(v)
         return y, v, after
@@ -314,12 +314,13 @@ def told(first: Tensor, x: Float[Tensor, "seeds time envs n"], fresh: Bool[Tenso
 @torch.no_grad()
 def curiosity(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
     """Return rewards and targets from a rollout, before any learning from it."""
-    look = past.look.float()
+    look = past.look
     beta = h.beta.view(-1, 1, 1)
-    root = past.visits.float().sqrt()
+    root = past.visits.to(past.v.dtype).sqrt()
+    share = root if c.counts else 1.0
     no_reward = torch.zeros_like(past.r)
     before = told(state.before, one_hot(past.actions, nets.ACTIONS), past.fresh)
-    z = look.new_zeros(*look.shape[:3], 0)
+    z = past.v.new_zeros(*look.shape[:3], 0)
     g, memory, felt = z[:, :-1].unsqueeze(-2), state.bonus_memory.unsqueeze(1), z
     if c.method == "ppo":
         reward = c.beta_counts / root if c.counts else no_reward
@@ -328,7 +329,7 @@ def curiosity(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
     assert net is not None
     layers = net.layers(state.phi)
     if c.method == "agac":
-        x = nets.see_all(layers, look[:, :-1])
+        x = nets.features(layers, look[:, :-1])
         hidden, memory = nets.unroll(layers[3:5], x, past.fresh[:, :-1], state.bonus_memory)
         log_pi, log_adv = past.logits.log_softmax(-1), nets.adversary_logits(layers, hidden).log_softmax(-1)
         gap = log_pi - log_adv
@@ -344,14 +345,12 @@ def curiosity(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
         v = c.predictor.predictions(layers, hidden)
         now = v[:, :, :-1]
         g_k = targets(z[:, :-1], now, v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
-        bonus = intrinsic("product", err(g_k, now), dis(now))
+        bonus = intrinsic("product", err(g_k, now), dis(now)) / share
         g = rearrange(g_k, "s k t p d -> s t p k d")
         # The one step more, at o_T, is taken again as the first of the next rollout.
         return Curiosity(beta * bonus, no_reward, no_reward, g, memories[:, :-1], before, felt)
     n = novelty(z, nets.see_all(layers, look))
-    bonus = n[:, :-1] if c.method == "rnd" else noveld_bonus(n, past.ended, c.alpha)
-    if c.method == "noveld" and c.counts:
-        bonus = bonus / root
+    bonus = (n[:, :-1] if c.method == "rnd" else noveld_bonus(n, past.ended, c.alpha)) / share
     memory = memory.expand(-1, c.steps + 1, -1, -1)
     return Curiosity(beta * bonus, no_reward, no_reward, z[:, :-1].unsqueeze(-2), memory, before, felt)
 
@@ -406,6 +405,8 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
     v = past.v[:, :-1]
     first = [x.transpose(0, 1) for x in (r, v, past.ended)]  # time first
     a = advantages(first[0], first[1], past.v[:, -1], first[2], c.gamma, c.lam).transpose(0, 1)
+    # The released AGAC changes advantages and values after the estimate, and takes returns from both sums.
+    advantage, v = a + found.more_advantage, v + found.more_value
     parts = {
         "image": past.image[:, :-1],
         "look": past.look[:, :-1],
@@ -413,8 +414,8 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
         "actions": past.actions,
         "logits": past.logits,
         "v": v,
-        "advantage": a + found.more_advantage,
-        "returns": v + a + found.more_value,
+        "advantage": advantage,
+        "returns": v + advantage,
         "g": found.g,
         "before": found.before[:, :-1],
         "felt": found.felt[:, :-1],
@@ -443,7 +444,7 @@ def hidden_states(
 def policy_objective(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds"]:
     """Return PPO's loss over segments, the mean over their frames; advantages are not normalised."""
     layers = nets.actor_critic().layers(theta)
-    h = hidden_states(layers[3:5], nets.see_all(layers, b.image.float()), b.fresh, b.memory)
+    h = hidden_states(layers[3:5], nets.features(layers, b.image), b.fresh, b.memory)
     logits, v = nets.heads_of(layers, h)
     log_pi, old = logits.log_softmax(dim=-1), b.logits.log_softmax(dim=-1)
     ratio = (log_pi - old).gather(-1, b.actions.unsqueeze(-1)).squeeze(-1).exp()
@@ -457,9 +458,9 @@ def bonus_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) ->
     net = c.bonus_net
     assert net is not None
     layers = net.layers(phi)
-    look = b.look.float()
+    look = b.look
     if c.method == "agac":
-        h = hidden_states(layers[3:5], nets.see_all(layers, look), b.fresh, b.bonus_memory)
+        h = hidden_states(layers[3:5], nets.features(layers, look), b.fresh, b.bonus_memory)
         log_adv, log_pi = nets.adversary_logits(layers, h).log_softmax(-1), b.logits.log_softmax(-1)
         return (log_pi.exp() * (log_pi - log_adv)).sum(dim=-1).mean(dim=(1, 2))
     if c.method == "rcgvf":
@@ -469,15 +470,13 @@ def bonus_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) ->
     return (nets.see_all(layers, look) - b.g.squeeze(-2)).square().mean(dim=(1, 2, 3))
 
 
-def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
-    """Return the state after update ``number``, counted from 0: act, look back, learn."""
-    past, e, fresh, memory = rollout(c, env, state, noise)
-    batch, log, found = look_back(c, h, state, past)
+def learn(c: Config, state: State, batch: Batch, order: Int[Tensor, "seeds epochs segments"], number: int) -> State:
+    """Return the state after the passes over what update ``number`` brought."""
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
     step = number * c.epochs * (c.frames // c.minibatch)
     for epoch in range(c.epochs):
-        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch // c.bptt, dim=1) for x in batch]
+        parts = [shuffled(x, order[:, epoch]).split(c.minibatch // c.bptt, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
             own = partial(policy_objective, c, b=b)
@@ -487,18 +486,22 @@ def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, numbe
                 own = partial(bonus_objective, c, b=b)
                 phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
             step += 1
-    after = State(
+    return state._replace(
+        theta=theta.detach(), theta_moments=theta_moments, phi=phi.detach(), phi_moments=phi_moments
+    )
+
+
+def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+    """Return the state after update ``number``, counted from 0: act, look back, learn."""
+    past, e, fresh, memory = rollout(c, env, state, noise)
+    batch, log, found = look_back(c, h, state, past)
+    after = learn(c, state, batch, noise.order, number)._replace(
         e=e,
         fresh=fresh,
         memory=memory,
         bonus_memory=found.memory[:, -1],
         before=one_hot(past.actions[:, -1], nets.ACTIONS),
         felt=felt_last(c, state, past),
-        theta=theta.detach(),
-        theta_moments=theta_moments,
-        phi=phi.detach(),
-        phi_moments=phi_moments,
-        zeta=state.zeta,
     )
     return after, log
 
@@ -508,7 +511,7 @@ def felt_last(c: Config, state: State, past: Rollout) -> Float[Tensor, "seeds en
     """Return the pseudo-rewards of a rollout's last step, which the next one is told (RC-GVF)."""
     if c.method != "rcgvf":
         return state.felt
-    return nets.see_all(c.z.layers(state.zeta), past.look[:, -2].float())
+    return nets.see_all(c.z.layers(state.zeta), past.look[:, -2])
 
 
 # Randomness, and the loop.
