@@ -57,6 +57,24 @@ def test_a_lock_is_the_plain_lock(horizon, actions):
     assert len(seen) == 4, "a right action, a wrong one, the prize, and an end without it"
 
 
+def test_the_lock_is_that_of_the_papers_code(golden):
+    known = {name: torch.from_numpy(x) for name, x in golden("rl/rcgvf_lock_env").items()}
+    env = Lock(int(known["horizon"]), 10, float(known["noise_sd"]))
+    row, column = known["row"].long(), known["column"].long()
+    state = LockState(known["table"].long().expand(4, -1, -1), row[0], column[0], known["noise"][0])
+    assert (env.observe(state) - known["observation"][0]).abs().max() < 1e-9
+    for t, action in enumerate(known["action"].long()):
+        noise = torch.special.ndtr(known["noise"][t + 1])
+        chance = (row[t + 1].clamp(max=1) + 0.5) / 2  # where the row is 2, any: the lock itself must say so
+        state, reward, ended = env.step(state, action, torch.cat([chance.unsqueeze(-1), noise], dim=-1))
+        assert torch.equal(state.row, row[t + 1])
+        assert torch.equal(state.column, column[t + 1])
+        assert torch.equal(ended, known["done"][t])
+        assert (reward - known["reward"][t]).abs().max() < 1e-9
+        assert (env.observe(state) - known["observation"][t + 1]).abs().max() < 1e-9
+    assert {round(x, 3) for x in known["reward"].flatten().tolist()} == {-0.053, 0.0, 10.0}
+
+
 def follow(env, wrong_at=None):
     """Return the rewards of an episode that follows a*, but for one wrong action."""
     state = env.start(uniform(64, env.start_noise))

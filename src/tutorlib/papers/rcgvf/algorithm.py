@@ -25,6 +25,7 @@ from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fie
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
 from tutorlib.papers.rcgvf.model import MLP, policy_and_value, predict, run
+from tutorlib.papers.rcgvf.passes import expect_passes, kept, leaves_out, steps_before
 from tutorlib.rl import advantages, clip_by_norm, entropy, lambda_returns, policy_loss, value_loss
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
@@ -96,6 +97,8 @@ class Config:
     """largest norm of a gradient"""
     looks: int = 10
     """how often to stop and look, evenly spaced, the last update included"""
+    passes: str = "whole"
+    """whole, or released: every second pass leaves out the last step of each environment (``passes``)"""
 
     def __post_init__(self) -> None:
         choose("method", self.method, METHODS)
@@ -116,6 +119,7 @@ class Config:
             raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
         if self.method == "rcgvf" and self.bonus in ("product", "variance") and self.heads < 2:
             raise bad_argument("heads", self.heads, f"at least 2 for bonus={self.bonus!r}: one cannot disagree")
+        expect_passes(self.passes, self.steps)
         _ = self.env  # it refuses locks that cannot be
 
     @property
@@ -433,15 +437,17 @@ def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
     return x.flatten(0, 1)[order + first.unsqueeze(-1)]
 
 
-def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
-    """Return the state after update ``number``, counted from 0: act, look back, learn."""
-    past, e = rollout(c, state.theta, state.e, noise)
-    batch, log = look_back(c, h, state, past)
+def learn(c: Config, state: State, batch: Batch, order: Int[Tensor, "seeds epochs frames"], number: int) -> State:
+    """Return the state after the passes over what update ``number`` brought: step 3 of the algorithm."""
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
-    step = number * c.epochs * (c.frames // c.minibatch)
+    first = number * c.epochs
+    step = steps_before(c.passes, first, c.frames, c.envs, c.minibatch)
     for epoch in range(c.epochs):
-        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch, dim=1) for x in batch]
+        own_order = order[:, epoch]
+        if leaves_out(c.passes, first + epoch):
+            own_order = kept(own_order, c.frames - c.envs)  # frames go time by time, so the last step's come last
+        parts = [shuffled(x, own_order).split(c.minibatch, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
             own = partial(policy_objective, c, b=b)
@@ -451,7 +457,14 @@ def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tupl
                 own = partial(predictor_objective, c, b=b)
                 phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
             step += 1
-    return State(e, theta.detach(), theta_moments, phi.detach(), phi_moments, state.zeta), log
+    return State(state.e, theta.detach(), theta_moments, phi.detach(), phi_moments, state.zeta)
+
+
+def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+    """Return the state after update ``number``, counted from 0: act, look back, learn."""
+    past, e = rollout(c, state.theta, state.e, noise)
+    batch, log = look_back(c, h, state, past)
+    return learn(c, state._replace(e=e), batch, noise.order, number), log
 
 
 # Randomness, and the loop.
