@@ -31,7 +31,13 @@ from tutorlib.papers.mbrl.algorithm import (
     train,
 )
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw
-from tutorlib.papers.mbrl.problem import MazeState, OpenGrid, PanFlute, ProcMaze, maze_bank
+from tutorlib.papers.mbrl.problem import (
+    MazeState,
+    OpenGrid,
+    PanFlute,
+    ProcMaze,
+    maze_bank,
+)
 
 SMALL = Config(
     environment="flute",

@@ -23,7 +23,14 @@ from tutorlib.lab import Context
 from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw, held, kl
-from tutorlib.papers.mbrl.problem import ButtonGrid, OpenGrid, PanFlute, ProcMaze, Simulator, maze_bank
+from tutorlib.papers.mbrl.problem import (
+    ButtonGrid,
+    OpenGrid,
+    PanFlute,
+    ProcMaze,
+    Simulator,
+    maze_bank,
+)
 from tutorlib.rl import Experience, Replay, dqn_targets, empty_replay, recall, softmax_action, store, td_loss
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -194,7 +201,7 @@ def dqn_loss(
 
 def as_replayed(b: Experience) -> Transitions:
     """Return real transitions as Q learns from them: c = 1 - terminal, w = 1."""
-    return Transitions(b.o, b.action, b.reward, b.next, 1.0 - b.terminal.float(), torch.ones_like(b.reward))
+    return Transitions(b.o, b.action, b.reward, b.next, 1.0 - b.terminal.to(b.reward.dtype), torch.ones_like(b.reward))
 
 
 # The model
@@ -211,7 +218,7 @@ def outcome_loss(
     reward: Float[Tensor, "seeds batch"], continues: Float[Tensor, "seeds batch"], b: Experience
 ) -> Float[Tensor, "seeds batch"]:
     """Return L_rew + L_term: (r - mu)^2 / 2, that is -log N(r; mu, 1) but for a constant, and BCE(1 - terminal)."""
-    on = 1.0 - b.terminal.float()
+    on = 1.0 - b.terminal.to(reward.dtype)
     l_term = F.binary_cross_entropy_with_logits(continues, on, reduction="none")
     return (b.reward - reward).square() / 2 + l_term
 
@@ -282,7 +289,7 @@ def simulate(
     for k in range(chance.shape[1]):
         a = policy(x, chance[:, k])
         state, r, terminal = env.transition(state, a, u[:, k])
-        following, c = env.observe(state), 1.0 - terminal.float()
+        following, c = env.observe(state), 1.0 - terminal.to(chance.dtype)
         found.append(Transitions(x, a, r, following, c, w))
         x, w = following, w * c
     return Transitions(*(torch.cat(part, dim=1) for part in zip(*found, strict=True)))

@@ -31,16 +31,16 @@ from tutorlib.papers.mbrl.algorithm import (
     unpack,
     update,
 )
-from tutorlib.papers.mbrl.model import SimpleModel
-from tutorlib.papers.mbrl.problem import (
+from tutorlib.papers.mbrl.exact import (
     FluteTable,
-    PanFlute,
     flute_patterns,
     flute_reachable,
     flute_table,
     flute_values,
     pattern_number,
 )
+from tutorlib.papers.mbrl.model import SimpleModel
+from tutorlib.papers.mbrl.problem import PanFlute
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GROUPS = ("all", "reachable", "seen", "unseen", "beyond")
