@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context, recorded
 from tutorlib.lab.records import NoRecordsError
-from tutorlib.papers.vsml import baselines, experiments
+from tutorlib.papers.vsml import descent, experiments
 from tutorlib.papers.vsml.algorithm import Config, initial_theta, learner, meta_train
 from tutorlib.papers.vsml.problem import Streams
 
@@ -102,10 +102,10 @@ def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(experiments, "ONE_SHOT_SEQUENCES", 8)
     found = experiments.run_references([Cell(TINY, 2)], Context())[0]
     x, y = experiments.meta_test_streams(replace(experiments.DIGITS, length=60), 4, 2)
-    for rate in baselines.SGD_RATES:
-        right = (baselines.online_sgd(x, y, 10, rate).argmax(dim=-1) == y).float().mean(dim=0)
+    for rate in descent.SGD_RATES:
+        right = (descent.online_sgd(x, y, 10, rate).argmax(dim=-1) == y).float().mean(dim=0)
         assert found[f"sgd_{rate:g}_digits_0_50"] == pytest.approx(right[:50].mean().item(), abs=1e-3)
-    adam = (baselines.online_adam(x, y, 10, 0.01).argmax(dim=-1) == y).float().mean(dim=0)
+    adam = (descent.online_adam(x, y, 10, 0.01).argmax(dim=-1) == y).float().mean(dim=0)
     assert found["adam_0.01_digits_0_50"] == pytest.approx(adam[:50].mean().item(), abs=1e-3)
     assert found["sgd_0.1_after_same"] > found["sgd_0.001_after_same"] > found["sgd_0.001_before"] == 0.1
 

@@ -25,7 +25,7 @@ from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.nn import Descent, FlatModule, GridConfig, GridState, Trained, descend, step_generator
 from tutorlib.nn.training import Estimate, Look
 from tutorlib.papers.vsml import baselines
-from tutorlib.papers.vsml.baselines import squash
+from tutorlib.papers.vsml.descent import squash
 from tutorlib.papers.vsml.model import ERROR, INPUT, LABEL, OUTPUT, Network, backward_sweep, dense, forward_sweep
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Int, Tensor
@@ -187,7 +187,7 @@ class Config:
     feed_label: bool = False
     """[no]"""
     state_noise: bool = True
-    """whether half of c starts random [yes]"""
+    """whether half of c, or the matrix of the fast-weight programmer, starts random [yes]"""
     estimator: str = "bptt"
     """bptt or es [both]"""
     sequences: int = 32
@@ -271,8 +271,14 @@ def learner(config: Config, inputs: int | None = None, classes: int | None = Non
             return online(net, theta, x, y, generator if config.state_noise else None, chunk)
 
         return run
-    f = FlatModule(baselines.build(config.learner, config.streams.inputs, config.streams.classes))
-    return lambda theta, x, y, generator: f(theta, x, y)
+    module = baselines.build(config.learner, config.streams.inputs, config.streams.classes)
+    f = FlatModule(module)
+
+    def run_baseline(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
+        drawn = baselines.first_memory(module, x, generator if config.state_noise else None)
+        return f(theta, x, y) if drawn is None else f(theta, x, y, drawn)
+
+    return run_baseline
 
 
 def initial_theta(config: Config, seed: int) -> Float[Tensor, "parameters"]:
