@@ -6,6 +6,7 @@ operating system drops with its process. Whatever keeps a cell from its record, 
 sentence, and the other cells are computed.
 """
 
+import os
 import tempfile
 import threading
 import time
