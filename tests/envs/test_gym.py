@@ -26,7 +26,7 @@ from tutorlib.lab.errors import TutorlibError
 NAMES = register()
 
 
-OTHER = {"MultiRoom-N4-S5-v0": "-N4-S5-v1", "MultiRoom-N6-S10-v0": "-N6-v0", "ObstructedMaze-2Dlhb-v0": "-2Dlhb-v1"}
+OTHER = {"MultiRoom-N6-S10-v0": "-N6-v0"}
 
 
 def packages(name, **options):

@@ -99,6 +99,12 @@ def test_the_best_return_is_nine(horizon):
     assert torch.allclose(rewards[:-1], torch.tensor(-1 / (horizon - 1)))
 
 
+def test_the_prize_is_what_it_is_set_to():
+    rewards = follow(Lock(20, prize=3.0))
+    assert (rewards[-1] == 3).all()
+    assert torch.allclose(rewards.sum(0), torch.full((64,), 2.0), atol=1e-5)
+
+
 @pytest.mark.parametrize("wrong_at", [0, 1, 7, 19])
 def test_a_wrong_action_leaves_the_costs_of_the_right_ones(wrong_at):
     rewards = follow(Lock(20), wrong_at)

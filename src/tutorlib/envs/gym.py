@@ -42,11 +42,12 @@ else:
 
 KNOWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        f"tutorlib/{name}-v0": {"levels": task.family, "max_steps": task.max_steps, **task.options}
+        f"tutorlib/{name}-v{task.version}": {"levels": task.family, "max_steps": task.max_steps, **task.options}
         for name, task in TASKS.items()
     }
 )
-"""What ``register`` makes known: the names of ``minigrid_rooms.TASKS``, and what ``SingleMiniGrid`` is called with."""
+"""What ``register`` makes known: the names of ``minigrid_rooms.TASKS`` with the package's version of these levels, and
+what ``SingleMiniGrid`` is called with."""
 
 _IMPORTED_IN = os.getpid()
 

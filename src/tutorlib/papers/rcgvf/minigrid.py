@@ -34,6 +34,7 @@ from tutorlib.papers.rcgvf.algorithm import (
     descend,
     dis,
     err,
+    gumbel,
     hyper,
     intrinsic,
     repeat,
@@ -568,13 +569,13 @@ def felt_last(c: Config, state: State, past: Rollout) -> Float[Tensor, "seeds en
 
 def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.device) -> Noise:
     """Return the noise of update ``number``, each seed's from a generator of its own."""
-    gumbel, step, order = [], [], []
+    luck, step, order = [], [], []
     for seed in seeds:
         generator = step_generator(seed, number, device)
-        gumbel.append(-(-uniform(generator, c.steps, c.envs, nets.ACTIONS).log()).log())
+        luck.append(gumbel(generator, c.steps, c.envs, nets.ACTIONS))
         step.append(uniform(generator, c.steps, c.envs, 1))
         order.append(uniform(generator, c.epochs, c.frames // c.bptt).argsort(dim=-1))
-    return Noise(torch.stack(gumbel), torch.stack(step), torch.stack(order))
+    return Noise(torch.stack(luck), torch.stack(step), torch.stack(order))
 
 
 def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.device) -> State:
