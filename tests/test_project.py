@@ -1,7 +1,6 @@
 """What stands in several places says the same: addresses, versions, requirements, files that a page names."""
 
 import re
-import tomllib
 
 import nbformat
 import pytest
@@ -9,9 +8,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from tree import ROOT, listed
+from tree import PROJECT, ROOT, listed, pins
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
 EXTRAS = PROJECT["optional-dependencies"]
 REQUIREMENTS = [Requirement(text) for group in (PROJECT["dependencies"], *EXTRAS.values()) for text in group]
@@ -32,12 +30,6 @@ def texts() -> dict[str, str]:
         if b"\0" not in content:
             found[name] = content.decode("utf-8")
     return found
-
-
-def pins() -> dict[str, str]:
-    """Return the versions of ``constraints.txt`` by canonical name."""
-    lines = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
-    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
 # The repository's address.

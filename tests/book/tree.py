@@ -4,10 +4,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EVERY = ("--cached", "--others", "--exclude-standard")
 
 
@@ -20,7 +24,7 @@ def _git(*arguments: str, cwd: Path, **variables: str) -> str | None:
 
 
 def listed(*options: str, root: Path = ROOT) -> list[str]:
-    """Return the files that git lists with ``options``, without any those that are tracked or would be.
+    """Return the files that git lists with ``options``, without any, those that are tracked or would be.
 
     Where ``root`` is not a repository of its own, nothing is tracked, and what would be is read off ``.gitignore``.
     """
@@ -33,6 +37,13 @@ def listed(*options: str, root: Path = ROOT) -> list[str]:
         found = _git("ls-files", "-z", *(options or EVERY), cwd=root, **variables)
     assert found is not None, "git ls-files failed"
     return [name for name in found.split("\0") if name and (root / name).exists()]
+
+
+def pins() -> dict[str, str]:
+    """Return the versions of ``constraints.txt`` by canonical name."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in pairs}
 
 
 def committed(folder: Path, names: Sequence[str]) -> None:
