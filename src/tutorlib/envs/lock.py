@@ -1,6 +1,5 @@
 """The diabolical combination lock (Misra et al. 2019, 1911.05815), as RC-GVF (2211.10282) explores it."""
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 
 from tutorlib.envs.protocol import expect_last
 from tutorlib.envs.tensors import as_integer, one_hot, pick
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GOOD, DEAD = 2, 2
@@ -69,13 +68,7 @@ class Lock:
     """for a good row at the end"""
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "actions"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 2:
-                raise bad_argument(name, getattr(self, name), "a whole number from 2")
-        if not 0 <= self.noise < math.inf:
-            raise bad_argument("noise", self.noise, "a number that is not negative")
-        if not math.isfinite(self.prize):
-            raise bad_argument("prize", self.prize, "a finite number")
+        expect_fields(self, sizes=("horizon", "actions"), least={"horizon": 2, "actions": 2}, not_negative=("noise",))
 
     @property
     def entries(self) -> int:

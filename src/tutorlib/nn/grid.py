@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from einops import einsum
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.nn.initial import truncated_normal
 from tutorlib.shapes import Float, Tensor
 
@@ -60,14 +60,9 @@ class GridConfig:
     """whether outgoing messages are made after each micro tick, and not after the last alone"""
 
     def __post_init__(self) -> None:
-        for name, least in (("hidden", 1), ("message", 1), ("aux", 0), ("micro_ticks", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise bad_argument(name, value, f"a whole number from {least}")
-        for name in ("forget_bias", "input_bias"):
-            if not math.isfinite(getattr(self, name)):
-                raise bad_argument(name, getattr(self, name), "a finite number")
-        choose("reduce", self.reduce, REDUCTIONS)
+        expect_fields(
+            self, sizes=("hidden", "message", "micro_ticks"), most={"aux": MOST_SIZE}, choices={"reduce": REDUCTIONS}
+        )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -20,17 +20,10 @@ import torch.nn.functional as F
 
 from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, NonFiniteError, bad_argument, expect_fields
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw, held, kl
-from tutorlib.papers.mbrl.problem import (
-    ButtonGrid,
-    OpenGrid,
-    PanFlute,
-    ProcMaze,
-    Simulator,
-    maze_bank,
-)
+from tutorlib.papers.mbrl.problem import LARGEST_SIZE, ButtonGrid, OpenGrid, PanFlute, ProcMaze, Simulator, maze_bank
 from tutorlib.rl import Experience, Replay, dqn_targets, empty_replay, recall, softmax_action, store, td_loss
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -120,14 +113,15 @@ class Config:
     first action is chosen from it, and a transition from the old maze to the new one is stored"""
 
     def __post_init__(self) -> None:
-        choose("agent", self.agent, AGENTS)
-        choose("environment", self.environment, ENVIRONMENTS)
-        counts = ("steps", "updates", "copy_every", "batch", "length", "capacity", "hidden", "layers", "warm_up")
-        expect_fields(self, counts=(*counts, "look_every", "look_episodes", "look_length"))
-        for name in ("starts", "model_hidden"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
-                raise bad_argument(name, getattr(self, name), "a whole number from 0")
-        expect_fields(self, positive=("rate", "model_rate", "temperature"))
+        expect_fields(
+            self,
+            counts=("steps", "warm_up", "updates", "copy_every", "length", "capacity", "look_every", "look_length"),
+            sizes=("buttons", "batch", "hidden", "layers", "look_episodes"),
+            least={"size": 2},
+            most={"size": LARGEST_SIZE, "layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
+            positive=("rate", "model_rate", "temperature"),
+            choices={"agent": AGENTS, "environment": ENVIRONMENTS},
+        )
         for name in ("warm_up", "capacity"):
             if getattr(self, name) < self.batch:
                 expected = f"at least batch={self.batch}, for replay to hold a batch before the first update"

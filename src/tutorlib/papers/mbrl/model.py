@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from tutorlib.lab.errors import bad_argument, choose, expect_fields
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.nn import parameter_count, run_layers, split_layers, truncated_normal
 from tutorlib.shapes import Float, Tensor
 
@@ -39,7 +39,7 @@ class MLP:
     """hidden layers"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("inputs", "outputs", "hidden", "layers"))
+        expect_fields(self, sizes=("inputs", "outputs", "hidden", "layers"))
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
@@ -148,12 +148,6 @@ def split(theta: Float[Tensor, "seeds parameters"], nets: Mapping[str, MLP]) -> 
     return dict(zip(nets, theta.split([net.parameters for net in nets.values()], dim=-1), strict=True))
 
 
-def _expect_sizes(observations: int, actions: int) -> None:
-    for name, n in (("observations", observations), ("actions", actions)):
-        if not isinstance(n, int) or n < 1:
-            raise bad_argument(name, n, "a whole number from 1")
-
-
 def _initial(nets: Mapping[str, MLP], seeds: int, generator: torch.Generator) -> Tensor:
     return torch.cat([net.initial_parameters(seeds, generator) for net in nets.values()], dim=-1)
 
@@ -174,8 +168,7 @@ class SimpleModel:
     """sample a bit with its logit for its probability, as the paper's code does: below 0 never, above 1 always"""
 
     def __post_init__(self) -> None:
-        _expect_sizes(self.observations, self.actions)
-        _ = self.nets  # they refuse other sizes that no network can have
+        expect_fields(self, sizes=("observations", "actions", "hidden", "layers"))
 
     @property
     def nets(self) -> dict[str, MLP]:
@@ -263,12 +256,12 @@ class LatentModel:
     layers: int = 3
 
     def __post_init__(self) -> None:
-        choose("kind", self.kind, KINDS)
-        _expect_sizes(self.observations, self.actions)
-        least = {"latents": 1, "classes": 2}
-        for name, n in least.items():
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < n:
-                raise bad_argument(name, getattr(self, name), f"a whole number from {n}")
+        expect_fields(
+            self,
+            sizes=("observations", "actions", "latents", "classes", "hidden", "layers"),
+            least={"classes": 2},
+            choices={"kind": KINDS},
+        )
         _ = self.nets  # they refuse other sizes that no network can have
 
     @property

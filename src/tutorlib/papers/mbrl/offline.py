@@ -13,7 +13,7 @@ import torch
 
 from tutorlib.envs.tensors import as_integer, one_hot, pick
 from tutorlib.lab import Context
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl.algorithm import (
     Config,
@@ -87,7 +87,14 @@ class Offline:
     """simple model: sample bits with logits for probabilities, as the paper's code does"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("transitions", "updates", "copy_every", "looks"))
+        expect_fields(
+            self,
+            counts=("transitions", "updates", "copy_every", "length", "looks"),
+            sizes=("batch", "hidden", "layers"),
+            least={"pipes": 2},
+            most={"pipes": 5, "layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
+            positive=("rate", "model_rate", "temperature"),
+        )
         if self.updates % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
         if self.transitions < self.batch:

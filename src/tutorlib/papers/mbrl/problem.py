@@ -21,7 +21,7 @@ import torch
 
 from tutorlib.envs.protocol import Environment, expect_last
 from tutorlib.envs.tensors import as_integer, one_hot, pick
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 MOVES = 5
@@ -71,15 +71,14 @@ def _event(u: Tensor, chance: float) -> Tensor:
     return u[..., 0] < chance
 
 
+LARGEST_SIZE = 20
+"""The largest side of a grid and the most pipes: observations and the walks that make mazes grow with the square."""
+
+
 def expect_whole(name: str, value: int, least: int) -> None:
     """Raise ``UsageError`` unless ``value`` is a whole number from ``least``."""
     if not isinstance(value, int) or value < least:
         raise bad_argument(name, value, f"a whole number from {least}")
-
-
-def _expect_chance(chance: float | None) -> None:
-    if chance is not None and not 0 <= chance <= 1:
-        raise bad_argument("chance", chance, "a probability, 0 to 1, or None")
 
 
 class FluteState(NamedTuple):
@@ -103,8 +102,7 @@ class PanFlute:
     """that all ends sound by themselves after a step; None: 1 / n^2"""
 
     def __post_init__(self) -> None:
-        expect_whole("pipes", self.pipes, 2)
-        _expect_chance(self.chance)
+        expect_fields(self, least={"pipes": 2}, most={"pipes": LARGEST_SIZE}, shares=("chance",))
 
     @property
     def observations(self) -> int:
@@ -199,11 +197,9 @@ class ButtonGrid:
     """that all buttons go on by themselves after a step; None: 1 / (10 n^2)"""
 
     def __post_init__(self) -> None:
-        expect_whole("size", self.size, 2)
-        expect_whole("buttons", self.buttons, 1)
+        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, counts=("buttons",), shares=("chance",))
         if self.buttons > self.size**2:
             raise bad_argument("buttons", self.buttons, f"at most one in each of {self.size**2} cells")
-        _expect_chance(self.chance)
 
     @property
     def observations(self) -> int:
@@ -352,9 +348,8 @@ class ProcMaze:
     """that the agent is put onto the goal after a step; None: .1 / ((n + 1) ceil(n / 2) - n mod 2)"""
 
     def __post_init__(self) -> None:
-        expect_whole("size", self.size, 2)
-        _expect_chance(self.chance)
-        if self.mazes is not None and (self.mazes.dim() != 2 or self.mazes.shape[1] != self.size**2):
+        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, shares=("chance",))
+        if self.mazes is not None and self.mazes.shape[1] != self.size**2:
             raise bad_argument("mazes", tuple(self.mazes.shape), f"walls of shape (mazes, {self.size**2})")
 
     @property
@@ -441,8 +436,7 @@ class OpenGrid:
     """that the agent is put onto the goal after a step; None: .1 / n"""
 
     def __post_init__(self) -> None:
-        expect_whole("size", self.size, 2)
-        _expect_chance(self.chance)
+        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, shares=("chance",))
 
     @property
     def observations(self) -> int:

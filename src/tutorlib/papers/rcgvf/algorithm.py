@@ -109,19 +109,30 @@ class Config:
     """which actions are judged at looks: greedy, the most probable ones, or sampled from the policy"""
 
     def __post_init__(self) -> None:
-        choose("method", self.method, METHODS)
-        choose("bonus", self.bonus, BONUSES)
-        choose("evaluation", self.evaluation, EVALUATIONS)
-        counts = ("envs", "steps", "updates", "minibatch", "epochs", "heads", "d", "hidden_z", "hidden", "layers")
         expect_fields(
             self,
-            counts=(*counts, "width", "looks"),
-            positive=("rate", "predictor_rate", "clip", "largest"),
-            not_negative=("beta", "alpha", "entropy", "value"),
+            counts=("updates", "epochs", "looks"),
+            sizes=(
+                "horizon",
+                "actions",
+                "envs",
+                "steps",
+                "minibatch",
+                "heads",
+                "d",
+                "hidden_z",
+                "hidden",
+                "layers",
+                "width",
+            ),
+            least={"horizon": 2, "actions": 2},
+            most={"layers": 1_000},
+            positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
+            not_negative=("noise", "beta", "alpha", "entropy", "value"),
             shares=("gamma_z", "lambda_z", "gamma", "lam"),
+            endless=("anneal",),
+            choices={"method": METHODS, "bonus": BONUSES, "evaluation": EVALUATIONS},
         )
-        if not self.anneal > 0:
-            raise bad_argument("anneal", self.anneal, "a positive number, or infinity")
         if self.frames % self.minibatch:
             raise bad_argument("minibatch", self.minibatch, f"a divisor of the {self.frames} frames of an update")
         if self.updates % self.looks:
@@ -129,7 +140,6 @@ class Config:
         if self.method == "rcgvf" and self.bonus in ("product", "std", "variance") and self.heads < 2:
             raise bad_argument("heads", self.heads, f"at least 2 for bonus={self.bonus!r}: one cannot disagree")
         expect_passes(self.passes, self.steps)
-        _ = self.env  # it refuses locks that cannot be
 
     @property
     def env(self) -> Lock:

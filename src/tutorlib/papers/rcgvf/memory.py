@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.nn import Layers, parameter_count, split_layers
 from tutorlib.papers.rcgvf.model import MLP, run
 from tutorlib.shapes import Bool, Float, Tensor
@@ -99,6 +99,9 @@ class Network:
     units: tuple[int, ...] = field(default=(), compare=False)
     """numbers of the layers whose weights begin as units of length 1 with no bias; others uniform, as torch's"""
 
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"units": MOST_SIZE})
+
     @property
     def parameters(self) -> int:
         """The number of weights and biases."""
@@ -173,10 +176,9 @@ class Predictor:
     """K"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.d, int) or self.d < 4 or self.d % 4:
+        expect_fields(self, sizes=("channels", "d", "heads"))
+        if self.d % 4:
             raise bad_argument("d", self.d, "a multiple of 4")
-        if self.heads < 1:
-            raise bad_argument("heads", self.heads, "at least 1")
 
     @property
     def memory(self) -> int:

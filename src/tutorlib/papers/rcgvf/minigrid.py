@@ -127,17 +127,16 @@ class Config:
     (``passes``)"""
 
     def __post_init__(self) -> None:
-        choose("method", self.method, METHODS)
-        choose("task", self.task, list(TASKS))
         expect_fields(
             self,
-            counts=("levels", "envs", "steps", "updates", "minibatch", "bptt", "epochs", "looks"),
-            positive=("rate", "predictor_rate", "clip", "largest"),
+            counts=("updates", "epochs", "looks"),
+            sizes=("levels", "envs", "steps", "minibatch", "bptt", "heads", "d"),
+            positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
             not_negative=("beta", "beta_counts", "adversary", "alpha", "entropy", "value"),
             shares=("gamma_z", "lambda_z", "gamma", "lam"),
+            endless=("anneal",),
+            choices={"method": METHODS, "task": TASKS},
         )
-        if not self.anneal > 0:
-            raise bad_argument("anneal", self.anneal, "a positive number, or infinity")
         if self.steps % self.bptt:
             raise bad_argument("bptt", self.bptt, f"a divisor of steps={self.steps}")
         if self.frames % self.minibatch or self.minibatch % self.bptt:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.nn import Layers, parameter_count, run_layers, split_layers
 from tutorlib.shapes import Float, Tensor
 
@@ -26,8 +26,9 @@ class MLP:
     """entries of the input, of each hidden layer, and of the output"""
 
     def __post_init__(self) -> None:
-        if len(self.sizes) < 2 or min(self.sizes) < 1:
-            raise bad_argument("sizes", self.sizes, "at least two sizes, each at least 1")
+        expect_fields(self, sizes=("sizes",))
+        if len(self.sizes) < 2:
+            raise bad_argument("sizes", self.sizes, "at least two sizes")
 
     @property
     def shapes(self) -> list[tuple[int, int]]:

@@ -21,8 +21,9 @@ from torch.utils.checkpoint import checkpoint
 
 from tutorlib.evolution import Population, estimate
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import MOST, bad_argument, expect_fields
 from tutorlib.nn import Descent, FlatModule, GridConfig, GridState, Trained, descend, step_generator
+from tutorlib.nn.grid import REDUCTIONS
 from tutorlib.nn.training import Estimate, Look
 from tutorlib.papers.vsml import baselines
 from tutorlib.papers.vsml.descent import squash
@@ -206,13 +207,15 @@ class Config:
     """how often the losses are summed up"""
 
     def __post_init__(self) -> None:
-        choose("learner", self.learner, LEARNERS)
-        choose("estimator", self.estimator, ESTIMATORS)
-        if self.sequences < 1:
-            raise bad_argument("sequences", self.sequences, "a positive whole number")
-        if self.chunk < 0:
-            raise bad_argument("chunk", self.chunk, "0 or a positive whole number")
-        _ = self.descent, self.population
+        expect_fields(
+            self,
+            counts=("steps", "looks"),
+            sizes=("hidden", "size", "message", "micro_ticks", "sequences"),
+            most={"chunk": MOST},
+            positive=("sigma", "rate", "clip"),
+            choices={"learner": LEARNERS, "estimator": ESTIMATORS, "reduce": REDUCTIONS},
+        )
+        _ = self.descent
         if self.learner == "vsml":
             _ = self.network
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
 from tutorlib.nn.initial import truncated_normal
 from tutorlib.shapes import Float, Int, Tensor
@@ -31,6 +31,9 @@ class Dense:
     """A, its inputs"""
     columns: int
     """B, its outputs"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self, sizes=("rows", "columns"))
 
     @property
     def inputs(self) -> int:
@@ -66,6 +69,9 @@ class Convolution:
     channels_out: int = 8
     kernel: int = 3
     stride: int = 2
+
+    def __post_init__(self) -> None:
+        expect_fields(self, sizes=("side", "channels_in", "channels_out", "kernel", "stride"))
 
     @property
     def out_side(self) -> int:
@@ -151,6 +157,7 @@ class Network:
     """whether the label is fed beside the error"""
 
     def __post_init__(self) -> None:
+        expect_fields(self)
         if not self.layers:
             raise bad_argument("layers", self.layers, "at least one")
         for below, above in pairwise(self.layers):

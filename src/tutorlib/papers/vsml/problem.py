@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
 SYNTHETIC = ("prototypes", "random", "sum-sign")
@@ -74,21 +74,25 @@ class Streams:
     """scaling of images: bilinear (filtered where the side shrinks), or pooled (mean of the pixels under each cell)"""
 
     def __post_init__(self) -> None:
+        expect_fields(
+            self,
+            sizes=("inputs", "classes", "side"),
+            counts=("length",),
+            least={"classes": 2},
+            most={"shown": MOST_SIZE, "subset": KNOWN - 1},
+            choices={
+                "kinds": KINDS,
+                "part": PARTS,
+                "projection": PROJECTIONS,
+                "shuffled": SHUFFLES,
+                "scaling": SCALINGS,
+            },
+        )
         if not self.kinds:
             raise bad_argument("kinds", self.kinds, "at least one")
-        for kind in self.kinds:
-            choose("kinds", kind, KINDS)
-        for name, least in (("inputs", 1), ("classes", 2), ("length", 1), ("side", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise bad_argument(name, value, f"a whole number from {least}")
-        choose("scaling", self.scaling, SCALINGS)
-        choose("part", self.part, PARTS)
-        choose("projection", self.projection, PROJECTIONS)
-        choose("shuffled", self.shuffled, SHUFFLES)
         if self.shown and not 2 <= self.shown <= self.classes:
             raise bad_argument("shown", self.shown, f"0, or 2 to classes={self.classes}")
-        if len(set(self.subset)) < len(self.subset) or not set(self.subset) <= set(range(KNOWN)):
+        if len(set(self.subset)) < len(self.subset):
             raise bad_argument("subset", self.subset, f"different numbers from 0 to {KNOWN - 1}")
         if set(self.kinds) & set(IMAGES):
             self._check_images()
