@@ -67,7 +67,7 @@ def test_a_classic_script_holds_a_module_without_its_exports() -> None:
         source = Explorer(module, {}, "A figure").source
         script = classic(source)
         assert not re.search(r"^(import|export)\b|\bimport\(", script, flags=re.M)
-        assert f'["{module_name(source)}"] = async (key, state)' in script
+        assert f'["{module_name(source)}"] = (key, state)' in script
         assert script.count("\nreturn { render };\n") == 1
     assert module_name("a") != module_name("b")
 
@@ -81,34 +81,44 @@ def test_what_is_no_module_of_that_form_makes_no_classic_script(source: str) -> 
         classic(source)
 
 
+MODULE = "\nexport default { render };"
+
+
 def test_the_key_depends_on_data_module_label_and_picture() -> None:
     def key(*arguments: Any) -> str:
         return re.search(r'data-explorer="(\w+)"', twin(*arguments))[1]
 
-    variants = [("m", "{}", "l"), ("n", "{}", "l"), ("m", "[]", "l"), ("m", "{}", "k"), ("m", "{}", "l", PNG)]
+    first = (MODULE, "{}", "l")
+    variants = [first, (f"//{MODULE}", "{}", "l"), (MODULE, "[]", "l"), (MODULE, "{}", "k"), (*first, PNG)]
     assert len({key(*variant) for variant in variants}) == len(variants)
 
 
-def test_nothing_in_module_data_or_label_ends_the_script() -> None:
+def test_nothing_in_data_or_label_ends_the_script() -> None:
     nasty = "</script><!-- <script> \" ' & \u2028 ]]>"
-    html = twin(f"// {nasty}", to_json({"a": nasty}), f"label {nasty}", PNG)
+    html = twin(MODULE, to_json({"a": nasty}), f"label {nasty}", PNG)
     parts = Parts(html)
     assert [attrs.get("type") for tag, attrs in parts.seen if tag == "script"] == [
         "application/json",
         "module",
     ]
     got = state(html)
-    assert got["module"] == f"// {nasty}"
     assert got["data"] == {"a": nasty}
     assert got["label"] == f"label {nasty}"
     assert [attrs["alt"] for tag, attrs in parts.seen if tag == "img"] == [f"label {nasty}"]
     assert "<" not in parts.scripts[0]
+    assert parts.scripts[1].startswith(f"\n{classic(MODULE)}tutorlibExplorers")
+
+
+@pytest.mark.parametrize("ending", ["</script", "</SCRIPT", "<!--"])
+def test_nothing_in_a_module_ends_the_script(ending: str) -> None:
+    with pytest.raises(UsageError, match=f"source='{ending}': expected a module without this text"):
+        twin(f"// {ending}{MODULE}", "{}", "A map")
 
 
 def test_a_small_picture_is_the_fallback_and_a_large_one_is_not() -> None:
-    assert "data:image/png;base64," in twin("", "{}", "A map", PNG)
+    assert "data:image/png;base64," in twin(MODULE, "{}", "A map", PNG)
     for picture in (None, PNG + bytes(explorer.MAX_INLINE_PICTURE_BYTES)):
-        html = twin("", "{}", "A map", picture)
+        html = twin(MODULE, "{}", "A map", picture)
         assert "<img" not in html
         assert '<p class="fallback">A map (' in html
 
@@ -209,7 +219,7 @@ def test_a_notebook_keeps_the_twin_and_a_live_kernel_has_a_widget_of_the_same_co
     (model,) = (entry["state"] for entry in models.values() if "_esm" in entry["state"])
     twin_state = state(shown.data["text/html"])
     module, host = model["_esm"].split("/**\n * The host")
-    assert module.rstrip() == twin_state["module"].partition("export default")[0].rstrip()
+    assert module.strip() == Explorer("grid_explorer", {}, "A map").source.rpartition("\nexport default")[0].strip()
     assert host.endswith("\nexport default { render, initialize: announce };\n")
     assert f'data-explorer="{model["key"]}"' in shown.data["text/html"]
     assert {name: model[name] for name in ("data", "label", "selection")} == {

@@ -13,13 +13,13 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from tutorlib.show.explorer import classic, module_name
+from tutorlib.show.explorer import CALL, classic, module_name
 
 FOLDER = "_static/inline"
 
 TWIN = re.compile(
     r'(<div class="tutorlib-explorer" data-explorer="(?P<key>\w+)">\n)(?:<style>.*?</style>\n)?(?P<fallback>.*?)\n'
-    r'<script type="application/json">(?P<state>.*?)</script>\n</div>\n<script type="module">.*?</script>',
+    r'<script type="application/json">(?P<state>.*?)</script>\n</div>\n<script type="module">(?P<script>.*?)</script>',
     re.DOTALL,
 )
 INLINE = re.compile(r"<script\b(?P<attributes>(?:(?!\ssrc=)[^>])*)>(?P<body>.*?)</script>", re.DOTALL)
@@ -72,12 +72,15 @@ def without_scripts(page: str, folder: str) -> tuple[str, dict[str, str]]:
         return name
 
     def explorer(found: re.Match[str]) -> str:
-        state: dict[str, Any] = json.loads(found["state"])
-        module = state.pop("module")
-        name = module_name(module)
-        arguments = (json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in (found["key"], state))
-        kind = file_named("explorer", classic(module))
-        data = file_named("data", f'tutorlibExplorers["{name}"]({", ".join(arguments)});\n')
+        script, _, call = found["script"].strip().rpartition("\n")
+        state = found["state"]
+        if not call.startswith(CALL):  # stored by an earlier version, which kept the module beside the data
+            parts: dict[str, Any] = json.loads(state)
+            module = parts.pop("module")
+            script, call = classic(module), f'{CALL}["{module_name(module)}"]("{found["key"]}");'
+            state = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+        kind = file_named("explorer", script.strip() + "\n")
+        data = file_named("data", call.replace(");", f", {state});") + "\n")
         tags = "".join(
             f'<script defer src="{folder}/{name}"></script>\n' for name in (kind, data) if name not in loaded
         )

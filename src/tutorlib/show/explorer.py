@@ -80,7 +80,7 @@ class Explorer:
     @property
     def key(self) -> str:
         """A short text that is the same for the same content."""
-        return _key(*_state_and_fallback(self.source, self._json, self.label, self.picture))
+        return _key(classic(self.source), _state(self._json, self.label), _fallback(self.label, self.picture))
 
     @cached_property
     def widget(self) -> Any:
@@ -140,20 +140,26 @@ def _live(source: str) -> str:
 
 
 def classic(source: str) -> str:
-    """Return a classic script that keeps how to show a module as ``tutorlibExplorers[<its name>](key, state)``.
+    """Return a script that keeps how to show a module as ``tutorlibExplorers[module_name(source)](key, state)``.
 
-    Classic scripts load from a file on this disk, too, where browsers refuse modules. ``source`` is a module that
-    imports nothing and ends with its default export; what else it exports is of no use here.
+    A classic script, because browsers load no module from a file on the reader's own disk, and because a module within
+    a page could only be had through a blob's address, which some pages' rules for contents refuse. ``source`` is a
+    module that imports nothing and ends with its default export; what else it exports is of no use here.
+
+    Raises:
+        UsageError: if ``source`` is not of that form, or has a text in it that ends a script of a page.
     """
     body, found, rest = source.rpartition("\nexport default ")
     imports = re.search(r"^import\b|\bimport\(", source, flags=re.MULTILINE)
     if not found or imports or not re.fullmatch(r"[^;]+;\s*", rest):
         raise bad_argument("source", source[-40:], "an ES module that imports nothing and ends with a default export")
+    if ending := re.search(r"</script|<!--", source, flags=re.IGNORECASE):
+        raise bad_argument("source", ending[0], "a module without this text, which ends a script of a page")
     return (
         f'(() => {{\n"use strict";\n{_inner(_text("host"))}\n'
         f"const widget = (() => {{\n{_inner(body)}\nreturn {rest.strip()}\n}})();\n"
-        f"(window.tutorlibExplorers ??= {{}})[{json.dumps(module_name(source))}] = async (key, state) => {{\n"
-        "  for (const box of take(key)) await show(box, widget, state, key);\n};\n})();\n"
+        f'(window.tutorlibExplorers ??= {{}})["{module_name(source)}"] = (key, state) => showAll(key, widget, state);\n'
+        "})();\n"
     )
 
 
@@ -182,19 +188,6 @@ def in_live_kernel() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-# Where a page holds the twin itself, the module is text in it and becomes one by a blob's address.
-_START = """
-const boxes = take("%(key)s");
-if (boxes.length) {
-  const { module, ...state } = JSON.parse(boxes[0].querySelector('script[type="application/json"]').textContent);
-  const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
-  const { default: widget } = await import(url);
-  URL.revokeObjectURL(url);
-  for (const box of boxes) await show(box, widget, state, "%(key)s");
-}
-"""
-
-
 def twin(source: str, data: str, label: str, picture: bytes | None = None) -> str:
     """Return the HTML of a static explorer: the module's ``source``, its ``data`` as JSON text, and the host.
 
@@ -202,33 +195,39 @@ def twin(source: str, data: str, label: str, picture: bytes | None = None) -> st
     missing or large, a sentence. This is plain content and not ``<noscript>``, which stays hidden in
     viewers that run scripts but strip them from notebooks.
     """
-    state, fallback = _state_and_fallback(source, data, label, picture)
-    key = _key(state, fallback)
-    host = _inner(_text("host")) + _START % {"key": key}
+    script = classic(source)
+    state, fallback = _state(data, label), _fallback(label, picture)
+    key = _key(script, state, fallback)
     return (
         f'<div class="tutorlib-explorer" data-explorer="{key}">\n{fallback}\n'
         f'<script type="application/json">{state}</script>\n</div>\n'
-        f'<script type="module">\n{host}</script>\n'
+        f'<script type="module">\n{script}{CALL}["{module_name(source)}"]("{key}");\n</script>\n'
     )
 
 
-def _state_and_fallback(source: str, data: str, label: str, picture: bytes | None) -> tuple[str, str]:
-    """Return what the twin's script reads, and what its box shows before."""
+CALL = "tutorlibExplorers"
+"""What the last line of a twin's script begins with."""
+
+
+def _state(data: str, label: str) -> str:
+    """Return the first state of a twin's model as JSON text."""
+    text = f'{{"label":{json.dumps(label, ensure_ascii=False)},"data":{data},"selection":{{}}}}'
+    # No "<" is left in the script, so neither "</script" nor "<!--" in the data can end it.
+    return text.replace("<", "\\u003c")
+
+
+def _fallback(label: str, picture: bytes | None) -> str:
+    """Return what the box of a twin shows until, or unless, its script has run."""
     if picture is not None and len(picture) <= MAX_INLINE_PICTURE_BYTES:
         encoded = base64.b64encode(picture).decode("ascii")
-        fallback = f'<img class="fallback" alt="{html.escape(label)}" src="data:image/png;base64,{encoded}">'
-    else:
-        sentence = f"{html.escape(label)} (Interactive figure: it needs a browser that runs scripts.)"
-        fallback = f'<p class="fallback">{sentence}</p>'
-    module, name = (json.dumps(text, ensure_ascii=False) for text in (source, label))
-    state = f'{{"module":{module},"label":{name},"data":{data},"selection":{{}}}}'
-    # No "<" is left in the script, so neither "</script" nor "<!--" in the module or the data can end it.
-    return state.replace("<", "\\u003c"), fallback
+        return f'<img class="fallback" alt="{html.escape(label)}" src="data:image/png;base64,{encoded}">'
+    sentence = f"{html.escape(label)} (Interactive figure: it needs a browser that runs scripts.)"
+    return f'<p class="fallback">{sentence}</p>'
 
 
-def _key(state: str, fallback: str) -> str:
+def _key(*parts: str) -> str:
     """Return the name of a twin's content."""
-    return hashlib.sha256((state + fallback).encode()).hexdigest()[:12]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
 
 
 def to_json(data: Mapping[str, Any]) -> str:

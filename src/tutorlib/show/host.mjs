@@ -6,13 +6,6 @@
 
 const LIVE = "tutorlib-live"; // event: a live widget has come
 
-/** The boxes of a content that no run has taken. A page may show an explorer twice, so a run takes all at once. */
-export function take(key) {
-  const boxes = [...document.querySelectorAll(`[data-explorer="${key}"]:not([data-taken])`)];
-  for (const box of boxes) box.dataset.taken = "";
-  return boxes;
-}
-
 /** The model of a live widget, as far as a module may use it, over a plain object; `saved` hears of each change. */
 function modelOf(state, saved) {
   const listeners = {};
@@ -33,7 +26,7 @@ function modelOf(state, saved) {
  * Draw a module into a box in place of its picture. Its selection follows the live widget of this content, where
  * there is one now or later; a kernel that ends leaves the figure as it is.
  */
-export async function show(box, widget, state, key) {
+async function show(box, widget, state, key) {
   let live = null;
   const model = modelOf({ ...state }, ({ selection }) => {
     if (!live || live.get("selection") === selection) return;
@@ -65,6 +58,18 @@ export async function show(box, widget, state, key) {
   };
   document.addEventListener(LIVE, join);
   join();
+}
+
+/**
+ * Show a module in the boxes of a content. A page may have it twice, so a run takes all boxes that are not yet taken.
+ * Without a `state` it stands in the box.
+ */
+export async function showAll(key, widget, state) {
+  const boxes = [...document.querySelectorAll(`[data-explorer="${key}"]:not([data-taken])`)];
+  for (const box of boxes) box.dataset.taken = "";
+  for (const box of boxes) {
+    await show(box, widget, state ?? JSON.parse(box.querySelector('script[type="application/json"]').textContent), key);
+  }
 }
 
 /** A live widget makes itself known to the boxes of its content, which are on the page or still to come. */
