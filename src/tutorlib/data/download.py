@@ -294,7 +294,7 @@ def in_words(url: str, error: Exception, timeout: float | int) -> DataError:
         return DataUnavailableError(f"no connection to {host} within {min(timeout, CONNECT):g} s")
     if isinstance(error, requests.Timeout) or isinstance(first, urllib3.ReadTimeoutError | TimeoutError):
         return DownloadError(f"{host} was silent for {timeout:g} s")
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidHeader):
         return DownloadError(f"{url}, or where it leads, is no address: {why}")
     if (
         type(error) is OSError
