@@ -22,8 +22,10 @@ from tutorlib.papers.mbrl.algorithm import (
     Replay,
     Setting,
     begin,
+    compiled,
     empty_replay,
     pack,
+    phi_luck,
     read,
     refuse_non_finite,
     store,
@@ -31,6 +33,7 @@ from tutorlib.papers.mbrl.algorithm import (
     unpack,
     update,
 )
+from tutorlib.papers.mbrl.algorithm import learn as learn_once
 from tutorlib.papers.mbrl.exact import (
     FluteTable,
     flute_patterns,
@@ -264,7 +267,8 @@ def measure(
     """
     seeds = len(learner.q)
     o = truth.patterns.expand(seeds, -1, -1)
-    q = setting.net(learner.q, read(setting, learner, o, generators))
+    phi = phi_luck(setting, o.shape[1], generators, o.device)
+    q = setting.net(learner.q, read(setting, learner, o, phi))
     values = [rmse(q, truth.values, where) for where in found.values()]
     values.append(rate(truth.table, truth.event, q.argmax(dim=-1)))
     if isinstance(setting.model, SimpleModel):
@@ -309,11 +313,12 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | 
     context.progress.start(config.updates, f"{config.agent}, {config.transitions} transitions")
     context.progress.advance(done)
     every = config.updates // config.looks
+    learning = compiled(learn_once, context)
     for number in range(done, config.updates):
         if number % config.copy_every == 0:
             learner = learner._replace(copy=learner.q)
         luck = [step_generator(seed, 1 + number, context.device) for seed in seeds]
-        learner = update(setting, learner, replay, config.transitions, luck)
+        learner = update(setting, learner, replay, config.transitions, luck, learning)
         if (number + 1) % every == 0:
             refuse_non_finite(learner, f"update {number + 1}")
             updates.append(number + 1)

@@ -37,6 +37,12 @@ class Simulator(Environment, Protocol):
     ) -> tuple[Any, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return what follows the state, the reward, and whether that ends the episode; nothing begins anew."""
 
+    def renewed(self, after: Any, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]) -> Any:
+        """Return what ``transition`` returned, or the first state of a new episode where it was terminal.
+
+        ``u`` is the luck of the same step, so that ``step`` is ``transition`` and then this.
+        """
+
 
 def moved(cell: Int[Tensor, "*#batch"], action: Int[Tensor, "*#batch"], size: int) -> Int[Tensor, "*batch"]:
     """Return the cell after an action in a ``size`` x ``size`` grid; the border stops it."""
@@ -165,6 +171,10 @@ class PanFlute:
         pays = pays.expand(batch)
         return FluteState(after), pays.float(), torch.zeros_like(pays)
 
+    def renewed(self, after: FluteState, terminal: Bool[Tensor, "*batch"], u: Tensor) -> FluteState:
+        """Return ``after``: there are no episodes."""
+        return after
+
     def step(
         self, state: FluteState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> tuple[FluteState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
@@ -257,6 +267,10 @@ class ButtonGrid:
             torch.where(again, new.on, on),
         )
         return after, success.float(), torch.zeros_like(success)
+
+    def renewed(self, after: ButtonState, terminal: Bool[Tensor, "*batch"], u: Tensor) -> ButtonState:
+        """Return ``after``: there are no episodes."""
+        return after
 
     def step(
         self, state: ButtonState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
@@ -402,19 +416,24 @@ class ProcMaze:
         terminal = (state.agent == state.goal).expand(agent.shape)  # before the move
         return state._replace(agent=agent), -torch.ones_like(agent, dtype=u.dtype), terminal
 
+    def renewed(
+        self, after: MazeState, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> MazeState:
+        """Return ``after``, or the first state of a new maze where the episode ended."""
+        new = self.start(u[..., 1:])
+        return MazeState(
+            torch.where(terminal, new.agent, after.agent),
+            torch.where(terminal, new.goal, after.goal),
+            torch.where(terminal.unsqueeze(-1), new.wall, after.wall),
+        )
+
     def step(
         self, state: MazeState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> tuple[MazeState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state, which is the first one of a new maze where the episode ended."""
         expect_last("u", u, self.step_noise)
-        old, reward, terminal = self.transition(state, action, u)
-        new = self.start(u[..., 1:])
-        after = MazeState(
-            torch.where(terminal, new.agent, old.agent),
-            torch.where(terminal, new.goal, old.goal),
-            torch.where(terminal.unsqueeze(-1), new.wall, old.wall),
-        )
-        return after, reward, terminal
+        after, reward, terminal = self.transition(state, action, u)
+        return self.renewed(after, terminal, u), reward, terminal
 
 
 class OpenState(NamedTuple):
@@ -485,13 +504,19 @@ class OpenGrid:
         terminal = (state.agent == self.goal).expand(agent.shape)  # before the move
         return OpenState(agent), -torch.ones_like(agent, dtype=u.dtype), terminal
 
+    def renewed(
+        self, after: OpenState, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> OpenState:
+        """Return ``after``, or the first state of a new episode where one ended."""
+        return OpenState(torch.where(terminal, self.start(u[..., 1:]).agent, after.agent))
+
     def step(
         self, state: OpenState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> tuple[OpenState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state, which is the first one of a new episode where one ended."""
         expect_last("u", u, self.step_noise)
-        old, reward, terminal = self.transition(state, action, u)
-        return OpenState(torch.where(terminal, self.start(u[..., 1:]).agent, old.agent)), reward, terminal
+        after, reward, terminal = self.transition(state, action, u)
+        return self.renewed(after, terminal, u), reward, terminal
 
 
 __all__ = [
