@@ -20,7 +20,9 @@ import torch.nn.functional as F
 
 from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.checkpoint import Rows
+from tutorlib.lab.errors import bad_argument, choose, expect_fields
+from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw, held, kl
 from tutorlib.papers.mbrl.problem import ButtonGrid, OpenGrid, PanFlute, ProcMaze, Simulator, maze_bank
@@ -478,7 +480,14 @@ def train(
         env.observations, state if config.agent == "perfect" else (), len(seeds), config.capacity, device
     )
     done, steps, looks = 0, [], []
-    if context.checkpoint and (saved := context.checkpoint.load(device)):
+    points = range(config.look_every, config.steps + 1, config.look_every)
+
+    def like(done: int) -> dict[str, Any]:
+        looked = done // config.look_every
+        own = _kept(learner, replay, done, luck, state, o)
+        return own | {"steps": looked * [int], "looks": Rows(looked)}
+
+    if context.checkpoint and (saved := context.checkpoint.resume(device, "done", points, like)):
         learner, state, o = _taken_up(saved, replay, luck, type(state))
         done, steps, looks = saved["done"], saved["steps"], saved["looks"]
     context.progress.start(config.steps, f"{config.agent} in {config.environment}")
@@ -550,6 +559,6 @@ def _taken_up(
 
 
 def refuse_non_finite(learner: Learner, when: str) -> None:
-    """Raise ``NonFiniteError`` if Q is not finite; ``when`` is, for instance, 'step 500'."""
-    if not bool(learner.q.isfinite().all()):
-        raise NonFiniteError(f"Q is not finite after {when}: expected finite numbers, a smaller rate may help")
+    """Raise ``NonFiniteError`` if Q, the model or Adam's state is not finite; ``when`` is such as 'step 500'."""
+    parts = {"Q": learner.q, "the model": learner.model, "Adam's state": [learner.q_moments, learner.model_moments]}
+    expect_finite(parts, f"after {when}", advice="a smaller rate may help")
