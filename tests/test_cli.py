@@ -68,7 +68,10 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--seeds", "99999"), "seeds='99999': expected at most 10000 seeds"),
         ((*LEARNING, "--seeds", f"0,{2**63}"), f"seeds={2**63}: expected whole numbers from 0 to 2.63 - 1"),
         ((*LEARNING, "--set", "width"), "set='width': expected NAME=VALUE"),
-        ((*LEARNING, "--set", "width=4", "width=5"), "set='width=5': expected each field once, and width=4 stands before"),
+        (
+            (*LEARNING, "--set", "width=4", "width=5"),
+            "set='width=5': expected each field once, and width=4 stands before",
+        ),
         ((*LEARNING, "--set", "width=4", "--set", "rate=1", "width=4"), "set='width=4': expected each field once"),
         ((*LEARNING, "--seeds", "1", "--seeds", "2"), "--seeds: expected once, found 2 times$"),
         ((*LEARNING, "--seeds=1", "--tier", "live", "--seeds", "2"), "--seeds: expected once, found 2 times$"),
@@ -226,7 +229,11 @@ def test_several_sets_add_up(capsys, tmp_path: Path):
     assert cli.main(["run", "gpicl.learning", "--seeds", "1", "--jobs", "1", *small[:4], "--set", *SMALL[2:]]) == 0
     (path,) = tmp_path.rglob("[!.]*.json")
     config = records.load(path).config
-    assert {name: str(config[name]) for name in ("steps", "width", "tasks")} == {"steps": "2", "width": "4", "tasks": "4"}
+    assert {name: str(config[name]) for name in ("steps", "width", "tasks")} == {
+        "steps": "2",
+        "width": "4",
+        "tasks": "4",
+    }
 
 
 def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_are_kept(capsys, tmp_path: Path):
@@ -269,8 +276,16 @@ def test_an_interrupted_run_says_how_to_go_on(capsys, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (OSError(28, "No space left on device"), 2, "file='standard output': expected one that can be used (No space left"),
-        (PermissionError(13, "Permission denied", "/a/b"), 2, "file='/a/b': expected one that can be used (Permission den"),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            "file='standard output': expected one that can be used (No space left",
+        ),
+        (
+            PermissionError(13, "Permission denied", "/a/b"),
+            2,
+            "file='/a/b': expected one that can be used (Permission den",
+        ),
         (MemoryError(), 2, "there is too little memory; what is finished is kept"),
         (BrokenPipeError(), 141, ""),
     ],

@@ -112,7 +112,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 141
     except OSError as error:
         _silence()
-        return _end(2, str(refused_by_system("file", error.filename or "standard output", "one that can be used", error)))
+        return _end(
+            2, str(refused_by_system("file", error.filename or "standard output", "one that can be used", error))
+        )
     except MemoryError:
         return _end(2, f"there is too little memory; {GOES_ON}")
 

@@ -189,10 +189,10 @@ def _batches(job: _Job, cells: Sequence[Cell], done: Mapping[Cell, Record], engi
     named = {cell_key(job.experiment.name, [cell]): cell for cell in cells}
     for keys in job.kept():
         batch = tuple(named[key] for key in keys if key in named)
-        if own := [cell for cell in batch if cell not in done]:
-            if len(batch) == len(keys) and all(cell in pending for cell in own):
-                batches.append(batch)
-                pending = {cell: None for cell in pending if cell not in own}
+        own = [cell for cell in batch if cell not in done]
+        if own and len(batch) == len(keys) and all(cell in pending for cell in own):
+            batches.append(batch)
+            pending = {cell: None for cell in pending if cell not in own}
     if engine != "vmapped":
         return [*batches, *((cell,) for cell in pending)]
     shapes: dict[Any, list[Cell]] = {}
@@ -380,7 +380,9 @@ def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Cell, Rec
             if cell in found:
                 continue
             if bad := records.not_finite(metrics):
-                failure = failure or f"the run of seed {cell.seed} gave {bad}: expected a finite number; did it diverge?"
+                failure = (
+                    failure or f"the run of seed {cell.seed} gave {bad}: expected a finite number; did it diverge?"
+                )
                 continue
             record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source)
             records.save(record, job.record_path(cell))

@@ -21,7 +21,9 @@ from einops import rearrange
 
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
 from tutorlib.papers.rcgvf.model import MLP, Apart, policy_and_value, predict, run
@@ -601,7 +603,7 @@ def repeat(
     title: str,
     state: Any,
     step: Callable[[Any, int], tuple[Any, Any]],
-    kind: type,
+    kind: Any,
     unpack: Callable[[list], Any],
     refuse: Callable[[Any, Any], None],
     look: Callable[[Any], Tensor] | None = None,
@@ -614,7 +616,13 @@ def repeat(
     begin, every = 0, c.updates // c.looks
     logs: list[Any] = []
     looks: list[Tensor] = []
-    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+
+    def like(update: int) -> dict[str, Any]:
+        logged, looked = [Rows(update)] * len(kind._fields), Rows(update // every if look else 0)
+        return {"state": pack(state), "log": logged, "looks": looked}
+
+    points = range(every, c.updates + 1, every)
+    if context.checkpoint and (saved := context.checkpoint.resume(context.device, "update", points, like)):
         state, begin, looks = unpack(saved["state"]), saved["update"], saved["looks"]
         logs = [kind(*row) for row in zip(*saved["log"], strict=True)]
     context.progress.start(c.updates, title)
@@ -624,6 +632,7 @@ def repeat(
         logs.append(log)
         if (number + 1) % every == 0:
             refuse(stack_logs(logs), state)
+            expect_finite(state._asdict(), f"after update {number + 1} of {c.updates}")
             if look:
                 looks.append(look(state))
             if context.checkpoint:
