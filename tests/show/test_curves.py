@@ -128,7 +128,7 @@ def test_nothing_of_the_picture_is_cut(title: str) -> None:
     title_shown = ax.get_title(loc="left")
     assert " ".join(title_shown.split()).startswith(title)
     texts = [text for text in ax.findobj(Text) if text.get_text() in (title_shown, ax.get_xlabel(), ax.get_ylabel())]
-    assert len(texts) == 3
+    assert len(texts) >= 3  # a line of the legend may be called like an axis
     for box in [text.get_window_extent() for text in texts]:
         assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
