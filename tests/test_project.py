@@ -10,6 +10,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from tree import PROJECT, ROOT, listed, pins
 
+from tutorlib.lab import errors
+
 REPOSITORY = PROJECT["urls"]["Repository"]
 EXTRAS = PROJECT["optional-dependencies"]
 REQUIREMENTS = [Requirement(text) for group in (PROJECT["dependencies"], *EXTRAS.values()) for text in group]
@@ -107,6 +109,18 @@ def test_the_environment_for_conda_lists_every_requirement_with_its_pin() -> Non
         (canonicalize_name(r.name), frozenset(r.extras)): f"=={pins()[canonicalize_name(r.name)]}" for r in REQUIREMENTS
     }
     assert len(named) == len(requirements)
+
+
+def test_until_the_first_release_what_installs_the_package_names_the_repository() -> None:
+    """A release has a date in the citation, and its name is on the index."""
+    released = "date-released" in yaml.safe_load(read("CITATION.cff"))
+    assert ("" if released else f"git+{REPOSITORY}") == errors.SOURCE
+    wanted = "tutorlib[cluster]" if released else f"tutorlib[cluster] @ git+{REPOSITORY}"
+    assert errors.install_line("cluster") == f"pip install '{wanted}'"
+    assert Requirement(wanted).extras == {"cluster"}
+    for name, text in texts().items():
+        if not released and not name.startswith("tests/"):
+            assert not re.search(r"pip install (-\S+ )*['\"]?tutorlib(\[\w+\])?['\"]?\s*$", text, re.M), name
 
 
 def test_make_installs_the_package_with_all_extras_and_tells_pip_nothing_else() -> None:
