@@ -140,7 +140,7 @@ def test_saving_in_jupyter_changes_no_line_of_the_text(name: str, tmp_path: Path
     shutil.copy(ROOT / "jupytext.toml", tmp_path)
     path = tmp_path / PAIRS[name].name
     shutil.copy(PAIRS[name], path)
-    make.write(path.with_suffix(".ipynb"), nbformat.writes(stored(name)))
+    make.write(path.with_suffix(".ipynb"), nbformat.writes(make.from_text(path)))
     os.utime(path, (0, 0))
     assert jupytext.cli.jupytext(["--quiet", "--sync", str(path.with_suffix(".ipynb"))]) == 0
     assert path.read_text(encoding="utf-8").splitlines() == PAIRS[name].read_text(encoding="utf-8").splitlines()
