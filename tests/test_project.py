@@ -128,6 +128,21 @@ def test_make_installs_the_package_with_all_extras_and_tells_pip_nothing_else() 
     assert command == f"-c constraints.txt -e '.[{','.join(EXTRAS)}]'"
 
 
+@pytest.mark.parametrize("page", ["README.md"])
+def test_the_commands_without_make_are_those_of_make(page: str) -> None:
+    builds = re.findall(r"jupyter-book build (.*)", read(page))
+    installs = re.findall(r"pip install (-c .*)", read(page))
+    assert len(builds) == len(installs) == 2
+    assert all(re.search(rf"jupyter-book build {re.escape(line)} ", read("Makefile")) for line in builds)
+    assert set(installs) == {'-c constraints.txt -e ".[book]"'}
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/guide.md"])
+def test_a_page_that_says_what_is_needed_names_macs_that_have_no_torch(page: str) -> None:
+    (bound,) = [r.specifier for r in REQUIREMENTS if r.name == "torch"]
+    assert f"torch {str(bound).removeprefix('>=')}, which the library asks for" in " ".join(read(page).split())
+
+
 # Files.
 
 
