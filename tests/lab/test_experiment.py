@@ -218,7 +218,16 @@ def test_the_nearest_choice_is_named():
         choose("tier", "x", ["live", "study"])
 
 
+def double(x: int, by: int = 2) -> int:
+    return by * x
+
+
 def test_a_step_is_compiled_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch, "compile", lambda step, fullgraph: max if (step, fullgraph) == (abs, True) else min)
-    assert Context().compiled(abs) is abs
-    assert Context(compile=True).compiled(abs) is max
+    monkeypatch.setattr(torch, "compile", lambda step, fullgraph: lambda x: (fullgraph, step, step(x)))
+    assert Context().compiled(double) is double
+    _, step, found = Context(compile=True).compiled(double)(3)
+    whole, other, _ = Context(compile=True).compiled(double)(3)
+    assert (whole, found) == (True, 6)
+    assert (
+        step.__code__ is not other.__code__
+    )  # else the second run would share the first one's graphs, and their limit

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from types import UnionType
+from types import FunctionType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import torch
@@ -49,8 +49,17 @@ class Context:
         expect_fields(self)
 
     def compiled(self, step: Step) -> Step:
-        """Return ``step`` compiled as one graph (``torch.compile``) if this run is to be compiled, else as it is."""
-        return cast(Step, torch.compile(step, fullgraph=True)) if self.compile else step
+        """Return ``step``, a function, compiled as one graph (``torch.compile``) if this run is to be compiled.
+
+        What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own.
+        """
+        if not self.compile:
+            return step
+        own = FunctionType(
+            step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
+        )
+        own.__kwdefaults__ = step.__kwdefaults__
+        return cast(Step, torch.compile(own, fullgraph=True))
 
 
 Run = Callable[[Sequence[Cell], Context], list[Metrics]]

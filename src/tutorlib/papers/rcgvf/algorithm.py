@@ -22,7 +22,7 @@ from einops import rearrange
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
-from tutorlib.nn import Moments, adam_step, no_moments, step_generator
+from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
 from tutorlib.papers.rcgvf.model import MLP, Apart, policy_and_value, predict, run
 from tutorlib.papers.rcgvf.passes import expect_passes, kept, leaves_out, steps_before
@@ -304,7 +304,10 @@ def err(
 
 def dis(v: Float[Tensor, "seeds heads *batch d"]) -> Float[Tensor, "seeds *batch d"]:
     """Return dis_j = Var_k V^(k)_j with 1/(K - 1), which is (V^(1) - V^(2))^2 / 2 for K = 2; 0 if K = 1."""
-    return v.var(dim=1) if v.shape[1] > 1 else torch.zeros_like(v[:, 0])
+    if v.shape[1] < 2:
+        return torch.zeros_like(v[:, 0])
+    # Written out, since ``var`` along an axis that is not the last takes as long as all the products of a prediction.
+    return (v - v.mean(dim=1, keepdim=True)).square().sum(dim=1) / (v.shape[1] - 1)
 
 
 def intrinsic(
@@ -448,11 +451,27 @@ def descend(
 
     ``objective`` returns one loss for each seed.
     """
-    theta = theta.detach().requires_grad_()
-    # Seeds do not touch, so the gradient of the sum is each seed's own.
-    (g,) = torch.autograd.grad(objective(theta).sum(), theta)
-    with torch.no_grad():
-        return adam_step(theta, moments, clip_by_norm(g, largest), step, rate)
+    return adam_step(theta, moments, clip_by_norm(slope(objective, theta), largest), step, rate)
+
+
+def policy_gradient(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds parameters"]:
+    """Return the gradient of PPO's loss, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(policy_objective, c, b=b), theta), c.largest)
+
+
+def predictor_gradient(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds weights"]:
+    """Return the gradient of the predictors' loss, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(predictor_objective, c, b=b), phi), c.largest)
+
+
+class Gradients(NamedTuple):
+    """What a minibatch is learned by, as it stands or compiled: each takes c, weights and a ``Batch``."""
+
+    policy: Callable[..., Tensor] = policy_gradient
+    predictor: Callable[..., Tensor] = predictor_gradient
+
+
+EAGER = Gradients()
 
 
 def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
@@ -461,9 +480,17 @@ def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
     return x.flatten(0, 1)[order + first.unsqueeze(-1)]
 
 
-def learn(c: Config, state: State, batch: Batch, order: Int[Tensor, "seeds epochs frames"], number: int) -> State:
+def learn(
+    c: Config,
+    state: State,
+    batch: Batch,
+    order: Int[Tensor, "seeds epochs frames"],
+    number: int,
+    gradients: Gradients = EAGER,
+) -> State:
     """Return the state after the passes over what update ``number`` brought: step 3 of the algorithm."""
-    theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
+    theta, phi = state.theta.clone(), state.phi.clone()  # our own, to be changed in place
+    theta_moments, phi_moments = (Moments(*map(torch.clone, own)) for own in (state.theta_moments, state.phi_moments))
     rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
     first = number * c.epochs
     step = steps_before(c.passes, first, c.frames, c.envs, c.minibatch)
@@ -474,21 +501,20 @@ def learn(c: Config, state: State, batch: Batch, order: Int[Tensor, "seeds epoch
         parts = [shuffled(x, own_order).split(c.minibatch, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
-            own = partial(policy_objective, c, b=b)
-            theta, theta_moments = descend(own, theta, theta_moments, step, rate, c.largest)
+            adam_(theta, theta_moments, gradients.policy(c, theta, b), step, rate)
             if c.method != "ppo":
-                slow = c.predictor_rate * rate
-                own = partial(predictor_objective, c, b=b)
-                phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
+                adam_(phi, phi_moments, gradients.predictor(c, phi, b), step, c.predictor_rate * rate)
             step += 1
-    return State(state.e, theta.detach(), theta_moments, phi.detach(), phi_moments, state.zeta)
+    return State(state.e, theta, theta_moments, phi, phi_moments, state.zeta)
 
 
-def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+def update(
+    c: Config, h: Hyper, state: State, noise: Noise, number: int, gradients: Gradients = EAGER
+) -> tuple[State, Log]:
     """Return the state after update ``number``, counted from 0: act, look back, learn."""
     past, e = rollout(c, state.theta, state.e, noise)
     batch, log = look_back(c, h, state, past)
-    return learn(c, state._replace(e=e), batch, noise.order, number), log
+    return learn(c, state._replace(e=e), batch, noise.order, number, gradients), log
 
 
 # Randomness, and the loop.
@@ -560,9 +586,10 @@ def train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> 
     weight is not finite; the checkpoint then still holds the last finite state.
     """
     h, c, seeds = hyper(cells, context.device), cells[0].config, [cell.seed for cell in cells]
+    gradients = Gradients(*map(context.compiled, EAGER))
 
     def step(state: State, number: int) -> tuple[State, Log]:
-        return update(c, h, state, draw_noise(c, seeds, number, context.device), number)
+        return update(c, h, state, draw_noise(c, seeds, number, context.device), number, gradients)
 
     title, start = f"{c.method}, {len(cells)} side by side", initial_state(c, seeds, context.device)
     return Trained(*repeat(c, context, title, start, step, Log, _unpack, partial(_refuse_non_finite, cells), look))
