@@ -190,6 +190,24 @@ def test_doctor_says_what_is_here(capsys):
             assert expected in shown
 
 
+def test_doctor_tries_the_folders_that_are_written_to(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TUTORLIB_CACHE", str(tmp_path / "not" / "yet"))
+    assert cli.main(["doctor"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert f"results: {tmp_path / 'results'}, writable" in shown
+    assert f"cache: {tmp_path / 'not' / 'yet'}, writable" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["results", "cache"])
+def test_doctor_names_a_folder_that_cannot_be_written_to(capsys, tmp_path: Path, monkeypatch, name: str):
+    monkeypatch.setenv("TUTORLIB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / name).write_text("a file")
+    assert cli.main(["doctor"]) == 2
+    sentence = f"{name}: folder='{tmp_path / name}': expected one that can be written to (Not a directory)"
+    assert sentence in capsys.readouterr().out.splitlines()
+
+
 def test_doctor_finds_shipped_records_that_cannot_be_read(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "gpicl" / "recorded").mkdir(parents=True)
     (tmp_path / "gpicl" / "recorded" / "phases-study.json").write_text('{"format": 99}')

@@ -27,7 +27,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tutorlib.lab import records
 from tutorlib.lab.checkpoint import kept_cells
 from tutorlib.lab.device import pick_device
-from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose, refused_by_system
+from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose, install_line, refused_by_system
 from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for, plain
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.records import Record
@@ -281,7 +281,7 @@ def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[O
         import ray
         from ray.exceptions import RayError, RayTaskError
     except ModuleNotFoundError:
-        raise bad_argument("engine", "ray", "Ray to be installed: pip install 'tutorlib[cluster]'") from None
+        raise bad_argument("engine", "ray", f"Ray to be installed: {install_line('cluster')}") from None
     started = not ray.is_initialized()
     if started:
         ray.init(log_to_driver=False)
