@@ -15,14 +15,13 @@ episode.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
 
 from tutorlib.envs.minigrid import MiniGrid, MiniGridState
-from tutorlib.envs.minigrid_levels import Levels
 from tutorlib.envs.minigrid_rooms import TASKS
 from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Cell, Context
@@ -43,6 +42,7 @@ from tutorlib.papers.rcgvf.algorithm import (
     uniform,
 )
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
+from tutorlib.papers.rcgvf.levels import bank, offered, places, ring
 from tutorlib.papers.rcgvf.memory import MEMORY, Network, Predictor
 from tutorlib.papers.rcgvf.passes import (
     expect_passes,
@@ -69,7 +69,7 @@ class Config:
     """one of ``minigrid_rooms.TASKS``; the released scripts name KeyCorridorS4R3 and ObstructedMaze-2Dlhb, and the
     paper's list is recalled, not known"""
     levels: int = 2048
-    """how many levels episodes are drawn from, the same for all seeds; the paper draws new ones without end"""
+    """how many levels episodes are drawn from, the same for all seeds; unused with ``renew``"""
     panorama: bool = False
     """whether the bonus looks all round (all but ppo)"""
     counts: bool = False
@@ -107,7 +107,7 @@ class Config:
     alpha: float = 0.5
     """share of the present novelty that the next one must exceed (NovelD; else unused)"""
     d: int = 128
-    """pseudo-rewards; other sizes of Z and of predictors follow from it"""
+    """pseudo-rewards; other sizes of Z and of predictors follow from it, or from ``width``"""
     gamma: float = 0.99
     """discount"""
     lam: float = 0.95
@@ -125,6 +125,12 @@ class Config:
     passes: str = "whole"
     """whole, or released: every second pass has shifted segments and newer memories, and leaves out frames
     (``passes``)"""
+    width: int = 0
+    """units of the predictors' LSTM, from which the inner sizes of Z and predictors follow; 0: d. The released code has
+    128, whatever d is"""
+    renew: int = 0
+    """levels that each update makes anew, from which its episodes are drawn; 0: all from one bank. The released code
+    makes one for each episode (``levels``)"""
 
     def __post_init__(self) -> None:
         choose("method", self.method, METHODS)
@@ -133,7 +139,7 @@ class Config:
             self,
             counts=("levels", "envs", "steps", "updates", "minibatch", "bptt", "epochs", "looks"),
             positive=("rate", "predictor_rate", "clip", "largest"),
-            not_negative=("beta", "beta_counts", "adversary", "alpha", "entropy", "value"),
+            not_negative=("beta", "beta_counts", "adversary", "alpha", "entropy", "value", "width", "renew"),
             shares=("gamma_z", "lambda_z", "gamma", "lam"),
         )
         if not self.anneal > 0:
@@ -148,6 +154,9 @@ class Config:
         if self.method == "rcgvf" and self.heads < 2:
             raise bad_argument("heads", self.heads, "at least 2: one cannot disagree")
         expect_passes(self.passes, self.steps, self.bptt)
+        for name in ("width", "renew"):
+            if not isinstance(getattr(self, name), int):
+                raise bad_argument(name, getattr(self, name), "a whole number")
         _ = self.predictor  # it refuses sizes that cannot be
 
     @property
@@ -163,12 +172,12 @@ class Config:
     @property
     def predictor(self) -> Predictor:
         """RC-GVF's predictor."""
-        return Predictor(self.channels, self.d, self.heads)
+        return Predictor(self.channels, self.d, self.heads, self.width)
 
     @property
     def z(self) -> Network:
         """Z, and the predictor of RND and NovelD."""
-        return nets.z_network(self.channels, self.d)
+        return nets.z_network(self.channels, self.d, self.width)
 
     @property
     def bonus_net(self) -> Network | None:
@@ -184,9 +193,18 @@ class Config:
         """Entries of its memory, 0 if it has none."""
         return {"rcgvf": self.predictor.memory, "agac": MEMORY}.get(self.method, 0)
 
-    def env(self, device: torch.device) -> MiniGrid:
-        """The environment, on ``device``."""
-        return MiniGrid(bank(self.task, self.levels, device), TASKS[self.task].max_steps)
+    @property
+    def held(self) -> int:
+        """Updates whose levels are held at once, with ``renew``."""
+        return places(TASKS[self.task].max_steps, self.steps)
+
+    def env(self, device: torch.device, number: int = 0) -> MiniGrid:
+        """The environment of update ``number``, on ``device``."""
+        if self.renew:
+            levels = ring(self.task, self.renew, number, self.held, device)
+        else:
+            levels = bank(self.task, self.levels, device)
+        return MiniGrid(levels, TASKS[self.task].max_steps)
 
 
 def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
@@ -202,12 +220,6 @@ def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
         "ppo": {"beta_counts": 0.1, "counts": True, "updates": 43_950, "anneal": 9e7},
     }
     return Config(method, task, **own[choose("method", method, METHODS)])
-
-
-@cache
-def bank(task: str, number: int, device: torch.device) -> Levels:
-    """Return ``number`` levels of ``task``, always the same."""
-    return TASKS[task].levels(number, torch.Generator().manual_seed(0)).to(device)
 
 
 # Acting.
@@ -573,7 +585,8 @@ def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.devic
     for seed in seeds:
         generator = step_generator(seed, number, device)
         luck.append(gumbel(generator, c.steps, c.envs, nets.ACTIONS))
-        step.append(uniform(generator, c.steps, c.envs, 1))
+        u = uniform(generator, c.steps, c.envs, 1)
+        step.append(offered(u, number, c.held) if c.renew else u)
         order.append(uniform(generator, c.epochs, c.frames // c.bptt).argsort(dim=-1))
     return Noise(torch.stack(luck), torch.stack(step), torch.stack(order))
 
@@ -583,7 +596,8 @@ def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.
     theta, phi, zeta, start = [], [], [], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        start.append(uniform(generator, c.envs, 1))
+        u = uniform(generator, c.envs, 1)
+        start.append(offered(u, 0, c.held) if c.renew else u)
         theta.append(nets.actor_critic().initial(generator))
         zeta.append(c.z.initial(generator))
         phi.append(c.bonus_net.initial(generator) if c.bonus_net else torch.zeros(0))
@@ -618,7 +632,8 @@ def train(cells: Sequence[Cell], context: Context) -> Trained:
     env = c.env(context.device)
 
     def step(state: State, number: int) -> tuple[State, Log]:
-        return update(c, env, h, state, draw_noise(c, seeds, number, context.device), number)
+        own = c.env(context.device, number) if c.renew else env
+        return update(c, own, h, state, draw_noise(c, seeds, number, context.device), number)
 
     title, start = f"{c.method} in {c.task}, {len(cells)} side by side", initial_state(c, env, seeds, context.device)
     state, log, _ = repeat(c, context, title, start, step, Log, _unpack, partial(_refuse_non_finite, seeds))
@@ -654,7 +669,6 @@ __all__ = [
     "Rollout",
     "State",
     "Trained",
-    "bank",
     "bonus_objective",
     "bonus_states",
     "curiosity",
