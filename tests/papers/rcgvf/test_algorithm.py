@@ -89,7 +89,14 @@ def test_targets_are_the_plain_recursion_for_each_head_alone():
 
 @pytest.mark.parametrize(
     ("own", "power"),
-    [({}, 4), ({"bonus": "std"}, 3), ({"bonus": "error"}, 2), ({"bonus": "variance"}, 2), ({"bonus": "norm"}, 1), ({"method": "rnd"}, 1)],
+    [
+        ({}, 4),
+        ({"bonus": "std"}, 3),
+        ({"bonus": "error"}, 2),
+        ({"bonus": "variance"}, 2),
+        ({"bonus": "norm"}, 1),
+        ({"method": "rnd"}, 1),
+    ],
 )
 def test_the_reward_is_quartic_in_the_scale_of_z(own, power):
     c, h = replace(SMALL, **own), Hyper(torch.ones(1), torch.tensor([0.6]), torch.tensor([0.9]))

@@ -24,10 +24,10 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 BLIND: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "PPO": {"method": "ppo", "counts": False},
-        "RND": {"method": "rnd"},
+        "RND": {"method": "rnd", "counts": False},
         "NovelD": {"method": "noveld", "counts": False},
         "AGAC": {"method": "agac", "counts": False},
-        "RC-GVF": {"method": "rcgvf", "panorama": False},
+        "RC-GVF": {"method": "rcgvf", "counts": False, "panorama": False},
     }
 )
 """Methods of ``rcgvf.minigrid`` that are told nothing of counts, and see what the policy sees."""
@@ -37,7 +37,7 @@ PRIVILEGED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "PPO + counts": {"method": "ppo", "counts": True},
         "NovelD + counts": {"method": "noveld", "counts": True},
         "AGAC + counts": {"method": "agac", "counts": True},
-        "RC-GVF, panorama": {"method": "rcgvf", "panorama": True},
+        "RC-GVF, panorama": {"method": "rcgvf", "counts": False, "panorama": True},
     }
 )
 """Methods of ``rcgvf.privileged``: told of counts, or RC-GVF, whose bonus looks all round."""

@@ -225,9 +225,7 @@ class Predictor:
         ]
         return torch.cat(parts, dim=-1).reshape(*seen.shape[:-1], -1)
 
-    def predictions(
-        self, layers: Layers, h: Float[Tensor, "nets *batch size"]
-    ) -> Float[Tensor, "nets heads *batch d"]:
+    def predictions(self, layers: Layers, h: Float[Tensor, "nets *batch size"]) -> Float[Tensor, "nets heads *batch d"]:
         """Return V^(k) of all heads."""
         flat = h.reshape(len(h), -1, self.size)
         found = [run(layers[8 + 2 * k : 10 + 2 * k], flat) for k in range(self.heads)]

@@ -10,7 +10,8 @@ random is a function of (seed, update).
 
 Where the released code has faults, this one has none of them: both learning rates are annealed; NovelD's predictor has
 each observation's own target; and what the predictors are told of the step before is forgotten at the start of an
-episode.
+episode. Every second pass of the released code leaves out frames (``passes``), and its predictors' rate falls after
+each minibatch, not after each update.
 """
 
 from collections.abc import Sequence
@@ -548,9 +549,7 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
             if c.bonus_memory:
                 last = refreshed(frames.bonus_memory, bonus_memory, own_order, c.bptt, shifted)
                 frames = frames._replace(bonus_memory=last)
-    return state._replace(
-        theta=theta.detach(), theta_moments=theta_moments, phi=phi.detach(), phi_moments=phi_moments
-    )
+    return state._replace(theta=theta.detach(), theta_moments=theta_moments, phi=phi.detach(), phi_moments=phi_moments)
 
 
 def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:

@@ -7,9 +7,8 @@ prize where a rollout is one episode. In MiniGrid, the memories in front of shif
 before has left, made by weights that have learned since; so memories within segments are refreshed in every pass.
 """
 
-from einops import rearrange
-
 import torch
+from einops import rearrange
 
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.shapes import Int, Tensor
