@@ -229,7 +229,7 @@ class Predictor:
         """Return V^(k) of all heads."""
         flat = h.reshape(len(h), -1, self.size)
         found = [run(layers[8 + 2 * k : 10 + 2 * k], flat) for k in range(self.heads)]
-        return torch.stack(found, dim=1).reshape(len(h), self.heads, *h.shape[1:])
+        return torch.stack(found, dim=1).reshape(len(h), self.heads, *h.shape[1:-1], self.d)
 
 
 __all__ = [

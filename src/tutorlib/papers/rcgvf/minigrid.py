@@ -155,9 +155,6 @@ class Config:
         if self.method == "rcgvf" and self.heads < 2:
             raise bad_argument("heads", self.heads, "at least 2: one cannot disagree")
         expect_passes(self.passes, self.steps, self.bptt)
-        for name in ("width", "renew"):
-            if not isinstance(getattr(self, name), int):
-                raise bad_argument(name, getattr(self, name), "a whole number")
         _ = self.predictor  # it refuses sizes that cannot be
 
     @property
