@@ -346,6 +346,14 @@ def test_tables_of_the_lock(records):
         analysis.chosen(lock, method="nobody")
 
 
+def test_runs_with_other_passes_are_told_apart(records):
+    groups = analysis.by_passes(records["rcgvf.passes"])
+    assert {label: {r.config["passes"] for r in runs} for label, runs in groups.items()} == {
+        "whole": {"whole"}, "released": {"released"}
+    }  # fmt: skip
+    assert [r.seed for r in groups["whole"]] == [r.seed for r in groups["released"]] == list(range(5))
+
+
 def test_numbers_of_minigrid(records):
     groups = analysis.grid_methods(records["rcgvf.minigrid"], analysis.BLIND)
     groups |= analysis.grid_methods(records["rcgvf.privileged"], analysis.PRIVILEGED)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.papers.rcgvf.passes import PASSES
 from tutorlib.papers.rcgvf.prediction import Fading
 
 METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -150,6 +151,11 @@ def parts(lock: Sequence[Record], ablations: Sequence[Record]) -> dict[str, list
     }
 
 
+def by_passes(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the runs of ``rcgvf.passes`` by which passes they have."""
+    return {passes: chosen(records, passes=passes) for passes in PASSES}
+
+
 def differences(ours: Sequence[Record], theirs: Sequence[Record], frames: float | int = float("inf")) -> list[float]:
     """Return how much farther ``ours`` came than ``theirs``, one number for each seed."""
     return [a - b for a, b in zip(farthest(ours, frames), farthest(theirs, frames), strict=True)]
@@ -166,7 +172,7 @@ def share_of_episodes(records: Sequence[Record]) -> np.ndarray:
     return np.mean([r.metrics["reached"] for r in records], axis=0)
 
 
-# MiniGrid.
+# MiniGrid, and the lock with other passes.
 
 
 def mean_return(records: Sequence[Record]) -> list[float]:
