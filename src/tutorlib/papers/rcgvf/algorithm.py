@@ -66,7 +66,8 @@ class Config:
     predictor_rate: float = 0.5
     """that of the predictors, as a multiple of ``rate``"""
     anneal: float = 1e8
-    """frames after which both rates would have fallen to 0, linearly; inf: never"""
+    """frames after which both rates would have fallen to 0, linearly, a step after each update (in the released code
+    after each minibatch); inf: never"""
     beta: float = 20.0
     """weight of R^i; what is right depends on method and sizes, for R^i is quartic in the scale of Z"""
     gamma_z: float = 0.6
