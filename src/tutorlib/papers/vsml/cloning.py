@@ -28,7 +28,7 @@ from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
 from tutorlib.nn.grid import initial_parameters as grid_parameters
-from tutorlib.papers.vsml.problem import IMAGES
+from tutorlib.papers.vsml.problem import GREY
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 W, B = 0, 1
@@ -92,7 +92,7 @@ class Config:
         if not self.kinds:
             raise bad_argument("kinds", self.kinds, "at least one")
         for kind in self.kinds:
-            choose("kinds", kind, IMAGES)
+            choose("kinds", kind, GREY)
         _ = self.grid  # it refuses sizes that no sub-RNN can have
 
     @property
