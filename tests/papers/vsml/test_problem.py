@@ -88,6 +88,7 @@ def test_random_fixed_shows_the_same_twenty_points_to_all_sequences_of_a_part():
     own = [torch.stack([renamed[i, t] for t in range(100)]) for i in range(16)]
     assert len({tuple(own[i][which.view(16, 100)[i].argsort()].tolist()) for i in range(16)}) > 8
     assert draw(replace(s, length=7))[0].shape == (16, 7, 8)
+    assert draw(replace(s, classes=62))[1].max() < 10, "ten labels at most, as in the code"
 
 
 def test_sum_sign_labels_the_sign_of_the_sum():

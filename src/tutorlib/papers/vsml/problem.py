@@ -57,6 +57,8 @@ NOISE = 0.5
 """sd of a prototype's examples around it, before both are scaled to variance 1"""
 POINTS = 20
 """inputs of a "random" set"""
+NAMES = 10
+"""most labels of "random-fixed", where there are more"""
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ def _random(s: Streams, n: int, generator: torch.Generator, _: str) -> tuple[Ten
 def _random_fixed(s: Streams, n: int, generator: torch.Generator, _: str) -> tuple[Tensor, Tensor]:
     """``POINTS`` inputs ~ N(0, I) with random labels, the same for all sequences of a part; over and over, each pass in
     an order of its own. With ``permuted`` each sequence renames the labels."""
-    shown = s.shown or s.classes
+    shown = min(s.shown or s.classes, NAMES)
     points, labels = (own.to(generator.device) for own in fixed_points(s.inputs, shown, s.part))
     passes = -(-s.length // POINTS)
     order = torch.rand(n, passes, POINTS, generator=generator, device=generator.device).argsort(dim=-1)
