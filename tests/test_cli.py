@@ -4,11 +4,14 @@ import os
 import platform
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -65,6 +68,10 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--seeds", "99999"), "seeds='99999': expected at most 10000 seeds"),
         ((*LEARNING, "--seeds", f"0,{2**63}"), f"seeds={2**63}: expected whole numbers from 0 to 2.63 - 1"),
         ((*LEARNING, "--set", "width"), "set='width': expected NAME=VALUE"),
+        ((*LEARNING, "--set", "width=4", "width=5"), "set='width=5': expected each field once, and width=4 stands before"),
+        ((*LEARNING, "--set", "width=4", "--set", "rate=1", "width=4"), "set='width=4': expected each field once"),
+        ((*LEARNING, "--seeds", "1", "--seeds", "2"), "--seeds: expected once, found 2 times$"),
+        ((*LEARNING, "--seeds=1", "--tier", "live", "--seeds", "2"), "--seeds: expected once, found 2 times$"),
         ((*LEARNING, "--set", "widht=3"), "set='widht': expected one of .*did you mean 'width'"),
         ((*LEARNING, "--set", "width=wide"), "width='wide': expected a whole number"),
         ((*LEARNING, "--set", "width=inf"), "width='inf': expected a whole number"),
@@ -214,6 +221,14 @@ def test_a_run_is_recorded_once_and_published(capsys, tmp_path: Path):
     assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.json")} == before
 
 
+def test_several_sets_add_up(capsys, tmp_path: Path):
+    small = [word for name in SMALL for word in ("--set", name)]
+    assert cli.main(["run", "gpicl.learning", "--seeds", "1", "--jobs", "1", *small[:4], "--set", *SMALL[2:]]) == 0
+    (path,) = tmp_path.rglob("[!.]*.json")
+    config = records.load(path).config
+    assert {name: str(config[name]) for name in ("steps", "width", "tasks")} == {"steps": "2", "width": "4", "tasks": "4"}
+
+
 def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_are_kept(capsys, tmp_path: Path):
     (tmp_path / "file").touch()
     assert cli.main(run("--seeds", "1", "--jobs", "1", "--publish", "file/learning.json")) == 2
@@ -249,6 +264,73 @@ def test_an_interrupted_run_says_how_to_go_on(capsys, monkeypatch: pytest.Monkey
     monkeypatch.setattr(cli, "run_sweep", interrupt)
     assert cli.main(run()) == 130
     assert capsys.readouterr().err == ("tutorlib: interrupted; what is finished is kept, the same command goes on\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OSError(28, "No space left on device"), 2, "file='standard output': expected one that can be used (No space left"),
+        (PermissionError(13, "Permission denied", "/a/b"), 2, "file='/a/b': expected one that can be used (Permission den"),
+        (MemoryError(), 2, "there is too little memory; what is finished is kept"),
+        (BrokenPipeError(), 141, ""),
+    ],
+    ids=repr,
+)
+def test_what_the_system_refuses_is_one_sentence(capsys, monkeypatch: pytest.MonkeyPatch, error, code: int, says: str):
+    def refuse(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(cli, "run_sweep", refuse)
+    assert cli.main(run()) == code
+    found = capsys.readouterr().err
+    assert found.startswith(f"tutorlib: {says}" if says else "")
+    assert found.count("\n") == bool(says)
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    """``tutorlib list | head -1``."""
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    done = subprocess.run([sys.executable, "-m", "tutorlib", "list"], stdout=ours, stderr=subprocess.PIPE, text=True)
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_an_interruption_of_the_import_is_one_sentence(number: signal.Signals):
+    script = f"""
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tutorlib.cli":
+            os.kill(os.getpid(), {number.value})
+sys.meta_path.insert(0, Finder())
+from tutorlib.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (128 + number, "tutorlib: interrupted before anything had begun\n")
+
+
+def test_a_run_that_is_asked_to_end_says_so_and_ends_its_processes(tmp_path: Path):
+    endless = [word for word in SMALL if not word.startswith(("steps", "evaluations"))]
+    words = ["run", "gpicl.learning", "--seeds", "2", "--jobs", "2", "--set", *endless]
+    command = [sys.executable, "-m", "tutorlib", *words, "steps=1000000", "evaluations=10000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 200
+        while len(list(tmp_path.rglob("[!.]*.ckpt"))) < 2 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        at_work = psutil.Process(process.pid).children(recursive=True)
+        assert len(at_work) >= 2
+        process.terminate()
+        out, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (143, "")
+    assert error == "tutorlib: ended by SIGTERM; what is finished is kept, the same command goes on\n"
+    psutil.wait_procs(at_work, timeout=30)
+    assert [p for p in at_work if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
 
 
 COMMAND = [sys.executable, "-W", "error", "-m", "tutorlib.cli", *run("--seeds", "2", "--jobs", "1")]

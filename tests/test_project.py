@@ -1,9 +1,6 @@
 """What stands in several places says the same: addresses, versions, requirements, files that a page names."""
 
 import re
-import subprocess
-import tomllib
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,9 +8,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from tree import PROJECT, ROOT, listed, pins
 
-ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
 EXTRAS = PROJECT["optional-dependencies"]
 REQUIREMENTS = [Requirement(text) for group in (PROJECT["dependencies"], *EXTRAS.values()) for text in group]
@@ -23,13 +19,7 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def listed(*options: str) -> list[str]:
-    """Return what git lists in this repository."""
-    found = subprocess.run(["git", "ls-files", "-z", *options], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in found.stdout.split("\0") if name and (ROOT / name).exists()]
-
-
-OURS = listed("--cached", "--others", "--exclude-standard")
+OURS = listed()
 
 
 def texts() -> dict[str, str]:
@@ -40,12 +30,6 @@ def texts() -> dict[str, str]:
         if b"\0" not in content:
             found[name] = content.decode("utf-8")
     return found
-
-
-def pins() -> dict[str, str]:
-    """Return the versions of ``constraints.txt`` by canonical name."""
-    lines = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
-    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
 # The repository's address.

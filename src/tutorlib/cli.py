@@ -1,11 +1,17 @@
 """The front door: ``tutorlib list | run | claims | doctor``."""
 
+import os
 import platform
 import re
+import signal
 import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import torch
@@ -23,7 +29,7 @@ from tutorlib.lab import (
     table,
     withdrawals,
 )
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import StorageError, UsageError, bad_argument, choose, refused_by_system
 from tutorlib.lab.progress import progress_for
 from tutorlib.lab.records import NoRecordsError, publish
 from tutorlib.lab.tiers import parse_seeds
@@ -57,7 +63,7 @@ class Run:
     """cells at a time"""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
     """compile training steps (torch.compile): faster, after half a minute or more"""
-    set: Annotated[tuple[str, ...], _option("NAME=VALUE ...", "")] = ()
+    set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, _option("NAME=VALUE ...", "")] = ()
     """fields of the configuration to change, such as width=32 steps=400"""
     results: Annotated[Path, _option("FOLDER", "(default: results)")] = Path("results")
     """where the records are kept"""
@@ -78,8 +84,71 @@ class Doctor:
 Command = List | Run | Claims | Doctor
 
 
+class _Terminated(BaseException):
+    """The process was asked to end."""
+
+
+GOES_ON = "what is finished is kept, the same command goes on"
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after one sentence on standard error if something cannot be used."""
+    """Run the command line; return 0, or 2 after one sentence on standard error if something cannot be used.
+
+    Interrupted it returns 130, ended by SIGTERM 143, and 141 if nobody reads what it prints.
+    """
+    try:
+        with _termination_raised():
+            code = _run_command(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return code
+    except TutorlibError as error:
+        return _end(2, str(error))
+    except KeyboardInterrupt:
+        return _end(130, f"interrupted; {GOES_ON}")
+    except _Terminated:
+        return _end(143, f"ended by SIGTERM; {GOES_ON}")
+    except BrokenPipeError:
+        _silence()
+        return 141
+    except OSError as error:
+        _silence()
+        return _end(2, str(refused_by_system("file", error.filename or "standard output", "one that can be used", error)))
+    except MemoryError:
+        return _end(2, f"there is too little memory; {GOES_ON}")
+
+
+def _end(code: int, sentence: str) -> int:
+    with suppress(OSError):
+        print(f"tutorlib: {sentence}", file=sys.stderr)
+    return code
+
+
+def _silence() -> None:
+    """Let nothing more be written, not even what Python still holds when it ends: there is nowhere for it to go."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _termination_raised() -> Iterator[None]:
+    """Raise SIGTERM as an exception meanwhile, so that processes which were started are ended too."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_command(arguments: Sequence[str]) -> int:
+    _refuse_doubled(arguments)
     command: Command = tyro.cli(
         Command,
         prog="tutorlib",
@@ -87,23 +156,37 @@ def main(arguments: list[str] | None = None) -> int:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
     )
-    try:
-        match command:
-            case List():
-                _list()
-            case Run():
-                _run(command)
-            case Claims():
-                _claims()
-            case Doctor():
-                return _doctor()
-    except TutorlibError as error:
-        print(f"tutorlib: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("tutorlib: interrupted; what is finished is kept, the same command goes on", file=sys.stderr)
-        return 130
+    match command:
+        case List():
+            _list()
+        case Run():
+            _run(command)
+        case Claims():
+            _claims()
+        case Doctor():
+            return _doctor()
     return 0
+
+
+def _refuse_doubled(arguments: Sequence[str]) -> None:
+    """Raise ``UsageError`` for an option that is there twice, of which only the last would count; ``--set`` adds up."""
+    options = [word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--")]
+    for option in options:
+        if option != "--set" and (count := options.count(option)) > 1:
+            raise UsageError(f"{option}: expected once, found {count} times")
+
+
+def _overrides(assignments: Sequence[str]) -> dict[str, str]:
+    """Return the values by the names of their fields."""
+    found: dict[str, str] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise bad_argument("set", assignment, "NAME=VALUE")
+        if name in found:
+            raise bad_argument("set", assignment, f"each field once, and {name}={found[name]} stands before it")
+        found[name] = value
+    return found
 
 
 def _list() -> None:
@@ -117,12 +200,7 @@ def _list() -> None:
 def _run(run: Run) -> None:
     experiment = papers.experiments()[choose("experiment", run.experiment, papers.experiments())]
     tier = pick_tier(run.tier or None)
-    overrides = {}
-    for assignment in run.set:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise bad_argument("set", assignment, "NAME=VALUE")
-        overrides[name] = value
+    overrides = _overrides([assignment for group in run.set for assignment in group])
     if run.jobs and not re.fullmatch("[0-9]{1,9}", run.jobs):
         raise bad_argument("jobs", run.jobs, "a whole number")
     if run.publish and run.publish.is_dir():
@@ -147,8 +225,9 @@ def _run(run: Run) -> None:
     if run.publish:
         try:
             publish(records, run.publish)
-        except OSError as error:
-            raise bad_argument("publish", str(run.publish), f"a file that can be written ({error.strerror})") from None
+        except StorageError as error:
+            reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            raise refused_by_system("publish", run.publish, "a file that can be written", reason) from None
         print(f"published in {run.publish}")
 
 

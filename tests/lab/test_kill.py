@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import tiny
 
@@ -146,14 +147,14 @@ def kill_and_check(sweeps: Sweeps, kills: int, start_method: str, seed: int = 0)
     known: dict[str, tuple[int, int]] = {}
     for turn in range(kills):
         if len(known) == tiny.CELLS:
-            break  # orphans finished the rest: the caller begins another sweep
+            break  # all is done: the caller begins another sweep
         begun = sweeps.starts()
         main = sweeps.start(start_method)
         sweeps.wait_for(begun + dice.randint(1, 4))
         time.sleep(dice.random() * 0.03)
         alone = turn % 3 == 1
         if alone:
-            os.kill(main, signal.SIGKILL)  # its processes finish what they were given, and the next sweep meets them
+            os.kill(main, signal.SIGKILL)  # its processes end too, and the next sweep may still meet them
         else:
             os.killpg(main, signal.SIGKILL)
         code = sweeps.ended()
@@ -197,11 +198,25 @@ def test_killed_with_processes_that_start_as_they_do_by_default(sweeps: Callable
     assert kills == {"whole group": 1, "main process alone": 1}
 
 
+def test_processes_end_with_the_one_that_started_them(sweeps: Callable[[str], Sweeps]):
+    each = sweeps("whole")
+    main = each.start("fork")
+    each.wait_for(6)
+    at_work = psutil.Process(main).children(recursive=True)
+    assert len(at_work) >= 2
+    os.kill(main, signal.SIGKILL)
+    assert each.ended() == -signal.SIGKILL
+    psutil.wait_procs(at_work, timeout=20)
+    assert [p for p in at_work if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+    assert len(each.recorded()) < tiny.CELLS  # they had more to do
+
+
 def test_one_process_of_a_sweep_is_killed(tmp_path: Path):
     experiment = tiny.experiment("whole", 6)
     suicide = replace(experiment, run=tiny.run_or_die)
-    with pytest.raises(SweepError, match=r"a process was killed from outside.*run again to go on"):
+    says = r"^1 of 6 cells failed; the first: its process was killed from outside, perhaps for want of memory; run again"
+    with pytest.raises(SweepError, match=says):
         run_sweep(suicide, jobs=2, device="cpu", results=tmp_path)
-    kept = len(list((tmp_path / experiment.name / "live").glob("[!.]*.json")))
-    assert kept < 6
+    kept = {record.config["number"] for record in records.load_folder(tmp_path / experiment.name / "live")}
+    assert kept == {0, 1, 2, 4, 5}  # the others are computed all the same
     assert len(run_sweep(experiment, jobs=1, device="cpu", results=tmp_path)) == 6

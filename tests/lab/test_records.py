@@ -4,14 +4,14 @@ import platform
 import re
 import shlex
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tutorlib.lab import Record, UsageError, recorded, records, table
+from tutorlib.lab import Cell, Record, UsageError, recorded, records, table
 from tutorlib.lab.claims import UNTESTED, Claim, judge
 from tutorlib.lab.errors import RecordError
 from tutorlib.lab.records import (
@@ -19,6 +19,7 @@ from tutorlib.lab.records import (
     WithdrawnError,
     command_line,
     load,
+    load_of,
     load_published,
     provenance,
     publish,
@@ -47,7 +48,9 @@ def test_what_was_saved_is_loaded(tmp_path: Path):
     assert load(path) == record()
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float64("nan"), None, torch.tensor(1.0)], ids=repr)
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, np.float64("nan"), None, torch.tensor(1.0), 10**400], ids=lambda v: repr(v)[:9]
+)
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [0.0, x], lambda x: {"b": x}, lambda x: [{"b": [x]}]])
 def test_a_metric_that_is_no_finite_number_is_refused(tmp_path: Path, value, wrap):
     path = tmp_path / "a.json"
@@ -57,7 +60,7 @@ def test_a_metric_that_is_no_finite_number_is_refused(tmp_path: Path, value, wra
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("values", [[1e308, 1e308], [10**400, 1.0], [True, 0.5], [1, "a"], []], ids=repr)
+@pytest.mark.parametrize("values", [[1e308, 1e308], [2**70, 1.0], [True, 0.5], [1, "a"], []], ids=repr)
 def test_numbers_are_finite_one_by_one(tmp_path: Path, values):
     save(record(metrics={"accuracy": values}), tmp_path / "a.json")
     assert load(tmp_path / "a.json").metrics == {"accuracy": values}
@@ -90,7 +93,14 @@ def test_another_format_version_is_refused(tmp_path: Path, found):
         ({"metrics": [1]}, "metrics=[1]: expected numbers by name"),
         ({"metrics": {"a": math.nan}}, "metrics.a=nan: expected a finite number"),
         ({"config": 3}, "config=3: expected the fields of a configuration"),
-        ({"seconds": "1"}, "seconds='1': expected a number"),
+        ({"seconds": "1"}, "seconds='1': expected a finite number from 0"),
+        ({"seconds": math.nan}, "seconds=nan: expected a finite number from 0"),
+        ({"seconds": -1}, "seconds=-1: expected a finite number from 0"),
+        ({"seconds": True}, "seconds=True: expected a finite number from 0"),
+        ({"seed": True}, "seed=True: expected a whole number"),
+        ({"seed": -1}, "seed=-1: expected a whole number from 0"),
+        ({"metrics": {"a": 10**4000}}, "metrics.a=a whole number of about 4000 digits: expected a finite number"),
+        ({"format": True}, "format=True: expected 1"),
         ({"provenance": {"python": "3"}}, "provenance={'python': '3'}: expected a device"),
         ({"provenance": None}, "provenance=None: expected device, versions and command"),
         ({"tier": 1}, "tier=1: expected text"),
@@ -104,7 +114,11 @@ def test_a_record_edited_by_hand_is_refused(tmp_path: Path, changes, says):
         load(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"format": 1', b"\xff\xfe\x00", b"[]", b"null", b"3"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"format": 1', b"\xff\xfe\x00", b"[]", b"null", b"3", b"[" * 9**5, b'{"format": 1, "seed": ' + b"7" * 5000 + b"}"],
+    ids=lambda content: repr(content)[:20],
+)
 def test_a_torn_record_is_refused(tmp_path: Path, content: bytes):
     path = tmp_path / "a.json"
     path.write_bytes(content)
@@ -160,6 +174,33 @@ def test_records_of_two_kinds_are_not_published_as_one(tmp_path: Path):
             publish(mixed, tmp_path / "a.json")
 
 
+def test_what_could_not_be_loaded_again_is_not_published(tmp_path: Path):
+    with pytest.raises(UsageError, match="'seed': 1}: expected one record of each configuration and seed"):
+        publish([record(0), record(1), record(1)], tmp_path / "a.json")
+    with pytest.raises(RecordError, match="metrics.a=nan: expected a finite number"):
+        publish([record(metrics={"a": math.nan})], tmp_path / "a.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+@dataclass(frozen=True)
+class Config:
+    width: int = 4
+    sizes: tuple[int, ...] = (1, 2)
+
+
+def test_a_record_is_that_of_its_cell(tmp_path: Path):
+    cell = Cell(Config(), 3)
+    kept = record(3, config={"width": 4, "sizes": [1, 2]})
+    path = records.record_path(tmp_path, "paper.study", cell)
+    save(kept, path)
+    assert load_of(cell, "paper.study", "live", tmp_path) == kept
+    changes = {"seed": 4, "config": {"width": 5, "sizes": [1, 2]}, "experiment": "paper.other", "tier": "study"}
+    for name, value in changes.items():
+        save(replace(kept, **{name: value}), path)
+        with pytest.raises(RecordError, match=re.escape(f"record={str(path)!r}: {name}={value!r}: expected that of")):
+            load_of(cell, "paper.study", "live", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
@@ -170,6 +211,15 @@ def test_records_of_two_kinds_are_not_published_as_one(tmp_path: Path):
         (lambda c: c["records"][1].update(provenance=-1), "provenance=-1: expected a number below 1"),
         (lambda c: c["records"][1].pop("seed"), "seed=None: expected a whole number"),
         (lambda c: c["records"].append("x"), "records='x': expected an object for each"),
+        (lambda c: c["records"].clear(), "records=[]: expected a list of at least one"),
+        (
+            lambda c: c["records"].append(c["records"][0]),
+            "records={'width': 4, 'rate': 0.1, 'tasks': 'inf', 'seed': 0}: expected one record of each configuration",
+        ),
+        (lambda c: c["records"][0].update(seconds=math.nan), "seconds=nan: expected a finite number from 0"),
+        (lambda c: c["records"][0].update(seed=True), "seed=True: expected a whole number"),
+        (lambda c: c["records"][0].update(experiment="a.b"), "records=['config', 'experiment', 'metrics',"),
+        (lambda c: c["records"][0].update(provenance=False), "provenance=False: expected a number below 1"),
         (lambda c: c.pop("tier"), "tier=None: expected text"),
         (lambda c: c["records"][0]["metrics"].update(a=math.inf), "metrics.a=inf: expected a finite number"),
     ],
@@ -207,6 +257,22 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     publish(rows, folder / "study-study.json")
     monkeypatch.setattr(records, "files", lambda package: tmp_path)
     return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"experiment": "paper.other"}, "experiment='paper.other': expected 'paper.study', whose name the file has"),
+        ({"tier": "live"}, "tier='live': expected 'study', whose name the file has"),
+    ],
+    ids=str,
+)
+def test_another_experiments_records_under_this_name_are_refused(shipped: Path, changes, says):
+    publish([record(**({"tier": "study"} | changes))], shipped / "study-study.json")
+    with pytest.raises(RecordError, match=says):
+        recorded("paper.study")
+    with pytest.raises(RecordError, match=says):
+        judge(Claim("paper.C1", "It works.", "unknown", lambda: recorded("paper.study")))
 
 
 def withdraw(folder: Path, **entry) -> None:

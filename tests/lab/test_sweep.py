@@ -1,6 +1,8 @@
 """Sweeps that nobody kills: what is computed, in which batches, what is kept, and what a failure leaves."""
 
+import errno
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -147,12 +149,109 @@ def test_results_that_cannot_be_a_folder_are_refused(tmp_path: Path):
         Counting().sweep(results=tmp_path / "file")
 
 
+def full(*arguments: object, **options: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_computed(tmp_path: Path, monkeypatch):
+    Counting().sweep(results=tmp_path)
+    monkeypatch.setattr(sweep.tempfile, "TemporaryFile", full)
+    assert len(Counting().sweep(results=tmp_path)) == 6  # to read what is finished takes no writing
+    counting = Counting()
+    with pytest.raises(UsageError, match="^results='.*paper.study/live': expected a folder that can be written to .No s"):
+        counting.sweep(results=tmp_path, seeds=(7,))
+    assert counting.runs == []
+
+
+def test_a_disk_that_is_full_is_a_sentence_with_the_path_and_the_others_are_done(tmp_path: Path, monkeypatch):
+    fsync, times = os.fsync, []
+
+    def once(handle: int) -> None:
+        times.append(handle)
+        return full() if len(times) == 3 else fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", once)
+    with pytest.raises(
+        SweepError, match=r"^1 of 6 cells failed; the first: file='.*\.json': expected a file that can be written \(No sp"
+    ):
+        Counting().sweep(results=tmp_path)
+    assert len(list(tmp_path.rglob("[!.]*.json"))) == 5
+    assert list(tmp_path.rglob(".*.json.*")) == []
+
+
+def test_a_lock_that_is_a_folder_is_a_sentence_with_the_path_and_the_others_are_done(tmp_path: Path):
+    key = cell_key("paper.study", [Cell(Config(2), 0)])
+    lock = tmp_path / "paper.study" / "live" / f".{key}.lock"
+    lock.mkdir(parents=True)
+    counting = Counting()
+    with pytest.raises(SweepError, match=rf"^1 of 6 cells failed; the first: lock='.*{key}.lock': expected a file that"):
+        counting.sweep(results=tmp_path)
+    assert counting.computed == [cell for cell in ALL if cell != (2, 0)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ..."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=lambda error: str(error)[:12],
+)
+def test_too_little_memory_is_a_sentence_and_the_others_are_done(tmp_path: Path, error: Exception):
+    counting = Counting({2: error})
+    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: a cell does not fit into the memory of cpu$"):
+        counting.sweep(results=tmp_path)
+    assert counting.computed == ALL
+
+
+def test_a_file_that_an_experiment_cannot_read_is_a_sentence_with_the_path(tmp_path: Path):
+    counting = Counting({2: FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/data/images")})
+    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: file='/data/images': expected one that can b"):
+        counting.sweep(results=tmp_path)
+    assert counting.computed == ALL
+
+
+@pytest.mark.parametrize("file", [False, True], ids=["vanishes", "becomes a file"])
+def test_a_folder_that_vanishes_leaves_no_row_missing(tmp_path: Path, file: bool):
+    class Losing(Counting):
+        def run(self, cells, context):
+            if len(self.runs) == 3:
+                shutil.rmtree(tmp_path / "paper.study")
+                if file:
+                    (tmp_path / "paper.study").touch()
+            return super().run(cells, context)
+
+    losing = Losing()
+    if file:
+        with pytest.raises(SweepError, match=r"^6 of 6 cells failed; the first: file='.*/paper.study/.*': expected"):
+            losing.sweep(results=tmp_path)
+    else:
+        found = losing.sweep(results=tmp_path)
+        assert Counting().sweep(results=tmp_path) == found
+        assert len(list(tmp_path.rglob("[!.]*.json"))) == 6
+    assert len(losing.runs) == (4 if file else 6)
+
+
 def test_a_torn_record_stops_the_sweep_before_anything_is_computed(tmp_path: Path):
     counting = Counting()
     path = records.record_path(tmp_path / "paper.study" / "live", "paper.study", Cell(Config(3), 1))
     path.parent.mkdir(parents=True)
     path.write_text('{"format": 1')
     with pytest.raises(RecordError, match=path.name):
+        counting.sweep(results=tmp_path)
+    assert counting.runs == []
+
+
+def test_the_record_of_another_cell_is_refused(tmp_path: Path):
+    """``cp A.json B.json``, and both rows would say seed 0."""
+    Counting().sweep(results=tmp_path)
+    folder = tmp_path / "paper.study" / "live"
+    first, second = (records.record_path(folder, "paper.study", Cell(Config(1), seed)) for seed in (0, 1))
+    second.write_bytes(first.read_bytes())
+    counting = Counting()
+    with pytest.raises(RecordError, match=rf"^record='.*{second.name}': seed=0: expected that of the cell .*, 1; dele"):
         counting.sweep(results=tmp_path)
     assert counting.runs == []
 
@@ -198,16 +297,16 @@ def test_an_error_in_the_experiment_itself_is_not_hidden(tmp_path: Path):
     assert len(list(tmp_path.rglob("*.json"))) == 2
 
 
-def test_a_metric_that_is_not_finite_fails_its_cell(tmp_path: Path):
+@pytest.mark.parametrize("engine", ["local", "vmapped"])
+def test_a_metric_that_is_not_finite_fails_its_cell_and_no_other(tmp_path: Path, engine: str):
     def diverge(cells, context):
-        return [{"loss": float("nan") if cell.config.width == 2 else 0.5} for cell in cells]
+        return [{"loss": float("nan") if (cell.config.width, cell.seed) == (2, 0) else 0.5} for cell in cells]
 
     diverging = replace(Counting().experiment, run=diverge)
-    with pytest.raises(
-        SweepError, match=r"^2 of 6 cells failed; the first: record=.*loss=nan: expected a finite number$"
-    ):
-        run_sweep(diverging, device="cpu", jobs=1, results=tmp_path)
-    assert len(list(tmp_path.rglob("*.json"))) == 4
+    says = r"^1 of 6 cells failed; the first: the run of seed 0 gave metrics.loss=nan: expected a finite number; did it"
+    with pytest.raises(SweepError, match=says):
+        run_sweep(diverging, device="cpu", jobs=1, engine=engine, results=tmp_path)
+    assert len(list(tmp_path.rglob("*.json"))) == 5
 
 
 def test_on_a_cpu_a_cell_has_one_thread(tmp_path: Path):
@@ -258,6 +357,90 @@ def test_a_cell_that_another_process_computes_is_waited_for(tmp_path: Path):
     thread.join(30)
     assert counting.computed == [cell for cell in ALL if cell != (2, 1)]
     assert done[0][3] == record
+
+
+class Stepping(Counting):
+    """Two steps, kept after each; ``dies`` says after how many a run is cut, and ``begun`` where each run began."""
+
+    def __init__(self, dies: int = 9) -> None:
+        super().__init__()
+        self.dies, self.begun = dies, []
+
+    def run(self, cells, context):
+        saved = context.checkpoint.load() or {"step": 0}
+        self.begun.append(saved["step"])
+        for step in range(saved["step"], 2):
+            context.checkpoint.save({"step": step + 1})
+            if step + 1 == self.dies:
+                raise KeyboardInterrupt
+        return super().run(cells, context)
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("engine", ["local", "vmapped"])
+def test_a_batch_that_was_killed_between_its_records_goes_on_where_it_was(tmp_path: Path, monkeypatch, engine: str):
+    save, saved = records.save, []
+
+    def killed(record, path):
+        if len(saved) == 1:
+            raise KeyboardInterrupt
+        saved.append(path)
+        save(record, path)
+
+    monkeypatch.setattr(records, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Stepping().sweep(engine="vmapped", results=tmp_path, overrides={"width": 1})
+    monkeypatch.setattr(records, "save", save)
+    (before,) = tmp_path.rglob("[!.]*.json")
+    stat = before.stat()
+    assert len(kept(tmp_path)) == 1
+    stepping = Stepping()
+    found = stepping.sweep(engine=engine, results=tmp_path)
+    assert [r.metrics["value"] for r in found] == [10 * w + s for w, s in ALL]
+    assert stepping.begun[0] == 2  # of two steps, none was done again
+    assert [(cell.config.width, cell.seed) for cell in stepping.runs[0]] == [(1, 0), (1, 1)]
+    assert (before.stat().st_ino, before.stat().st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
+    assert kept(tmp_path) == []
+
+
+def test_a_batch_is_found_again_by_cells_of_a_larger_sweep_and_in_another_engine(tmp_path: Path):
+    def cut(engine: str, seeds: tuple[int, ...]) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            Stepping(dies=1).sweep(engine=engine, results=tmp_path, overrides={"width": 1}, seeds=seeds)
+
+    cut("vmapped", (0, 1))
+    cut("local", (2,))
+    assert len(kept(tmp_path)) == 2
+    stepping = Stepping()
+    stepping.sweep(engine="vmapped", results=tmp_path, overrides={"width": 1}, seeds=(0, 1, 2, 3, 4))
+    assert [[cell.seed for cell in run] for run in stepping.runs] == [[0, 1], [2], [3, 4]]
+    assert stepping.begun == [1, 1, 0]
+    assert kept(tmp_path) == []
+
+
+def test_a_checkpoint_goes_when_the_last_of_its_cells_is_recorded(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        Stepping(dies=1).sweep(engine="vmapped", results=tmp_path, overrides={"width": 1}, seeds=(0, 1, 2))
+    for seeds in ((0, 1), (2,)):  # none of these sweeps has all of its cells, so none can go on from it
+        assert len(kept(tmp_path)) == 1
+        stepping = Stepping()
+        stepping.sweep(results=tmp_path, overrides={"width": 1}, seeds=seeds)
+        assert stepping.begun == [0] * len(seeds)
+    assert kept(tmp_path) == []
+
+
+def test_half_written_files_that_no_cell_can_be_named_for_are_swept_out_an_hour_later(tmp_path: Path):
+    folder = tmp_path / "paper.study" / "live"
+    folder.mkdir(parents=True)
+    old, new = (folder / f".{name}.ckpt.0123456789abcdef" for name in ("old", "new"))
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (time.time() - 3700,) * 2)
+    Counting().sweep(results=tmp_path)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_what_killed_processes_left_is_swept_out(tmp_path: Path):

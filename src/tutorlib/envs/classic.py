@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from tutorlib.envs.protocol import expect_last
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 
@@ -37,11 +37,6 @@ def _begin(x: Tensor) -> ControlState:
 def _go_on(x: Tensor, t: Tensor, ended: Tensor, first: Tensor) -> ControlState:
     """Return ``x`` at time ``t``, or ``first`` at time 0 where an episode ended."""
     return ControlState(torch.where(ended.unsqueeze(-1), first, x), torch.where(ended, 0, t))
-
-
-def _expect_limit(episode: int) -> None:
-    if not isinstance(episode, int) or episode < 1:
-        raise bad_argument("episode", episode, "a whole number from 1")
 
 
 # CartPole: a pole on a cart that is pushed left or right.
@@ -80,7 +75,7 @@ class CartPole:
     """steps after which an episode ends in any case"""
 
     def __post_init__(self) -> None:
-        _expect_limit(self.episode)
+        expect_fields(self, counts=("episode",))
 
     @property
     def observations(self) -> int:
@@ -180,7 +175,7 @@ class Acrobot:
     """steps after which an episode ends in any case"""
 
     def __post_init__(self) -> None:
-        _expect_limit(self.episode)
+        expect_fields(self, counts=("episode",))
 
     @property
     def observations(self) -> int:
@@ -269,9 +264,7 @@ class MountainCar:
     an episode it sums up to the energy at the end less that at the start. 0 is off"""
 
     def __post_init__(self) -> None:
-        _expect_limit(self.episode)
-        if not math.isfinite(self.shaped):
-            raise bad_argument("shaped", self.shaped, "a finite number")
+        expect_fields(self, counts=("episode",))
 
     @property
     def observations(self) -> int:

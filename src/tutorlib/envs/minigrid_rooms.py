@@ -169,7 +169,7 @@ def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True,
     """Return levels of ObstructedMaze with two locked doors: 2Dl, with ``boxes`` 2Dlh, with ``balls`` too 2Dlhb.
 
     The agent is in the room in the middle of the right side. A closed door leads to the centre, locked ones up and
-    down; the target, a blue ball, is behind the upper one. ``boxes``: grey boxes hide the keys. ``balls``: a green ball
+    down; the target, a blue ball, is always behind the upper one. ``boxes``: grey boxes hide the keys. ``balls``: a green ball
     lies before each locked door. Keys are placed last, so no ball covers one (the package's v1; in its v0 one may).
     The package allows 576 steps.
     """
@@ -196,6 +196,8 @@ def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True,
 
 def multi_room(number: int, generator: torch.Generator, rooms: int = 4, size: int = 5, width: int = 25) -> Levels:
     """Return levels of MultiRoom: a chain of ``rooms`` rooms of sides 4 to ``size`` in a square of side ``width``.
+
+    By default those of the package's MultiRoom-N4-S5-v1 (its v0 has six rooms).
 
     A closed door leads from each room to the next, of another colour than the door before; the agent begins in the
     first room, and the goal is in the last. The package allows 20 steps for each room.
@@ -288,6 +290,8 @@ class Task(NamedTuple):
     """what its function is called with"""
     max_steps: int
     """of an episode, as in the package"""
+    version: int = 0
+    """of the package's environment whose levels these are"""
 
     def levels(self, number: int, generator: torch.Generator) -> Levels:
         """Return a bank of ``number`` levels."""
@@ -299,16 +303,21 @@ def _tasks() -> dict[str, Task]:
     for size, rows in ((3, 1), (3, 2), (3, 3), (4, 3), (5, 3), (6, 3)):
         found[f"KeyCorridorS{size}R{rows}"] = Task("key_corridor", {"size": size, "rows": rows}, 30 * size**2)
     for rooms, size in ((2, 4), (3, 6), (4, 5), (6, 10), (7, 8), (10, 10)):
-        found[f"MultiRoom-N{rooms}-S{size}"] = Task("multi_room", {"rooms": rooms, "size": size}, 20 * rooms)
+        version = int(rooms == 4)  # the package's MultiRoom-N4-S5-v0 has six rooms
+        found[f"MultiRoom-N{rooms}-S{size}"] = Task("multi_room", {"rooms": rooms, "size": size}, 20 * rooms, version)
     for name, boxes, balls in (("2Dl", False, False), ("2Dlh", True, False), ("2Dlhb", True, True)):
-        found[f"ObstructedMaze-{name}"] = Task("obstructed_maze", {"boxes": boxes, "balls": balls}, 576)
+        version = int(balls)  # in the package's v0 a ball may lie on a key
+        found[f"ObstructedMaze-{name}"] = Task("obstructed_maze", {"boxes": boxes, "balls": balls}, 576, version)
     return found
 
 
 TASKS: Mapping[str, Task] = MappingProxyType(_tasks())
-"""Tasks by the names that the package gives them: KeyCorridor with rooms of side S in R rows, MultiRoom with N rooms of
-sides up to S (those of 3, 7 and 10 rooms are not in its list), and ObstructedMaze with locked doors (l), keys hidden in
-boxes (h) and doorways blocked by balls (b)."""
+"""Tasks by the names that the package gives them, without the version: KeyCorridor with rooms of side S in R rows,
+MultiRoom with N rooms of sides up to S (those of 3, 7 and 10 rooms are not in its list, and N6-S10 is its N6), and
+ObstructedMaze with locked doors (l), keys hidden in boxes (h) and doorways blocked by balls (b).
+
+Two have the levels of the package's v1: MultiRoom-N4-S5, whose v0 has six rooms in spite of its name, and
+ObstructedMaze-2Dlhb."""
 
 
 __all__ = ["FAMILIES", "TASKS", "Task", "key_corridor", "multi_room", "obstructed_maze"]

@@ -9,13 +9,12 @@ antithetic pairs. The two members of a pair must see the same data, the same env
 random numbers), or the difference is mostly noise.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import expect_fields
 from tutorlib.shapes import Float, Tensor
 
 Losses = Callable[[Float[Tensor, "members parameters"]], Float[Tensor, "members"]]
@@ -33,10 +32,7 @@ class Population:
     """whether losses are replaced by their centred ranks: their scale then does not matter"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pairs, int) or self.pairs < 1:
-            raise bad_argument("pairs", self.pairs, "a positive whole number")
-        if not 0 < self.sigma < math.inf:
-            raise bad_argument("sigma", self.sigma, "a positive number")
+        expect_fields(self, sizes=("pairs",), positive=("sigma",))
 
 
 def perturbations(

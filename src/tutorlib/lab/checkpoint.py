@@ -3,65 +3,99 @@
 import io
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from tutorlib.lab.errors import CheckpointError
+from tutorlib.lab.errors import CheckpointError, refused_by_system
+
+LAYOUT = 2
+"""Version of what a file holds around a state; another one is refused, never guessed at."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path``: a reader, and a killed writer, leave the old file or the new, whole.
 
-    A writer that is killed leaves its temporary file behind, named ``.<name of the file>.<random>``.
+    A writer that is killed leaves its temporary file behind, named ``.<name of the file>.<random>``. Raises
+    ``StorageError``, which is an ``OSError`` too, where the system refuses: a full disk, a folder that is a file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        _remove(temporary)
+        raise refused_by_system("file", path, "a file that can be written", error) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
+
+
+def _remove(path: Path) -> None:
+    """Remove ``path`` if that can be done; where not, there is an error already that says why."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass
+
+
+@dataclass(frozen=True)
+class Rows:
+    """In what a state must be like: a tensor with so many rows, or a list of so many tensors."""
+
+    count: int
 
 
 class Checkpoint:
     """The state of one run in one file.
 
     ``fingerprint`` names the configuration; a state written under another one is refused with
-    ``CheckpointError``.
+    ``CheckpointError``. ``cells`` are the keys of the cells that run as one batch: by any of them it is found again.
     """
 
-    def __init__(self, path: Path, fingerprint: str) -> None:
+    def __init__(self, path: Path, fingerprint: str, cells: Sequence[str] = ()) -> None:
         self.path = path
         self.fingerprint = fingerprint
+        self.cells = tuple(cells)
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the file by ``state`` (tensors, numbers, text, and lists and dicts of them)."""
+        """Replace the file by ``state`` (tensors, numbers, text, and lists and dicts of them).
+
+        Raises ``StorageError`` if it cannot be written.
+        """
         buffer = io.BytesIO()
-        torch.save({"fingerprint": self.fingerprint, "state": dict(state)}, buffer)
+        around = {"layout": LAYOUT, "fingerprint": self.fingerprint, "cells": list(self.cells)}
+        torch.save(around | {"state": dict(state)}, buffer)
         write_atomically(self.path, buffer.getvalue())
 
     def load(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
         """Return the saved state with its tensors on ``device``, or None if nothing was saved.
 
-        Raises ``CheckpointError`` if the file is torn or of another configuration.
+        Raises ``CheckpointError`` if the file is torn, of another configuration, or of another layout.
         """
         if not self.path.exists():
             return None
         try:
             content = torch.load(self.path, map_location=device, weights_only=True)
-            fingerprint, state = content["fingerprint"], content["state"]
+            fingerprint, state = content["fingerprint"], dict(content["state"])
         except Exception as error:
             raise CheckpointError(
                 f"checkpoint={str(self.path)!r}: expected a file written by this library, "
                 f"found a torn or foreign one; delete it and start again"
             ) from error
+        if content.get("layout") != LAYOUT:
+            raise CheckpointError(
+                f"checkpoint={str(self.path)!r}: expected layout {LAYOUT}, found {content.get('layout', 1)}, of another "
+                f"version of the library; delete it and start again"
+            )
         if fingerprint != self.fingerprint:
             raise CheckpointError(
                 f"checkpoint={str(self.path)!r}: expected the state of configuration {self.fingerprint}, "
@@ -69,6 +103,67 @@ class Checkpoint:
             )
         return state
 
+    def resume(
+        self, device: torch.device | str, counter: str, steps: range, like: Callable[[int], Mapping[str, Any]]
+    ) -> dict[str, Any] | None:
+        """Return the saved state as ``load`` does, if a run of these steps can go on from it.
+
+        Its entry ``counter`` is one of ``steps``; its other entries are those of ``like(step)``: tensors of the same
+        shape and dtype, ``Rows``, types, and lists of them.
+
+        Raises ``CheckpointError`` for any other state, so that no run goes on from what it cannot have written.
+        """
+        state = self.load(device)
+        if state is None:
+            return None
+        step = state.get(counter)
+        if type(step) is not int or step not in steps:
+            wrong: str | None = f"{counter}={step!r}, expected one of {steps.start}, ..., {steps[-1]}"
+        else:
+            wrong = _difference("state", state, {counter: int} | dict(like(step)))
+        if wrong:
+            raise CheckpointError(
+                f"checkpoint={str(self.path)!r}: expected a state that this run can go on from, found {wrong}; "
+                f"delete it and start again"
+            )
+        return state
+
     def clear(self) -> None:
         """Remove the file, if there is one."""
         self.path.unlink(missing_ok=True)
+
+
+def _difference(name: str, found: Any, like: Any) -> str | None:
+    """Return in words where ``found`` is not like ``like``, or None."""
+    if isinstance(like, Mapping):
+        if not isinstance(found, dict) or set(found) != set(like):
+            shown = sorted(map(str, found)) if isinstance(found, dict) else type(found).__name__
+            return f"{name} of {shown}, expected {sorted(like)}"
+        return next(filter(None, (_difference(key, found[key], like[key]) for key in like)), None)
+    if isinstance(like, list | tuple):
+        if not isinstance(found, list) or len(found) != len(like):
+            return f"{name} of another length than {len(like)}"
+        parts = zip(found, like, strict=True)
+        return next(filter(None, (_difference(f"{name}[{i}]", *pair) for i, pair in enumerate(parts))), None)
+    if isinstance(like, Rows):
+        tensors = isinstance(found, Tensor) and found.dim() > 0
+        fine = tensors or (isinstance(found, list) and all(isinstance(row, Tensor) for row in found))
+        return None if fine and len(found) == like.count else f"{name} of other rows than {like.count}"
+    if isinstance(like, Tensor):
+        shown = _kind(found) if isinstance(found, Tensor) else type(found).__name__
+        return None if shown == _kind(like) else f"{name} of {shown}, expected {_kind(like)}"
+    kind = like if isinstance(like, type) else type(like)
+    return None if type(found) is kind else f"{name} of {type(found).__name__}, expected {kind.__name__}"
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def kept_cells(path: Path) -> tuple[str, ...]:
+    """Return the keys of the cells whose state is in ``path``; none if it cannot be read, or is not of this layout."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # no tensor is read
+        return tuple(map(str, content["cells"])) if content["layout"] == LAYOUT else ()
+    except Exception:  # whoever needs the state is told why it cannot be read
+        return ()

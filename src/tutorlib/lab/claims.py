@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import MOST, bad_argument, expect_fields
 from tutorlib.lab.records import NoRecordsError, WithdrawnError
 
 HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not yet tested"
@@ -22,6 +22,9 @@ class Interval:
     low: float
     high: float
     seeds: int
+
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"seeds": MOST})
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
@@ -39,7 +42,7 @@ class Evidence:
     """one sentence: what was measured, at which reduced setting"""
 
     def __post_init__(self) -> None:
-        choose("verdict", self.verdict, VERDICTS)
+        expect_fields(self, choices={"verdict": VERDICTS})
         if self.verdict == HOLDS and (self.interval is None or self.interval.seeds < FEWEST_SEEDS):
             seeds = self.interval.seeds if self.interval else 0
             raise bad_argument("verdict", HOLDS, f"an interval over at least {FEWEST_SEEDS} seeds, not {seeds}")
@@ -57,6 +60,9 @@ class Claim:
     """what the paper reports, where it is known, and how well"""
     check: Callable[[], Evidence] | None = None
     """reads shipped records and judges; None: no study yet"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self)
 
 
 def interval(values: Sequence[float]) -> Interval:

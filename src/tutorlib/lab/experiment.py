@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 import torch
 
 from tutorlib.lab.checkpoint import Checkpoint
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, choose, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
 
@@ -28,6 +28,9 @@ class Cell:
     config: Any
     seed: int
 
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"seed": 2**63 - 1})
+
 
 @dataclass(frozen=True)
 class Context:
@@ -41,6 +44,9 @@ class Context:
     """where the state is kept and found again; None keeps nothing"""
     compile: bool = False
     """whether steps are compiled"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self)
 
     def compiled(self, step: Step) -> Step:
         """Return ``step`` compiled as one graph (``torch.compile``) if this run is to be compiled, else as it is."""
@@ -68,6 +74,9 @@ class Experiment:
     tiers: Mapping[str, Tier]
     shape: Callable[[Any], Hashable] | None = None
     """what cells must share to run as one batch; None: always one by one"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self)
 
     def tier(self, name: str) -> Tier:
         """Return the tier called ``name``; raise ``UsageError`` if this experiment has none of that name."""
@@ -160,4 +169,4 @@ def cell_key(experiment: str, cells: Sequence[Cell]) -> str:
 def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Checkpoint:
     """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
     key = cell_key(experiment, cells)
-    return Checkpoint(folder / f"{key}.ckpt", fingerprint=key)
+    return Checkpoint(folder / f"{key}.ckpt", key, [cell_key(experiment, [cell]) for cell in cells])

@@ -17,7 +17,7 @@ import torch
 from tutorlib.lab.checkpoint import write_atomically
 from tutorlib.lab.device import device_name
 from tutorlib.lab.errors import RecordError, bad_argument
-from tutorlib.lab.experiment import Cell, Metrics, cell_key
+from tutorlib.lab.experiment import Cell, Metrics, cell_key, plain
 from tutorlib.lab.tiers import seeds_text
 
 FORMAT = 1
@@ -95,6 +95,12 @@ def save(record: Record, path: Path) -> None:
 
 
 def _check_metrics(metrics: Any, path: Path, name: str) -> None:
+    if found := not_finite(metrics, name):
+        raise RecordError(f"record={str(path)!r}: {found}: expected a finite number")
+
+
+def not_finite(metrics: Any, name: str = "metrics") -> str | None:
+    """Return the first of ``metrics`` that is no text and no finite number, such as ``metrics.loss=nan``, or None."""
     waiting = [(name, metrics)]  # not by recursion: a study holds 100,000 numbers
     while waiting:
         name, value = waiting.pop()
@@ -103,8 +109,23 @@ def _check_metrics(metrics: Any, path: Path, name: str) -> None:
         elif isinstance(value, list | tuple):
             if not _all_finite(value):
                 waiting += [(name, item) for item in reversed(value)]
-        elif not (isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))):
-            raise RecordError(f"record={str(path)!r}: {name}={value!r}: expected a finite number")
+        elif not (isinstance(value, str) or _finite(value)):
+            return f"{name}={_shown(value)}"
+    return None
+
+
+def _finite(value: Any) -> bool:
+    """Return whether ``value`` is a number that a float can hold."""
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    """Return ``value`` as a sentence shows it: of a number of many digits, which Python does not print, the size."""
+    digits = int(value.bit_length() * math.log10(2)) if isinstance(value, int) else 0
+    return f"a whole number of about {digits} digits" if digits > 40 else repr(value)
 
 
 def _all_finite(values: Sequence[Any]) -> bool:
@@ -122,8 +143,8 @@ def load(path: Path) -> Record:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # also numbers of more digits than Python reads
         raise RecordError(
             f"record={str(path)!r}: expected a JSON record, found a torn or unreadable file ({error}); "
             f"delete it and its cell is computed again"
@@ -134,9 +155,9 @@ _FIELDS: dict[str, tuple[Any, str]] = {
     "experiment": (str, "text"),
     "tier": (str, "text"),
     "config": (dict, "the fields of a configuration"),
-    "seed": (int, "a whole number"),
+    "seed": (int, "a whole number from 0 to 2^63 - 1"),
     "metrics": (dict, "numbers by name"),
-    "seconds": ((int, float), "a number"),
+    "seconds": ((int, float), "a finite number from 0"),
     "provenance": (dict, "device, versions and command"),
 }
 
@@ -144,7 +165,13 @@ _FIELDS: dict[str, tuple[Any, str]] = {
 def _parse(content: Any, path: Path) -> Record:
     _check_format(content, path)
     for name, (kind, expected) in _FIELDS.items():
-        _check(isinstance(content.get(name), kind), path, name, content.get(name), expected)
+        value = content.get(name)
+        fine = isinstance(value, kind) and not isinstance(value, bool)
+        if name == "seed":
+            fine = fine and 0 <= value < 2**63
+        if name == "seconds":
+            fine = fine and _finite(value) and value >= 0
+        _check(fine, path, name, value, expected)
     _check(isinstance(content["provenance"].get("device"), str), path, "provenance", content["provenance"], "a device")
     unknown = sorted(set(content) - {*_FIELDS, "format"})
     _check(not unknown, path, "fields", unknown, "those of a record and no others")
@@ -154,12 +181,27 @@ def _parse(content: Any, path: Path) -> Record:
 
 def _check_format(content: Any, path: Path) -> None:
     found = content.get("format") if isinstance(content, dict) else None
-    _check(found == FORMAT, path, "format", found, f"{FORMAT}; record it again")
+    _check(type(found) is int and found == FORMAT, path, "format", found, f"{FORMAT}; record it again")
 
 
 def _check(fine: bool, path: Path, name: str, value: object, expected: str) -> None:
     if not fine:
-        raise RecordError(f"record={str(path)!r}: {name}={value!r}: expected {expected}")
+        raise RecordError(f"record={str(path)!r}: {name}={_shown(value)}: expected {expected}")
+
+
+def load_of(cell: Cell, experiment: str, tier: str, folder: Path) -> Record:
+    """Return the record of ``cell`` in ``folder``.
+
+    Raises ``RecordError`` if the file is torn, of another format version, or the record of something else.
+    """
+    path = record_path(folder, experiment, cell)
+    found = load(path)
+    config = json.loads(json.dumps(plain(cell.config)))  # as a file holds it: lists for tuples
+    own = {"experiment": experiment, "tier": tier, "seed": cell.seed, "config": config}
+    for name, value in own.items():
+        expected = f"that of the cell whose name the file has, {value!r}; delete it and its cell is computed again"
+        _check(getattr(found, name) == value, path, name, getattr(found, name), expected)
+    return found
 
 
 def load_folder(folder: Path) -> list[Record]:
@@ -194,11 +236,16 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 def publish(records: Sequence[Record], path: Path) -> None:
     """Write ``records`` into one file, as a package ships them: what all share stands there once.
 
-    Raises ``UsageError`` if they are not of one experiment and tier.
+    Raises ``UsageError`` if they are not of one experiment and tier or a cell is there twice, ``RecordError`` if a
+    metric is not a finite number, and ``StorageError`` if the file cannot be written.
     """
     kinds = sorted({f"{r.experiment} ({r.tier})" for r in records})
     if len(kinds) != 1:
         raise bad_argument("records", kinds, "records of one experiment and tier")
+    if twice := _twice(records):
+        raise bad_argument("records", twice, "one record of each configuration and seed")
+    for record in records:
+        _check_metrics(record.metrics, path, "metrics")
     shared = {"format": FORMAT, "experiment": records[0].experiment, "tier": records[0].tier}
     sources = list({json.dumps(r.provenance, sort_keys=True): r.provenance for r in records}.values())
     rows = [
@@ -229,9 +276,12 @@ def recorded(name: str, tier: str = "study", withdrawn: bool = False) -> list[Re
     if not path.exists():
         raise NoRecordsError(f"experiment={name!r}: no records of tier {tier!r} are shipped with the package")
     found = load_published(path)
+    for record in found:  # or one file's results would stand for another's
+        _check(record.experiment == name, path, "experiment", record.experiment, f"{name!r}, whose name the file has")
+        _check(record.tier == tier, path, "tier", record.tier, f"{tier!r}, whose name the file has")
     gone = [] if withdrawn else withdrawals(name, tier)
     standing = [record for record in found if not any(own.covers(record.config) for own in gone)]
-    if found and not standing:
+    if not standing:
         reasons = " ".join(dict.fromkeys(own.reason for own in gone))
         raise WithdrawnError(f"experiment={name!r}: its records are withdrawn: {reasons}")
     return standing
@@ -288,19 +338,33 @@ def withdrawals(name: str, tier: str = "study") -> list[Withdrawal]:
 def load_published(path: Path) -> list[Record]:
     """Return the records in a file written by ``publish``.
 
-    Raises ``RecordError`` if it is torn or of another format version.
+    Raises ``RecordError`` if it is torn or of another format version, if it holds no records, or a cell twice.
     """
     content = _read_json(path)
     _check_format(content, path)
     shared = {name: content.get(name) for name in ("format", "experiment", "tier")}
     sources, rows = content.get("provenance"), content.get("records")
     _check(isinstance(sources, list), path, "provenance", sources, "a list")
-    _check(isinstance(rows, list), path, "records", rows, "a list")
+    _check(isinstance(rows, list) and rows != [], path, "records", rows, "a list of at least one")
     found = []
     for row in rows:
         _check(isinstance(row, dict), path, "records", row, "an object for each")
+        _check(not set(row) & set(shared), path, "records", sorted(row), f"none of {sorted(shared)} in a row")
         number = row.get("provenance")
-        known = isinstance(number, int) and 0 <= number < len(sources)
+        known = type(number) is int and 0 <= number < len(sources)
         _check(known, path, "provenance", number, f"a number below {len(sources)}")
-        found.append(_parse({**shared, **row, "provenance": sources[number]}, path))
+        found.append(_parse({**row, **shared, "provenance": sources[number]}, path))
+    twice = _twice(found)
+    _check(twice is None, path, "records", twice, "one record of each configuration and seed")
     return found
+
+
+def _twice(records: Iterable[Record]) -> dict[str, Any] | None:
+    """Return configuration and seed of the first cell that is there more than once, or None."""
+    met = set()
+    for record in records:
+        cell = json.dumps([record.config, record.seed], sort_keys=True)
+        if cell in met:
+            return {**record.config, "seed": record.seed}
+        met.add(cell)
+    return None

@@ -2,32 +2,42 @@
 
 Nothing here schedules: joblib runs the cells in processes of its own, Ray runs them on a cluster. A sweep that was
 killed goes on where it stopped, because a finished cell is a file; a cell in progress is guarded by a lock that the
-operating system drops with its process.
+operating system drops with its process. Whatever keeps a cell from its record, a full disk or too little memory, is a
+sentence, and the other cells are computed.
 """
 
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import joblib
 import torch
 from filelock import FileLock
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tutorlib.lab import records
+from tutorlib.lab.checkpoint import kept_cells
 from tutorlib.lab.device import pick_device
-from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose
+from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose, refused_by_system
 from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for, plain
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.records import Record
 
 ENGINES = ("auto", "local", "vmapped", "ray")
 _RAY_RETRIES = 5
+_WATCH = 0.2
+"""seconds between two looks of a process at whether the one that started it is still there"""
+_ABANDONED = 3600.0
+"""seconds after which a half-written file that no cell can be named for counts as left by a killed process"""
 
 
 def run_sweep(
@@ -52,8 +62,10 @@ def run_sweep(
     the folder of the records; None keeps nothing. ``compile``: steps are compiled (``torch.compile``), which takes
     half a minute or more before the first step, and changes the last digits of sums.
 
-    Raises ``UsageError`` for an argument that cannot be used, ``RecordError`` for a record that cannot be read, and
-    ``SweepError`` once the other cells are done if cells failed.
+    Processes end with the one that started them, at most a moment later, even if that was killed (not on Windows).
+
+    Raises ``UsageError`` for an argument that cannot be used, ``RecordError`` for a record that cannot be read or is
+    not that of its cell, and ``SweepError`` once the other cells are done if cells failed.
     """
     choose("engine", engine, ENGINES)
     if jobs is not None and jobs < 1:
@@ -67,8 +79,11 @@ def run_sweep(
     command = records.command_line(experiment.name, tier, seeds, overrides, compile)
     with ExitStack() as stack:
         if results is None:
-            results = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        folder = _writable(results / experiment.name / tier)
+            try:
+                results = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+            except OSError as error:
+                raise refused_by_system("folder", tempfile.gettempdir(), "a place for temporary files", error) from None
+        folder = _folder(results / experiment.name / tier)
         job = _Job(experiment, tier, str(place), folder, command, compile)
         progress = progress or Silent()
         stack.callback(progress.close)
@@ -89,52 +104,101 @@ class _Job:
     def record_path(self, cell: Cell) -> Path:
         return records.record_path(self.folder, self.experiment.name, cell)
 
+    def load(self, cell: Cell) -> Record:
+        return records.load_of(cell, self.experiment.name, self.tier, self.folder)
+
+    def kept(self) -> list[tuple[str, ...]]:
+        """Return the keys of the cells behind each checkpoint in the folder, those of the largest batch first."""
+        found = (kept_cells(path) for path in self.folder.glob("[!.]*.ckpt"))
+        return sorted((keys for keys in found if keys), key=lambda keys: (-len(keys), keys))
+
 
 Batch = tuple[Cell, ...]
-Outcome = tuple[Batch, list[Record], str | None]
-"""A batch, the records of its cells, and a sentence if it failed instead."""
+Outcome = tuple[Batch, dict[Cell, Record], str | None]
+"""A batch, the records of its cells, and a sentence if some of them failed."""
 
 
-def _writable(folder: Path) -> Path:
+def _folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        return folder.resolve()
     except OSError as error:
-        expected = f"a folder that can be written to ({error.strerror})"
-        raise bad_argument("results", str(folder), expected) from None
-    return folder.resolve()
+        raise _not_writable(folder, error) from None
+
+
+def _not_writable(folder: Path, error: OSError) -> TutorlibError:
+    return bad_argument("results", str(folder), f"a folder that can be written to ({error.strerror or error})")
 
 
 def _finish(job: _Job, cells: Sequence[Cell], engine: str, jobs: int | None, progress: Progress) -> list[Record]:
     """Compute the cells that have no record yet; return the records of all."""
-    done = {cell: records.load(path) for cell in cells if (path := job.record_path(cell)).exists()}
-    for batch in _batches(job, list(done), engine):  # killed after its record was written, before this
-        checkpoint_for(job.folder, job.experiment.name, batch).clear()
-    pending = [cell for cell in cells if cell not in done]
+    try:
+        done = {cell: job.load(cell) for cell in cells if job.record_path(cell).exists()}
+        pending = [cell for cell in cells if cell not in done]
+        if pending:
+            with tempfile.TemporaryFile(dir=job.folder):
+                pass  # or the first cell would be computed in vain
+    except OSError as error:
+        raise _not_writable(job.folder, error) from None
+    _forget(job)
     progress.start(len(cells), f"{job.experiment.name} ({job.tier})", len(done))
-    failures = []
-    failed = 0
-    for batch, found, failure in _compute_all(job, _batches(job, pending, engine), engine, jobs, progress):
-        progress.advance(len(batch))
-        if failure:
-            failures.append(failure)
-            failed += len(batch)
-        for cell, record in zip(batch, found, strict=False):
-            done[cell] = record
-            if not job.record_path(cell).exists():  # a node with a disk of its own computed it
-                records.save(record, job.record_path(cell))
-    if failures:
+    failures: list[str] = []
+    for batch, found, failure in _compute_all(job, _batches(job, cells, done, engine), engine, jobs, progress):
+        progress.advance(sum(cell not in done for cell in batch))
+        failures += [failure] if failure else []
+        done |= found
+        _keep(job, found, failures)
+    _keep(job, done, failures)  # or a folder that vanished meanwhile would be called complete
+    if failed := sum(cell not in done for cell in cells):
         raise SweepError(f"{failed} of {len(cells)} cells failed; the first: {failures[0]}")
+    _forget(job)
     return [done[cell] for cell in cells]
 
 
-def _batches(job: _Job, pending: Sequence[Cell], engine: str) -> list[Batch]:
-    """Return the cells that run together: those of one shape if they run as one tensor, else one by one."""
-    if engine != "vmapped" or job.experiment.shape is None:
+def _keep(job: _Job, found: dict[Cell, Record], failures: list[str]) -> None:
+    """Write the records of ``found`` that the folder lacks; drop those that cannot be written, with a sentence each."""
+    for cell, record in list(found.items()):
+        try:
+            if not job.record_path(cell).exists():  # a node with a disk of its own computed it
+                records.save(record, job.record_path(cell))
+        except OSError as error:
+            failures.append(str(error))
+            del found[cell]
+
+
+def _forget(job: _Job) -> None:
+    """Remove checkpoints all of whose cells are recorded, and what killed processes left half-written long ago."""
+    with suppress(OSError):  # the folder may be one to read only
+        for path in job.folder.glob("[!.]*.ckpt"):
+            keys = kept_cells(path) or (path.stem,)
+            if all((job.folder / f"{key}.json").exists() for key in keys):
+                path.unlink(missing_ok=True)
+        for path in job.folder.glob(".*.*.????????????????"):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink(missing_ok=True)
+
+
+def _batches(job: _Job, cells: Sequence[Cell], done: Mapping[Cell, Record], engine: str) -> list[Batch]:
+    """Return the cells that run together: those that a checkpoint keeps as one batch, recorded ones included; of the
+    others those of one shape if they run as one tensor, else one by one."""
+    pending = {cell: None for cell in cells if cell not in done}
+    shape = job.experiment.shape
+    if shape is None:
         return [(cell,) for cell in pending]
+    batches: list[Batch] = []
+    named = {cell_key(job.experiment.name, [cell]): cell for cell in cells}
+    for keys in job.kept():
+        batch = tuple(named[key] for key in keys if key in named)
+        if own := [cell for cell in batch if cell not in done]:
+            if len(batch) == len(keys) and all(cell in pending for cell in own):
+                batches.append(batch)
+                pending = {cell: None for cell in pending if cell not in own}
+    if engine != "vmapped":
+        return [*batches, *((cell,) for cell in pending)]
     shapes: dict[Any, list[Cell]] = {}
     for cell in pending:
-        shapes.setdefault(job.experiment.shape(cell.config), []).append(cell)
-    return [tuple(group) for group in shapes.values()]
+        shapes.setdefault(shape(cell.config), []).append(cell)
+    return [*batches, *map(tuple, shapes.values())]
 
 
 def _compute_all(
@@ -147,20 +211,66 @@ def _compute_all(
         yield from _on_ray(job, batches, jobs)
         return
     if jobs is None:
-        jobs = 1 if job.device.startswith("cuda") else len(os.sched_getaffinity(0))
+        # Counts what this process may use, on every system: Python itself can on Linux alone.
+        jobs = 1 if job.device.startswith("cuda") else joblib.cpu_count()
     jobs = min(jobs, len(batches))
     if engine == "vmapped" or jobs == 1:
         yield from (_compute(job, batch, progress.inner()) for batch in batches)
         return
-    try:
-        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-            parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            yield from parallel(joblib.delayed(_compute)(job, batch) for batch in batches)
-    except BrokenProcessPool:
-        raise SweepError(
-            "a process was killed from outside, perhaps for want of memory; the finished cells are kept: "
-            "run again to go on, with fewer jobs if memory is short"
-        ) from None
+    yield from _in_processes(job, batches, jobs)
+
+
+def _in_processes(job: _Job, batches: Sequence[Batch], jobs: int) -> Iterator[Outcome]:
+    """Compute each batch in one of ``jobs`` processes.
+
+    Where one is killed from outside, nobody knows for which batch: what is left goes on in half as many, and at last
+    in one, which is given a batch at a time. Then it is known, and the others are computed.
+    """
+    waiting = list(batches)
+    while waiting and jobs > 1:
+        try:
+            with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+                own = {"initializer": _end_with, "initargs": (os.getpid(),)}
+                parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, **own)
+                for outcome in parallel(joblib.delayed(_compute)(job, batch) for batch in list(waiting)):
+                    waiting.remove(outcome[0])
+                    yield outcome
+        except (BrokenProcessPool, OSError, MemoryError, RuntimeError) as error:
+            if not _cannot_go_on(error):
+                raise
+            jobs = jobs // 2
+    while waiting:
+        batch = waiting.pop(0)
+        alone = ProcessPoolExecutor(1, initializer=_end_with, initargs=(os.getpid(),))
+        try:
+            yield alone.submit(_compute, job, batch).result()
+        except TerminatedWorkerError:
+            yield batch, {}, "its process was killed from outside, perhaps for want of memory; run again to go on"
+        except (BrokenProcessPool, OSError, MemoryError, RuntimeError) as error:
+            if not _cannot_go_on(error):
+                raise
+            reason = f"no process can be started: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            yield from ((each, {}, reason) for each in (batch, *waiting))
+            return
+        finally:
+            alone.shutdown(kill_workers=True)
+
+
+def _cannot_go_on(error: Exception) -> bool:
+    """Return whether ``error`` is that of a pool whose processes died, or cannot be started for want of memory."""
+    return isinstance(error, BrokenProcessPool | OSError) or _short_of_memory(error)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let this process end when ``parent``, which started it, is gone: its work would be lost, or done twice."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.name == "nt" or os.getppid() == parent:  # Windows does not say that a parent is gone
+        time.sleep(_WATCH)
+    os._exit(1)
 
 
 def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[Outcome]:
@@ -193,7 +303,7 @@ def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[O
             except RayTaskError:  # an error in the cell itself
                 raise
             except RayError as error:
-                yield batch, [], f"Ray gave up on it ({type(error).__name__}); run again to go on"
+                yield batch, {}, f"Ray gave up on it ({type(error).__name__}); run again to go on"
     finally:
         if started:
             ray.shutdown()
@@ -211,36 +321,87 @@ def _one_thread(device: torch.device) -> Iterator[None]:
 
 
 def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outcome:
-    """Compute and record those cells of ``batch`` that have no record yet."""
-    name, device = job.experiment.name, torch.device(job.device)
-    job.folder.mkdir(parents=True, exist_ok=True)
+    """Compute and record those cells of ``batch`` that have no record yet; what keeps one from it is a sentence."""
+    found: dict[Cell, Record] = {}
     progress = progress or Silent()
+    try:
+        failure = _recorded(job, batch, progress, found)
+    except BrokenPipeError:  # nobody reads the progress any more
+        raise
+    except TutorlibError as error:
+        failure = str(error)
+    except OSError as error:
+        failure = str(refused_by_system("file", error.filename or job.folder, "one that can be used", error))
+    except (MemoryError, RuntimeError) as error:
+        if not _short_of_memory(error):
+            raise
+        what = "a cell does" if len(batch) == 1 else f"{len(batch)} cells as one batch do"
+        failure = f"{what} not fit into the memory of {job.device}"
+    finally:
+        progress.close()
+    return batch, found, failure
+
+
+def _short_of_memory(error: Exception) -> bool:
+    """Return whether ``error`` is how Python, or torch on any device, says that memory is short."""
+    words = ("can't allocate memory", "not enough memory", "can't start new thread")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Cell, Record]) -> str | None:
+    """Put the records of ``batch`` into ``found``, computing those that are not there; return what is wrong with one.
+
+    A batch that a checkpoint keeps is computed as a whole, recorded cells included: it cannot go on in part.
+    """
+    name, device = job.experiment.name, torch.device(job.device)
     with ExitStack() as stack:
+        job.folder.mkdir(parents=True, exist_ok=True)
         # A sweep that was killed may have left a process that still computes one of these cells: wait for it, and
         # then look again. In the order of their names, so that no two batches wait for each other.
         for key in sorted(cell_key(name, [cell]) for cell in batch):
-            stack.enter_context(FileLock(job.folder / f".{key}.lock"))
+            stack.enter_context(_locked(job.folder / f".{key}.lock"))
         stack.enter_context(_one_thread(device))
-        stack.callback(progress.close)
-        cells = [cell for cell in batch if not job.record_path(cell).exists()]
-        if cells:
-            checkpoint = checkpoint_for(job.folder, name, cells)
-            _sweep_out(job, cells, checkpoint.path)
-            started = time.perf_counter()
-            try:
-                context = Context(device=device, progress=progress, checkpoint=checkpoint, compile=job.compile)
-                found = job.experiment.run(cells, context)
-                seconds = round((time.perf_counter() - started) / len(cells), 3)
-                source = records.provenance(device, len(cells), job.command)
-                for cell, metrics in zip(cells, found, strict=True):
-                    record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source)
-                    records.save(record, job.record_path(cell))
-            except TutorlibError as error:
-                return batch, [], str(error)
-            except torch.OutOfMemoryError:
-                return batch, [], f"{len(cells)} cells as one batch do not fit into the memory of {device}"
+        found |= {cell: job.load(cell) for cell in batch if job.record_path(cell).exists()}
+        pending = [cell for cell in batch if cell not in found]
+        checkpoint = checkpoint_for(job.folder, name, batch)
+        cells = list(batch) if checkpoint.path.exists() else pending
+        if not pending:
             checkpoint.clear()
-        return batch, [records.load(job.record_path(cell)) for cell in batch], None
+            return None
+        checkpoint = checkpoint_for(job.folder, name, cells)
+        _sweep_out(job, cells, checkpoint.path)
+        started = time.perf_counter()
+        context = Context(device=device, progress=progress, checkpoint=checkpoint, compile=job.compile)
+        results = job.experiment.run(cells, context)
+        seconds = round((time.perf_counter() - started) / len(cells), 3)
+        source = records.provenance(device, len(cells), job.command)
+        failure = None
+        for cell, metrics in zip(cells, results, strict=True):
+            if cell in found:
+                continue
+            if bad := records.not_finite(metrics):
+                failure = failure or f"the run of seed {cell.seed} gave {bad}: expected a finite number; did it diverge?"
+                continue
+            record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source)
+            records.save(record, job.record_path(cell))
+            found[cell] = job.load(cell)
+        if failure is None:
+            checkpoint.clear()
+        return failure
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock ``path``; raise ``StorageError`` if there can be none."""
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise refused_by_system("lock", path, "a file that can be locked", error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _sweep_out(job: _Job, cells: Sequence[Cell], checkpoint: Path) -> None:

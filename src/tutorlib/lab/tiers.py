@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import Any, TypeVar
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, choose, expect_fields
 
 TIERS = ("live", "study", "paper")
 
@@ -22,6 +22,9 @@ class Tier:
     """frozen dataclasses of one type"""
     seeds: tuple[int, ...]
     """seeds of the independent runs of each configuration"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"seeds": 2**63 - 1})
 
 
 def grid(base: C, **axes: Sequence[Any]) -> tuple[C, ...]:

@@ -3,6 +3,7 @@
 from tutorlib.nn.adam import Moments, adam_step, no_moments
 from tutorlib.nn.flat import FlatModule
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
+from tutorlib.nn.initial import truncated_normal
 from tutorlib.nn.stacked import Layers, parameter_count, run_layers, split_layers
 from tutorlib.nn.training import Descent, Trained, descend, step_generator
 
@@ -25,5 +26,6 @@ __all__ = [
     "split",
     "split_layers",
     "step_generator",
+    "truncated_normal",
     "zero_state",
 ]

@@ -23,13 +23,16 @@ def adam_step(
     theta: Float[Tensor, "*cells parameters"],
     moments: Moments,
     g: Float[Tensor, "*cells parameters"],
-    step: int,
+    step: int | Float[Tensor, ""],
     rate: float | Float[Tensor, "*cells 1"],
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float | Float[Tensor, "*cells 1"] = 1e-8,
 ) -> tuple[Float[Tensor, "*cells parameters"], Moments]:
-    """Return theta and the moments after step number ``step``, counted from 0 (Kingma and Ba 2015, Algorithm 1)."""
+    """Return theta and the moments after step number ``step``, counted from 0 (Kingma and Ba 2015, Algorithm 1).
+
+    In a compiled step its number is a tensor of float64: a whole number would be compiled anew in each step.
+    """
     m = beta1 * moments.m + (1 - beta1) * g
     v = beta2 * moments.v + (1 - beta2) * g.square()
     m_hat = m / (1 - beta1 ** (step + 1))

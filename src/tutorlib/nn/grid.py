@@ -27,7 +27,8 @@ import torch
 import torch.nn.functional as F
 from einops import einsum
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
+from tutorlib.nn.initial import truncated_normal
 from tutorlib.shapes import Float, Tensor
 
 REDUCTIONS = ("mean", "sum")
@@ -59,14 +60,9 @@ class GridConfig:
     """whether outgoing messages are made after each micro tick, and not after the last alone"""
 
     def __post_init__(self) -> None:
-        for name, least in (("hidden", 1), ("message", 1), ("aux", 0), ("micro_ticks", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise bad_argument(name, value, f"a whole number from {least}")
-        for name in ("forget_bias", "input_bias"):
-            if not math.isfinite(getattr(self, name)):
-                raise bad_argument(name, getattr(self, name), "a finite number")
-        choose("reduce", self.reduce, REDUCTIONS)
+        expect_fields(
+            self, sizes=("hidden", "message", "micro_ticks"), most={"aux": MOST_SIZE}, choices={"reduce": REDUCTIONS}
+        )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -132,8 +128,7 @@ def initial_parameters(config: GridConfig, generator: torch.Generator) -> Float[
     for name, shape in config.shapes.items():
         if name.startswith(("w_", "v_")):
             sd = 1 / math.sqrt(inputs if name.startswith("w_") else config.hidden)
-            start = torch.empty(shape)
-            torch.nn.init.trunc_normal_(start, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
+            start = truncated_normal(shape, sd, generator)
         else:
             start = torch.ones(shape) if name.startswith("scale") else torch.zeros(shape)
         pieces.append(start.flatten())
@@ -204,16 +199,46 @@ def grid_tick(
     for tick in range(config.micro_ticks):
         if tick == 0 or config.refresh:
             if p.w_F is not None and p.w_B is not None:
-                of_rows = rows + _product(backward, p.w_B)
-                of_columns = columns + _product(forward, p.w_F)
+                z = _over_grid(rows + _product(backward, p.w_B), columns + _product(forward, p.w_F))
             else:
-                of_rows, of_columns = rows, columns
-            incoming = of_rows.unsqueeze(-2) + of_columns.unsqueeze(-3)  # what does not depend on h
-        h, c = _lstm(incoming, h, c, p.w_h)
+                z = _over_grid(rows, columns)
+        h, c = micro_tick(p, z, h, c)
         if config.refresh or tick == config.micro_ticks - 1:
-            forward = _send(h, p.v_F, p.o_F, p.norm_F, -3, config)
-            backward = _send(h, p.v_B, p.o_B, p.norm_B, -2, config)
+            forward, backward = send(p, h, config)
     return GridState(h, c, forward, backward)
+
+
+def incoming(
+    p: GridParameters,
+    m: Float[Tensor, "*members sequences rows message"],
+    mb: Float[Tensor, "*members sequences columns message"],
+) -> Float[Tensor, "*members sequences rows columns gates"]:
+    """Return the part of z_ab that does not depend on h_ab: what comes in from outside the grid."""
+    return _over_grid(_product(m, p.w_m), _product(mb, p.w_b) + p.beta[..., None, None, :])
+
+
+def micro_tick(
+    p: GridParameters,
+    z: Float[Tensor, "*members sequences rows columns gates"],
+    h: Float[Tensor, "*members sequences rows columns hidden"],
+    c: Float[Tensor, "*members sequences rows columns hidden"],
+) -> tuple[Tensor, Tensor]:
+    """Return h and c of all sub-RNNs after one update; ``z`` is what comes in."""
+    cells = h.shape[-4:-1]
+    h, c = _Cell.apply(*(part.flatten(-4, -2) for part in (z, h, c)), p.w_h)
+    return h.unflatten(-2, cells), c.unflatten(-2, cells)
+
+
+def send(
+    p: GridParameters, h: Float[Tensor, "*members sequences rows columns hidden"], config: GridConfig
+) -> tuple[Tensor, Tensor]:
+    """Return the messages that sub-RNNs with these h send on, F_b, and back, B_a."""
+    return _send(h, p.v_F, p.o_F, p.norm_F, -3, config), _send(h, p.v_B, p.o_B, p.norm_B, -2, config)
+
+
+def _over_grid(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return the sum of what comes by rows and by columns, for each sub-RNN."""
+    return rows.unsqueeze(-2) + columns.unsqueeze(-3)
 
 
 def _product(x: Tensor, w: Tensor) -> Tensor:
@@ -252,13 +277,6 @@ class _Cell(torch.autograd.Function):
         return dz, dz @ w_h.mT, dc * f, h.mT @ dz
 
 
-def _lstm(incoming: Tensor, h: Tensor, c: Tensor, w_h: Tensor) -> tuple[Tensor, Tensor]:
-    """Return h and c of all sub-RNNs after one update."""
-    cells = h.shape[-4:-1]
-    h, c = _Cell.apply(*(part.flatten(-4, -2) for part in (incoming, h, c)), w_h)
-    return h.unflatten(-2, cells), c.unflatten(-2, cells)
-
-
 def _send(
     h: Tensor, v: Tensor, offset: Tensor, norm: tuple[Tensor, Tensor] | None, axis: int, config: GridConfig
 ) -> Tensor:
@@ -278,7 +296,10 @@ __all__ = [
     "GridParameters",
     "GridState",
     "grid_tick",
+    "incoming",
     "initial_parameters",
+    "micro_tick",
+    "send",
     "split",
     "zero_state",
 ]

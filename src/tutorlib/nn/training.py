@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tutorlib.lab import Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument
+from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
 from tutorlib.nn.adam import Moments, adam_step, no_moments
 from tutorlib.shapes import Float, Tensor
 
@@ -35,13 +35,13 @@ class Descent:
     """how often to stop and look, evenly spaced, the last step included"""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "looks"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a positive whole number")
-        if not 0 < self.rate < math.inf:
-            raise bad_argument("rate", self.rate, "a positive number")
-        if not self.clip > 0:
-            raise bad_argument("clip", self.clip, "a positive number, or infinity")
+        expect_fields(
+            self,
+            counts=("steps", "looks"),
+            positive=("rate", "eps", "clip"),
+            shares=("beta1", "beta2"),
+            endless=("clip",),
+        )
         if self.steps % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tutorlib.envs.tensors import as_integer
 from tutorlib.lab.errors import bad_argument
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
@@ -70,19 +69,35 @@ def store(replay: Replay, t: int, b: Experience) -> None:
         kept[:, at] = new[:, 0]
 
 
-def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: int = 1) -> Experience:
-    """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``.
+def held(replay: Replay, stored: int, least: int = 1) -> int:
+    """Return how many of the ``stored`` transitions so far replay still holds.
 
-    Raises ``UsageError`` if replay holds fewer than ``least``, such as a batch, or none.
+    Raises ``UsageError`` if these are fewer than ``least``, such as a batch, or none.
     """
-    held = min(stored, replay.reward.shape[1])
-    if held < max(least, 1):
+    found = min(stored, replay.reward.shape[1])
+    if found < max(least, 1):
         raise bad_argument("stored", stored, f"at least {max(least, 1)} transitions held before any is recalled")
-    which = as_integer(u, held)
+    return found
+
+
+def recall_of(replay: Replay, among: int | Tensor, u: Float[Tensor, "seeds batch"]) -> Experience:
+    """Return transitions drawn by ``u`` alike and with repetition of the first ``among``, all that ``replay`` holds.
+
+    In a compiled step ``among`` is a tensor: a number would be compiled anew.
+    """
+    which = (u * among).long()  # see ``as_integer``
     seed = torch.arange(len(u), device=u.device).unsqueeze(-1)
     o, action, reward, following, terminal = (part[seed, which] for part in replay[:-1])
     state = _map(lambda part: part[seed, which], replay.state)
     return Experience(o.float(), action, reward, following.float(), terminal, state)
 
 
-__all__ = ["Experience", "Replay", "empty_replay", "recall", "store"]
+def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: int = 1) -> Experience:
+    """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``.
+
+    Raises ``UsageError`` if replay holds fewer than ``least``, such as a batch, or none.
+    """
+    return recall_of(replay, held(replay, stored, least), u)
+
+
+__all__ = ["Experience", "Replay", "empty_replay", "held", "recall", "recall_of", "store"]

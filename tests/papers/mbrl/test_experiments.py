@@ -10,7 +10,7 @@ import torch
 from tutorlib.lab import Cell, Context, UsageError, recorded, run_sweep
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError
-from tutorlib.papers.mbrl import algorithm, experiments, version_space
+from tutorlib.papers.mbrl import experiments, version_space
 from tutorlib.papers.mbrl.algorithm import AGENTS, TUNED, Config
 from tutorlib.papers.mbrl.experiments import DREAMT, Sets, histogram, run_online, run_sets
 from tutorlib.papers.mbrl.offline import GROUPS, Offline
@@ -23,7 +23,7 @@ PENDING: set[str] = set()
 
 @pytest.fixture(autouse=True)
 def few_mazes(monkeypatch):
-    monkeypatch.setattr(algorithm, "MAZES", 5)
+    monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 5)
 
 
 def tiny(config, **own):

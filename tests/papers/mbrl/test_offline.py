@@ -7,6 +7,10 @@ import torch
 
 from tutorlib.lab import Context, UsageError
 from tutorlib.papers.mbrl.algorithm import AGENTS, begin
+from tutorlib.papers.mbrl.exact import (
+    flute_values,
+    pattern_number,
+)
 from tutorlib.papers.mbrl.model import SimpleModel
 from tutorlib.papers.mbrl.offline import (
     GROUPS,
@@ -25,7 +29,7 @@ from tutorlib.papers.mbrl.offline import (
     tune,
     uniform_rate,
 )
-from tutorlib.papers.mbrl.problem import PanFlute, flute_values, pattern_number
+from tutorlib.papers.mbrl.problem import PanFlute
 
 CPU = torch.device("cpu")
 TINY = Offline(pipes=2, transitions=30, updates=20, batch=4, length=3, hidden=8, layers=1, looks=2)

@@ -41,6 +41,15 @@ def test_eyes_are_torchs_convolutions(channels):
     assert torch.allclose(nets.see_all(net.layers(theta), x.unflatten(1, (5, 1)))[:, :, 0], found, atol=1e-5)
 
 
+def test_what_an_lstm_is_given_has_relu_after_the_last_convolution_too():
+    net = nets.actor_critic()
+    layers = net.layers(net.initial(generator())[None])
+    x = images(1, 2, 3, 7, 7, 3).to(torch.uint8)
+    theirs = as_torch(layers, 0, 3, (16, 32, 64))(x.float()[0].flatten(0, 1).permute(0, 3, 1, 2))
+    assert torch.allclose(nets.features(layers, x)[0].flatten(0, 1), theirs.relu(), atol=1e-4)
+    assert (theirs < -0.1).any()
+
+
 def test_the_lstm_is_torchs():
     net = nets.actor_critic()
     theta = net.initial(generator())[None]

@@ -146,7 +146,7 @@ def test_the_paper_tier_is_the_codes_setting() -> None:
     assert (bptt.sequences, bptt.rate, bptt.clip, bptt.layer_norm) == (128, 1e-3, 25.0, True)
     assert len(initial_theta(es, 0)) == 2384
     assert (one_shot.streams.kinds, one_shot.streams.classes, one_shot.streams.length) == (("omniglot",), 5, 6)
-    assert (one_shot.backward_pass, one_shot.feed_label, one_shot.steps) == (True, True, 100_000)
+    assert (one_shot.backward_pass, one_shot.feed_label, one_shot.loss_type) == (True, True, "last")
     every = [es, bptt, one_shot, *experiments.MATRIX.tier("paper").configs]
     assert {c.streams.scaling for c in every} == {"unfiltered"}
 

@@ -250,9 +250,9 @@ def test_larger_sets_are_reached_with_all_classes_channels_and_the_codes_constan
     x, y = draw(s, 64)
     assert x.shape == (64, 60, 64 * channels)
     assert set(y.unique().tolist()) == set(range(classes))
-    colour = (x.view(64, 60, channels, 64) * sd + mean) * 255
+    colour = (x.view(64, 60, 64, channels) * sd + mean) * 255
     expected = (4 * y.unsqueeze(-1) + torch.arange(channels)).float()
-    assert torch.allclose(colour, expected.unsqueeze(-1).expand_as(colour), atol=0.01)
+    assert torch.allclose(colour, expected.unsqueeze(-2).expand_as(colour), atol=0.01)
     assert len(draw(replace(s, subset=(9, 1), classes=2))[1].unique()) == 2
 
 

@@ -12,7 +12,6 @@ Unknown in the paper and our own choice: learning rate (2e-3), warm-up (100 step
 it is not swept, epsilon (1e-12). A replication that worked took a rate of 2e-4, an epsilon of 1e-10, and clips at 2.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
@@ -21,7 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
 from tutorlib.nn import FlatModule, Moments, adam_step
 from tutorlib.papers.gpicl.model import ModelConfig, initial_parameters, network
 from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, BaseSet, TaskLaw, base_sets, meta_batch
@@ -90,18 +89,16 @@ class Config:
     """how often meta-training stops to look, evenly spaced, the last step included"""
 
     def __post_init__(self) -> None:
-        choose("dataset", self.dataset, BASE_SETS)
-        choose("optimizer", self.optimizer, OPTIMIZERS)
-        for name in ("inputs", "rank", "pixels", "batch", "steps", "warmup", "evaluations"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a positive whole number")
+        expect_fields(
+            self,
+            counts=("steps", "warmup", "evaluations"),
+            sizes=("inputs", "rank", "pixels", "batch"),
+            positive=("rate", "clip", "eps"),
+            shares=("bias",),
+            choices={"dataset": BASE_SETS, "optimizer": OPTIMIZERS},
+        )
         if self.tasks != "inf" and not (isinstance(self.tasks, int) and 1 <= self.tasks <= 2**31):
             raise bad_argument("tasks", self.tasks, "a whole number from 1 to 2^31, or 'inf'")
-        if not 0.0 <= self.bias <= 1.0:
-            raise bad_argument("bias", self.bias, "a share from 0 to 1")
-        for name in ("rate", "clip", "eps"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a positive number")
         for name in ("beta1", "beta2"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise bad_argument(name, getattr(self, name), "at least 0 and below 1")

@@ -18,7 +18,7 @@ from einops import einsum
 from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images, load_table
 from tutorlib.data.counter import as_integers, as_normal, as_permutation, as_uniform, words
 from tutorlib.data.images import pooled
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, choose, expect_fields
 from tutorlib.papers.gpicl.features import drawings, features
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -176,6 +176,7 @@ class TaskLaw:
     """whether labels are permuted; if not, every rho is the identity"""
 
     def __post_init__(self) -> None:
+        expect_fields(self, sizes=("inputs", "rank", "classes"))
         choose("projection", self.kind, PROJECTIONS)
         if self.kind != "gaussian" and self.rank > self.inputs:
             raise bad_argument("projection", self.kind, f"gaussian where rank={self.rank} exceeds inputs={self.inputs}")

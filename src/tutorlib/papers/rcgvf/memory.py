@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.nn import Layers, parameter_count, split_layers
 from tutorlib.papers.rcgvf.model import MLP, run
 from tutorlib.shapes import Bool, Float, Tensor
@@ -38,17 +38,28 @@ def pool(x: Float[Tensor, "nets batch height width channels"]) -> Float[Tensor, 
     return torch.maximum(rows[:, :, :, ::2], rows[:, :, :, 1::2])
 
 
-def see(layers: Layers, x: Float[Tensor, "nets batch 7 7 channels"]) -> Float[Tensor, "nets batch features"]:
-    """Return the features of images: three convolutions, with ReLU between them, and pooling after the first."""
-    x = pool(convolve(layers[:1], x).relu())  # 7 x 7 -> 6 x 6 -> 3 x 3
+def see(layers: Layers, x: Tensor) -> Float[Tensor, "nets batch features"]:
+    """Return what three convolutions make of images ``[nets, batch, 7, 7, channels]``, bytes or numbers.
+
+    ReLU stands between them and not after the last, as in Z; pooling follows the first.
+    """
+    x = pool(convolve(layers[:1], x.to(layers[0][0].dtype)).relu())  # 7 x 7 -> 6 x 6 -> 3 x 3
     x = convolve(layers[1:2], x).relu()  # -> 2 x 2
     return convolve(layers[2:3], x).flatten(2)  # -> 1 x 1
 
 
-def see_all(layers: Layers, x: Float[Tensor, "nets *batch 7 7 channels"]) -> Float[Tensor, "nets *batch features"]:
-    """Return ``see`` for any axes after the first."""
+def see_all(layers: Layers, x: Tensor) -> Float[Tensor, "nets *batch features"]:
+    """Return ``see`` of images ``[nets, *batch, 7, 7, channels]``, with any axes after the first."""
     flat = x.reshape(len(x), -1, *x.shape[-3:])
     return see(layers, flat).reshape(*x.shape[:-3], -1)
+
+
+def features(layers: Layers, x: Tensor) -> Float[Tensor, "nets *batch features"]:
+    """Return what an LSTM is given of images: ``see_all``, with ReLU after the last convolution, too.
+
+    These are the eyes of the actor-critic, of the adversary and of RC-GVF's predictor. Z has none but ``see_all``.
+    """
+    return see_all(layers, x).relu()
 
 
 def lstm_step(
@@ -87,6 +98,9 @@ class Network:
     """entries in and out of each layer, in the order of the flat vector"""
     units: tuple[int, ...] = field(default=(), compare=False)
     """numbers of the layers whose weights begin as units of length 1 with no bias; others uniform, as torch's"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"units": MOST_SIZE})
 
     @property
     def parameters(self) -> int:
@@ -162,10 +176,9 @@ class Predictor:
     """K"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.d, int) or self.d < 4 or self.d % 4:
+        expect_fields(self, sizes=("channels", "d", "heads"))
+        if self.d % 4:
             raise bad_argument("d", self.d, "a multiple of 4")
-        if self.heads < 1:
-            raise bad_argument("heads", self.heads, "at least 1")
 
     @property
     def memory(self) -> int:
@@ -189,12 +202,12 @@ class Predictor:
     def taken_in(
         self,
         layers: Layers,
-        look: Float[Tensor, "nets *batch 7 7 channels"],
+        look: Tensor,
         before: Float[Tensor, "nets *batch actions"],
         felt: Float[Tensor, "nets *batch d"],
     ) -> Float[Tensor, "nets *batch d"]:
         """Return the LSTM's input from the image, the action before it, one-hot, and the pseudo-rewards before it."""
-        seen = see_all(layers, look).relu()
+        seen = features(layers, look)
         parts = [
             run(layers[i : i + 1], x.reshape(len(x), -1, x.shape[-1])) for i, x in ((3, seen), (4, before), (5, felt))
         ]
@@ -217,6 +230,7 @@ __all__ = [
     "adversary",
     "adversary_logits",
     "convolve",
+    "features",
     "heads_of",
     "lstm_step",
     "pool",

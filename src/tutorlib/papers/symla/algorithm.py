@@ -19,10 +19,10 @@ import torch
 from tutorlib.envs import Environment
 from tutorlib.evolution import Population, estimate
 from tutorlib.lab import Context
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.nn import Descent, Trained, descend
 from tutorlib.nn.training import Look
-from tutorlib.papers.symla.model import AGENTS, Agent, MetaRNN, SymLA, one_hot
+from tutorlib.papers.symla.model import AGENTS, STARTS, Agent, MetaRNN, SymLA, one_hot
 from tutorlib.papers.symla.problem import ENVIRONMENTS, PERMUTED, make
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
@@ -152,12 +152,14 @@ class Config:
     """whether SymLA's sub-RNNs read their layer's own messages"""
 
     def __post_init__(self) -> None:
-        choose("agent", self.agent, AGENTS)
-        choose("environment", self.environment, ENVIRONMENTS)
-        choose("permuted", self.permuted, PERMUTED)
-        for name in ("length", "lifetimes"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "at least 1")
+        expect_fields(
+            self,
+            counts=("length", "generations", "looks"),
+            sizes=("pairs", "lifetimes", "hidden", "message"),
+            positive=("sigma", "rate"),
+            shares=("bias",),
+            choices={"agent": AGENTS, "environment": ENVIRONMENTS, "permuted": PERMUTED, "initial": STARTS},
+        )
         if len(self.environments) > self.lifetimes:
             raise bad_argument("sizes", self.sizes, f"at most as many as lifetimes={self.lifetimes}")
         _ = self.population, self.descent  # they refuse what cannot be run

@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib import nn
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.nn import GridConfig, GridParameters, GridState, grid_tick, split, zero_state
+from tutorlib.nn.grid import REDUCTIONS
 from tutorlib.shapes import Float, Int, Tensor
 
 STARTS = ("zeros", "random")
@@ -107,13 +108,12 @@ class SymLA:
     """of the logits"""
 
     def __post_init__(self) -> None:
-        for name in ("observations", "actions"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "at least 1")
-        choose("initial", self.initial, STARTS)
-        if not 0 < self.scale < math.inf:
-            raise bad_argument("scale", self.scale, "a positive number")
-        _ = self.grid  # it refuses sizes that no sub-RNN can have
+        expect_fields(
+            self,
+            sizes=("observations", "actions", "hidden", "message", "micro_ticks"),
+            positive=("scale",),
+            choices={"initial": STARTS, "reduce": REDUCTIONS},
+        )
 
     @property
     def grid(self) -> GridConfig:
@@ -247,9 +247,7 @@ class MetaRNN:
     """size of the LSTM"""
 
     def __post_init__(self) -> None:
-        for name in ("observations", "actions", "hidden"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "at least 1")
+        expect_fields(self, sizes=("observations", "actions", "hidden"))
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -281,7 +279,7 @@ class MetaRNN:
             if len(shape) == 2:
                 of_lstm = shape[1] == 4 * self.hidden
                 sd = 1 / math.sqrt(self.hidden + (self.observations + self.actions + 1 if of_lstm else 0))
-                torch.nn.init.trunc_normal_(piece, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
+                piece = nn.truncated_normal(shape, sd, generator)
             pieces.append(piece.flatten())
         return torch.cat(pieces)
 

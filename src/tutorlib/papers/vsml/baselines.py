@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, choose, expect_fields
 from tutorlib.papers.vsml.descent import affine, check_shapes, outer, squash
 from tutorlib.papers.vsml.problem import truncated_normal
 from tutorlib.shapes import Float, Int, Tensor
@@ -54,10 +54,7 @@ class Sizes:
     """start of the logit of their learning rate eta, a sigmoid"""
 
     def __post_init__(self) -> None:
-        for name in ("rnn", "micro_ticks", "controller", "slots", "fast"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise bad_argument(name, value, "a positive whole number")
+        expect_fields(self, sizes=("rnn", "micro_ticks", "controller", "slots", "fast"))
 
 
 class Online(nn.Module, ABC):

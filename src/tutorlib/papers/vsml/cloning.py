@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
 from tutorlib.nn.grid import initial_parameters as grid_parameters
@@ -77,23 +77,19 @@ class Config:
     """examples in a stream"""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "steps", "batch", "warmup", "looks", "side", "width", "streams", "length"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a positive whole number")
-        if self.hidden < 2:
-            raise bad_argument("hidden", self.hidden, "at least 2, a slot for w and one for b")
-        for name in ("eta", "rate", "clip"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a positive number")
-        if not 0.0 <= self.fresh <= 1.0:
-            raise bad_argument("fresh", self.fresh, "a share from 0 to 1")
+        expect_fields(
+            self,
+            counts=("steps", "warmup", "looks", "length"),
+            sizes=("hidden", "micro_ticks", "batch", "side", "width", "streams"),
+            least={"hidden": 2},  # a slot for w and one for b
+            positive=("eta", "rate", "clip"),
+            shares=("fresh",),
+            choices={"kinds": GREY},
+        )
         if self.steps % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
         if not self.kinds:
             raise bad_argument("kinds", self.kinds, "at least one")
-        for kind in self.kinds:
-            choose("kinds", kind, GREY)
-        _ = self.grid  # it refuses sizes that no sub-RNN can have
 
     @property
     def grid(self) -> GridConfig:

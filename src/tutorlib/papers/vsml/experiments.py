@@ -9,7 +9,7 @@ import torch
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
 from tutorlib.nn import step_generator
 from tutorlib.papers.vsml import baselines, cloning, descent, special_cases
-from tutorlib.papers.vsml.algorithm import Config, Learner, Start, learner, meta_train, shape
+from tutorlib.papers.vsml.algorithm import Config, Learner, Start, learner, meta_train, shape, tasks
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Tensor
 
@@ -49,9 +49,9 @@ TRACE = 60
 """examples of the first stream of digits whose probabilities are recorded"""
 
 
-def meta_test_streams(streams: Streams, sequences: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the meta-test streams of a seed: the same for every learner."""
-    return sample(streams, sequences, step_generator(seed, TEST, torch.device("cpu")))
+def meta_test_streams(streams: Streams, sequences: int, seed: int, batch: int = 1) -> tuple[Tensor, Tensor]:
+    """Return the meta-test streams of a seed: the same for every learner that sees ``batch`` examples at once."""
+    return tasks(streams, sequences, step_generator(seed, TEST, torch.device("cpu")), batch)
 
 
 def one_shot_streams(seed: int, same: bool) -> tuple[Tensor, Tensor]:
@@ -115,7 +115,8 @@ def course(losses: Float[Tensor, "steps"], looks: int, classes: int) -> Metrics:
 
 
 def run_learn(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train and meta-test on all sets of ``TRANSFER``, at sizes that meta-training never had.
+    """Meta-train and meta-test on all sets of ``TRANSFER``, at sizes that meta-training never had. Learners with
+    convolutions take the sets whose inputs are square images.
 
     Metrics: those of ``course`` and, for each set, of ``set_metrics``; ``before``, ``after_same`` and ``after_other``:
     the probability of a digit's label before anything was shown, and when the same image or another one of its class
@@ -129,12 +130,15 @@ def _learn(cell: Cell, context: Context) -> Metrics:
     trained = meta_train([cell], context)
     metrics = course(trained.losses, c.looks, c.streams.classes)
     for name, (streams, sequences) in TRANSFER.items():
-        x, y = (part.to(context.device) for part in meta_test_streams(streams, sequences, cell.seed))
+        if c.convolutions and not c.is_image(streams.inputs):
+            continue
+        x, y = (part.to(context.device) for part in meta_test_streams(streams, sequences, cell.seed, c.batch))
         p = probabilities(learner(c, streams.inputs, streams.classes), trained.theta, x, y, cell.seed)
         metrics |= set_metrics(name, right_answers(p, y))
         if name == "digits":
             metrics |= {"trace": trace(p), "trace_labels": y[0, :TRACE].tolist()}
-    metrics |= _one_shot(learner(c, 64, 10), trained.theta, cell.seed)
+    if not c.convolutions or c.is_image(64):
+        metrics |= _one_shot(learner(replace(c, batch=1), 64, 10), trained.theta, cell.seed)
     return metrics | {"theta": [float(f"{value:.5g}") for value in trained.theta.tolist()]}
 
 
@@ -229,7 +233,8 @@ def run_matrix(cells: Sequence[Cell], context: Context) -> list[Metrics]:
         theta, losses = (trained.theta, trained.losses) if len(cells) == 1 else (trained.theta[i], trained.losses[:, i])
         metrics = course(losses, c.looks, c.streams.classes)
         for name, streams in MATRIX_TEST.items():
-            x, y = (part.to(context.device) for part in meta_test_streams(streams, MATRIX_SEQUENCES, cell.seed))
+            drawn = meta_test_streams(streams, MATRIX_SEQUENCES, cell.seed, c.batch)
+            x, y = (part.to(context.device) for part in drawn)
             metrics |= set_metrics(name, right_answers(probabilities(learner(c), theta, x, y, cell.seed), y))
         found.append(metrics)
     return found
@@ -347,6 +352,7 @@ ONE_SHOT_PAPER = replace(
     streams=replace(PAPER.streams, kinds=("omniglot",), classes=5, length=6, projection="none"),
     backward_pass=True,
     feed_label=True,
+    loss_type="last",
     steps=100_000,
 )
 """The code's few-shot run: five characters of Omniglot, one drawing of each, and a query."""

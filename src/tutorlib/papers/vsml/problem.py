@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
 SYNTHETIC = ("prototypes", "random", "random-fixed", "sum-sign")
@@ -94,21 +94,25 @@ class Streams:
     the four nearest pixels, as in the code), or pooled (mean of the pixels under each cell)"""
 
     def __post_init__(self) -> None:
+        expect_fields(
+            self,
+            sizes=("inputs", "classes", "side"),
+            counts=("length",),
+            least={"classes": 2},
+            most={"shown": MOST_SIZE, "subset": KNOWN - 1},
+            choices={
+                "kinds": KINDS,
+                "part": PARTS,
+                "projection": PROJECTIONS,
+                "shuffled": SHUFFLES,
+                "scaling": SCALINGS,
+            },
+        )
         if not self.kinds:
             raise bad_argument("kinds", self.kinds, "at least one")
-        for kind in self.kinds:
-            choose("kinds", kind, KINDS)
-        for name, least in (("inputs", 1), ("classes", 2), ("length", 1), ("side", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise bad_argument(name, value, f"a whole number from {least}")
-        choose("scaling", self.scaling, SCALINGS)
-        choose("part", self.part, PARTS)
-        choose("projection", self.projection, PROJECTIONS)
-        choose("shuffled", self.shuffled, SHUFFLES)
         if self.shown and not 2 <= self.shown <= self.classes:
             raise bad_argument("shown", self.shown, f"0, or 2 to classes={self.classes}")
-        if len(set(self.subset)) < len(self.subset) or not set(self.subset) <= set(range(KNOWN)):
+        if len(set(self.subset)) < len(self.subset):
             raise bad_argument("subset", self.subset, f"different numbers from 0 to {KNOWN - 1}")
         if set(self.kinds) & {*IMAGES, *CHARACTERS}:
             self._check_images()
@@ -163,7 +167,8 @@ class Images:
 
 @cache
 def images(kind: str, part: str, side: int, scaling: str, device: torch.device) -> Images:
-    """Return one part of an image set on ``device``, as standardised vectors of ``side`` x ``side`` pixels.
+    """Return one part of an image set on ``device``, as standardised vectors of ``side`` x ``side`` pixels, in
+    the order (row, column, channel).
 
     Digits: 1297 images train and 500 test, in a fixed shuffle. Omniglot: as ``CHARACTERS`` says. The others: of the
     official test part, four in five images train and the rest tests, in a fixed shuffle (the official training part is
@@ -184,7 +189,8 @@ def images(kind: str, part: str, side: int, scaling: str, device: torch.device) 
     most = max(len(own) for own in found)
     of_class = torch.stack([torch.cat([own, own[-1:].expand(most - len(own))]) for own in found])
     counts = torch.tensor([len(own) for own in found])
-    return Images(x.flatten(1).to(device), of_class.to(device), counts.to(device))
+    x = x.permute(0, 2, 3, 1).flatten(1)
+    return Images(x.to(device), of_class.to(device), counts.to(device))
 
 
 def _characters(kind: str, part: str) -> tuple[Float[Tensor, "examples 1 height width"], Int[Tensor, "examples"]]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import expect_fields
 from tutorlib.nn import grid_tick, split, zero_state
 from tutorlib.nn.grid import GridConfig, initial_parameters
 from tutorlib.shapes import Float, Tensor
@@ -28,8 +28,7 @@ class Config:
     """examples or ticks"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise bad_argument("steps", self.steps, "a whole number from 1")
+        expect_fields(self, counts=("steps",))
 
 
 Cell = Callable[[Tensor, Tensor, Tensor], Tensor]
