@@ -23,7 +23,7 @@ import torch
 from tutorlib.data.download import DataFormatError
 from tutorlib.shapes import Int, Tensor
 
-__all__ = ["parse_idx", "read_cifar10", "read_idx", "read_npz", "read_omniglot", "read_svhn", "reading"]
+__all__ = ["parse_idx", "read_cifar10", "read_emnist", "read_idx", "read_npz", "read_omniglot", "read_svhn", "reading"]
 
 
 @contextmanager
@@ -76,6 +76,22 @@ def parse_idx(content: bytes) -> Tensor:
     if 0 in shape or len(content) != length:
         raise ValueError(f"{len(content)} bytes, expected {length} for a shape of {shape} without zeros")
     return torch.tensor(np.frombuffer(content, np.uint8, offset=start).reshape(shape))
+
+
+# A zip of IDX files: EMNIST
+
+
+def read_emnist(path: Path, part: str) -> tuple[Tensor, Int[Tensor, " n"]]:
+    """Return images uint8 ``[n, 28, 28, 1]`` and labels of one part of EMNIST's archive, such as ``byclass-test``.
+
+    The files hold every image with its rows and columns exchanged; here it stands upright.
+    """
+    with reading(path), zipfile.ZipFile(path) as archive:
+        images, labels = (
+            parse_idx(gzip.decompress(archive.read(f"gzip/emnist-{part}-{kind}-ubyte.gz")))
+            for kind in ("images-idx3", "labels-idx1")
+        )
+        return images.transpose(1, 2).contiguous()[..., None], labels.long()
 
 
 # NumPy: Kuzushiji-MNIST

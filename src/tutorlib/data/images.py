@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.data.download import RemoteFile, fetch, find_given
-from tutorlib.data.formats import read_cifar10, read_idx, read_npz, read_omniglot, read_svhn, reading
+from tutorlib.data.formats import read_cifar10, read_emnist, read_idx, read_npz, read_omniglot, read_svhn, reading
 from tutorlib.data.sources import CIFAR10_BATCHES, CLASS_NAMES, FILES, KMNIST_TEST_NPZ
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.shapes import Float, Int, Tensor
@@ -69,12 +69,14 @@ def load_images(name: str, split: str = "train") -> ImageSet:
 
     - ``mnist``, ``fashion-mnist``, ``kmnist``: ``train`` and ``test``, 60,000 and 10,000 images of
       28 x 28 x 1
+    - ``emnist``: ``train`` and ``test`` of the "by class" split, 697,932 and 116,323 images of 28 x 28 x 1 in 62
+      classes: digits, capitals, small letters
     - ``cifar10``: ``train`` and ``test``, 50,000 and 10,000 images of 32 x 32 x 3
     - ``svhn``: ``train`` and ``test``, 73,257 and 26,032 images of 32 x 32 x 3
     - ``omniglot``: ``background`` and ``evaluation``, 964 and 659 classes with 20 images of 105 x 105 x 1;
       ``background_small1`` and ``background_small2``, 136 and 156 classes
 
-    All but Omniglot have 10 classes. Omniglot's are characters in the sorted order of alphabets, with the
+    All but EMNIST and Omniglot have 10 classes. Omniglot's are characters in the sorted order of alphabets, with the
     ``class_names`` ``alphabet/character`` and the images of each in the order of their drawers; ink is 0 and
     paper 255. Its two small parts share the alphabets Greek and Latin. Where ``TUTORLIB_DATA`` holds the
     re-packed part of Fashion-MNIST's test set, that is its first 4,000 images: ask a set for its length.
@@ -92,6 +94,8 @@ def load_images(name: str, split: str = "train") -> ImageSet:
     class_names = CLASS_NAMES.get(name, ())
     if name == "cifar10":
         images, labels = read_cifar10(paths[0], CIFAR10_BATCHES[split])
+    elif name == "emnist":
+        images, labels = read_emnist(paths[0], f"byclass-{split}")
     elif name == "svhn":
         images, labels = read_svhn(paths[0])
     elif name == "omniglot":

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context, recorded
 from tutorlib.lab.records import NoRecordsError
-from tutorlib.papers.vsml import descent, experiments
+from tutorlib.papers.vsml import baselines, descent, experiments
 from tutorlib.papers.vsml.algorithm import Config, initial_theta, learner, meta_train
 from tutorlib.papers.vsml.problem import Streams
 
@@ -139,10 +139,29 @@ def test_matrix_sets_have_one_size() -> None:
 
 
 def test_the_paper_tier_is_the_codes_setting() -> None:
-    es, bptt = experiments.LEARN.tier("paper").configs
+    es, bptt, one_shot = experiments.LEARN.tier("paper").configs
     assert (es.streams.inputs, es.streams.classes, es.streams.length, es.streams.side) == (784, 10, 500, 28)
     assert (es.sequences, es.sigma, es.rate, es.estimator) == (1024, 0.05, 0.025, "es")
     assert (es.forget_bias, es.input_bias, es.size, es.message, es.micro_ticks, es.reduce) == (5, -5, 16, 8, 2, "mean")
     assert (bptt.sequences, bptt.rate, bptt.clip, bptt.layer_norm) == (128, 1e-3, 25.0, True)
     assert len(initial_theta(es, 0)) == 2384
+    assert (one_shot.streams.kinds, one_shot.streams.classes, one_shot.streams.length) == (("omniglot",), 5, 6)
+    assert (one_shot.backward_pass, one_shot.feed_label, one_shot.loss_type) == (True, True, "last")
+    every = [es, bptt, one_shot, *experiments.MATRIX.tier("paper").configs]
+    assert {c.streams.scaling for c in every} == {"unfiltered"}
+
+
+def test_the_paper_tier_of_the_matrix_is_the_codes_eleven_meta_training_sets() -> None:
+    by_learner: dict[str, list[Streams]] = {}
+    for c in experiments.MATRIX.tier("paper").configs:
+        by_learner.setdefault(c.learner, []).append(c.streams)
+    assert set(by_learner) == {"vsml", *baselines.LEARNERS} - {"fast-weight-programmer"}
+    for learner_name, streams in by_learner.items():
+        assert len({s.kinds for s in streams}) == len(streams) == 11
+        assert {kind for s in streams for kind in s.kinds} == set(experiments.FIGURE_8)
+        assert sum(len(s.kinds) == 4 for s in streams) == 5, "all but one"
+        for s in streams:
+            names = 62 if "emnist" in s.kinds else 10
+            assert (s.shown or s.classes) == names
+            assert s.classes == (names if learner_name == "vsml" else 62), "one theta for all sizes, or padding"
     assert all(len(e.tier("study").seeds) >= 5 for e in experiments.EXPERIMENTS)

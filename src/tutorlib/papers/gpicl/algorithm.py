@@ -8,7 +8,8 @@ Every tensor may carry a leading axis of cells: independent runs of one shape, e
 tasks, bias, learning rate and epsilon. One run has no such axis. Everything random is a function of (seed, step), so
 the state of a run is its parameters, its two moments, and the number of steps.
 
-Unknown in the paper and chosen here: learning rate, warm-up and clipping (the replications' values, section 6).
+Unknown in the paper and our own choice: learning rate (2e-3), warm-up (100 steps), clipping (at a norm of 1) and, where
+it is not swept, epsilon (1e-12). A replication that worked took a rate of 2e-4, an epsilon of 1e-10, and clips at 2.
 """
 
 from collections.abc import Callable, Sequence
@@ -117,6 +118,11 @@ class Config:
     def law(self) -> TaskLaw:
         """The task law."""
         return TaskLaw(self.inputs, self.rank, self.classes, self.projection, self.permuted)
+
+    @property
+    def bases(self) -> tuple[BaseSet, BaseSet]:
+        """The training and test part of the base set, at the scale of the law."""
+        return base_sets(self.dataset, self.classes, self.rank, self.pixels, self.inputs)
 
 
 class Hyper(NamedTuple):
@@ -229,7 +235,7 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     """
     c = cells[0].config
     h = hyper(cells, context.device)
-    base = base_sets(c.dataset, c.classes, c.rank, c.pixels)[0].to(context.device)
+    base = c.bases[0].to(context.device)
     f = FlatModule(network(c.model).to(context.device))
     state, begin = initial_state(f, cells, context.device), 0
     losses: list[Tensor] = []

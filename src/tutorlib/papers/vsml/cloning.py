@@ -30,7 +30,7 @@ from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
 from tutorlib.nn.grid import initial_parameters as grid_parameters
-from tutorlib.papers.vsml.problem import IMAGES
+from tutorlib.papers.vsml.problem import GREY
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 W, B = 0, 1
@@ -86,7 +86,7 @@ class Config:
             least={"hidden": 2},  # a slot for w and one for b
             positive=("eta", "rate", "clip"),
             shares=("fresh",),
-            choices={"kinds": IMAGES},
+            choices={"kinds": GREY},
         )
         if self.steps % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
