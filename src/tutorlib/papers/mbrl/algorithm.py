@@ -362,7 +362,8 @@ def compiled(step: Step, context: Context) -> Step:
     if not context.compile:
         return step
     code = step.__code__.replace()
-    return context.compiled(cast(Step, FunctionType(code, step.__globals__, step.__name__)))
+    own = FunctionType(code, step.__globals__, step.__name__, step.__defaults__, step.__closure__)
+    return context.compiled(cast(Step, own))
 
 
 def pack(learner: Learner) -> list[Any]:
