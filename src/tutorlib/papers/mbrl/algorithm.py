@@ -255,7 +255,6 @@ def act_shapes(setting: Setting) -> Shapes:
     return (1, noise_of_phi(setting)), (1,), (1, setting.env.step_noise)
 
 
-@torch.no_grad()
 def act(
     setting: Setting, learner: Learner, state: Any, o: Float[Tensor, "seeds 1 observations"], u: Tensor
 ) -> tuple[Experience, Any, Tensor]:
@@ -265,7 +264,8 @@ def act(
     """
     c, env = setting.config, setting.env
     phi, chance, luck = dealt(u, act_shapes(setting))
-    a = softmax_action(setting.net(learner.q, read(setting, learner, o, phi)), setting.temperature, chance)
+    with torch.no_grad():
+        a = softmax_action(setting.net(learner.q, read(setting, learner, o, phi)), setting.temperature, chance)
     after, r, terminal = env.transition(state, a, luck)
     seen = env.observe(after)
     b = Experience(o, a, r, seen, terminal, state if c.agent == "perfect" else ())
@@ -371,7 +371,8 @@ def compiled(step: Step, context: Context) -> Step:
     if not context.compile:
         return step
     code = step.__code__.replace()
-    return context.compiled(cast(Step, FunctionType(code, step.__globals__, step.__name__)))
+    own = FunctionType(code, step.__globals__, step.__name__, step.__defaults__, step.__closure__)
+    return context.compiled(cast(Step, own))
 
 
 def pack(learner: Learner) -> list[Any]:
