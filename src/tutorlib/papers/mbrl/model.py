@@ -54,9 +54,7 @@ class MLP:
     """the length of theta"""
 
     def __post_init__(self) -> None:
-        expect_fields(
-            self, sizes=("inputs", "outputs", "hidden", "layers"), choices={"activation": tuple(ACTIVATIONS)}
-        )
+        expect_fields(self, sizes=("inputs", "outputs", "hidden", "layers"), choices={"activation": tuple(ACTIVATIONS)})
         # Worked out once: a step asks many times, and a compiled one could not.
         object.__setattr__(self, "sizes", list(pairwise([self.inputs, *self.layers * [self.hidden], self.outputs])))
         object.__setattr__(self, "parameters", parameter_count(self.sizes))
