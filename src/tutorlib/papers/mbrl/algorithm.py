@@ -37,6 +37,8 @@ KEEP = 20
 """evaluations from one checkpoint to the next: a full replay is large"""
 MAZES = 50_000
 """mazes of the bank that episodes are drawn from"""
+LARGEST = MappingProxyType({"maze": 12, "flute": 64, "buttons": 64, "open": 64})
+"""``size`` in each environment; 10 s are needed to make the bank of mazes of 12 x 12"""
 
 TUNED: Mapping[tuple[str, str], tuple[tuple[float, float], tuple[float, float]]] = MappingProxyType(
     {
@@ -119,6 +121,11 @@ class Config:
         choose("environment", self.environment, ENVIRONMENTS)
         counts = ("steps", "updates", "copy_every", "batch", "length", "capacity", "hidden", "layers", "warm_up")
         expect_fields(self, counts=(*counts, "look_every", "look_episodes", "look_length"))
+        largest = LARGEST[self.environment]
+        if type(self.size) is not int or not 2 <= self.size <= largest:
+            raise bad_argument(
+                "size", self.size, f"a whole number from 2 to {largest} in environment={self.environment}"
+            )
         for name in ("starts", "model_hidden"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
                 raise bad_argument(name, getattr(self, name), "a whole number from 0")

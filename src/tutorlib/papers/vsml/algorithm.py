@@ -210,6 +210,8 @@ class Config:
         choose("estimator", self.estimator, ESTIMATORS)
         if self.sequences < 1:
             raise bad_argument("sequences", self.sequences, "a positive whole number")
+        if type(self.size) is not int or self.size < 1:
+            raise bad_argument("size", self.size, "a whole number from 1")
         if self.chunk < 0:
             raise bad_argument("chunk", self.chunk, "0 or a positive whole number")
         _ = self.descent, self.population
