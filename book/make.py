@@ -1,6 +1,6 @@
 """Build the site: one build at a time, and from the beginning where the last one did not reach its end.
 
-Sphinx keeps what it has read and written in ``_build``. A build that was killed leaves files there that are half-written,
+Sphinx keeps what it has read and written in ``_build``. A build that was killed leaves half-written files there,
 and one with warnings leaves pages that give no warning again; two builds at once write over each other. So a stamp says
 that the folder is whole, and a lock that nobody else is at it.
 
