@@ -89,6 +89,26 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--set", "length=1"), "length=1: expected at least 2"),
         ((*LEARNING, "--set", "steps=1000", "evaluations=7"), "evaluations=7: expected a divisor of steps=1000"),
         ((*LEARNING, "--set", "evaluations=0"), "evaluations=0: expected a positive"),
+        (
+            ("run", "mbrl.sets", "--set", "bits=1000000000"),
+            "bits=1000000000: expected fewer: a class of more models than",
+        ),
+        (("run", "mbrl.sets", "--set", "bits=6"), "bits=6: expected fewer"),
+        (
+            ("run", "mbrl.online", "--set", "size=13"),
+            "size=13: expected a whole number from 2 to 12 in environment=maze",
+        ),
+        (("run", "mbrl.online", "--set", "size=0"), "size=0: expected a whole number from 2"),
+        (
+            ("run", "mbrl.online", "--set", "size=65", "environment=flute"),
+            "size=65: expected a whole number from 2 to 20",
+        ),
+        (("run", "vsml.learn", "--set", "size=0"), "size=0: expected a whole number from 1"),
+        (
+            ("run", "symla.bandits", "--set", "sizes=1"),
+            r"sizes='1': expected sizes of environments .* \(arms=1: expected",
+        ),
+        (("run", "symla.bandits", "--set", "family=x"), "family='x': expected one of"),
         ((*LEARNING, "--results", "/dev/null"), "results='/dev/null/gpicl.learning/live': expected a folder"),
         ((*LEARNING, "--publish", "/"), "publish='/': expected a file, not a folder"),
     ],
@@ -271,6 +291,26 @@ def test_a_loss_that_is_not_finite_is_one_sentence(capsys, tmp_path: Path):
         sentence,
     )
     assert list((tmp_path / "results").rglob("*.json")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("symla.references sizes=2,3", "sizes='2,3': expected one size"),
+        ("mbrl.online steps=3", "steps=3: expected at least look_every="),
+        (
+            "gpicl.single steps=8 evaluations=8 warmup=1 rate=1e39 batch=4 width=8 length=4",
+            r"theta is not finite after step 1 of 8 \(seed 0\): expected finite numbers; the last finite",
+        ),
+    ],
+    ids=lambda words: words.split()[0],
+)
+def test_a_run_that_cannot_be_is_one_sentence(capsys, tmp_path: Path, words: str, says: str):
+    name, *changes = words.split()
+    sentence = refused(capsys, "run", name, "--tier", "live", "--seeds", "1", "--jobs", "1", "--set", *changes)
+    assert re.match(rf"\d of \d cells failed; the first: {says}", sentence)
+    assert list((tmp_path / "results").rglob("*.json")) == []
+    assert list((tmp_path / "results").rglob("*.ckpt")) == []
 
 
 def test_a_torn_record_is_one_sentence(capsys, tmp_path: Path):
