@@ -32,7 +32,7 @@ class Population:
     """whether losses are replaced by their centred ranks: their scale then does not matter"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("pairs",), positive=("sigma",))
+        expect_fields(self, counts=("pairs",), most={"pairs": 1_000_000}, positive=("sigma",))
 
 
 def perturbations(

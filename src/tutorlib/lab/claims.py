@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import bootstrap
 
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import MOST, bad_argument, choose, expect_fields
 from tutorlib.lab.records import NoRecordsError, WithdrawnError
 
 HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not yet tested"
