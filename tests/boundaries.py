@@ -30,7 +30,9 @@ SECONDS = 2.0
 MEMORY = 12 * 2**30
 """bytes of address space: what asks for more is an explosion"""
 
-STEP = "a part of one step of an environment, whose callers have checked: on tensors of other kinds torch's error is raw"
+STEP = (
+    "a part of one step of an environment, whose callers have checked: on tensors of other kinds torch's error is raw"
+)
 INTERNAL = "a part of the page's or the sweep's machinery, called by the library alone"
 EXCEPTIONS: dict[str, str] = {
     "envs.tensors.as_integer": STEP,
@@ -84,9 +86,14 @@ def public() -> dict[str, Any]:
     seen = set()
     for package in PACKAGES:
         root = importlib.import_module(f"tutorlib.{package}")
-        parts = [root, *(importlib.import_module(f"{root.__name__}.{m.name}") for m in pkgutil.iter_modules(root.__path__))]
+        parts = [
+            root,
+            *(importlib.import_module(f"{root.__name__}.{m.name}") for m in pkgutil.iter_modules(root.__path__)),
+        ]
         for module in parts:
-            own = [n for n, o in vars(module).items() if n[0] != "_" and getattr(o, "__module__", "") == module.__name__]
+            own = [
+                n for n, o in vars(module).items() if n[0] != "_" and getattr(o, "__module__", "") == module.__name__
+            ]
             for name in getattr(module, "__all__", own):
                 thing = getattr(module, name)
                 plain = inspect.isfunction(thing) or inspect.isclass(thing)
@@ -94,7 +101,9 @@ def public() -> dict[str, Any]:
                     continue
                 seen.add(id(thing))
                 if inspect.isclass(thing) and (
-                    issubclass(thing, tuple | BaseException) or is_typeddict(thing) or getattr(thing, "_is_protocol", False)
+                    issubclass(thing, tuple | BaseException)
+                    or is_typeddict(thing)
+                    or getattr(thing, "_is_protocol", False)
                 ):
                     continue
                 found[f"{thing.__module__.removeprefix('tutorlib.')}.{name}"] = thing
@@ -201,7 +210,13 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "rl.returns.lambda_returns": rollout,
         "rl.ppo.clip_by_norm": {"g": f(2, 5), "largest": 0.5},
         "rl.dqn.dqn_targets": {"reward": f(2, 3), "continues": f(2, 3), "following": f(2, 3, 4), "gamma": 0.9},
-        "rl.replay.empty_replay": {"observations": 4, "state": (), "seeds": 2, "capacity": 8, "device": torch.device("cpu")},
+        "rl.replay.empty_replay": {
+            "observations": 4,
+            "state": (),
+            "seeds": 2,
+            "capacity": 8,
+            "device": torch.device("cpu"),
+        },
         "rl.ppo.entropy": {"log_pi": f(2, 3, 4).log_softmax(-1)},
         "rl.ppo.policy_loss": {"ratio": f(2, 3), "advantage": f(2, 3), "clip": 0.2},
         "rl.replay.recall": {"replay": replay, "stored": 5, "u": f(2, 3), "least": 2},
@@ -210,34 +225,74 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "rl.dqn.td_loss": {"q": f(2, 3), "target": f(2, 3), "weight": f(2, 3)},
         "rl.ppo.value_loss": {"v": f(2, 3), "v_old": f(2, 3), "returns": f(2, 3), "clip": 0.2},
         "nn.training.Descent": {
-            "steps": 4, "rate": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "clip": math.inf, "looks": 2
+            "steps": 4,
+            "rate": 0.1,
+            "beta1": 0.9,
+            "beta2": 0.999,
+            "eps": 1e-8,
+            "clip": math.inf,
+            "looks": 2,
         },
         "nn.flat.FlatModule": {"module": torch.nn.Linear(2, 3)},
         "nn.grid.GridConfig": {
-            "hidden": 3, "message": 2, "aux": 0, "self_messages": False, "forget_bias": 1.0, "input_bias": -1.0,
-            "micro_ticks": 2, "reduce": "mean", "layer_norm": False, "refresh": False,
+            "hidden": 3,
+            "message": 2,
+            "aux": 0,
+            "self_messages": False,
+            "forget_bias": 1.0,
+            "input_bias": -1.0,
+            "micro_ticks": 2,
+            "reduce": "mean",
+            "layer_norm": False,
+            "refresh": False,
         },
         "nn.adam.adam_step": {
-            "theta": theta4, "moments": moments, "g": f(2, 6), "step": 1, "rate": 0.1, "beta1": 0.9, "beta2": 0.999,
+            "theta": theta4,
+            "moments": moments,
+            "g": f(2, 6),
+            "step": 1,
+            "rate": 0.1,
+            "beta1": 0.9,
+            "beta2": 0.999,
             "eps": 1e-8,
         },
         "nn.training.descend": {
-            "theta": f(6), "estimate": lambda t, generator: (t, t.sum()), "settings": descent, "seed": 0,
-            "context": Context(), "look": None, "title": "t", "rates": None,
+            "theta": f(6),
+            "estimate": lambda t, generator: (t, t.sum()),
+            "settings": descent,
+            "seed": 0,
+            "context": Context(),
+            "look": None,
+            "title": "t",
+            "rates": None,
         },
         "nn.grid.grid_tick": {
-            "p": nn.split(theta, small), "state": state, "m": f(2, 3, 2), "mb": f(2, 4, 2), "config": small, "r": None
+            "p": nn.split(theta, small),
+            "state": state,
+            "m": f(2, 3, 2),
+            "mb": f(2, 4, 2),
+            "config": small,
+            "r": None,
         },
         "nn.grid.initial_parameters": {"config": small, "generator": g()},
         "nn.adam.no_moments": {"theta": theta4},
         "nn.stacked.parameter_count": {"shapes": shapes},
         "nn.stacked.run_layers": {
-            "layers": nn.split_layers(f(2, 13), shapes), "x": f(2, 5, 2), "activation": torch.relu
+            "layers": nn.split_layers(f(2, 13), shapes),
+            "x": f(2, 5, 2),
+            "activation": torch.relu,
         },
         "nn.grid.split": {"theta": theta, "config": small},
         "nn.stacked.split_layers": {"theta": f(2, 13), "shapes": shapes},
         "nn.training.step_generator": {"seed": 0, "step": 1, "device": torch.device("cpu")},
-        "nn.grid.zero_state": {"config": small, "members": (2,), "sequences": 2, "rows": 3, "columns": 4, "like": theta},
+        "nn.grid.zero_state": {
+            "config": small,
+            "members": (2,),
+            "sequences": 2,
+            "rows": 3,
+            "columns": 4,
+            "like": theta,
+        },
         "envs.classic.Acrobot": {"episode": 5},
         "envs.classic.CartPole": {"episode": 5},
         "envs.classic.MountainCar": {"episode": 5, "shaped": 0.5},
@@ -276,8 +331,11 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "envs.minigrid_picture.agent_shape": {"direction": 1, "pixels": 8},
         "envs.minigrid_picture.cell_picture": {"thing": 2, "colour": 1, "state": 0, "pixels": 8},
         "envs.minigrid_picture.picture": {
-            "grid": levels.cells[0, :, :, :3].numpy(), "seen": np.ones(levels.cells.shape[1:3], dtype=bool),
-            "position": (1, 1), "direction": 0, "pixels": 8,
+            "grid": levels.cells[0, :, :, :3].numpy(),
+            "seen": np.ones(levels.cells.shape[1:3], dtype=bool),
+            "position": (1, 1),
+            "direction": 0,
+            "pixels": 8,
         },
         "envs.minigrid_view.row_table": {"device": "cpu"},
         "data.images.ImageSet": images,
@@ -303,7 +361,8 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "data.formats.read_svhn": {"path": torn},
         "show.bandit.bandit_data": fake_bandit(start={"arms": 3}),
         "show.bandit.bandit_picture": {
-            "data": bandits, "regrets": {p: [1.0] * bandits["pulls"] for p in bandits["players"]}
+            "data": bandits,
+            "regrets": {p: [1.0] * bandits["pulls"] for p in bandits["players"]},
         },
         "show.curves.curves_data": fake_curves(decimals=3, start={}),
         "show.curves.curves_picture": {"data": curves_data(**fake_curves())},
@@ -319,18 +378,31 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "show.notebook.check": {"statement": "it holds", "holds": True},
         "show.notebook.near": {"name": "x", "value": 1.0, "expected": 1.01, "tolerance": 0.1},
         "show.packing.pack": {
-            "name": "a", "array": [[0.5, 1.0]], "axes": [("row", 1), ("column", 2)], "decimals": 2, "top": None
+            "name": "a",
+            "array": [[0.5, 1.0]],
+            "axes": [("row", 1), ("column", 2)],
+            "decimals": 2,
+            "top": None,
         },
         "show.packing.unpack": {"packed": packed},
         "show.style.band": {
-            "ax": ax, "x": line, "mean": line, "low": line - 1, "high": line + 1, "label": "a", "colour": "#000000"
+            "ax": ax,
+            "x": line,
+            "mean": line,
+            "low": line - 1,
+            "high": line + 1,
+            "label": "a",
+            "colour": "#000000",
         },
         "show.style.png": {"figure": Figure(figsize=(1, 1))},
         "show.style.in_palette": {"picture": drawn.getvalue()},
         "evolution.es.Population": {"pairs": 4, "sigma": 0.1, "ranks": True},
         "evolution.es.centred_ranks": {"losses": f(6)},
         "evolution.es.estimate": {
-            "losses_of": lambda members: members.sum(dim=1), "theta": f(3), "population": Population(2, 0.1), "generator": g()
+            "losses_of": lambda members: members.sum(dim=1),
+            "theta": f(3),
+            "population": Population(2, 0.1),
+            "generator": g(),
         },
         "evolution.es.gradient": {"eps": f(3, 5), "losses": f(6), "sigma": 0.1},
         "evolution.es.members": {"theta": f(5), "eps": f(3, 5), "sigma": 0.1},
@@ -352,8 +424,16 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.tiers.pick_tier": {"name": "live"},
         "lab.records.recorded": {"name": "gpicl.phases", "tier": "study", "withdrawn": True},
         "lab.sweep.run_sweep": {
-            "experiment": Experiment(**experiment), "tier": "live", "seeds": (0,), "overrides": {"arms": 3}, "device": "cpu",
-            "engine": "local", "jobs": 1, "results": folder / "results", "progress": None, "compile": False,
+            "experiment": Experiment(**experiment),
+            "tier": "live",
+            "seeds": (0,),
+            "overrides": {"arms": 3},
+            "device": "cpu",
+            "engine": "local",
+            "jobs": 1,
+            "results": folder / "results",
+            "progress": None,
+            "compile": False,
         },
         "lab.records.table": {"records": [record]},
         "lab.records.withdrawals": {"name": "gpicl.phases", "tier": "study"},
@@ -368,7 +448,11 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.progress.progress_for": {"stream": io.StringIO()},
         "lab.records.provenance": {"device": torch.device("cpu"), "batch": 1, "command": "c"},
         "lab.records.command_line": {
-            "experiment": "a.b", "tier": "live", "seeds": (0, 1), "overrides": {"arms": "3"}, "compile": False
+            "experiment": "a.b",
+            "tier": "live",
+            "seeds": (0, 1),
+            "overrides": {"arms": "3"},
+            "compile": False,
         },
         "lab.records.record_path": {"folder": folder, "experiment": "a.b", "cell": cell},
         "lab.records.save": {"record": record, "path": folder / "saved.json"},
@@ -493,7 +577,9 @@ def settings() -> dict[str, Any]:
                 inside = getattr(config, name)
             except ValueError:  # a property that this configuration has no use for
                 continue
-            for entry in inside if isinstance(inside, tuple) else inside.values() if isinstance(inside, dict) else [inside]:
+            for entry in (
+                inside if isinstance(inside, tuple) else inside.values() if isinstance(inside, dict) else [inside]
+            ):
                 walk(entry)
 
     for experiment in papers.experiments().values():

@@ -19,7 +19,7 @@ import pooch
 from filelock import FileLock
 from tqdm import tqdm
 
-from tutorlib.lab.errors import TutorlibError, bad_argument
+from tutorlib.lab.errors import TutorlibError, bad_argument, checked
 
 __all__ = [
     "ChecksumError",
@@ -95,6 +95,7 @@ class RemoteFile:
         return f"{self.folder}/{self.name}" + (f" ({self.size / 1e6:.1f} MB)" if self.size else "")
 
 
+@checked(positive=("timeout",))
 def fetch(file: RemoteFile, *, timeout: float = TIMEOUT) -> Path:
     """Return the path of a checked copy of ``file``; download it into the cache if it is not on this machine.
 
@@ -125,6 +126,7 @@ def fetch(file: RemoteFile, *, timeout: float = TIMEOUT) -> Path:
         ) from error
 
 
+@checked()
 def find_given(file: RemoteFile) -> Path | None:
     """Return the path of ``file`` in the folder ``TUTORLIB_DATA``, or ``None`` if it is not there.
 

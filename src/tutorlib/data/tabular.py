@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from tutorlib.data.images import ImageSet, check_labels
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, choose
 from tutorlib.shapes import Tensor
 
 __all__ = ["DIGITS_TRAIN", "TableSet", "load_digits", "load_table"]
@@ -54,6 +54,7 @@ def load_digits() -> ImageSet:
     return ImageSet("digits", images, torch.from_numpy(bunch.target).long(), 10, tuple("0123456789"), peak=16)
 
 
+@checked()
 def load_table(name: str) -> TableSet:
     """Return one of scikit-learn's embedded tables.
 

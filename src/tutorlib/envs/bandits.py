@@ -7,7 +7,7 @@ import torch
 
 from tutorlib.envs.protocol import expect_last
 from tutorlib.envs.tensors import as_integer, as_permutation, one_hot, pick
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GAPS = {"easy": (0.9, 0.1), "medium": (0.75, 0.25), "hard": (0.6, 0.4)}
@@ -116,6 +116,7 @@ class BernoulliBandit:
         return state, reward, torch.zeros_like(reward, dtype=torch.bool)
 
 
+@checked()
 def expected_regret(state: HasArms, action: Int[Tensor, "*actions"]) -> Float[Tensor, "*actions"]:
     """Return what each pull is expected to pay less than the best arm, max_b p_b - p_a.
 

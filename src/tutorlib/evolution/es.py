@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab.errors import expect_fields
+from tutorlib.lab.errors import checked, expect_fields
 from tutorlib.shapes import Float, Tensor
 
 Losses = Callable[[Float[Tensor, "members parameters"]], Float[Tensor, "members"]]
@@ -35,6 +35,7 @@ class Population:
         expect_fields(self, counts=("pairs",), most={"pairs": 1_000_000}, positive=("sigma",))
 
 
+@checked(counts=("pairs",), most={"pairs": 1_000_000})
 def perturbations(
     theta: Float[Tensor, "parameters"], pairs: int, generator: torch.Generator
 ) -> Float[Tensor, "pairs parameters"]:
@@ -42,6 +43,7 @@ def perturbations(
     return torch.randn(pairs, len(theta), generator=generator, device=theta.device, dtype=theta.dtype)
 
 
+@checked(positive=("sigma",))
 def members(
     theta: Float[Tensor, "parameters"], eps: Float[Tensor, "pairs parameters"], sigma: float
 ) -> Float[Tensor, "members parameters"]:
@@ -49,6 +51,7 @@ def members(
     return theta + sigma * torch.cat([eps, -eps])
 
 
+@checked()
 def centred_ranks(losses: Float[Tensor, "members"]) -> Float[Tensor, "members"]:
     """Return for each loss its rank, from -1/2 (the smallest) to 1/2; equal losses share the mean of their ranks."""
     below = (losses.unsqueeze(1) > losses).sum(dim=1)
@@ -57,6 +60,7 @@ def centred_ranks(losses: Float[Tensor, "members"]) -> Float[Tensor, "members"]:
     return rank / (len(losses) - 1) - 0.5
 
 
+@checked(positive=("sigma",))
 def gradient(
     eps: Float[Tensor, "pairs parameters"], losses: Float[Tensor, "members"], sigma: float
 ) -> Float[Tensor, "parameters"]:
@@ -65,6 +69,7 @@ def gradient(
     return (plus - minus) @ eps / (2 * sigma * len(eps))
 
 
+@checked()
 def estimate(
     losses_of: Losses, theta: Float[Tensor, "parameters"], population: Population, generator: torch.Generator
 ) -> tuple[Float[Tensor, "parameters"], Float[Tensor, ""]]:

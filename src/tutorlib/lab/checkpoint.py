@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from tutorlib.lab.errors import CheckpointError
+from tutorlib.lab.errors import CheckpointError, checked
 
 
+@checked()
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path``: a reader, and a killed writer, leave the old file or the new, whole.
 

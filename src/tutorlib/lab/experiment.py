@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 import torch
 
 from tutorlib.lab.checkpoint import Checkpoint
-from tutorlib.lab.errors import bad_argument, choose, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
 
@@ -100,6 +100,7 @@ class Experiment:
         return tuple(Cell(config, seed) for config in configs for seed in dict.fromkeys(seeds))
 
 
+@checked()
 def override(config: Any, values: Mapping[str, Any]) -> Any:
     """Return ``config`` with fields set to ``values``; text is read as the type that the field is declared with.
 
@@ -149,6 +150,7 @@ def _read(name: str, value: Any, types: tuple[Any, ...]) -> Any:
     raise bad_argument(name, value, " or ".join(_WORDS.get(kind, str(kind)) for kind in types))
 
 
+@checked()
 def plain(config: Any) -> dict[str, Any]:
     """Return the fields of ``config`` by name, equal for equal configurations: 1 is 1.0 where a float belongs."""
     own = asdict(config)
@@ -160,12 +162,14 @@ def plain(config: Any) -> dict[str, Any]:
     return own
 
 
+@checked()
 def cell_key(experiment: str, cells: Sequence[Cell]) -> str:
     """Return the name under which the result of ``cells`` is kept: a hash of all that determines it."""
     content = [experiment, [[plain(cell.config), cell.seed] for cell in cells]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@checked()
 def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Checkpoint:
     """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
     key = cell_key(experiment, cells)

@@ -16,7 +16,7 @@ import torch
 
 from tutorlib.lab.checkpoint import write_atomically
 from tutorlib.lab.device import device_name
-from tutorlib.lab.errors import RecordError, bad_argument
+from tutorlib.lab.errors import RecordError, bad_argument, checked
 from tutorlib.lab.experiment import Cell, Metrics, cell_key
 from tutorlib.lab.tiers import seeds_text
 
@@ -48,6 +48,7 @@ class Record:
     format: int = FORMAT
 
 
+@checked(counts=("batch",))
 def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]:
     """Return what is worth knowing of the machine and the versions behind a result; no path, no host name."""
     packages = {}
@@ -65,6 +66,7 @@ def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]
     }
 
 
+@checked()
 def command_line(
     experiment: str,
     tier: str,
@@ -83,11 +85,13 @@ def command_line(
     return shlex.join(words)
 
 
+@checked()
 def record_path(folder: Path, experiment: str, cell: Cell) -> Path:
     """Return the file of the record of ``cell``."""
     return folder / f"{cell_key(experiment, [cell])}.json"
 
 
+@checked()
 def save(record: Record, path: Path) -> None:
     """Write ``record`` to ``path`` atomically. Raises ``RecordError`` if a metric is not a finite number."""
     _check_metrics(record.metrics, path, "metrics")
@@ -115,6 +119,7 @@ def _all_finite(values: Sequence[Any]) -> bool:
         return False
 
 
+@checked()
 def load(path: Path) -> Record:
     """Return the record in ``path``. Raises ``RecordError`` if it is torn or of another format version."""
     return _parse(_read_json(path), path)
@@ -162,11 +167,13 @@ def _check(fine: bool, path: Path, name: str, value: object, expected: str) -> N
         raise RecordError(f"record={str(path)!r}: {name}={value!r}: expected {expected}")
 
 
+@checked()
 def load_folder(folder: Path) -> list[Record]:
     """Return all records in ``folder``, in the order of their file names."""
     return [load(path) for path in sorted(folder.glob("[!.]*.json"))]
 
 
+@checked()
 def table(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row per record: the configuration's fields, ``seed``, the metrics, ``seconds`` and ``device``.
 
@@ -191,6 +198,7 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@checked()
 def publish(records: Sequence[Record], path: Path) -> None:
     """Write ``records`` into one file, as a package ships them: what all share stands there once.
 
@@ -216,6 +224,7 @@ def publish(records: Sequence[Record], path: Path) -> None:
     write_atomically(path, f'{head}, "records": [\n{lines}\n]}}\n'.encode())
 
 
+@checked()
 def recorded(name: str, tier: str = "study", withdrawn: bool = False) -> list[Record]:
     """Return the records that the package ships of experiment ``name`` (such as ``gpicl.phases``).
 
@@ -259,6 +268,7 @@ class Withdrawal:
         return all(config[name] in values for name, values in self.where.items())
 
 
+@checked()
 def withdrawals(name: str, tier: str = "study") -> list[Withdrawal]:
     """Return what is withdrawn of the records of experiment ``name``.
 
@@ -285,6 +295,7 @@ def withdrawals(name: str, tier: str = "study") -> list[Withdrawal]:
     return found
 
 
+@checked()
 def load_published(path: Path) -> list[Record]:
     """Return the records in a file written by ``publish``.
 

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from tutorlib.lab import records
 from tutorlib.lab.device import pick_device
-from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose
+from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, checked, choose
 from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for, plain
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.records import Record
@@ -30,6 +30,7 @@ ENGINES = ("auto", "local", "vmapped", "ray")
 _RAY_RETRIES = 5
 
 
+@checked(counts=("jobs",))
 def run_sweep(
     experiment: Experiment,
     tier: str = "live",
@@ -56,8 +57,6 @@ def run_sweep(
     ``SweepError`` once the other cells are done if cells failed.
     """
     choose("engine", engine, ENGINES)
-    if jobs is not None and jobs < 1:
-        raise bad_argument("jobs", jobs, "at least 1 process")
     place = pick_device(device, here=engine != "ray")
     cells = experiment.cells(tier, seeds, overrides)
     if engine == "auto":

@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Float, Tensor
 
 Layers = list[tuple[Tensor, Tensor]]
 """weights ``[nets, in, out]`` and biases ``[nets, 1, out]`` of each layer"""
 
 
+@checked(sizes=("shapes",))
 def parameter_count(shapes: Sequence[tuple[int, int]]) -> int:
     """Return the number of weights and biases of layers with these entries in and out."""
     return sum((n + 1) * m for n, m in shapes)
 
 
+@checked()
 def split_layers(theta: Float[Tensor, "nets parameters"], shapes: Sequence[tuple[int, int]]) -> Layers:
     """Return flat weights in their parts, each layer's weights before its biases.
 
@@ -33,6 +35,7 @@ def split_layers(theta: Float[Tensor, "nets parameters"], shapes: Sequence[tuple
     ]
 
 
+@checked()
 def run_layers(
     layers: Layers, x: Float[Tensor, "nets batch inputs"], activation: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, "nets batch outputs"]:

@@ -1,9 +1,10 @@
 """The parts of DQN (Mnih et al. 2015): targets from a copy of Q, the loss, and actions by a softmax over Q."""
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import checked
 from tutorlib.shapes import Float, Int, Tensor
 
 
+@checked(positive=("temperature",))
 def softmax_action(
     q: Float[Tensor, "*batch actions"], temperature: float | Tensor, u: Float[Tensor, "*batch"]
 ) -> Int[Tensor, "*batch"]:
@@ -11,12 +12,11 @@ def softmax_action(
 
     Raises ``UsageError`` for a number ``temperature`` that is not positive; the values of tensors are not read.
     """
-    if not isinstance(temperature, Tensor) and not temperature > 0:
-        raise bad_argument("temperature", temperature, "a positive number")
     p = (q / temperature).softmax(dim=-1)
     return (p.cumsum(dim=-1) <= u.unsqueeze(-1)).sum(dim=-1).clamp(max=q.shape[-1] - 1)
 
 
+@checked(shares=("gamma",))
 def dqn_targets(
     reward: Float[Tensor, "*batch"],
     continues: Float[Tensor, "*batch"],
@@ -27,11 +27,10 @@ def dqn_targets(
 
     ``continues``: c, the probability that the episode goes on. Raises ``UsageError`` for ``gamma`` outside [0, 1].
     """
-    if not 0 <= gamma <= 1:
-        raise bad_argument("gamma", gamma, "a number from 0 to 1")
     return reward + gamma * continues * following.amax(dim=-1)
 
 
+@checked()
 def td_loss(
     q: Float[Tensor, "*seeds batch"], target: Float[Tensor, "*seeds batch"], weight: Float[Tensor, "*seeds batch"]
 ) -> Float[Tensor, "*seeds"]:

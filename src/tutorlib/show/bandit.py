@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorlib.lab.errors import UsageError, bad_argument, choose
+from tutorlib.lab.errors import UsageError, bad_argument, checked, choose
 from tutorlib.show.style import BLUE, GREEN, REFERENCE, VERMILLION, style
 
 PLAYERS = ("SymLA", "Thompson", "UCB1", "random")
@@ -46,6 +46,7 @@ class Kind(TypedDict):
     rest: Sequence[float]
 
 
+@checked()
 def bandit_data(
     *,
     title: str,
@@ -164,6 +165,7 @@ def _start(start: Mapping[str, int | str], families: Sequence[str], pulls: int) 
     return found
 
 
+@checked()
 def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Any]) -> Figure:
     """Return mean regrets as a picture, for where no script runs.
 

@@ -21,7 +21,7 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-from tutorlib.lab.errors import UsageError, bad_argument, choose
+from tutorlib.lab.errors import UsageError, bad_argument, checked, choose
 
 MAX_DATA_BYTES = 200_000
 """Most bytes that an explorer's data may have as JSON, so that a page stays light."""
@@ -173,6 +173,7 @@ for (const box of boxes) {
 _PANEL = ".text_html:has(> .tutorlib-explorer){background:none!important;padding:0!important}"
 
 
+@checked()
 def twin(source: str, data: str, label: str, picture: bytes | None = None) -> str:
     """Return the HTML of a static explorer: the module's ``source``, its ``data`` as JSON text, and the host.
 
@@ -198,6 +199,7 @@ def twin(source: str, data: str, label: str, picture: bytes | None = None) -> st
     )
 
 
+@checked()
 def to_json(data: Mapping[str, Any]) -> str:
     """Return ``data`` as JSON text that is the same for equal data.
 
@@ -229,6 +231,7 @@ def _check_json(path: str, value: object) -> None:
         raise bad_argument(path, value, "a JSON value: dict, list, str, bool, int, float or None")
 
 
+@checked(least={"digits": 1}, most={"digits": 17})
 def rounded(value: Any, digits: int = 3) -> Any:
     """Return ``value`` with every float in it rounded to ``digits`` significant digits.
 

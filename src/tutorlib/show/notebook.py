@@ -16,11 +16,12 @@ import torch
 
 from tutorlib import __version__
 from tutorlib.lab.device import pick_device
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.lab.tiers import pick_tier
 from tutorlib.show.style import STYLE
 
 
+@checked(most={"seed": 2**32 - 1})
 def begin(seed: int = 0) -> torch.Generator:
     """Make the rest of a notebook repeatable, give its figures the book's look, and print where it runs.
 
@@ -51,6 +52,7 @@ def begin(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@checked(least={"digits": 1}, most={"digits": 17})
 def number(value: Any, digits: int = 3) -> str:
     """Return ``value`` as text: whole numbers in full, others rounded to ``digits`` significant digits.
 
@@ -68,6 +70,7 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{rounded:#.{digits}g}".rstrip(".")
 
 
+@checked()
 def check(statement: str, holds: Any, **measured: Any) -> None:
     """Assert a result and print ``PASS: statement``.
 
@@ -89,6 +92,7 @@ def check(statement: str, holds: Any, **measured: Any) -> None:
     print(f"PASS: {statement}")
 
 
+@checked(positive=("tolerance",))
 def near(name: str, value: Any, expected: float, tolerance: float) -> None:
     """Assert that ``value`` is ``expected`` ± ``tolerance``, and print so.
 
@@ -96,6 +100,4 @@ def near(name: str, value: Any, expected: float, tolerance: float) -> None:
         AssertionError: if it is not, or is not a number; the message has the value in full.
         UsageError: if ``tolerance`` is not a positive number.
     """
-    if not 0 < tolerance < math.inf:
-        raise bad_argument("tolerance", tolerance, "a positive number")
     check(f"{name} is {expected:g} ± {tolerance:g}", abs(value - expected) <= tolerance, value=value)

@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 
 BLACK = "#000000"
 ORANGE = "#e69f00"
@@ -104,6 +104,7 @@ def style() -> AbstractContextManager[Any]:
     return stack
 
 
+@checked()
 def band(
     ax: Axes,
     x: ArrayLike,
@@ -141,6 +142,7 @@ def band(
     return ax.plot(xs, middle, color=colour, label=label, **line)[0]
 
 
+@checked()
 def png(figure: Figure) -> bytes:
     """Return ``figure`` as the bytes of a PNG file with a palette, the same whenever the figure is."""
     drawn = io.BytesIO()
@@ -148,6 +150,7 @@ def png(figure: Figure) -> bytes:
     return in_palette(drawn.getvalue())
 
 
+@checked()
 def in_palette(picture: bytes) -> bytes:
     """Return a PNG file with at most 128 colours: enough for lines, maps and text on white, at a third of the bytes."""
     image, small = Image.open(io.BytesIO(picture)), io.BytesIO()
