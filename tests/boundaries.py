@@ -1,6 +1,6 @@
 """One good call of every public function and class, and what becomes of it when an argument is spoilt.
 
-Run as a script this file tries all of it and prints one JSON line: it must be a process of its own, for the library is
+Run as a script this file tries all of it and prints one JSON line. It must be a process of its own, for the library is
 to be judged as users have it, without the checks of shapes that the tests switch on. ``test_boundaries`` reads the line.
 """
 
@@ -20,13 +20,14 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args, is_typeddict
 
 HERE = Path(__file__).parent
 PACKAGES = ("rl", "nn", "envs", "data", "show", "evolution", "lab")
 SECONDS = 2.0
-"""after which a trial counts as hung; a good call takes milliseconds"""
+"""of computing after which a trial counts as hung, and a tenth of those of waiting; a good call takes milliseconds"""
 MEMORY = 12 * 2**30
 """bytes of address space: what asks for more is an explosion"""
 
@@ -63,6 +64,7 @@ EXCEPTIONS: dict[str, str] = {
     "lab.errors.bad_argument": "makes the error itself",
     "lab.errors.Rules": "says what is refused; its names are the library's own",
     "lab.errors.checked": "says what is refused; its names are the library's own",
+    "lab.errors.expect_dataclass": "is itself a check",
     "lab.errors.expect_fields": "is itself the check; tested in lab/test_errors",
     "lab.progress.Silent": "takes nothing",
     "lab.progress.Bar": INTERNAL,
@@ -76,8 +78,26 @@ EXCEPTIONS: dict[str, str] = {
 }
 """Names that are not tried, and why; a module's name stands for all in it."""
 
-OPEN: dict[str, tuple[str, ...]] = {}
-"""Arguments that may end in a raw error, and are left so on purpose; see ``WHY_OPEN``."""
+RETURNED = "what the function of the data has returned and checked, and the page's script reads alike"
+OPEN: dict[tuple[str, str], str] = {
+    ("show.bandit.bandit_picture", "data"): RETURNED,
+    ("show.curves.curves_picture", "data"): RETURNED,
+    ("show.guess.guess_picture", "data"): RETURNED,
+    ("show.packing.unpack", "packed"): RETURNED,
+    ("lab.errors.choose", "choices"): "the library's own list",
+}
+"""Arguments whose raw errors are left, and why."""
+
+ALLOWED = {
+    "NaN": "values of tensors are not read: a GPU would have to wait",
+    "as floats": "two precisions in one call: torch's own sentence names both",
+    "on another device": "a lone tensor on a device without data",
+}
+"""What may end in a raw error wherever it is given, and why."""
+
+UNREAD = ("data.images.load_images", "data.formats.read_cifar10", "data.formats.read_idx", "data.formats.read_npz")
+UNREAD += ("data.formats.read_omniglot", "data.formats.read_svhn")
+"""Whose good calls are refused, for there is no such file here."""
 
 
 def public() -> dict[str, Any]:
@@ -127,7 +147,6 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
 
     from tutorlib import envs, nn
     from tutorlib.data import ImageSet, RemoteFile
-    from tutorlib.envs import minigrid_rooms
     from tutorlib.evolution import Population
     from tutorlib.lab import Cell, Claim, Evidence, Experiment, Interval, Record, Tier
     from tutorlib.lab.records import save
@@ -199,7 +218,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     from tutorlib.lab.experiment import Context
 
     rows = importlib.import_module("tutorlib.envs.minigrid_view").row_table("cpu")
-    assert rows.numel() and minigrid_rooms
+    assert rows.numel()
     bandits = bandit_data(**fake_bandit())
     theta4 = f(2, 6)
     moments = nn.no_moments(theta4)
@@ -366,7 +385,12 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         },
         "show.curves.curves_data": fake_curves(decimals=3, start={}),
         "show.curves.curves_picture": {"data": curves_data(**fake_curves())},
-        "show.explorer.Explorer": {"module": "grid_explorer", "data": {"a": 1}, "label": "words", "picture": b"x"},
+        "show.explorer.Explorer": {
+            "module": "grid_explorer",
+            "data": {"a": 1},
+            "label": "words",
+            "picture": drawn.getvalue(),
+        },
         "show.explorer.twin": {"source": "export default {};", "data": "{}", "label": "words", "picture": b"x"},
         "show.explorer.to_json": {"data": {"a": [1, None, "b"]}},
         "show.explorer.rounded": {"value": {"a": [1.23456, 2]}, "digits": 3},
@@ -467,7 +491,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 PLAIN = (
-    None, "", "x", (), [], {}, -1, 0, 1.5, True, math.nan, math.inf, -math.inf, 10**9, 10**18, 10**40, object(), object,
+    None, "", "x", (), [], {}, -1, 0, 1.5, True, math.nan, math.inf, -math.inf, 10**9, 10**18, 10**40, object(),
 )  # fmt: skip
 
 
@@ -529,7 +553,9 @@ def attempt(call: Callable[[], Any]) -> tuple[str, str]:
         raise TooSlowError
 
     signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_REAL, 10 * SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         call()
         return "fine", ""
@@ -544,6 +570,7 @@ def attempt(call: Callable[[], Any]) -> tuple[str, str]:
     except Exception as error:
         return "raw", f"{type(error).__name__}: {error}"[:200]
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -555,7 +582,8 @@ def function_trials() -> Iterator[tuple[str, str, str, str, str]]:
             thing = things[name]
             yield (name, "", "good", *attempt(lambda thing=thing, good=good: thing(**good)))
             for argument, value in good.items():
-                for words, bad in spoilt(value):
+                some = 40 if (name, argument) in OPEN else None  # enough to see that the exception is one
+                for words, bad in islice(spoilt(value), some):
                     yield (name, argument, words, *attempt(lambda t=thing, a={**good, argument: bad}: t(**a)))
 
 
@@ -614,8 +642,9 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
+    torch.empty(2, device="meta").sum()  # what torch imports for it at first takes longer than a trial
     printed, sys.stdout = sys.stdout, io.StringIO()  # some of what is tried prints
-    faulthandler.dump_traceback_later(60, exit=True)
+    faulthandler.dump_traceback_later(280, exit=True)
     outcomes = {"settings": list(setting_trials()), "functions": list(function_trials())}
     sys.stdout = printed
     print(json.dumps(outcomes))

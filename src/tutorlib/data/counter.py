@@ -29,6 +29,9 @@ def philox(counter: Sequence[Word], key: Sequence[Word]) -> tuple[Tensor, Tensor
 
     Each word is an int64 tensor (or int) with values in [0, 2^32); shapes broadcast.
     """
+    for name, own, n in (("counter", counter, 4), ("key", key, 2)):
+        if len(own) != n:
+            raise bad_argument(name, own, f"{n} words")
     c0, c1, c2, c3, k0, k1 = torch.broadcast_tensors(*(torch.as_tensor(word) for word in (*counter, *key)))
     # The two halves of the round function are the two rows of one tensor, so a round is 7 operations, not 14.
     even, odd, k = torch.stack([c0, c2]), torch.stack([c1, c3]), torch.stack([k0, k1])

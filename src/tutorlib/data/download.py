@@ -19,7 +19,7 @@ import pooch
 from filelock import FileLock
 from tqdm import tqdm
 
-from tutorlib.lab.errors import TutorlibError, bad_argument, checked
+from tutorlib.lab.errors import TutorlibError, bad_argument, checked, expect_fields
 
 __all__ = [
     "ChecksumError",
@@ -81,6 +81,7 @@ class RemoteFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        expect_fields(self, most={"size": 10**12})
         for field, value in (("name", self.name), ("folder", self.folder)):
             if not re.fullmatch(r"\w[\w.-]*", value):
                 raise bad_argument(field, value, "a plain file name without a path")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from tutorlib.data.download import RemoteFile, fetch, find_given
 from tutorlib.data.formats import read_cifar10, read_idx, read_npz, read_omniglot, read_svhn, reading
 from tutorlib.data.sources import CIFAR10_BATCHES, CLASS_NAMES, FILES, KMNIST_TEST_NPZ
-from tutorlib.lab.errors import bad_argument, checked, choose
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
 __all__ = ["ImageSet", "fixed_split", "load_images", "pooled"]
@@ -33,9 +33,8 @@ class ImageSet:
     peak: int = 255
 
     def __post_init__(self) -> None:
+        expect_fields(self, sizes=("classes",), least={"peak": 1}, most={"peak": 255})
         check_images(self.images)
-        if not 1 <= self.peak <= 255:
-            raise bad_argument("peak", self.peak, "a value from 1 to 255")
         if int(self.images.max()) > self.peak:
             raise bad_argument("images", int(self.images.max()), f"values from 0 to peak={self.peak}")
         check_labels("labels", self.labels, len(self.images), self.classes)

@@ -124,11 +124,15 @@ def expected_regret(state: HasArms, action: Int[Tensor, "*actions"]) -> Float[Te
     time it is the regret of a lifetime. Raises ``UsageError`` for another number of axes.
     """
     p = state.p
+    if not isinstance(p, Tensor):
+        raise bad_argument("state.p", p, "a tensor of probabilities")
     if action.dim() == p.dim():
         p = p.unsqueeze(-2)
     elif action.dim() != p.dim() - 1:
         batch = tuple(p.shape[:-1])
         raise bad_argument("action", tuple(action.shape), f"the batch axes {batch}, with or without one of time")
+    if any(n != k and 1 not in (n, k) for n, k in zip(action.shape, p.shape[:-1], strict=True)):
+        raise bad_argument("action", tuple(action.shape), f"the batch axes {tuple(state.p.shape[:-1])}")
     return p.amax(dim=-1) - pick(p, action)
 
 

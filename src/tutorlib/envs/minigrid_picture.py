@@ -125,6 +125,12 @@ def picture(
     sees, and ``position`` is its (x, y). What it carries and what boxes hide is not shown.
     """
     check_pixels(pixels)
+    if grid.ndim != 3 or grid.shape[2] != 3 or not grid.size:
+        raise bad_argument("grid", grid.shape, "a shape (H, W, 3)")
+    if seen.shape != grid.shape[:2] or seen.dtype != bool:
+        raise bad_argument("seen", (seen.shape, str(seen.dtype)), f"truth values of shape {grid.shape[:2]}")
+    if not (0 <= position[0] < grid.shape[1] and 0 <= position[1] < grid.shape[0]):
+        raise bad_argument("position", position, f"a cell of the {grid.shape[1]} x {grid.shape[0]} ones")
     (height, width), (x, y) = seen.shape, position
     cells = np.stack([[cell_picture(*cell, pixels) for cell in row] for row in grid.tolist()])
     shape = agent_shape(direction, pixels)[..., None]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab.errors import checked, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Float, Tensor
 
 Losses = Callable[[Float[Tensor, "members parameters"]], Float[Tensor, "members"]]
@@ -65,6 +65,8 @@ def gradient(
     eps: Float[Tensor, "pairs parameters"], losses: Float[Tensor, "members"], sigma: float
 ) -> Float[Tensor, "parameters"]:
     """Return the estimate (1/N) sum_p eps_p (L_p+ - L_p-) / (2 sigma); ``losses`` are in the order of ``members``."""
+    if len(losses) != 2 * len(eps):
+        raise bad_argument("losses", losses, f"{2 * len(eps)} losses, two for each of {len(eps)} pairs")
     plus, minus = losses.chunk(2)
     return (plus - minus) @ eps / (2 * sigma * len(eps))
 

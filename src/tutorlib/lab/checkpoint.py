@@ -38,10 +38,12 @@ class Checkpoint:
     ``CheckpointError``.
     """
 
+    @checked()
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.path = path
         self.fingerprint = fingerprint
 
+    @checked()
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the file by ``state`` (tensors, numbers, text, and lists and dicts of them)."""
         buffer = io.BytesIO()

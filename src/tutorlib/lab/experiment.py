@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 import torch
 
 from tutorlib.lab.checkpoint import Checkpoint
-from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
 
@@ -107,6 +107,7 @@ def override(config: Any, values: Mapping[str, Any]) -> Any:
     A field of a configuration inside ``config`` is named with a dot, such as ``streams.length``. Raises ``UsageError``
     for an unknown field, or a value that is not of the field's type.
     """
+    expect_dataclass("config", config)
     types = _types(config)
     inside: dict[str, dict[str, Any]] = {}
     own: dict[str, Any] = {}
@@ -153,6 +154,7 @@ def _read(name: str, value: Any, types: tuple[Any, ...]) -> Any:
 @checked()
 def plain(config: Any) -> dict[str, Any]:
     """Return the fields of ``config`` by name, equal for equal configurations: 1 is 1.0 where a float belongs."""
+    expect_dataclass("config", config)
     own = asdict(config)
     for name, types in _types(config).items():
         if is_dataclass(getattr(config, name)):

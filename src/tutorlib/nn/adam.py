@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from tutorlib.lab.errors import checked
+from tutorlib.lab.errors import MOST, checked
 from tutorlib.shapes import Float, Tensor
 
 
@@ -21,7 +21,7 @@ def no_moments(theta: Float[Tensor, "*cells parameters"]) -> Moments:
     return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
 
 
-@checked(counts=("step",))
+@checked(most={"step": MOST}, shares=("beta1", "beta2"), not_negative=("eps",))
 def adam_step(
     theta: Float[Tensor, "*cells parameters"],
     moments: Moments,

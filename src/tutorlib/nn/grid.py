@@ -197,6 +197,10 @@ def grid_tick(
     ``r`` are the scalars that every sub-RNN reads. The messages that the layer sends stand in the returned state.
     """
     h, c, forward, backward = state
+    if m.shape[-2] != h.shape[-3] or mb.shape[-2] != h.shape[-2]:
+        raise bad_argument(
+            "m and mb", (m.shape[-2], mb.shape[-2]), f"messages for {h.shape[-3]} rows and {h.shape[-2]} columns"
+        )
     rows, columns = _product(m, p.w_m), _product(mb, p.w_b) + p.beta[..., None, None, :]
     if p.w_r is not None and r is not None:
         columns = columns + (r @ p.w_r).unsqueeze(-2)

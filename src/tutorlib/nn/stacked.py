@@ -40,7 +40,11 @@ def run_layers(
     layers: Layers, x: Float[Tensor, "nets batch inputs"], activation: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, "nets batch outputs"]:
     """Return each network's output for its own batch; ``activation`` stands between layers, not after the last."""
+    nets, entries = x.shape[0], x.shape[-1]
     for i, (w, b) in enumerate(layers):
+        if w.shape[:-1] != (nets, entries):
+            raise bad_argument(f"layers[{i}]", w, f"weights [{nets}, {entries}, ...] for what comes before")
+        entries = w.shape[-1]
         x = torch.baddbmm(b, activation(x) if i else x, w)
     return x
 

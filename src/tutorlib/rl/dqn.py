@@ -1,12 +1,12 @@
 """The parts of DQN (Mnih et al. 2015): targets from a copy of Q, the loss, and actions by a softmax over Q."""
 
-from tutorlib.lab.errors import checked
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Float, Int, Tensor
 
 
 @checked(positive=("temperature",))
 def softmax_action(
-    q: Float[Tensor, "*batch actions"], temperature: float | Tensor, u: Float[Tensor, "*batch"]
+    q: Float[Tensor, "*batch actions"], temperature: float | Float[Tensor, "*#batch 1"], u: Float[Tensor, "*batch"]
 ) -> Int[Tensor, "*batch"]:
     """Return a ~ Categorical(softmax(q / temperature)): the first action at which the summed probability exceeds u.
 
@@ -27,6 +27,8 @@ def dqn_targets(
 
     ``continues``: c, the probability that the episode goes on. Raises ``UsageError`` for ``gamma`` outside [0, 1].
     """
+    if not following.shape[-1]:
+        raise bad_argument("following", following, "the value of at least one action")
     return reward + gamma * continues * following.amax(dim=-1)
 
 

@@ -52,6 +52,8 @@ def empty_replay(observations: int, state: Any, seeds: int, capacity: int, devic
 
     Raises ``UsageError`` for counts below 1.
     """
+    if state != () and not (isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state)):
+        raise bad_argument("state", state, "a tuple of tensors, or ()")
 
     def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
         return torch.zeros(seeds, capacity, *shape, dtype=dtype, device=device)
@@ -78,6 +80,8 @@ def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: 
 
     Raises ``UsageError`` if replay holds fewer than ``least``, such as a batch, or none.
     """
+    if len(u) != len(replay.reward):
+        raise bad_argument("u", u, f"one row for each of {len(replay.reward)} seeds")
     held = min(stored, replay.reward.shape[1])
     if held < max(least, 1):
         raise bad_argument("stored", stored, f"at least {max(least, 1)} transitions held before any is recalled")

@@ -8,7 +8,7 @@ last step, V_T.
 
 import torch
 
-from tutorlib.lab.errors import checked
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Bool, Float, Tensor
 
 
@@ -49,6 +49,11 @@ def advantages(
 
     A_t + V_t is the TD(lambda) target of step t. Raises ``UsageError`` as ``lambda_returns`` does.
     """
+    for name, of_batch in (("last", last), ("gamma", gamma), ("lam", lam)):
+        if isinstance(of_batch, Tensor) and of_batch.dim() >= values.dim():
+            raise bad_argument(
+                name, of_batch, f"a tensor with at most {values.dim() - 1} axes, those of values after time"
+            )
     m = (~ended).to(values.dtype)
     delta = rewards + gamma * m * torch.cat([values[1:], last.expand_as(values[:1])]) - values
     a, found = torch.zeros_like(delta[0]), []

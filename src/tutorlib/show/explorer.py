@@ -52,6 +52,7 @@ class Explorer:
             empty, or the picture is not a PNG file.
     """
 
+    @checked()
     def __init__(self, module: str, data: Mapping[str, Any], label: str, picture: bytes | None = None):
         if not label.strip():
             raise bad_argument("label", label, "a sentence that says what the figure shows")

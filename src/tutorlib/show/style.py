@@ -13,6 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
@@ -131,7 +132,10 @@ def band(
     Raises:
         UsageError: if the lengths differ or an upper edge lies below its lower edge.
     """
-    xs, middle, bottom, top = (np.asarray(values, dtype=float) for values in (x, mean, low, high))
+    if not is_color_like(colour):
+        raise bad_argument("colour", colour, "a colour of Matplotlib's, such as '#0072b2'")
+    own = (("x", x), ("mean", mean), ("low", low), ("high", high))
+    xs, middle, bottom, top = (_numbers(name, values) for name, values in own)
     for name, values in (("mean", middle), ("low", bottom), ("high", top)):
         if values.shape != xs.shape or values.ndim != 1:
             raise bad_argument(f"{name} shape", values.shape, f"the shape of x, {xs.shape}, with one axis")
@@ -140,6 +144,13 @@ def band(
         raise bad_argument(f"low[{first}]", float(bottom[first]), f"at most high[{first}]={float(top[first])}")
     ax.fill_between(xs, bottom, top, color=colour, alpha=0.18, linewidth=0)
     return ax.plot(xs, middle, color=colour, label=label, **line)[0]
+
+
+def _numbers(name: str, values: ArrayLike) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise bad_argument(name, values, "numbers along one axis") from None
 
 
 @checked()
