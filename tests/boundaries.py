@@ -1,7 +1,7 @@
 """One good call of every public function and class, and what becomes of it when an argument is spoilt.
 
 Run as a script this file tries all of it and prints one JSON line. It must be a process of its own, for the library is
-to be judged as users have it, without the checks of shapes that the tests switch on. ``test_boundaries`` reads the line.
+to be judged as users have it, without the checks of shapes that tests switch on. ``test_boundaries`` reads the line.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args, is_typeddict
+from typing import Any, is_typeddict
 
 HERE = Path(__file__).parent
 PACKAGES = ("rl", "nn", "envs", "data", "show", "evolution", "lab")
 SECONDS = 2.0
-"""of computing after which a trial counts as hung, and a tenth of those of waiting; a good call takes milliseconds"""
+"""of computing, or a tenth of those of waiting, after which a trial counts as hung; a good call takes milliseconds"""
 MEMORY = 12 * 2**30
 """bytes of address space: what asks for more is an explosion"""
 
@@ -84,7 +84,6 @@ OPEN: dict[tuple[str, str], str] = {
     ("show.curves.curves_picture", "data"): RETURNED,
     ("show.guess.guess_picture", "data"): RETURNED,
     ("show.packing.unpack", "packed"): RETURNED,
-    ("lab.errors.choose", "choices"): "the library's own list",
 }
 """Arguments whose raw errors are left, and why."""
 
@@ -617,8 +616,14 @@ def settings() -> dict[str, Any]:
     return found
 
 
-def kinds_of(hint: Any) -> set[Any]:
-    return set(get_args(hint)) if get_args(hint) and hint not in (tuple,) else {hint}
+def kinds_of_fields() -> dict[str, str]:
+    """The kind of each field of each configuration, and ``may be None`` where its annotation says so."""
+    found = {}
+    for name, config in settings().items():
+        for field in dataclasses.fields(config):
+            own = type(getattr(config, field.name)).__name__
+            found[f"{name} {field.name}"] = own + (" may be None" if "None" in str(field.type) else "")
+    return found
 
 
 def setting_trials() -> Iterator[tuple[str, str, str, str, str]]:
@@ -645,7 +650,8 @@ def main() -> None:
     torch.empty(2, device="meta").sum()  # what torch imports for it at first takes longer than a trial
     printed, sys.stdout = sys.stdout, io.StringIO()  # some of what is tried prints
     faulthandler.dump_traceback_later(280, exit=True)
-    outcomes = {"settings": list(setting_trials()), "functions": list(function_trials())}
+    outcomes: dict[str, Any] = {"settings": list(setting_trials()), "functions": list(function_trials())}
+    outcomes["public"], outcomes["kinds"] = list(public()), kinds_of_fields()
     sys.stdout = printed
     print(json.dumps(outcomes))
 

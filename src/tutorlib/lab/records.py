@@ -1,9 +1,12 @@
 """Records: one JSON file per finished cell, written atomically, with its provenance."""
 
+import glob
 import json
 import math
 import platform
+import re
 import shlex
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -202,7 +205,8 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 def publish(records: Sequence[Record], path: Path) -> None:
     """Write ``records`` into one file, as a package ships them: what all share stands there once.
 
-    Raises ``UsageError`` if they are not of one experiment and tier.
+    What a killed writer of this file left behind more than a minute ago is removed. Raises ``UsageError`` if they are
+    not of one experiment and tier.
     """
     kinds = sorted({f"{r.experiment} ({r.tier})" for r in records})
     if len(kinds) != 1:
@@ -221,6 +225,12 @@ def publish(records: Sequence[Record], path: Path) -> None:
     ]
     lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
     head = json.dumps({**shared, "provenance": sources})[:-1]
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if (
+            re.fullmatch("[0-9a-f]{16}", leftover.name.rpartition(".")[2])
+            and time.time() - leftover.stat().st_mtime > 60
+        ):
+            leftover.unlink(missing_ok=True)
     write_atomically(path, f'{head}, "records": [\n{lines}\n]}}\n'.encode())
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import parameter_count, run_layers, split_layers
 from tutorlib.shapes import Float, Tensor
 
@@ -52,6 +52,7 @@ class MLP:
         """The length of theta."""
         return parameter_count(self.sizes)
 
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training: weights normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
         pieces = []
@@ -192,6 +193,7 @@ class SimpleModel:
         """Uniforms for a sample: one for each bit."""
         return self.observations
 
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training."""
         return _initial(self.nets, seeds, generator)
@@ -293,6 +295,7 @@ class LatentModel:
         """The length of theta."""
         return sum(net.parameters for net in self.nets.values())
 
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training."""
         return _initial(self.nets, seeds, generator)

@@ -21,7 +21,7 @@ from einops import rearrange
 
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, choose, expect_fields
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
 from tutorlib.papers.rcgvf.model import MLP, policy_and_value, predict, run
@@ -468,6 +468,7 @@ def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tupl
 # Randomness, and the loop.
 
 
+@checked()
 def uniform(generator: torch.Generator, *shape: int) -> Tensor:
     """Return numbers in (0, 1), on the generator's device."""
     # rand may return 0, of which there is no logarithm and no normal number.

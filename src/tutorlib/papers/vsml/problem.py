@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images
-from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, checked, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
 SYNTHETIC = ("prototypes", "random", "sum-sign")
@@ -120,6 +120,7 @@ class Images:
     counts: Int[Tensor, "classes"]
 
 
+@checked(choices={"kind": IMAGES, "part": PARTS, "scaling": SCALINGS}, sizes=("side",))
 @cache
 def images(kind: str, part: str, side: int, scaling: str, device: torch.device) -> Images:
     """Return one part of an image set on ``device``, as standardised vectors of ``side`` x ``side`` pixels.
@@ -145,6 +146,7 @@ def images(kind: str, part: str, side: int, scaling: str, device: torch.device) 
     return Images(x.flatten(1).to(device), of_class.to(device), counts.to(device))
 
 
+@checked()
 def sample(
     streams: Streams, sequences: int, generator: torch.Generator
 ) -> tuple[Float[Tensor, "sequences time inputs"], Int[Tensor, "sequences time"]]:
@@ -212,6 +214,7 @@ def _images(s: Streams, n: int, generator: torch.Generator, kind: str) -> tuple[
 _SYNTHETIC: dict[str, Callable] = {"prototypes": _prototypes, "random": _random, "sum-sign": _sum_sign}
 
 
+@checked()
 def truncated_normal(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "..."]:
     """Return draws of N(0, 1) cut at two sd, on the generator's device.
 
