@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tutorlib.lab import Context
-from tutorlib.lab.errors import MOST, NonFiniteError, bad_argument, checked, expect_fields
+from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, expect_fields
 from tutorlib.nn.adam import Moments, adam_step, no_moments
 from tutorlib.shapes import Float, Tensor
 
@@ -55,7 +55,7 @@ class Trained(NamedTuple):
     """what ``look`` returned, each time"""
 
 
-@checked(most={"seed": 2**63 - 1, "step": MOST})
+@checked(most={"seed": 2**63 - 1, "step": 2**63 - 1})
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
     """Return the generator of step number ``step``: a pure function of its arguments, so a run can go on anywhere."""
     (word,) = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
