@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tutorlib import __version__, cli, papers
-from tutorlib.lab import device_name, judge, recorded, records
+from tutorlib.lab import device_name, judge, recorded, records, withdrawals
 from tutorlib.lab.records import NoRecordsError, load_folder, load_published
 
 SMALL = ("steps=2", "evaluations=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
@@ -204,7 +204,9 @@ def test_doctor_says_what_is_here(capsys):
     for name, experiment in papers.experiments().items():
         if "study" in experiment.tiers:
             try:
-                expected = f"{name}: {len(recorded(name))} recorded cells"
+                every, gone = recorded(name, withdrawn=True), withdrawals(name)
+                count = sum(any(own.covers(r.config) for own in gone) for r in every)
+                expected = f"{name}: {len(every)} recorded cells" + f", {count} of them withdrawn" * bool(count)
             except NoRecordsError:
                 expected = f"{name}: not recorded yet"
             assert expected in shown
