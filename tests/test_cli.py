@@ -68,7 +68,10 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--seeds", "99999"), "seeds='99999': expected at most 10000 seeds"),
         ((*LEARNING, "--seeds", f"0,{2**63}"), f"seeds={2**63}: expected whole numbers from 0 to 2.63 - 1"),
         ((*LEARNING, "--set", "width"), "set='width': expected NAME=VALUE"),
-        ((*LEARNING, "--set", "width=4", "width=5"), "set='width=5': expected each field once, and width=4 stands before"),
+        (
+            (*LEARNING, "--set", "width=4", "width=5"),
+            "set='width=5': expected each field once, and width=4 stands before",
+        ),
         ((*LEARNING, "--set", "width=4", "--set", "rate=1", "width=4"), "set='width=4': expected each field once"),
         ((*LEARNING, "--seeds", "1", "--seeds", "2"), "--seeds: expected once, found 2 times$"),
         ((*LEARNING, "--seeds=1", "--tier", "live", "--seeds", "2"), "--seeds: expected once, found 2 times$"),
@@ -86,6 +89,26 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--set", "length=1"), "length=1: expected at least 2"),
         ((*LEARNING, "--set", "steps=1000", "evaluations=7"), "evaluations=7: expected a divisor of steps=1000"),
         ((*LEARNING, "--set", "evaluations=0"), "evaluations=0: expected a positive"),
+        (
+            ("run", "mbrl.sets", "--set", "bits=1000000000"),
+            "bits=1000000000: expected fewer: a class of more models than",
+        ),
+        (("run", "mbrl.sets", "--set", "bits=6"), "bits=6: expected fewer"),
+        (
+            ("run", "mbrl.online", "--set", "size=13"),
+            "size=13: expected a whole number from 2 to 12 in environment=maze",
+        ),
+        (("run", "mbrl.online", "--set", "size=0"), "size=0: expected a whole number from 2"),
+        (
+            ("run", "mbrl.online", "--set", "size=65", "environment=flute"),
+            "size=65: expected a whole number from 2 to 20",
+        ),
+        (("run", "vsml.learn", "--set", "size=0"), "size=0: expected a whole number from 1"),
+        (
+            ("run", "symla.bandits", "--set", "sizes=1"),
+            r"sizes='1': expected sizes of environments .* \(arms=1: expected",
+        ),
+        (("run", "symla.bandits", "--set", "family=x"), "family='x': expected one of"),
         ((*LEARNING, "--results", "/dev/null"), "results='/dev/null/gpicl.learning/live': expected a folder"),
         ((*LEARNING, "--publish", "/"), "publish='/': expected a file, not a folder"),
     ],
@@ -187,6 +210,24 @@ def test_doctor_says_what_is_here(capsys):
             assert expected in shown
 
 
+def test_doctor_tries_the_folders_that_are_written_to(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TUTORLIB_CACHE", str(tmp_path / "not" / "yet"))
+    assert cli.main(["doctor"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert f"results: {tmp_path / 'results'}, writable" in shown
+    assert f"cache: {tmp_path / 'not' / 'yet'}, writable" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["results", "cache"])
+def test_doctor_names_a_folder_that_cannot_be_written_to(capsys, tmp_path: Path, monkeypatch, name: str):
+    monkeypatch.setenv("TUTORLIB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / name).write_text("a file")
+    assert cli.main(["doctor"]) == 2
+    sentence = f"{name}: folder='{tmp_path / name}': expected one that can be written to (Not a directory)"
+    assert sentence in capsys.readouterr().out.splitlines()
+
+
 def test_doctor_finds_shipped_records_that_cannot_be_read(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "gpicl" / "recorded").mkdir(parents=True)
     (tmp_path / "gpicl" / "recorded" / "phases-study.json").write_text('{"format": 99}')
@@ -226,7 +267,11 @@ def test_several_sets_add_up(capsys, tmp_path: Path):
     assert cli.main(["run", "gpicl.learning", "--seeds", "1", "--jobs", "1", *small[:4], "--set", *SMALL[2:]]) == 0
     (path,) = tmp_path.rglob("[!.]*.json")
     config = records.load(path).config
-    assert {name: str(config[name]) for name in ("steps", "width", "tasks")} == {"steps": "2", "width": "4", "tasks": "4"}
+    assert {name: str(config[name]) for name in ("steps", "width", "tasks")} == {
+        "steps": "2",
+        "width": "4",
+        "tasks": "4",
+    }
 
 
 def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_are_kept(capsys, tmp_path: Path):
@@ -246,6 +291,26 @@ def test_a_loss_that_is_not_finite_is_one_sentence(capsys, tmp_path: Path):
         sentence,
     )
     assert list((tmp_path / "results").rglob("*.json")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("symla.references sizes=2,3", "sizes='2,3': expected one size"),
+        ("mbrl.online steps=3", "steps=3: expected at least look_every="),
+        (
+            "gpicl.single steps=8 evaluations=8 warmup=1 rate=1e39 batch=4 width=8 length=4",
+            r"theta is not finite after step 1 of 8 \(seed 0\): expected finite numbers; the last finite",
+        ),
+    ],
+    ids=lambda words: words.split()[0],
+)
+def test_a_run_that_cannot_be_is_one_sentence(capsys, tmp_path: Path, words: str, says: str):
+    name, *changes = words.split()
+    sentence = refused(capsys, "run", name, "--tier", "live", "--seeds", "1", "--jobs", "1", "--set", *changes)
+    assert re.match(rf"\d of \d cells failed; the first: {says}", sentence)
+    assert list((tmp_path / "results").rglob("*.json")) == []
+    assert list((tmp_path / "results").rglob("*.ckpt")) == []
 
 
 def test_a_torn_record_is_one_sentence(capsys, tmp_path: Path):
@@ -269,8 +334,16 @@ def test_an_interrupted_run_says_how_to_go_on(capsys, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (OSError(28, "No space left on device"), 2, "file='standard output': expected one that can be used (No space left"),
-        (PermissionError(13, "Permission denied", "/a/b"), 2, "file='/a/b': expected one that can be used (Permission den"),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            "file='standard output': expected one that can be used (No space left",
+        ),
+        (
+            PermissionError(13, "Permission denied", "/a/b"),
+            2,
+            "file='/a/b': expected one that can be used (Permission den",
+        ),
         (MemoryError(), 2, "there is too little memory; what is finished is kept"),
         (BrokenPipeError(), 141, ""),
     ],

@@ -103,7 +103,16 @@ def environment() -> tuple[Path, str]:
                 shutil.rmtree(old)
             foreign = ("PIP_CONSTRAINT", "PIP_REQUIREMENT", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
             variables = {name: value for name, value in os.environ.items() if name not in foreign}
-            pip = [python, "-m", "pip", "install", "-q", "--no-cache-dir", "--no-compile", "--disable-pip-version-check"]
+            pip = [
+                python,
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--no-cache-dir",
+                "--no-compile",
+                "--disable-pip-version-check",
+            ]
             subprocess.run([path, "-m", "venv", folder], env=variables, check=True)
             subprocess.run([*pip, "-r", LIST], env=variables, check=True)
             (folder / ".ready").touch()

@@ -182,7 +182,9 @@ def test_elsewhere_the_first_cell_says_how_to_install(tmp_path: Path, folders: S
     for name in folders:
         (tmp_path / name).mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run([sys.executable, "-S", "-c", first_cell()], cwd=tmp_path, env=kept, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", first_cell()], cwd=tmp_path, env=kept, capture_output=True, text=True
+    )
     assert done.returncode == 1
     line = f'%pip install "tutorlib @ git+{REPOSITORY}"'
     assert done.stderr.splitlines()[-1] == f"ModuleNotFoundError: tutorlib is not installed here: run {line} first"

@@ -315,7 +315,9 @@ print(seen, torch.get_num_threads())
 )
 def test_forked_processes_do_not_wait_for_threads_that_they_lack(how, seen):
     call = [sys.executable, "-c", FORKED, how]
-    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
+    with subprocess.Popen(
+        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
         try:
             out, error = run.communicate(timeout=100)
         except subprocess.TimeoutExpired:

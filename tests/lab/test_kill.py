@@ -214,7 +214,9 @@ def test_processes_end_with_the_one_that_started_them(sweeps: Callable[[str], Sw
 def test_one_process_of_a_sweep_is_killed(tmp_path: Path):
     experiment = tiny.experiment("whole", 6)
     suicide = replace(experiment, run=tiny.run_or_die)
-    says = r"^1 of 6 cells failed; the first: its process was killed from outside, perhaps for want of memory; run again"
+    says = (
+        r"^1 of 6 cells failed; the first: its process was killed from outside, perhaps for want of memory; run again"
+    )
     with pytest.raises(SweepError, match=says):
         run_sweep(suicide, jobs=2, device="cpu", results=tmp_path)
     kept = {record.config["number"] for record in records.load_folder(tmp_path / experiment.name / "live")}

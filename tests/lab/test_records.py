@@ -49,7 +49,9 @@ def test_what_was_saved_is_loaded(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, -math.inf, np.float64("nan"), None, torch.tensor(1.0), 10**400], ids=lambda v: repr(v)[:9]
+    "value",
+    [math.nan, math.inf, -math.inf, np.float64("nan"), None, torch.tensor(1.0), 10**400],
+    ids=lambda v: repr(v)[:9],
 )
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [0.0, x], lambda x: {"b": x}, lambda x: [{"b": [x]}]])
 def test_a_metric_that_is_no_finite_number_is_refused(tmp_path: Path, value, wrap):
@@ -116,7 +118,17 @@ def test_a_record_edited_by_hand_is_refused(tmp_path: Path, changes, says):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b'{"format": 1', b"\xff\xfe\x00", b"[]", b"null", b"3", b"[" * 9**5, b'{"format": 1, "seed": ' + b"7" * 5000 + b"}"],
+    [
+        b"",
+        b"{",
+        b'{"format": 1',
+        b"\xff\xfe\x00",
+        b"[]",
+        b"null",
+        b"3",
+        b"[" * 9**5,
+        b'{"format": 1, "seed": ' + b"7" * 5000 + b"}",
+    ],
     ids=lambda content: repr(content)[:20],
 )
 def test_a_torn_record_is_refused(tmp_path: Path, content: bytes):

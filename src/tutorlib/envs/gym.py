@@ -10,8 +10,9 @@
 
 The rules are those of the batched ``MiniGrid``, and the numbers that are seen are those of its ``observe``. A single
 environment is slow, so training takes the batched one. Many of them work in processes of their own, too, such as those
-of ``gymnasium.make_vec(..., vectorization_mode="async")``: a forked one takes one thread. Gymnasium is not among the library's requirements: without it,
-this module can be imported, but ``register`` and ``SingleMiniGrid`` raise an error that says so.
+of ``gymnasium.make_vec(..., vectorization_mode="async")``: a forked one takes one thread. Gymnasium is not among the
+library's requirements: without it, this module can be imported, but ``register`` and ``SingleMiniGrid`` raise an error
+that says so.
 """
 
 import inspect

@@ -15,6 +15,7 @@ from tutorlib.shapes import Bool, Float, Int, Tensor
 GOOD, DEAD = 2, 2
 """rows 0 and 1 are good, row 2 is dead"""
 
+
 @cache
 def hadamard(n: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "{n} {n}"]:
     """Return Sylvester's matrix of entries 1 and -1, whose square is n times the identity; n is a power of 2.

@@ -169,9 +169,9 @@ def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True,
     """Return levels of ObstructedMaze with two locked doors: 2Dl, with ``boxes`` 2Dlh, with ``balls`` too 2Dlhb.
 
     The agent is in the room in the middle of the right side. A closed door leads to the centre, locked ones up and
-    down; the target, a blue ball, is always behind the upper one. ``boxes``: grey boxes hide the keys. ``balls``: a green ball
-    lies before each locked door. Keys are placed last, so no ball covers one (the package's v1; in its v0 one may).
-    The package allows 576 steps.
+    down; the target, a blue ball, is always behind the upper one. ``boxes``: grey boxes hide the keys. ``balls``: a
+    green ball lies before each locked door. Keys are placed last, so no ball covers one (the package's v1; in its v0
+    one may). The package allows 576 steps.
     """
 
     def make() -> Levels:

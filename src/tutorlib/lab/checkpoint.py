@@ -4,6 +4,7 @@ import io
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _remove(path: Path) -> None:
     """Remove ``path`` if that can be done; where not, there is an error already that says why."""
-    try:
+    with suppress(OSError):
         path.unlink(missing_ok=True)
-    except OSError:
-        pass
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,8 @@ class Checkpoint:
             ) from error
         if content.get("layout") != LAYOUT:
             raise CheckpointError(
-                f"checkpoint={str(self.path)!r}: expected layout {LAYOUT}, found {content.get('layout', 1)}, of another "
-                f"version of the library; delete it and start again"
+                f"checkpoint={str(self.path)!r}: expected layout {LAYOUT}, found {content.get('layout', 1)}, of "
+                f"another version of the library; delete it and start again"
             )
         if fingerprint != self.fingerprint:
             raise CheckpointError(

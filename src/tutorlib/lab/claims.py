@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import bootstrap
 
 from tutorlib.lab.errors import MOST, bad_argument, expect_fields
 from tutorlib.lab.records import NoRecordsError, WithdrawnError
@@ -12,6 +12,7 @@ from tutorlib.lab.records import NoRecordsError, WithdrawnError
 HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not yet tested"
 VERDICTS = (HOLDS, IN_PART, FAILS, UNTESTED)
 FEWEST_SEEDS = 5
+RESAMPLES = 9999
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,30 @@ def interval(values: Sequence[float]) -> Interval:
     mean = float(sample.mean())
     if np.ptp(sample) <= 1e-12 * np.abs(sample).max():  # equal but for rounding: nothing to resample
         return Interval(mean, float(sample.min()), float(sample.max()), len(sample))
-    found = bootstrap((sample,), np.mean, rng=np.random.default_rng(0)).confidence_interval
-    return Interval(mean, float(found.low), float(found.high), len(sample))
+    low, high = _bca(sample)
+    return Interval(mean, low, high, len(sample))
+
+
+def _bca(sample: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the 95 % BCa interval of the mean (Efron 1987), alike with every version of NumPy.
+
+    A resample that holds each value once, in another order, has the sample's mean: of five seeds, one in 26 does.
+    Compared without a tolerance, rounding would decide on which side of the mean it counts, and with it the third
+    digit of the ends; here it counts half on each side.
+    """
+    seeds, law = len(sample), NormalDist()
+    means = sample[np.random.default_rng(0).integers(0, seeds, (RESAMPLES, seeds))].mean(axis=1)
+    off = means - sample.mean()
+    tied = np.abs(off) <= 1e-12 * np.abs(sample).max()
+    bias = law.inv_cdf(float((np.count_nonzero((off < 0) & ~tied) + np.count_nonzero(tied) / 2) / RESAMPLES))
+    left_out = sample - sample.mean()  # proportional to the mean of all less that of the others
+    acceleration = float((left_out**3).sum() / (6 * (left_out**2).sum() ** 1.5))
+    shares = []
+    for share in (0.025, 0.975):
+        moved = bias + law.inv_cdf(share)
+        shares.append(law.cdf(bias + moved / (1 - acceleration * moved)))
+    low, high = np.quantile(means, shares)
+    return float(low), float(high)
 
 
 def above(values: Sequence[float], threshold: float) -> tuple[str, Interval]:

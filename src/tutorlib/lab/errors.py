@@ -21,6 +21,9 @@ MOST = 1_000_000_000
 MOST_SIZE = 65_536
 """The largest size, such as of a layer or a batch: memory grows with the product of a few of them."""
 
+SOURCE = "git+https://github.com/tutorlib/tutorlib"
+"""Where pip finds the package until its first release, from which on it is empty: then the name alone is enough."""
+
 
 class TutorlibError(Exception):
     """Base of every error that the library raises on purpose; the command line prints it and exits with 2."""
@@ -58,6 +61,11 @@ def refused_by_system(name: str, path: object, expected: str, error: OSError) ->
 def bad_argument(name: str, value: object, expected: str) -> UsageError:
     """Return the error for argument ``name`` with ``value``, saying what was ``expected``."""
     return UsageError(f"{name}={shown(value)}: expected {expected}")
+
+
+def install_line(extra: str) -> str:
+    """Return the command that installs this package with its ``extra``."""
+    return f"pip install 'tutorlib[{extra}]{' @ ' if SOURCE else ''}{SOURCE}'"
 
 
 def choose(name: str, value: str, choices: Iterable[str]) -> str:

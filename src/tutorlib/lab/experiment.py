@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from types import UnionType
+from types import FunctionType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import torch
@@ -49,8 +49,17 @@ class Context:
         expect_fields(self)
 
     def compiled(self, step: Step) -> Step:
-        """Return ``step`` compiled as one graph (``torch.compile``) if this run is to be compiled, else as it is."""
-        return cast(Step, torch.compile(step, fullgraph=True)) if self.compile else step
+        """Return ``step``, a function, compiled as one graph (``torch.compile``) if this run is to be compiled.
+
+        What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own.
+        """
+        if not self.compile:
+            return step
+        own = FunctionType(
+            step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
+        )
+        own.__kwdefaults__ = step.__kwdefaults__
+        return cast(Step, torch.compile(own, fullgraph=True))
 
 
 Run = Callable[[Sequence[Cell], Context], list[Metrics]]
@@ -158,6 +167,20 @@ def plain(config: Any) -> dict[str, Any]:
         elif float in types and type(own[name]) in (int, float):
             own[name] = float(own[name]) + 0.0  # -0.0 becomes 0.0
     return own
+
+
+def filled(config: Mapping[str, Any], like: Any) -> dict[str, Any]:
+    """Return a record's ``config`` with the fields that its dataclass, that of ``like``, has got since, at defaults.
+
+    A default is what was done before there was a choice, so this is the configuration that was run.
+    """
+    own: dict[str, Any] = {}
+    for f in fields(like):
+        if f.name not in config and (f.default is not MISSING or f.default_factory is not MISSING):
+            own[f.name] = f.default if f.default_factory is MISSING else f.default_factory()
+        elif f.name in config and is_dataclass(getattr(like, f.name)):
+            own[f.name] = filled(config[f.name], getattr(like, f.name))
+    return {**config, **own}
 
 
 def cell_key(experiment: str, cells: Sequence[Cell]) -> str:

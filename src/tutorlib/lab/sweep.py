@@ -27,7 +27,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tutorlib.lab import records
 from tutorlib.lab.checkpoint import kept_cells
 from tutorlib.lab.device import pick_device
-from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose, refused_by_system
+from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose, install_line, refused_by_system
 from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for, plain
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.records import Record
@@ -189,10 +189,10 @@ def _batches(job: _Job, cells: Sequence[Cell], done: Mapping[Cell, Record], engi
     named = {cell_key(job.experiment.name, [cell]): cell for cell in cells}
     for keys in job.kept():
         batch = tuple(named[key] for key in keys if key in named)
-        if own := [cell for cell in batch if cell not in done]:
-            if len(batch) == len(keys) and all(cell in pending for cell in own):
-                batches.append(batch)
-                pending = {cell: None for cell in pending if cell not in own}
+        own = [cell for cell in batch if cell not in done]
+        if own and len(batch) == len(keys) and all(cell in pending for cell in own):
+            batches.append(batch)
+            pending = {cell: None for cell in pending if cell not in own}
     if engine != "vmapped":
         return [*batches, *((cell,) for cell in pending)]
     shapes: dict[Any, list[Cell]] = {}
@@ -281,7 +281,7 @@ def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[O
         import ray
         from ray.exceptions import RayError, RayTaskError
     except ModuleNotFoundError:
-        raise bad_argument("engine", "ray", "Ray to be installed: pip install 'tutorlib[cluster]'") from None
+        raise bad_argument("engine", "ray", f"Ray to be installed: {install_line('cluster')}") from None
     started = not ray.is_initialized()
     if started:
         ray.init(log_to_driver=False)
@@ -380,7 +380,9 @@ def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Cell, Rec
             if cell in found:
                 continue
             if bad := records.not_finite(metrics):
-                failure = failure or f"the run of seed {cell.seed} gave {bad}: expected a finite number; did it diverge?"
+                failure = (
+                    failure or f"the run of seed {cell.seed} gave {bad}: expected a finite number; did it diverge?"
+                )
                 continue
             record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source)
             records.save(record, job.record_path(cell))

@@ -38,3 +38,35 @@ def adam_step(
     m_hat = m / (1 - beta1 ** (step + 1))
     v_hat = v / (1 - beta2 ** (step + 1))
     return theta - rate * m_hat / (v_hat.sqrt() + eps), Moments(m, v)
+
+
+def adam_(
+    theta: Float[Tensor, "*cells parameters"],
+    moments: Moments,
+    g: Float[Tensor, "*cells parameters"],
+    step: int,
+    rate: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> None:
+    """Do in place what ``adam_step`` returns, for a loop that owns ``theta`` and ``moments``.
+
+    It is the kernel of ``torch.optim.Adam(fused=True)``: one pass over memory, where a chain of operations writes eight
+    vectors of the size of theta.
+    """
+    torch._fused_adam_(
+        [theta],
+        [g],
+        [moments.m],
+        [moments.v],
+        [],
+        [torch.full((), step + 1.0, device=theta.device)],
+        lr=rate,
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=0.0,
+        eps=eps,
+        amsgrad=False,
+        maximize=False,
+    )

@@ -225,6 +225,10 @@ def micro_tick(
 ) -> tuple[Tensor, Tensor]:
     """Return h and c of all sub-RNNs after one update; ``z`` is what comes in."""
     cells = h.shape[-4:-1]
+    if torch.compiler.is_compiling():  # a compiler fuses the plain formulas, z included, and finds their gradient
+        i, g, f, o = (z + (h.flatten(-4, -2) @ p.w_h).unflatten(-2, cells)).sigmoid().chunk(4, dim=-1)
+        c = f * c + i * (2 * g - 1)
+        return o * (2 * (2 * c).sigmoid() - 1), c
     h, c = _Cell.apply(*(part.flatten(-4, -2) for part in (z, h, c)), p.w_h)
     return h.unflatten(-2, cells), c.unflatten(-2, cells)
 
@@ -282,9 +286,9 @@ def _send(
 ) -> Tensor:
     """Return the messages reduced over ``axis`` of the grid: -3 over rows (F_b), -2 over columns (B_a)."""
     if norm is None:
-        count = h.shape[axis] if config.reduce == "sum" else 1
-        reduced = h.mean(dim=axis) if config.reduce == "mean" else h.sum(dim=axis)
-        return _product(reduced, v) + count * offset[..., None, None, :]
+        if config.reduce == "mean":
+            return _product(h.mean(dim=axis), v) + offset[..., None, None, :]
+        return _product(h.sum(dim=axis), v) + h.shape[axis] * offset[..., None, None, :]
     scale, shift = (part[..., None, None, None, :] for part in norm)
     sent = einsum(h, v, "... e a b h, ... h m -> ... e a b m") + offset[..., None, None, None, :]
     sent = F.layer_norm(sent, sent.shape[-1:]) * scale + shift

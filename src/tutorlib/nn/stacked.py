@@ -42,4 +42,16 @@ def run_layers(
     return x
 
 
-__all__ = ["Layers", "parameter_count", "run_layers", "split_layers"]
+def slope(
+    loss: Callable[[Tensor], Float[Tensor, "nets"]], theta: Float[Tensor, "nets parameters"]
+) -> Float[Tensor, "nets parameters"]:
+    """Return the gradient of each network's own loss; networks do not touch, so it is that of the sum."""
+    if torch.compiler.is_compiling():  # a graph has no tape
+        return torch.func.grad(lambda own: loss(own).sum())(theta)
+    theta = theta.detach().requires_grad_()
+    with torch.enable_grad():
+        (g,) = torch.autograd.grad(loss(theta).sum(), theta)
+    return g
+
+
+__all__ = ["Layers", "parameter_count", "run_layers", "slope", "split_layers"]

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from tutorlib.lab import Context
+from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
+from tutorlib.lab.finite import expect_finite
 from tutorlib.nn.adam import Moments, adam_step, no_moments
 from tutorlib.shapes import Float, Tensor
 
@@ -82,12 +84,18 @@ def descend(
     moments, begin = no_moments(theta), 0
     losses: list[Tensor] = []
     looks: list[Tensor] = []
-    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+    every = settings.steps // settings.looks
+
+    def like(step: int) -> dict[str, Any]:
+        kept = {"theta": theta, "moments": list(moments), "losses": Rows(step)}
+        return kept | {"looks": Rows(step // every if look else 0)}
+
+    points = range(every, settings.steps + 1, every)
+    if context.checkpoint and (saved := context.checkpoint.resume(context.device, "step", points, like)):
         theta, moments, begin = saved["theta"], Moments(*saved["moments"]), saved["step"]
         losses, looks = list(saved["losses"]), saved["looks"]
     context.progress.start(settings.steps, title)
     context.progress.advance(begin)
-    every = settings.steps // settings.looks
     for step in range(begin, settings.steps):
         g, loss = estimate(theta, _generators(seed, step, context.device))
         if math.isfinite(settings.clip):
@@ -96,6 +104,8 @@ def descend(
         losses.append(loss)
         if (step + 1) % every == 0:
             _refuse_non_finite(torch.stack(losses), theta, settings)
+            seeds, advice = [seed] if isinstance(seed, int) else seed, f"a smaller rate than {settings.rate} may help"
+            expect_finite({"Adam's state": moments}, f"after step {step + 1} of {settings.steps}", seeds, advice)
             if look:
                 looks.append(look(theta))
             if context.checkpoint:

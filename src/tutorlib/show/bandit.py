@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tutorlib.lab.errors import UsageError, bad_argument, choose
-from tutorlib.show.style import BLUE, GREEN, REFERENCE, VERMILLION, style
+from tutorlib.show.style import BLUE, GREEN, REFERENCE, VERMILLION, fit_title, style
 
 PLAYERS = ("SymLA", "Thompson", "UCB1", "random")
 """Who plays, in the order of the page."""
@@ -186,6 +186,6 @@ def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Any]) -> Figur
                 raise UsageError(f"regrets of {player} have shape {values.shape}: expected ({pulls},)")
             ax.plot(range(pulls + 1), [0, *values], dash, color=colour, label=f"{player}: {values[-1]:.1f}")
         ax.set(xlabel="pulls", ylabel="mean regret", xlim=(0, pulls), ylim=(0, None))
-        ax.set_title(f"{data['title']}\narms: {first['arms']}, family: {family['label']}")
+        fit_title(ax, f"{data['title']}\narms: {first['arms']}, family: {family['label']}")
         ax.legend()
     return figure

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from tutorlib.lab.errors import UsageError, bad_argument
 from tutorlib.show.packing import pack, unpack
-from tutorlib.show.style import BLUE, GREEN, GREY, ORANGE, PURPLE, REFERENCE, SKY, VERMILLION, YELLOW, style
+from tutorlib.show.style import BLUE, GREEN, GREY, ORANGE, PURPLE, REFERENCE, SKY, VERMILLION, YELLOW, fit_title, style
 
 CLASSES = (
     ("A", BLUE, "circle", "o"),
@@ -143,7 +143,8 @@ def guess_picture(data: Mapping[str, Any]) -> Figure:
         for k, (letter, colour, _, marker) in enumerate(CLASSES[: len(data["classes"])]):
             own = points[labels == k]
             plane.plot(*own.T, marker, color=colour, markersize=8, markeredgecolor="black", label=letter)
-        plane.set(title=data["title"], aspect="equal")
+        plane.set(aspect="equal")
+        fit_title(plane, data["title"], share=0.5)
         plane.legend()
         for (label, guesses), colour in zip(
             (("model, this game", probabilities.argmax(axis=1)), ("1-NN, this game", nearest)),

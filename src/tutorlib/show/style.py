@@ -15,6 +15,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 from numpy.typing import ArrayLike
 from PIL import Image
 
@@ -139,6 +140,30 @@ def band(
         raise bad_argument(f"low[{first}]", float(bottom[first]), f"at most high[{first}]={float(top[first])}")
     ax.fill_between(xs, bottom, top, color=colour, alpha=0.18, linewidth=0)
     return ax.plot(xs, middle, color=colour, label=label, **line)[0]
+
+
+def fit_title(ax: Axes, words: str, share: float = 1.0) -> None:
+    """Give ``ax`` a title that breaks into as many lines as it needs to stay within the figure.
+
+    ``share`` is the part of the figure's width that ``ax`` has. A title begins where the axes do, right of the ticks
+    and the name of the vertical axis, for which 70 points are kept.
+    """
+    width = 72 * ax.figure.bbox.width / ax.figure.dpi * share - 70
+    font = ax.set_title("", loc=mpl.rcParams["axes.titlelocation"]).get_fontproperties()
+
+    def fits(line: str) -> bool:
+        return bool(TextPath((0, 0), line, prop=font).get_extents().width <= width)
+
+    lines: list[str] = []
+    for given in words.split("\n"):
+        line, *rest = given.split(" ")
+        for word in rest:
+            longer = f"{line} {word}"
+            if not fits(longer):
+                lines.append(line)
+            line = longer if fits(longer) else word
+        lines.append(line)
+    ax.set_title("\n".join(lines), loc=mpl.rcParams["axes.titlelocation"])
 
 
 def png(figure: Figure) -> bytes:

@@ -125,6 +125,45 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, cells: int, mon
     assert kept["losses"].isfinite().all()
 
 
+@pytest.mark.parametrize("part", ["theta", "m", "v"])
+def test_a_step_just_before_a_look_that_is_not_finite_is_never_kept(tmp_path: Path, monkeypatch, part: str):
+    """No loss is computed from it before the look: weights, and Adam's moments, are looked at themselves."""
+    adam = algorithm.adam
+
+    def poisoned(state, g, step, c, h):
+        state = adam(state, g, step, c, h)
+        return state._replace(**{part: getattr(state, part) + torch.inf}) if step == 99 else state
+
+    monkeypatch.setattr(algorithm, "adam", poisoned)
+    checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
+    with pytest.raises(
+        NonFiniteError, match=rf"^{part} is not finite after step 100 of 200 \(seed 0\): .* 0.002 may help"
+    ):
+        meta_train(CELLS[:1], Context(checkpoint=checkpoint))
+    assert checkpoint.load()["step"] == 50
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s.update(step=99),
+        lambda s: s.update(step=400),
+        lambda s: s.pop("losses"),
+        lambda s: s.update(state=[part.double() for part in s["state"]]),
+        lambda s: s.update(losses=s["losses"][:-1]),
+        lambda s: s["looks"].pop(),
+    ],
+)
+def test_a_checkpoint_of_other_content_is_refused(tmp_path: Path, change):
+    checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
+    meta_train(CELLS[:1], Context(checkpoint=checkpoint), look)
+    state = checkpoint.load()
+    change(state)
+    checkpoint.save(state)
+    with pytest.raises(CheckpointError, match="expected a state that this run can go on from, found"):
+        meta_train(CELLS[:1], Context(checkpoint=checkpoint), look)
+
+
 def test_a_huge_rate_stops_the_run():
     with pytest.raises(NonFiniteError, match=r"loss=nan at step \d+ of 200 .* a smaller rate than 1e\+37 may help"):
         meta_train([Cell(replace(CONFIG, rate=1e37), 0)], Context())

@@ -1,6 +1,9 @@
 """RC-GVF's formulas against worked numbers and loops; runs side by side, cut and gone on with, and refused."""
 
 import math
+import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -89,7 +92,14 @@ def test_targets_are_the_plain_recursion_for_each_head_alone():
 
 @pytest.mark.parametrize(
     ("own", "power"),
-    [({}, 4), ({"bonus": "std"}, 3), ({"bonus": "error"}, 2), ({"bonus": "variance"}, 2), ({"bonus": "norm"}, 1), ({"method": "rnd"}, 1)],
+    [
+        ({}, 4),
+        ({"bonus": "std"}, 3),
+        ({"bonus": "error"}, 2),
+        ({"bonus": "variance"}, 2),
+        ({"bonus": "norm"}, 1),
+        ({"method": "rnd"}, 1),
+    ],
 )
 def test_the_reward_is_quartic_in_the_scale_of_z(own, power):
     c, h = replace(SMALL, **own), Hyper(torch.ones(1), torch.tensor([0.6]), torch.tensor([0.9]))
@@ -390,3 +400,39 @@ def test_one_head_is_enough_where_nothing_is_compared():
     assert Config(heads=1, bonus="error").ensemble == 1
     assert Config(heads=1, method="rnd").ensemble == 1
     assert Config(heads=5, method="rnd").ensemble == 1
+
+
+COMPILED = """
+import torch
+from functools import partial
+from tutorlib.lab import Cell, Context
+from tutorlib.papers.rcgvf.algorithm import Config, train
+graph, graphs = torch.compile, []
+def compile(step, fullgraph):
+    graphs.append(step.__name__)
+    return graph(step, fullgraph=fullgraph, backend="eager")
+torch.compile = compile
+sizes = dict(horizon=5, actions=3, envs=6, steps=8, minibatch=16, d=6, hidden_z=8, hidden=8, width=16)
+c = Config(**sizes, updates=2, epochs=2, looks=1)
+cells = [Cell(c, 0), Cell(c, 1)]
+eager, compiled = (train(cells, Context(compile=own)).state for own in (False, True))
+print(graphs, float((eager.theta - compiled.theta).abs().max()), float((eager.phi - compiled.phi).abs().max()))
+"""
+
+
+def test_a_compiled_run_is_one_graph_for_each_gradient_and_learns_the_same():
+    # In a process of its own, without the checks of shapes that tests put around each function.
+    found = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=True).stdout
+    graphs, policy, predictor = re.fullmatch(r"(\[.*\]) (\S+) (\S+)\n", found).groups()
+    assert graphs == "['policy_gradient', 'predictor_gradient']"
+    assert float(policy) < 1e-5
+    assert float(predictor) < 1e-5
+
+
+def test_an_update_leaves_the_state_before_it_as_it_was():
+    state, h = initial_state(SMALL, [0], CPU), hyper([Cell(SMALL, 0)], CPU)
+    before = [part.clone() for part in (state.theta, *state.theta_moments, state.phi, *state.phi_moments)]
+    after, _ = update(SMALL, h, state, draw_noise(SMALL, [0], 0, CPU), 0)
+    now = (state.theta, *state.theta_moments, state.phi, *state.phi_moments)
+    assert all(torch.equal(a, b) for a, b in zip(before, now, strict=True))
+    assert not torch.equal(after.theta, state.theta)

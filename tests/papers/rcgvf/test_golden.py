@@ -14,6 +14,7 @@ from tutorlib.nn import no_moments
 from tutorlib.papers.rcgvf import algorithm, minigrid
 from tutorlib.papers.rcgvf.algorithm import Hyper
 
+
 def same(found, known):
     assert found.shape == known.shape
     assert found.dtype == known.dtype == torch.float64

@@ -26,6 +26,7 @@ EVERY = (
     replace(SMALL, method="noveld", counts=True),
     replace(SMALL, method="agac", counts=True, beta_counts=0.1, adversary=0.5, panorama=True),
     replace(SMALL, method="ppo", counts=True, beta_counts=0.1),
+    replace(SMALL, d=5, width=8),
 )
 
 
@@ -46,7 +47,7 @@ def began(c, seeds=(0,), updates=1):
 
 
 def name_of(c):
-    return f"{c.method}{'-panorama' * c.panorama}"
+    return f"{c.method}{'-panorama' * c.panorama}{'-width' * bool(c.width)}"
 
 
 def test_a_rollout_is_a_walk_step_by_step():
@@ -319,6 +320,8 @@ def test_rates_fall_for_both_networks():
     ({"anneal": 0.0}, "anneal=0.0"),
     ({"looks": 3}, "looks=3: expected a divisor of updates=4"),
     ({"d": 6}, "d=6"),
+    ({"width": 6}, "width=6: expected a multiple of 4"),
+    ({"renew": -1}, "renew=-1"),
 ])  # fmt: skip
 def test_bad_input_is_named(own, words):
     with pytest.raises(UsageError, match=words):

@@ -12,8 +12,8 @@ from tutorlib.papers.rcgvf import memory as nets
 
 CPU = torch.device("cpu")
 LOCK = algorithm.Config(
-    horizon=5, actions=3, envs=3, steps=7, updates=1, minibatch=7, epochs=3, d=4, hidden_z=4, hidden=5, width=5, looks=1,
-    rate=1e-2, passes="released",
+    horizon=5, actions=3, envs=3, steps=7, updates=1, minibatch=7, epochs=3, d=4, hidden_z=4, hidden=5, width=5,
+    looks=1, rate=1e-2, passes="released",
 )  # fmt: skip
 GRID = minigrid.Config(
     task="MultiRoom-N2-S4", levels=4, envs=3, steps=12, updates=1, minibatch=12, bptt=4, epochs=3, d=8, looks=1,
@@ -114,7 +114,7 @@ def test_in_minigrid_every_second_pass_has_shifted_segments_and_newer_memories(m
 
 
 def test_the_steps_of_earlier_passes_are_counted():
-    # 21 frames of 3 environments, seven at a time: 3 minibatches, and 3 with 18; six at a time 3 (and a half left) and 3.
+    # Whole passes have 20 frames, four at a time; those that leave out one of each of four environments have 16.
     assert [passes.steps_before("released", n, 20, 4, 4) for n in range(5)] == [0, 5, 9, 14, 18]
     assert [passes.steps_before("whole", n, 20, 4, 4) for n in range(3)] == [0, 5, 10]
     assert passes.steps_before("released", 2, 20, 3, 10) == 4  # 17 frames are two minibatches, too

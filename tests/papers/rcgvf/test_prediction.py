@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tutorlib.lab import Cell, Context, UsageError
+from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.rcgvf.algorithm import Config, draw_noise, initial_state
 from tutorlib.papers.rcgvf.model import predict, run
 from tutorlib.papers.rcgvf.prediction import (
@@ -50,6 +51,18 @@ def test_the_mixed_policy_knows_the_right_action_in_its_share_of_steps():
             best = int(e.table[s, n, int(e.row[s, n]), int(e.column[s, n])])
             assert float(p[s, n, best]) == pytest.approx(0.5 + 0.5 / 4)
             assert float(p[s, n, best - 1]) == pytest.approx(0.5 / 4)
+
+
+def test_predictors_that_diverge_stop_and_say_so():
+    fast = replace(SMALL, rate=1e30, updates=2, looks=1)
+    with pytest.raises(
+        NonFiniteError, match=r"^\w+ is not finite after update 2 of 2 \(seed 7\): .* than 1e\+30 may help$"
+    ):
+        fade([Cell(Fading(fast), 7)], Context())
+    with pytest.raises(
+        NonFiniteError, match=r"^\w+ is not finite after walk 1 of 2 \(seed 7\): .* than 1e\+38 may help$"
+    ):
+        explore_maze(Maze(walks=2, looks=2, rate=1e38), 7, CPU)
 
 
 def test_a_walk_is_the_mixed_policy_in_the_lock():

@@ -14,13 +14,15 @@ it is not swept, epsilon (1e-12). A replication that worked took a rate of 2e-4,
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
+from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import FlatModule, Moments, adam_step
 from tutorlib.papers.gpicl.model import ModelConfig, initial_parameters, network
 from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, BaseSet, TaskLaw, base_sets, meta_batch
@@ -228,8 +230,8 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     """Meta-train ``cells`` of one shape.
 
     ``look(f, theta)`` is called ``evaluations`` times, evenly spaced. The state is kept in the context's checkpoint
-    at the same times, and taken up from there. Raises ``NonFiniteError`` if a loss is not finite; the checkpoint
-    then still holds the last good state.
+    at the same times, and taken up from there. Raises ``NonFiniteError`` if a loss, a weight or a moment of Adam is not
+    finite; the checkpoint then still holds the last good state.
     """
     c = cells[0].config
     h = hyper(cells, context.device)
@@ -238,17 +240,24 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     state, begin = initial_state(f, cells, context.device), 0
     losses: list[Tensor] = []
     looks: list[Tensor] = []
-    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+    every = c.steps // c.evaluations
+
+    def like(step: int) -> dict[str, Any]:
+        return {"state": list(state), "losses": Rows(step), "looks": Rows(step // every if look else 0)}
+
+    points = range(every, c.steps + 1, every)
+    if context.checkpoint and (saved := context.checkpoint.resume(context.device, "step", points, like)):
         state, begin = State(*saved["state"]), saved["step"]
         losses, looks = list(saved["losses"]), saved["looks"]
     context.progress.start(c.steps, f"meta-training, K={c.tasks}")
     context.progress.advance(begin)
-    every = c.steps // c.evaluations
     for step in range(begin, c.steps):
         state, loss = meta_step(f, base, state, step, c, h)
         losses.append(loss)
         if (step + 1) % every == 0:
             _refuse_non_finite(torch.stack(losses), cells)
+            when, seeds = f"after step {step + 1} of {c.steps}", [cell.seed for cell in cells]
+            expect_finite(state._asdict(), when, seeds, f"a smaller rate than {c.rate} may help")
             if look:
                 looks.append(look(f, state.theta))
             if context.checkpoint:

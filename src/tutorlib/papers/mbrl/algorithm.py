@@ -18,7 +18,9 @@ from typing import Any, NamedTuple, TypeVar, cast
 import torch
 
 from tutorlib.lab import Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument
+from tutorlib.lab.checkpoint import Rows
+from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, no_moments, step_generator
 from tutorlib.papers.mbrl.config import AGENTS, ENVIRONMENTS, EPISODIC, TUNED, Config
 from tutorlib.papers.mbrl.losses import (
@@ -253,7 +255,6 @@ def act_shapes(setting: Setting) -> Shapes:
     return (1, noise_of_phi(setting)), (1,), (1, setting.env.step_noise)
 
 
-@torch.no_grad()
 def act(
     setting: Setting, learner: Learner, state: Any, o: Float[Tensor, "seeds 1 observations"], u: Tensor
 ) -> tuple[Experience, Any, Tensor]:
@@ -263,7 +264,8 @@ def act(
     """
     c, env = setting.config, setting.env
     phi, chance, luck = dealt(u, act_shapes(setting))
-    a = softmax_action(setting.net(learner.q, read(setting, learner, o, phi)), setting.temperature, chance)
+    with torch.no_grad():
+        a = softmax_action(setting.net(learner.q, read(setting, learner, o, phi)), setting.temperature, chance)
     after, r, terminal = env.transition(state, a, luck)
     seen = env.observe(after)
     b = Experience(o, a, r, seen, terminal, state if c.agent == "perfect" else ())
@@ -327,7 +329,14 @@ def train(
     )
     learning, acting, step_luck = compiled(learn, context), compiled(act, context), total(act_shapes(setting))
     done, steps, looks = 0, [], []
-    if context.checkpoint and (saved := context.checkpoint.load(device)):
+    points = range(config.look_every, config.steps + 1, config.look_every)
+
+    def like(done: int) -> dict[str, Any]:
+        looked = done // config.look_every
+        own = _kept(learner, replay, done, luck, state, o)
+        return own | {"steps": looked * [int], "looks": Rows(looked)}
+
+    if context.checkpoint and (saved := context.checkpoint.resume(device, "done", points, like)):
         learner, state, o = _taken_up(saved, replay, luck, type(state))
         done, steps, looks = saved["done"], saved["steps"], saved["looks"]
     context.progress.start(config.steps, f"{config.agent} in {config.environment}")
@@ -362,7 +371,8 @@ def compiled(step: Step, context: Context) -> Step:
     if not context.compile:
         return step
     code = step.__code__.replace()
-    return context.compiled(cast(Step, FunctionType(code, step.__globals__, step.__name__)))
+    own = FunctionType(code, step.__globals__, step.__name__, step.__defaults__, step.__closure__)
+    return context.compiled(cast(Step, own))
 
 
 def pack(learner: Learner) -> list[Any]:
@@ -402,9 +412,9 @@ def _taken_up(
 
 
 def refuse_non_finite(learner: Learner, when: str) -> None:
-    """Raise ``NonFiniteError`` if Q is not finite; ``when`` is, for instance, 'step 500'."""
-    if not bool(learner.q.isfinite().all()):
-        raise NonFiniteError(f"Q is not finite after {when}: expected finite numbers, a smaller rate may help")
+    """Raise ``NonFiniteError`` if Q, the model or Adam's state is not finite; ``when`` is such as 'step 500'."""
+    parts = {"Q": learner.q, "the model": learner.model, "Adam's state": [learner.q_moments, learner.model_moments]}
+    expect_finite(parts, f"after {when}", advice="a smaller rate may help")
 
 
 __all__ = [

@@ -16,6 +16,8 @@ EPISODIC = ("maze", "open")
 """environments with episodes; the others never end"""
 MAZES = 50_000
 """mazes of the bank that episodes are drawn from"""
+LARGEST_MAZE = 12
+"""side of a maze; a bank of larger ones takes more than 10 s to make"""
 
 TUNED: Mapping[tuple[str, str], tuple[tuple[float, float], tuple[float, float]]] = MappingProxyType(
     {
@@ -112,6 +114,8 @@ class Config:
             positive=("rate", "model_rate", "temperature", "epsilon"),
             choices={"agent": AGENTS, "environment": ENVIRONMENTS, "activation": tuple(ACTIVATIONS)},
         )
+        if self.environment == "maze" and self.size > LARGEST_MAZE:
+            raise bad_argument("size", self.size, f"a whole number from 2 to {LARGEST_MAZE} in environment=maze")
         for name in ("warm_up", "capacity"):
             if getattr(self, name) < self.batch:
                 expected = f"at least batch={self.batch}, for replay to hold a batch before the first update"

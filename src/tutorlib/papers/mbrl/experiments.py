@@ -49,6 +49,9 @@ class Sets:
     def family(self) -> BitModels:
         """The class of models."""
         classes = list(version_space.dial(self.bits, gamma=self.gamma))
+        if not classes:
+            expected = f"fewer: a class of more models than {version_space.LARGEST} is not listed"
+            raise bad_argument("bits", self.bits, expected)
         if not isinstance(self.more, int) or not 0 <= self.more < len(classes):
             raise bad_argument("more", self.more, f"0 to {len(classes) - 1} for {self.bits} bits: more are not listed")
         return classes[self.more]
@@ -202,6 +205,10 @@ def run_online(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     c, seeds = cells[0].config, [cell.seed for cell in cells]
     if len({online_shape(cell.config) for cell in cells}) != 1:
         raise bad_argument("cells", len(cells), "cells that differ in rate, temperature and seed alone")
+    if c.steps < c.look_every:
+        raise bad_argument(
+            "steps", c.steps, f"at least look_every={c.look_every}: without an evaluation nothing is known"
+        )
     rates, temperatures = [cell.config.rate for cell in cells], [cell.config.temperature for cell in cells]
     trained = train(c, seeds, context, rates, temperatures)
     quarter = max(1, len(trained.looks) // 4)

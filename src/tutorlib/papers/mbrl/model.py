@@ -9,8 +9,7 @@ What is random is made from uniforms in (0, 1) that the caller drew.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
@@ -49,22 +48,16 @@ class MLP:
     """hidden layers"""
     activation: str = "elu"
     """one of ``ACTIVATIONS``"""
+    sizes: list[tuple[int, int]] = field(init=False, repr=False, compare=False)
+    """inputs and outputs of each linear layer"""
+    parameters: int = field(init=False, repr=False, compare=False)
+    """the length of theta"""
 
     def __post_init__(self) -> None:
-        expect_fields(
-            self, sizes=("inputs", "outputs", "hidden", "layers"), choices={"activation": tuple(ACTIVATIONS)}
-        )
-
-    @cached_property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Inputs and outputs of each linear layer."""
-        wide = [self.inputs, *self.layers * [self.hidden], self.outputs]
-        return list(pairwise(wide))
-
-    @cached_property
-    def parameters(self) -> int:
-        """The length of theta."""
-        return parameter_count(self.sizes)
+        expect_fields(self, sizes=("inputs", "outputs", "hidden", "layers"), choices={"activation": tuple(ACTIVATIONS)})
+        # Worked out once: a step asks many times, and a compiled one could not.
+        object.__setattr__(self, "sizes", list(pairwise([self.inputs, *self.layers * [self.hidden], self.outputs])))
+        object.__setattr__(self, "parameters", parameter_count(self.sizes))
 
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training: weights normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
@@ -196,16 +189,15 @@ class SimpleModel:
     official_bernoulli_logit: bool = False
     """sample a bit with its logit for its probability, as the paper's code does: below 0 never, above 1 always"""
     activation: str = "elu"
+    nets: dict[str, MLP] = field(init=False, repr=False, compare=False)
+    """the networks, all on (o, one-hot a)"""
 
     def __post_init__(self) -> None:
         expect_fields(self, sizes=("observations", "actions", "hidden", "layers"))
-
-    @cached_property
-    def nets(self) -> dict[str, MLP]:
-        """The networks, all on (o, one-hot a)."""
         inputs = self.observations + self.actions
         outputs = {"reward": 1, "continues": 1, "next": self.observations}
-        return {name: MLP(inputs, n, self.hidden, self.layers, self.activation) for name, n in outputs.items()}
+        nets = {name: MLP(inputs, n, self.hidden, self.layers, self.activation) for name, n in outputs.items()}
+        object.__setattr__(self, "nets", nets)  # they refuse other sizes that no network can have
 
     @property
     def parameters(self) -> int:
@@ -290,6 +282,8 @@ class LatentModel:
     hidden: int = 200
     layers: int = 3
     activation: str = "elu"
+    nets: dict[str, MLP] = field(init=False, repr=False, compare=False)
+    """the networks: encoder on o, decoder on phi, the others on (phi, one-hot a)"""
 
     def __post_init__(self) -> None:
         expect_fields(
@@ -298,7 +292,17 @@ class LatentModel:
             least={"classes": 2},
             choices={"kind": KINDS},
         )
-        _ = self.nets  # they refuse other sizes that no network can have
+        head = self.inputs if self.kind == "categorical" else 2 * self.latents
+        both = self.inputs + self.actions
+        sizes = {
+            "encoder": (self.observations, head),
+            "decoder": (self.inputs, self.observations),
+            "next": (both, head),
+            "reward": (both, 1),
+            "continues": (both, 1),
+        }
+        nets = {name: MLP(n, m, self.hidden, self.layers, self.activation) for name, (n, m) in sizes.items()}
+        object.__setattr__(self, "nets", nets)  # they refuse other sizes that no network can have
 
     @property
     def inputs(self) -> int:
@@ -309,20 +313,6 @@ class LatentModel:
     def noise(self) -> int:
         """Uniforms for a sample: one for each variable."""
         return self.latents
-
-    @cached_property
-    def nets(self) -> dict[str, MLP]:
-        """The networks: encoder on o, decoder on phi, the others on (phi, one-hot a)."""
-        head = self.inputs if self.kind == "categorical" else 2 * self.latents
-        both = self.inputs + self.actions
-        sizes = {
-            "encoder": (self.observations, head),
-            "decoder": (self.inputs, self.observations),
-            "next": (both, head),
-            "reward": (both, 1),
-            "continues": (both, 1),
-        }
-        return {name: MLP(n, m, self.hidden, self.layers, self.activation) for name, (n, m) in sizes.items()}
 
     @property
     def parameters(self) -> int:

@@ -7,12 +7,13 @@ those of the online algorithm with the same updates; only the data stay what the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from tutorlib.envs.tensors import as_integer, one_hot, pick
 from tutorlib.lab import Context
+from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl.algorithm import (
@@ -307,12 +308,18 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | 
     done = 0
     updates: list[int] = []
     looks: list[Tensor] = []
-    if context.checkpoint and (saved := context.checkpoint.load(device)):
+    every = config.updates // config.looks
+
+    def like(done: int) -> dict[str, Any]:
+        looked = done // every
+        return {"learner": pack(learner), "updates": looked * [int], "looks": Rows(looked if look else 0)}
+
+    points = range(every, config.updates + 1, every)
+    if context.checkpoint and (saved := context.checkpoint.resume(device, "done", points, like)):
         learner, done = unpack(saved["learner"]), saved["done"]
         updates, looks = saved["updates"], saved["looks"]
     context.progress.start(config.updates, f"{config.agent}, {config.transitions} transitions")
     context.progress.advance(done)
-    every = config.updates // config.looks
     learning = compiled(learn_once, context)
     for number in range(done, config.updates):
         if number % config.copy_every == 0:

@@ -127,6 +127,8 @@ def dial(bits: int, actions: int = 2, gamma: float = 0.9) -> Iterator[BitModels]
     """
     if not isinstance(bits, int) or bits < 1:
         raise bad_argument("bits", bits, "a whole number from 1")
+    if 2 * actions * bits > math.log2(LARGEST):
+        return  # not even the fully factored class, before its bits are counted one by one
     for more in range(bits * (bits - 1) + 1):
         reads = tuple(1 + more // bits + (i < more % bits) for i in range(bits))
         if math.prod(2 ** (2**p * actions) for p in reads) > LARGEST:

@@ -21,8 +21,10 @@ from einops import rearrange
 
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
-from tutorlib.nn import Moments, adam_step, no_moments, step_generator
+from tutorlib.lab.finite import expect_finite
+from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
 from tutorlib.papers.rcgvf.model import MLP, Apart, policy_and_value, predict, run
 from tutorlib.papers.rcgvf.passes import expect_passes, kept, leaves_out, steps_before
@@ -64,7 +66,8 @@ class Config:
     predictor_rate: float = 0.5
     """that of the predictors, as a multiple of ``rate``"""
     anneal: float = 1e8
-    """frames after which both rates would have fallen to 0, linearly; inf: never"""
+    """frames after which both rates would have fallen to 0, linearly, a step after each update (in the released code
+    after each minibatch); inf: never"""
     beta: float = 20.0
     """weight of R^i; what is right depends on method and sizes, for R^i is quartic in the scale of Z"""
     gamma_z: float = 0.6
@@ -304,7 +307,10 @@ def err(
 
 def dis(v: Float[Tensor, "seeds heads *batch d"]) -> Float[Tensor, "seeds *batch d"]:
     """Return dis_j = Var_k V^(k)_j with 1/(K - 1), which is (V^(1) - V^(2))^2 / 2 for K = 2; 0 if K = 1."""
-    return v.var(dim=1) if v.shape[1] > 1 else torch.zeros_like(v[:, 0])
+    if v.shape[1] < 2:
+        return torch.zeros_like(v[:, 0])
+    # Written out, since ``var`` along an axis that is not the last takes as long as all the products of a prediction.
+    return (v - v.mean(dim=1, keepdim=True)).square().sum(dim=1) / (v.shape[1] - 1)
 
 
 def intrinsic(
@@ -448,11 +454,27 @@ def descend(
 
     ``objective`` returns one loss for each seed.
     """
-    theta = theta.detach().requires_grad_()
-    # Seeds do not touch, so the gradient of the sum is each seed's own.
-    (g,) = torch.autograd.grad(objective(theta).sum(), theta)
-    with torch.no_grad():
-        return adam_step(theta, moments, clip_by_norm(g, largest), step, rate)
+    return adam_step(theta, moments, clip_by_norm(slope(objective, theta), largest), step, rate)
+
+
+def policy_gradient(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds parameters"]:
+    """Return the gradient of PPO's loss, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(policy_objective, c, b=b), theta), c.largest)
+
+
+def predictor_gradient(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds weights"]:
+    """Return the gradient of the predictors' loss, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(predictor_objective, c, b=b), phi), c.largest)
+
+
+class Gradients(NamedTuple):
+    """What a minibatch is learned by, as it stands or compiled: each takes c, weights and a ``Batch``."""
+
+    policy: Callable[..., Tensor] = policy_gradient
+    predictor: Callable[..., Tensor] = predictor_gradient
+
+
+EAGER = Gradients()
 
 
 def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
@@ -461,9 +483,17 @@ def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
     return x.flatten(0, 1)[order + first.unsqueeze(-1)]
 
 
-def learn(c: Config, state: State, batch: Batch, order: Int[Tensor, "seeds epochs frames"], number: int) -> State:
+def learn(
+    c: Config,
+    state: State,
+    batch: Batch,
+    order: Int[Tensor, "seeds epochs frames"],
+    number: int,
+    gradients: Gradients = EAGER,
+) -> State:
     """Return the state after the passes over what update ``number`` brought: step 3 of the algorithm."""
-    theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
+    theta, phi = state.theta.clone(), state.phi.clone()  # our own, to be changed in place
+    theta_moments, phi_moments = (Moments(*map(torch.clone, own)) for own in (state.theta_moments, state.phi_moments))
     rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
     first = number * c.epochs
     step = steps_before(c.passes, first, c.frames, c.envs, c.minibatch)
@@ -474,21 +504,20 @@ def learn(c: Config, state: State, batch: Batch, order: Int[Tensor, "seeds epoch
         parts = [shuffled(x, own_order).split(c.minibatch, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
-            own = partial(policy_objective, c, b=b)
-            theta, theta_moments = descend(own, theta, theta_moments, step, rate, c.largest)
+            adam_(theta, theta_moments, gradients.policy(c, theta, b), step, rate)
             if c.method != "ppo":
-                slow = c.predictor_rate * rate
-                own = partial(predictor_objective, c, b=b)
-                phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
+                adam_(phi, phi_moments, gradients.predictor(c, phi, b), step, c.predictor_rate * rate)
             step += 1
-    return State(state.e, theta.detach(), theta_moments, phi.detach(), phi_moments, state.zeta)
+    return State(state.e, theta, theta_moments, phi, phi_moments, state.zeta)
 
 
-def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+def update(
+    c: Config, h: Hyper, state: State, noise: Noise, number: int, gradients: Gradients = EAGER
+) -> tuple[State, Log]:
     """Return the state after update ``number``, counted from 0: act, look back, learn."""
     past, e = rollout(c, state.theta, state.e, noise)
     batch, log = look_back(c, h, state, past)
-    return learn(c, state._replace(e=e), batch, noise.order, number), log
+    return learn(c, state._replace(e=e), batch, noise.order, number, gradients), log
 
 
 # Randomness, and the loop.
@@ -560,9 +589,10 @@ def train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> 
     weight is not finite; the checkpoint then still holds the last finite state.
     """
     h, c, seeds = hyper(cells, context.device), cells[0].config, [cell.seed for cell in cells]
+    gradients = Gradients(*map(context.compiled, EAGER))
 
     def step(state: State, number: int) -> tuple[State, Log]:
-        return update(c, h, state, draw_noise(c, seeds, number, context.device), number)
+        return update(c, h, state, draw_noise(c, seeds, number, context.device), number, gradients)
 
     title, start = f"{c.method}, {len(cells)} side by side", initial_state(c, seeds, context.device)
     return Trained(*repeat(c, context, title, start, step, Log, _unpack, partial(_refuse_non_finite, cells), look))
@@ -574,7 +604,7 @@ def repeat(
     title: str,
     state: Any,
     step: Callable[[Any, int], tuple[Any, Any]],
-    kind: type,
+    kind: Any,
     unpack: Callable[[list], Any],
     refuse: Callable[[Any, Any], None],
     look: Callable[[Any], Tensor] | None = None,
@@ -587,7 +617,13 @@ def repeat(
     begin, every = 0, c.updates // c.looks
     logs: list[Any] = []
     looks: list[Tensor] = []
-    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+
+    def like(update: int) -> dict[str, Any]:
+        logged, looked = [Rows(update)] * len(kind._fields), Rows(update // every if look else 0)
+        return {"state": pack(state), "log": logged, "looks": looked}
+
+    points = range(every, c.updates + 1, every)
+    if context.checkpoint and (saved := context.checkpoint.resume(context.device, "update", points, like)):
         state, begin, looks = unpack(saved["state"]), saved["update"], saved["looks"]
         logs = [kind(*row) for row in zip(*saved["log"], strict=True)]
     context.progress.start(c.updates, title)
@@ -597,6 +633,7 @@ def repeat(
         logs.append(log)
         if (number + 1) % every == 0:
             refuse(stack_logs(logs), state)
+            expect_finite(state._asdict(), f"after update {number + 1} of {c.updates}")
             if look:
                 looks.append(look(state))
             if context.checkpoint:

@@ -348,6 +348,7 @@ ROOMS = Experiment(
     },
     shape=shape,
 )
-"""Three rooms of sides up to 6, the smallest chain we tried in which PPO alone learned nothing in 2e5 frames."""
+"""Three rooms of sides up to 6, the smallest chain we tried in which PPO alone learned nothing in 2e5 frames; they were
+tried with eyes that lacked their last ReLU."""
 
 EXPERIMENTS = (LOCK, ABLATIONS, PASSES, DISSIPATION, ALIASING, TD_LAMBDA, MINIGRID, PRIVILEGED, ROOMS)

@@ -161,9 +161,13 @@ def adversary_logits(layers: Layers, h: Float[Tensor, "nets *batch 64"]) -> Floa
     return run(layers[6:7], run(layers[5:6], flat).tanh()).reshape(*h.shape[:-1], -1)
 
 
-def z_network(channels: int, d: int) -> Network:
-    """Return Z, an image to d pseudo-rewards; RND's and NovelD's predictor has the same shape."""
-    return Network(_eyes(channels, (d // 4, d // 2, d)))
+def z_network(channels: int, d: int, width: int = 0) -> Network:
+    """Return Z, an image to d pseudo-rewards; RND's and NovelD's predictor has the same shape.
+
+    Its inner convolutions have a quarter and a half of ``width`` features; 0: of d.
+    """
+    size = width or d
+    return Network(_eyes(channels, (size // 4, size // 2, d)))
 
 
 @dataclass(frozen=True)
@@ -174,28 +178,36 @@ class Predictor:
     d: int = 128
     heads: int = 2
     """K"""
+    width: int = 0
+    """units of the LSTM, from which all inner sizes follow; 0: d"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("channels", "d", "heads"))
-        if self.d % 4:
-            raise bad_argument("d", self.d, "a multiple of 4")
+        name = "width" if self.width else "d"
+        expect_fields(self, sizes=("channels", "d", "heads"), most={"width": MOST_SIZE})
+        if self.size < 4 or self.size % 4:
+            raise bad_argument(name, self.size, "a multiple of 4")
+
+    @property
+    def size(self) -> int:
+        """Units of the LSTM."""
+        return self.width or self.d
 
     @property
     def memory(self) -> int:
-        """Entries of the memory: h and c of d units."""
-        return 2 * self.d
+        """Entries of the memory: h and c of the LSTM's units."""
+        return 2 * self.size
 
     @property
     def network(self) -> Network:
         """Layers 0 to 2 see; 3, 4 and 5 take in what was seen, done and felt; 6 and 7 are the LSTM's; then heads."""
-        d = self.d
-        taken = ((d, d // 2), (ACTIONS, d // 4), (d, d // 4))
+        n, d = self.size, self.d
+        taken = ((n, n // 2), (ACTIONS, n // 4), (d, n // 4))
         return Network(
             (
-                *_eyes(self.channels, (d // 4, d // 2, d)),
+                *_eyes(self.channels, (n // 4, n // 2, n)),
                 *taken,
-                *2 * ((d, 4 * d),),
-                *self.heads * ((d, 2 * d), (2 * d, d)),
+                *2 * ((n, 4 * n),),
+                *self.heads * ((n, 2 * n), (2 * n, d)),
             )
         )
 
@@ -205,7 +217,7 @@ class Predictor:
         look: Tensor,
         before: Float[Tensor, "nets *batch actions"],
         felt: Float[Tensor, "nets *batch d"],
-    ) -> Float[Tensor, "nets *batch d"]:
+    ) -> Float[Tensor, "nets *batch size"]:
         """Return the LSTM's input from the image, the action before it, one-hot, and the pseudo-rewards before it."""
         seen = features(layers, look)
         parts = [
@@ -213,11 +225,11 @@ class Predictor:
         ]
         return torch.cat(parts, dim=-1).reshape(*seen.shape[:-1], -1)
 
-    def predictions(self, layers: Layers, h: Float[Tensor, "nets *batch d"]) -> Float[Tensor, "nets heads *batch d"]:
+    def predictions(self, layers: Layers, h: Float[Tensor, "nets *batch size"]) -> Float[Tensor, "nets heads *batch d"]:
         """Return V^(k) of all heads."""
-        flat = h.reshape(len(h), -1, self.d)
+        flat = h.reshape(len(h), -1, self.size)
         found = [run(layers[8 + 2 * k : 10 + 2 * k], flat) for k in range(self.heads)]
-        return torch.stack(found, dim=1).reshape(len(h), self.heads, *h.shape[1:])
+        return torch.stack(found, dim=1).reshape(len(h), self.heads, *h.shape[1:-1], self.d)
 
 
 __all__ = [

@@ -10,23 +10,23 @@ random is a function of (seed, update).
 
 Where the released code has faults, this one has none of them: both learning rates are annealed; NovelD's predictor has
 each observation's own target; and what the predictors are told of the step before is forgotten at the start of an
-episode.
+episode. Every second pass of the released code leaves out frames (``passes``), and its predictors' rate falls after
+each minibatch, not after each update.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
 
 from tutorlib.envs.minigrid import MiniGrid, MiniGridState
-from tutorlib.envs.minigrid_levels import Levels
 from tutorlib.envs.minigrid_rooms import TASKS
 from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.errors import MOST, MOST_SIZE, NonFiniteError, bad_argument, choose, expect_fields
 from tutorlib.nn import Moments, no_moments, step_generator
 from tutorlib.papers.rcgvf import memory as nets
 from tutorlib.papers.rcgvf.algorithm import (
@@ -43,6 +43,7 @@ from tutorlib.papers.rcgvf.algorithm import (
     uniform,
 )
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
+from tutorlib.papers.rcgvf.levels import bank, offered, places, ring
 from tutorlib.papers.rcgvf.memory import MEMORY, Network, Predictor
 from tutorlib.papers.rcgvf.passes import (
     expect_passes,
@@ -69,7 +70,7 @@ class Config:
     """one of ``minigrid_rooms.TASKS``; the released scripts name KeyCorridorS4R3 and ObstructedMaze-2Dlhb, and the
     paper's list is recalled, not known"""
     levels: int = 2048
-    """how many levels episodes are drawn from, the same for all seeds; the paper draws new ones without end"""
+    """how many levels episodes are drawn from, the same for all seeds; unused with ``renew``"""
     panorama: bool = False
     """whether the bonus looks all round (all but ppo)"""
     counts: bool = False
@@ -107,7 +108,7 @@ class Config:
     alpha: float = 0.5
     """share of the present novelty that the next one must exceed (NovelD; else unused)"""
     d: int = 128
-    """pseudo-rewards; other sizes of Z and of predictors follow from it"""
+    """pseudo-rewards; other sizes of Z and of predictors follow from it, or from ``width``"""
     gamma: float = 0.99
     """discount"""
     lam: float = 0.95
@@ -125,12 +126,19 @@ class Config:
     passes: str = "whole"
     """whole, or released: every second pass has shifted segments and newer memories, and leaves out frames
     (``passes``)"""
+    width: int = 0
+    """units of the predictors' LSTM, from which the inner sizes of Z and predictors follow; 0: d. The released code has
+    128, whatever d is"""
+    renew: int = 0
+    """levels that each update makes anew, from which its episodes are drawn; 0: all from one bank. The released code
+    makes one for each episode (``levels``)"""
 
     def __post_init__(self) -> None:
         expect_fields(
             self,
             counts=("updates", "epochs", "looks"),
             sizes=("levels", "envs", "steps", "minibatch", "bptt", "heads", "d"),
+            most={"width": MOST_SIZE, "renew": MOST},
             positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
             not_negative=("beta", "beta_counts", "adversary", "alpha", "entropy", "value"),
             shares=("gamma_z", "lambda_z", "gamma", "lam"),
@@ -162,12 +170,12 @@ class Config:
     @property
     def predictor(self) -> Predictor:
         """RC-GVF's predictor."""
-        return Predictor(self.channels, self.d, self.heads)
+        return Predictor(self.channels, self.d, self.heads, self.width)
 
     @property
     def z(self) -> Network:
         """Z, and the predictor of RND and NovelD."""
-        return nets.z_network(self.channels, self.d)
+        return nets.z_network(self.channels, self.d, self.width)
 
     @property
     def bonus_net(self) -> Network | None:
@@ -183,9 +191,18 @@ class Config:
         """Entries of its memory, 0 if it has none."""
         return {"rcgvf": self.predictor.memory, "agac": MEMORY}.get(self.method, 0)
 
-    def env(self, device: torch.device) -> MiniGrid:
-        """The environment, on ``device``."""
-        return MiniGrid(bank(self.task, self.levels, device), TASKS[self.task].max_steps)
+    @property
+    def held(self) -> int:
+        """Updates whose levels are held at once, with ``renew``."""
+        return places(TASKS[self.task].max_steps, self.steps)
+
+    def env(self, device: torch.device, number: int = 0) -> MiniGrid:
+        """The environment of update ``number``, on ``device``."""
+        if self.renew:
+            levels = ring(self.task, self.renew, number, self.held, device)
+        else:
+            levels = bank(self.task, self.levels, device)
+        return MiniGrid(levels, TASKS[self.task].max_steps)
 
 
 def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
@@ -201,12 +218,6 @@ def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
         "ppo": {"beta_counts": 0.1, "counts": True, "updates": 43_950, "anneal": 9e7},
     }
     return Config(method, task, **own[choose("method", method, METHODS)])
-
-
-@cache
-def bank(task: str, number: int, device: torch.device) -> Levels:
-    """Return ``number`` levels of ``task``, always the same."""
-    return TASKS[task].levels(number, torch.Generator().manual_seed(0)).to(device)
 
 
 # Acting.
@@ -535,9 +546,7 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
             if c.bonus_memory:
                 last = refreshed(frames.bonus_memory, bonus_memory, own_order, c.bptt, shifted)
                 frames = frames._replace(bonus_memory=last)
-    return state._replace(
-        theta=theta.detach(), theta_moments=theta_moments, phi=phi.detach(), phi_moments=phi_moments
-    )
+    return state._replace(theta=theta.detach(), theta_moments=theta_moments, phi=phi.detach(), phi_moments=phi_moments)
 
 
 def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
@@ -572,7 +581,8 @@ def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.devic
     for seed in seeds:
         generator = step_generator(seed, number, device)
         luck.append(gumbel(generator, c.steps, c.envs, nets.ACTIONS))
-        step.append(uniform(generator, c.steps, c.envs, 1))
+        u = uniform(generator, c.steps, c.envs, 1)
+        step.append(offered(u, number, c.held) if c.renew else u)
         order.append(uniform(generator, c.epochs, c.frames // c.bptt).argsort(dim=-1))
     return Noise(torch.stack(luck), torch.stack(step), torch.stack(order))
 
@@ -582,7 +592,8 @@ def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.
     theta, phi, zeta, start = [], [], [], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        start.append(uniform(generator, c.envs, 1))
+        u = uniform(generator, c.envs, 1)
+        start.append(offered(u, 0, c.held) if c.renew else u)
         theta.append(nets.actor_critic().initial(generator))
         zeta.append(c.z.initial(generator))
         phi.append(c.bonus_net.initial(generator) if c.bonus_net else torch.zeros(0))
@@ -617,7 +628,8 @@ def train(cells: Sequence[Cell], context: Context) -> Trained:
     env = c.env(context.device)
 
     def step(state: State, number: int) -> tuple[State, Log]:
-        return update(c, env, h, state, draw_noise(c, seeds, number, context.device), number)
+        own = c.env(context.device, number) if c.renew else env
+        return update(c, own, h, state, draw_noise(c, seeds, number, context.device), number)
 
     title, start = f"{c.method} in {c.task}, {len(cells)} side by side", initial_state(c, env, seeds, context.device)
     state, log, _ = repeat(c, context, title, start, step, Log, _unpack, partial(_refuse_non_finite, seeds))
@@ -653,7 +665,6 @@ __all__ = [
     "Rollout",
     "State",
     "Trained",
-    "bank",
     "bonus_objective",
     "bonus_states",
     "curiosity",

@@ -17,6 +17,7 @@ from tutorlib.envs.lock import GOOD, LockState
 from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
+from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import adam_step, no_moments
 from tutorlib.papers.rcgvf.algorithm import (
     Batch,
@@ -145,7 +146,8 @@ class Faded(NamedTuple):
 def fade(cells: Sequence[Cell], context: Context) -> Faded:
     """Train the predictors of ``cells``, whose configurations are ``Fading``, side by side.
 
-    Raises ``UsageError`` for cells that cannot run as one batch.
+    Raises ``UsageError`` for cells that cannot run as one batch, and ``NonFiniteError`` at the first look after which a
+    weight or a bonus is not finite.
     """
     if len({fading_shape(cell.config) for cell in cells}) != 1:
         raise bad_argument("cells", len(cells), "cells that differ in gamma_z, lambda_z and seed alone")
@@ -162,6 +164,8 @@ def fade(cells: Sequence[Cell], context: Context) -> Faded:
         state = learn(c, state._replace(e=e), batch, noise, number)
         logs.append(log)
         if (number + 1) % every == 0:
+            when, advice = f"after update {number + 1} of {c.updates}", f"a smaller rate than {c.rate} may help"
+            expect_finite(state._asdict() | {"a bonus": log.bonus}, when, seeds, advice)
             looks.append(first_predictions(c, state))
             context.progress.advance(every)
     context.progress.close()
@@ -282,7 +286,8 @@ def maze_bonus(c: Maze, z: Float[Tensor, "time d"], v: Float[Tensor, "heads time
 def explore_maze(c: Maze, seed: int, device: torch.device) -> Float[Tensor, "looks arms time"]:
     """Walk to the left again and again, learn from it, and return what a walk to either side would pay.
 
-    That is R^i in each of its steps, before the first walk and at every look.
+    That is R^i in each of its steps, before the first walk and at every look. Raises ``NonFiniteError`` at the first
+    look at which a weight is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
     z_layers = c.z.layers(c.z.initial(generator)[None].to(device))
@@ -307,6 +312,8 @@ def explore_maze(c: Maze, seed: int, device: torch.device) -> Float[Tensor, "loo
             phi, moments = adam_step(phi.detach(), moments, slope, step, c.rate)
             step += 1
         if (number + 1) % (c.walks // c.looks) == 0:
+            when, advice = f"after walk {number + 1} of {c.walks}", f"a smaller rate than {c.rate} may help"
+            expect_finite({"phi": phi, "Adam's state": moments}, when, [seed], advice)
             found.append(look())
     return torch.stack(found)
 

@@ -19,7 +19,7 @@ import torch
 from tutorlib.envs import Environment
 from tutorlib.evolution import Population, estimate
 from tutorlib.lab import Context
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import UsageError, bad_argument, expect_fields
 from tutorlib.nn import Descent, Trained, descend
 from tutorlib.nn.training import Look
 from tutorlib.papers.symla.model import AGENTS, STARTS, Agent, MetaRNN, SymLA, one_hot
@@ -183,7 +183,13 @@ class Config:
             sizes = [int(size) for size in self.sizes.split(",")]
         except ValueError:
             raise bad_argument("sizes", self.sizes, "whole numbers with commas between them, such as 2,3,5") from None
-        return tuple(make(self.environment, size, self.family, self.bias, self.permuted) for size in sizes)
+        try:
+            return tuple(make(self.environment, size, self.family, self.bias, self.permuted) for size in sizes)
+        except UsageError as error:
+            if hasattr(self, str(error).partition("=")[0]):
+                raise
+            # It names what an environment calls its size, which nobody has set here.
+            raise bad_argument("sizes", self.sizes, f"sizes of environments that there are ({error})") from None
 
     @property
     def agents(self) -> tuple[Agent, ...]:

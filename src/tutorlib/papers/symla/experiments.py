@@ -11,6 +11,7 @@ import torch
 
 from tutorlib.envs import BernoulliBandit, Environment
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla import baselines, game, problem
 from tutorlib.papers.symla.algorithm import Config, Life, draw_noise, lifetime, meta_train
 from tutorlib.papers.symla.model import MetaRNN
@@ -166,6 +167,8 @@ def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
 def _references(cell: Cell) -> Metrics:
     c: Config = cell.config
     metrics: Metrics = {}
+    if len(c.environments) > 1:
+        raise bad_argument("sizes", c.sizes, "one size: nobody here is meta-trained in several")
     for name, env in problem.tests(c.environment, int(c.sizes), c.length, any_size=True).items():
         agent = MetaRNN(env.observations, env.actions, 1)
         indifferent = replace(c, agent="meta-rnn", hidden=1)  # with theta = 0 all logits are 0

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -74,7 +75,7 @@ def example_step(
     mb = boundary(channels, e=(ERROR, error), y=(LABEL, label))
     states = forward_sweep(net, parts[0], states, m, mb)
     logits = squash(states[-1].forward[..., OUTPUT])
-    one_hot = F.one_hot(y, net.classes).to(x.dtype)
+    one_hot = (y.unsqueeze(-1) == torch.arange(net.classes, device=y.device)).to(x.dtype)
     error = (logits.softmax(dim=-1) - one_hot) / batch  # the gradient of the cross-entropy at the output
     label = one_hot if net.feed_label else torch.zeros_like(one_hot)
     if net.backward_pass:
@@ -89,14 +90,14 @@ def share_over_batch(state: GridState, batch: int) -> GridState:
 
     That half plays the part of weights, which all examples of a batch share; the other half stays each example's own.
     """
-    half = state.h.shape[-1] // 2
+    return state._replace(h=_shared(state.h, batch), c=_shared(state.c, batch))
 
-    def shared(part: Tensor) -> Tensor:
-        grouped = part[..., :half].unflatten(-4, (-1, batch))
-        mean = grouped.mean(dim=-4, keepdim=True).expand_as(grouped).flatten(-5, -4)
-        return torch.cat([mean, part[..., half:]], dim=-1)
 
-    return state._replace(h=shared(state.h), c=shared(state.c))
+def _shared(part: Tensor, batch: int) -> Tensor:
+    half = part.shape[-1] // 2
+    grouped = part[..., :half].unflatten(-4, (-1, batch))
+    mean = grouped.mean(dim=-4, keepdim=True).expand_as(grouped).flatten(-5, -4)
+    return torch.cat([mean, part[..., half:]], dim=-1)
 
 
 Lifetime = Callable[..., tuple[list[GridState], Tensor, Tensor, Tensor]]
@@ -140,7 +141,22 @@ def in_pieces(live: Lifetime, examples: int) -> Lifetime:
 
 def lifetime_in(context: Context) -> Lifetime:
     """Return ``lifetime``, as graphs of ``EXAMPLES`` examples each if the run is to be compiled."""
-    return in_pieces(context.compiled(lifetime), EXAMPLES) if context.compile else lifetime
+    if not context.compile:
+        return lifetime
+    graphs = in_pieces(context.compiled(lifetime), EXAMPLES)
+
+    def run(net: Network, parts: tuple, states: list[GridState], error: Tensor, *streams: Any) -> tuple:
+        if torch.is_grad_enabled() and parts[0][0].w_h.requires_grad:
+            # All pieces are one graph only if the first one's states ask for gradients, as those of the others do.
+            states = [GridState(*map(_asking, state)) for state in states]
+            error = error if net.backward_pass else _asking(error)
+        return graphs(net, parts, states, error, *streams)
+
+    return run
+
+
+def _asking(part: Tensor) -> Tensor:
+    return part if part.requires_grad else part.detach().requires_grad_()
 
 
 def online(

@@ -24,7 +24,9 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
+from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
 from tutorlib.nn.grid import initial_parameters as grid_parameters
@@ -228,12 +230,17 @@ def clone_backprop(cell: Cell, context: Context) -> Clone:
     pool = GridState(*(part.to(context.device) for part in fresh_states(c, start)))
     weights = theta.new_tensor(WEIGHTS)
     errors: list[Tensor] = []
-    if context.checkpoint and (saved := context.checkpoint.load(context.device)):
+    every = c.steps // c.looks
+
+    def like(step: int) -> dict[str, Any]:
+        return {"theta": theta, "moments": list(moments), "pool": list(pool), "errors": Rows(step)}
+
+    points = range(every, c.steps + 1, every)
+    if context.checkpoint and (saved := context.checkpoint.resume(context.device, "step", points, like)):
         theta, moments, pool = saved["theta"], Moments(*saved["moments"]), GridState(*saved["pool"])
         errors, begin = list(saved["errors"]), saved["step"]
     context.progress.start(c.steps, "cloning backpropagation")
     context.progress.advance(begin)
-    every = c.steps // c.looks
     for step in range(begin, c.steps):
         generator = step_generator(cell.seed, step, context.device)
         x, e = questions(c.batch, generator)
@@ -249,6 +256,8 @@ def clone_backprop(cell: Cell, context: Context) -> Clone:
         errors.append(off.detach())
         if (step + 1) % every == 0:
             _refuse_non_finite(torch.stack(errors), theta, cell)
+            when, advice = f"after step {step + 1} of {c.steps}", f"a smaller rate than {c.rate} may help"
+            expect_finite({"Adam's state": moments, "the pool": pool}, when, [cell.seed], advice)
             if context.checkpoint:
                 kept = {"theta": theta, "moments": list(moments), "pool": list(pool), "step": step + 1}
                 context.checkpoint.save(kept | {"errors": torch.stack(errors)})

@@ -9,7 +9,6 @@ All of a network's layers share one theta, or each has its own (``layerwise``: t
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -109,7 +108,7 @@ class Convolution:
         """The A of the initial states' sd, 1/sqrt(A); the code takes the first axis of the kernel."""
         return self.kernel
 
-    @cached_property
+    @property
     def windows(self) -> Int[Tensor, "positions offsets"]:
         """The pixel under each kernel offset at each output position; ``side ** 2`` stands for the padding."""
         first = torch.arange(self.out_side) * self.stride - self.kernel // 2
