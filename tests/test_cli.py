@@ -78,17 +78,17 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--set", "widht=3"), "set='widht': expected one of .*did you mean 'width'"),
         ((*LEARNING, "--set", "width=wide"), "width='wide': expected a whole number"),
         ((*LEARNING, "--set", "width=inf"), "width='inf': expected a whole number"),
-        ((*LEARNING, "--set", "width=0"), "width=0: expected a positive"),
-        ((*LEARNING, "--set", "layers=-1"), "layers=-1: expected a positive"),
+        ((*LEARNING, "--set", "width=0"), "width=0: expected a whole number from 1"),
+        ((*LEARNING, "--set", "layers=-1"), "layers=-1: expected a whole number from 1"),
         ((*LEARNING, "--set", "rate=fast"), "rate='fast': expected a number"),
         ((*LEARNING, "--set", "rate=nan"), "rate=nan: expected a positive number"),
-        ((*LEARNING, "--set", "bias=1.5"), "bias=1.5: expected a share from 0 to 1"),
+        ((*LEARNING, "--set", "bias=1.5"), "bias=1.5: expected a number from 0 to 1"),
         ((*LEARNING, "--set", "tasks=0"), "tasks=0: expected a whole number from 1 to 2.31, or 'inf'"),
         ((*LEARNING, "--set", "tasks=-3"), "tasks=-3: expected a whole number from 1"),
         ((*LEARNING, "--set", "tasks=many"), "tasks='many': expected a whole number from 1"),
         ((*LEARNING, "--set", "length=1"), "length=1: expected at least 2"),
         ((*LEARNING, "--set", "steps=1000", "evaluations=7"), "evaluations=7: expected a divisor of steps=1000"),
-        ((*LEARNING, "--set", "evaluations=0"), "evaluations=0: expected a positive"),
+        ((*LEARNING, "--set", "evaluations=0"), "evaluations=0: expected a whole number from 1"),
         (
             ("run", "mbrl.sets", "--set", "bits=1000000000"),
             "bits=1000000000: expected fewer: a class of more models than",
@@ -444,7 +444,7 @@ def test_the_process_exits_with_2_and_no_traceback(tmp_path: Path):
     wrong = [sys.executable, "-m", "tutorlib.cli", "run", "gpicl.learning", "--set", "width=0"]
     done = subprocess.run(wrong, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("tutorlib: width=0: expected a positive")
+    assert done.stderr.startswith("tutorlib: width=0: expected a whole number from 1")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 

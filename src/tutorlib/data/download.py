@@ -23,7 +23,7 @@ import pooch
 from filelock import FileLock
 from tqdm import tqdm
 
-from tutorlib.lab.errors import TutorlibError, bad_argument
+from tutorlib.lab.errors import TutorlibError, bad_argument, checked, expect_fields
 
 __all__ = [
     "ChecksumError",
@@ -89,6 +89,7 @@ class RemoteFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        expect_fields(self, most={"size": 10**12})
         for field, value in (("name", self.name), ("folder", self.folder)):
             if not re.fullmatch(r"\w[\w.-]*", value):
                 raise bad_argument(field, value, "a plain file name without a path")
@@ -103,6 +104,7 @@ class RemoteFile:
         return f"{self.folder}/{self.name}" + (f" ({self.size / 1e6:.1f} MB)" if self.size else "")
 
 
+@checked(positive=("timeout",))
 def fetch(file: RemoteFile, *, timeout: float | int = TIMEOUT) -> Path:
     """Return the path of a checked copy of ``file``; download it into the cache if it is not on this machine.
 
@@ -136,6 +138,7 @@ def fetch(file: RemoteFile, *, timeout: float | int = TIMEOUT) -> Path:
         ) from error
 
 
+@checked()
 def find_given(file: RemoteFile) -> Path | None:
     """Return the path of ``file`` in the folder ``TUTORLIB_DATA``, or ``None`` if it is not there.
 

@@ -7,7 +7,7 @@ import torch
 
 from tutorlib.envs.protocol import expect_last
 from tutorlib.envs.tensors import as_integer, as_permutation, one_hot, pick
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GAPS = {"easy": (0.9, 0.1), "medium": (0.75, 0.25), "hard": (0.6, 0.4)}
@@ -116,6 +116,7 @@ class BernoulliBandit:
         return state, reward, torch.zeros_like(reward, dtype=torch.bool)
 
 
+@checked()
 def expected_regret(state: HasArms, action: Int[Tensor, "*actions"]) -> Float[Tensor, "*actions"]:
     """Return what each pull is expected to pay less than the best arm, max_b p_b - p_a.
 
@@ -123,11 +124,15 @@ def expected_regret(state: HasArms, action: Int[Tensor, "*actions"]) -> Float[Te
     time it is the regret of a lifetime. Raises ``UsageError`` for another number of axes.
     """
     p = state.p
+    if not isinstance(p, Tensor):
+        raise bad_argument("state.p", p, "a tensor of probabilities")
     if action.dim() == p.dim():
         p = p.unsqueeze(-2)
     elif action.dim() != p.dim() - 1:
         batch = tuple(p.shape[:-1])
         raise bad_argument("action", tuple(action.shape), f"the batch axes {batch}, with or without one of time")
+    if any(n != k and 1 not in (n, k) for n, k in zip(action.shape, p.shape[:-1], strict=True)):
+        raise bad_argument("action", tuple(action.shape), f"the batch axes {tuple(state.p.shape[:-1])}")
     return p.amax(dim=-1) - pick(p, action)
 
 

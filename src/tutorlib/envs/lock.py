@@ -9,13 +9,14 @@ import torch.nn.functional as F
 
 from tutorlib.envs.protocol import expect_last
 from tutorlib.envs.tensors import as_integer, one_hot, pick
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GOOD, DEAD = 2, 2
 """rows 0 and 1 are good, row 2 is dead"""
 
 
+@checked(least={"n": 1}, most={"n": 16_384})
 @cache
 def hadamard(n: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "{n} {n}"]:
     """Return Sylvester's matrix of entries 1 and -1, whose square is n times the identity; n is a power of 2.

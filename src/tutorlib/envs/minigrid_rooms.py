@@ -28,7 +28,7 @@ from tutorlib.envs.minigrid_levels import (
     Levels,
     join_levels,
 )
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 
 T = TypeVar("T")
 Cell = tuple[int, int]
@@ -108,8 +108,6 @@ class _Rooms(_Plan):
 
 
 def _bank(number: int, make: Callable[[], Levels]) -> Levels:
-    if not isinstance(number, int) or number < 1:
-        raise bad_argument("number", number, "a whole number from 1")
     return join_levels([make() for _ in range(number)])
 
 
@@ -118,14 +116,13 @@ def _expect_at_least(name: str, value: int, least: int) -> None:
         raise bad_argument(name, value, f"a whole number from {least}")
 
 
+@checked(sizes=("number",), least={"size": 3, "rows": 1}, most={"size": 25, "rows": 25})
 def key_corridor(number: int, generator: torch.Generator, size: int = 3, rows: int = 3) -> Levels:
     """Return levels of KeyCorridor: ``rows`` rooms of side ``size`` left and right of a corridor.
 
     One room on the right is locked and holds a ball, the target; the key lies in a room on the left. All other rooms
     are joined by closed doors in random walls. The package allows 30 size^2 steps.
     """
-    _expect_at_least("size", size, 3)
-    _expect_at_least("rows", rows, 1)
 
     def make() -> Levels:
         plan = _Rooms(size, rows, generator)
@@ -165,6 +162,7 @@ def _reached(start: Cell, joined: set[frozenset[Cell]]) -> set[Cell]:
     return reached
 
 
+@checked(sizes=("number",))
 def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True, balls: bool = True) -> Levels:
     """Return levels of ObstructedMaze with two locked doors: 2Dl, with ``boxes`` 2Dlh, with ``balls`` too 2Dlhb.
 
@@ -194,6 +192,7 @@ def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True,
     return _bank(number, make)
 
 
+@checked(sizes=("number",), least={"rooms": 1, "size": 4, "width": 5}, most={"rooms": 25, "size": 25, "width": 100})
 def multi_room(number: int, generator: torch.Generator, rooms: int = 4, size: int = 5, width: int = 25) -> Levels:
     """Return levels of MultiRoom: a chain of ``rooms`` rooms of sides 4 to ``size`` in a square of side ``width``.
 
@@ -202,8 +201,6 @@ def multi_room(number: int, generator: torch.Generator, rooms: int = 4, size: in
     A closed door leads from each room to the next, of another colour than the door before; the agent begins in the
     first room, and the goal is in the last. The package allows 20 steps for each room.
     """
-    _expect_at_least("rooms", rooms, 1)
-    _expect_at_least("size", size, 4)
     _expect_at_least("width", width, size + 2)
 
     def make() -> Levels:

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from tutorlib.lab.errors import MOST, bad_argument, expect_fields
+from tutorlib.lab.errors import MOST, bad_argument, checked, expect_fields
 from tutorlib.lab.records import NoRecordsError, WithdrawnError
 
 HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not yet tested"
@@ -66,6 +66,7 @@ class Claim:
         expect_fields(self)
 
 
+@checked()
 def interval(values: Sequence[float]) -> Interval:
     """Return the mean of ``values``, one per seed, with a 95 % bootstrap interval (BCa, 9999 resamples).
 
@@ -106,6 +107,7 @@ def _bca(sample: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+@checked()
 def above(values: Sequence[float], threshold: float) -> tuple[str, Interval]:
     """Return the verdict on "the mean of ``values`` exceeds ``threshold``", and the interval that decides it.
 
@@ -120,6 +122,7 @@ def above(values: Sequence[float], threshold: float) -> tuple[str, Interval]:
     return (IN_PART if found.value > threshold else FAILS), found
 
 
+@checked(choices={"verdicts": VERDICTS})
 def weakest(verdicts: Sequence[str]) -> str:
     """Return the verdict on a claim with several parts: holds if all do, fails if all do, else in part.
 
@@ -132,6 +135,7 @@ def weakest(verdicts: Sequence[str]) -> str:
     return verdicts[0] if len(set(verdicts)) == 1 else IN_PART
 
 
+@checked()
 def judge(claim: Claim) -> Evidence:
     """Return what the shipped records say about ``claim``; without any that stand it is not yet tested."""
     if claim.check is None:

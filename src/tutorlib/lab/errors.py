@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import wraps
 from inspect import Parameter, signature
@@ -70,7 +70,9 @@ def install_line(extra: str) -> str:
 
 def choose(name: str, value: str, choices: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``choices``; raise ``UsageError`` with the nearest spelling if not."""
-    known = list(choices)
+    if not isinstance(choices, Iterable):
+        raise bad_argument("choices", choices, "a list of texts")
+    known = [str(choice) for choice in choices]
     if isinstance(value, str) and value in known:
         return value
     near = get_close_matches(str(value), known, n=1)
@@ -174,6 +176,12 @@ Plan = tuple[str, Check, Rule | None]
 _plans: dict[Any, list[Plan]] = {}
 
 
+def expect_dataclass(name: str, value: object) -> None:
+    """Raise ``UsageError`` unless ``value`` is a configuration: an instance of a dataclass."""
+    if not is_dataclass(value) or isinstance(value, type):
+        raise bad_argument(name, value, "a configuration, an instance of a dataclass")
+
+
 def expect_fields(config: Any, **rules: Any) -> None:
     """Raise ``UsageError`` for the first field of ``config``, a dataclass, that cannot be what it is said to be.
 
@@ -210,7 +218,9 @@ def checked(**rules: Any) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         hints = get_type_hints(function, include_extras=True)
-        parameters = [p for p in signature(function).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+        every = list(signature(function).parameters.values())
+        parameters = [p for p in every if p.kind is not Parameter.VAR_KEYWORD]
+        others = check_of(hints.get(every[-1].name, Any)) if len(every) > len(parameters) else None
         all_hints = [(p.name, hints.get(p.name, Any)) for p in parameters]
         plans: list[Plan] = [(name, check_of(hint), held.of(name, hint)) for name, hint in all_hints]
         named = {plan[0]: plan for plan in plans}
@@ -224,7 +234,11 @@ def checked(**rules: Any) -> Callable[[F], F]:
             given = list(zip(placed, args, strict=False))
             if more is not None:
                 given += [(more, value) for value in args[len(placed) :]]
-            given += [(named[name], value) for name, value in kwargs.items() if name in named]
+            for name, value in kwargs.items():
+                if name in named:
+                    given.append((named[name], value))
+                elif others is not None:
+                    given.append(((name, others, None), value))
             sizes: Sizes = {}
             place = None
             for (name, check, rule), value in given:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 import torch
 
 from tutorlib.lab.checkpoint import Checkpoint
-from tutorlib.lab.errors import bad_argument, choose, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
 
@@ -109,12 +109,14 @@ class Experiment:
         return tuple(Cell(config, seed) for config in configs for seed in dict.fromkeys(seeds))
 
 
+@checked()
 def override(config: Any, values: Mapping[str, Any]) -> Any:
     """Return ``config`` with fields set to ``values``; text is read as the type that the field is declared with.
 
     A field of a configuration inside ``config`` is named with a dot, such as ``streams.length``. Raises ``UsageError``
     for an unknown field, or a value that is not of the field's type.
     """
+    expect_dataclass("config", config)
     types = _types(config)
     inside: dict[str, dict[str, Any]] = {}
     own: dict[str, Any] = {}
@@ -158,8 +160,10 @@ def _read(name: str, value: Any, types: tuple[Any, ...]) -> Any:
     raise bad_argument(name, value, " or ".join(_WORDS.get(kind, str(kind)) for kind in types))
 
 
+@checked()
 def plain(config: Any) -> dict[str, Any]:
     """Return the fields of ``config`` by name, equal for equal configurations: 1 is 1.0 where a float belongs."""
+    expect_dataclass("config", config)
     own = asdict(config)
     for name, types in _types(config).items():
         if is_dataclass(getattr(config, name)):
@@ -183,12 +187,14 @@ def filled(config: Mapping[str, Any], like: Any) -> dict[str, Any]:
     return {**config, **own}
 
 
+@checked()
 def cell_key(experiment: str, cells: Sequence[Cell]) -> str:
     """Return the name under which the result of ``cells`` is kept: a hash of all that determines it."""
     content = [experiment, [[plain(cell.config), cell.seed] for cell in cells]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@checked()
 def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Checkpoint:
     """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
     key = cell_key(experiment, cells)

@@ -9,7 +9,6 @@ import collections.abc as abc
 import inspect
 import math
 import numbers
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import NoneType, UnionType
@@ -50,9 +49,9 @@ def is_number(value: object) -> bool:
     """Return whether ``value`` is a number: not NaN, True or False; infinity is one."""
     if type(value) is float:
         return value == value
-    if type(value) is not int and (isinstance(value, bool | Tensor) or not isinstance(value, numbers.Real)):
+    if isinstance(value, bool | Tensor) or not isinstance(value, numbers.Real):
         return False
-    return value == value and (math.inf in (value, -value) or abs(value) <= sys.float_info.max)  # type: ignore[operator]
+    return is_whole(value) if isinstance(value, numbers.Integral) else value == value
 
 
 def shown(value: object) -> str:
@@ -116,6 +115,8 @@ def check_of(hint: Any) -> Check:
     if origin in (Required, NotRequired):
         return check_of(inner[0])
     if origin in (Union, UnionType):
+        if set(inner) == {torch.device, str}:
+            return check_of(torch.device)
         return _one_of(inner)
     if origin is Literal:
         return _holds(
@@ -133,11 +134,35 @@ def check_of(hint: Any) -> Check:
     if inspect.isclass(base):
         if getattr(base, "_is_protocol", False) and not getattr(base, "_is_runtime_protocol", False):
             return _anything
+        if issubclass(base, tuple) and hasattr(base, "_fields"):
+            return _named_tuple(base)
         name = base.__name__
         return _holds(
             f"{'an' if name[0] in 'AEIOU' else 'a'} {name}", lambda v: isinstance(v, base) and not inspect.isclass(v)
         )
     return _anything
+
+
+def _named_tuple(base: Any) -> Check:
+    """Return the check of a tuple with names: what holds tensors holds tensors; their shapes are left alone."""
+    hints = get_type_hints(base, include_extras=True)
+    needed = [(f"{name}", i) for i, name in enumerate(base._fields) if _is_tensor(hints.get(name))]
+    expected = f"a {base.__name__}"
+
+    def check(value: Any, sizes: Sizes) -> Fault | None:
+        if not isinstance(value, base):
+            return "", value, expected
+        for name, i in needed:
+            if not isinstance(value[i], Tensor):
+                return f".{name}", value[i], "a tensor"
+        return None
+
+    return check
+
+
+def _is_tensor(hint: Any) -> bool:
+    note = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return note is Tensor or (isinstance(hint, type) and hasattr(hint, "dim_str"))
 
 
 def expected_of(hint: Any) -> str:
@@ -323,17 +348,27 @@ def _fits_all(token: str, shape: tuple[int, ...], sizes: Sizes) -> bool:
         return True
     name = token.lstrip("*#")
     known = sizes.get(name)
+    if "#" not in token:  # others may broadcast, but to no other shape
+        fits = known is None or (shape == known if f"={name}" in sizes else shape == _joined(known, shape))
+        sizes[name] = sizes[f"={name}"] = shape
+        return fits
     if known is None:
         sizes[name] = shape
         return True
-    if "#" not in token:
-        return known == shape
+    joined = _joined(known, shape)
+    if joined is None or sizes.get(f"={name}", joined) != joined:
+        return False
+    sizes[name] = joined
+    return True
+
+
+def _joined(known: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the shape to which both broadcast, or None."""
     longer, shorter = (known, shape) if len(known) >= len(shape) else (shape, known)
     joined = list(longer)
     for i in range(1, len(shorter) + 1):
         if joined[-i] == 1:
             joined[-i] = shorter[-i]
         elif shorter[-i] not in (1, joined[-i]):
-            return False
-    sizes[name] = tuple(joined)
-    return True
+            return None
+    return tuple(joined)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 
+from tutorlib.lab.errors import MOST, checked
 from tutorlib.shapes import Float, Tensor
 
 
@@ -14,11 +15,13 @@ class Moments(NamedTuple):
     v: Float[Tensor, "*cells parameters"]
 
 
+@checked()
 def no_moments(theta: Float[Tensor, "*cells parameters"]) -> Moments:
     """Return the moments before the first step."""
     return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
 
 
+@checked(most={"step": MOST}, shares=("beta1", "beta2"), not_negative=("eps",))
 def adam_step(
     theta: Float[Tensor, "*cells parameters"],
     moments: Moments,

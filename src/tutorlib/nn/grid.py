@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from einops import einsum
 
-from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, checked, expect_fields
 from tutorlib.nn.initial import truncated_normal
 from tutorlib.shapes import Float, Tensor
 
@@ -118,6 +118,7 @@ class GridState(NamedTuple):
     """B_a, what it sends back"""
 
 
+@checked()
 def initial_parameters(config: GridConfig, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return theta before meta-training: matrices normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0.
 
@@ -135,6 +136,7 @@ def initial_parameters(config: GridConfig, generator: torch.Generator) -> Float[
     return torch.cat(pieces)
 
 
+@checked()
 def split(theta: Float[Tensor, "*members parameters"], config: GridConfig) -> GridParameters:
     """Return theta in its parts; do this once, and not in every tick.
 
@@ -165,6 +167,7 @@ def split(theta: Float[Tensor, "*members parameters"], config: GridConfig) -> Gr
     )
 
 
+@checked(sizes=("members", "sequences", "rows", "columns"))
 def zero_state(
     config: GridConfig, members: tuple[int, ...], sequences: int, rows: int, columns: int, like: Tensor
 ) -> GridState:
@@ -180,6 +183,7 @@ def zero_state(
     return GridState(cells, cells, forward, like.new_zeros(*members, sequences, rows, config.message))
 
 
+@checked()
 def grid_tick(
     p: GridParameters,
     state: GridState,
@@ -193,6 +197,10 @@ def grid_tick(
     ``r`` are the scalars that every sub-RNN reads. The messages that the layer sends stand in the returned state.
     """
     h, c, forward, backward = state
+    if m.shape[-2] != h.shape[-3] or mb.shape[-2] != h.shape[-2]:
+        raise bad_argument(
+            "m and mb", (m.shape[-2], mb.shape[-2]), f"messages for {h.shape[-3]} rows and {h.shape[-2]} columns"
+        )
     rows, columns = _product(m, p.w_m), _product(mb, p.w_b) + p.beta[..., None, None, :]
     if p.w_r is not None and r is not None:
         columns = columns + (r @ p.w_r).unsqueeze(-2)

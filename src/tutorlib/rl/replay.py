@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import MOST, bad_argument, checked
 from tutorlib.shapes import Bool, Float, Int, Tensor
+
+MOST_KEPT = 100_000_000
+"""The most transitions that are kept for a seed."""
 
 
 class Experience(NamedTuple):
@@ -42,14 +45,14 @@ def _map(f: Callable[[Tensor], Tensor], state: Any) -> Any:
     return type(state)(*(f(part) for part in state)) if state else state
 
 
+@checked(sizes=("observations", "seeds"), counts=("capacity",), most={"capacity": MOST_KEPT})
 def empty_replay(observations: int, state: Any, seeds: int, capacity: int, device: torch.device) -> Replay:
     """Return a ring for ``capacity`` transitions; ``state`` is one ``[seeds, 1, ...]`` like those to keep, or ().
 
     Raises ``UsageError`` for counts below 1.
     """
-    for name, value in (("observations", observations), ("seeds", seeds), ("capacity", capacity)):
-        if value < 1:
-            raise bad_argument(name, value, "at least 1")
+    if state != () and not (isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state)):
+        raise bad_argument("state", state, "a tuple of tensors, or ()")
 
     def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
         return torch.zeros(seeds, capacity, *shape, dtype=dtype, device=device)
@@ -60,6 +63,7 @@ def empty_replay(observations: int, state: Any, seeds: int, capacity: int, devic
     return Replay(seen, action, reward, seen.clone(), zeros(dtype=torch.bool), kept)
 
 
+@checked(most={"t": MOST})
 def store(replay: Replay, t: int, b: Experience) -> None:
     """Write one transition of each seed, ``b`` with a batch of one, as number ``t``; the oldest one gives way."""
     at = t % replay.reward.shape[1]
@@ -69,6 +73,7 @@ def store(replay: Replay, t: int, b: Experience) -> None:
         kept[:, at] = new[:, 0]
 
 
+@checked(most={"stored": MOST, "least": MOST})
 def held(replay: Replay, stored: int, least: int = 1) -> int:
     """Return how many of the ``stored`` transitions so far replay still holds.
 
@@ -97,6 +102,8 @@ def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: 
 
     Raises ``UsageError`` if replay holds fewer than ``least``, such as a batch, or none.
     """
+    if len(u) != len(replay.reward):
+        raise bad_argument("u", u, f"one row for each of {len(replay.reward)} seeds")
     return recall_of(replay, held(replay, stored, least), u)
 
 

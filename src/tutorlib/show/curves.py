@@ -13,7 +13,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from matplotlib.figure import Figure
 
-from tutorlib.lab.errors import UsageError, bad_argument, choose
+from tutorlib.lab.errors import UsageError, bad_argument, checked, choose
 from tutorlib.show.explorer import rounded
 from tutorlib.show.packing import pack, unpack
 from tutorlib.show.style import CYCLE, REFERENCE, fit_title, style
@@ -77,6 +77,7 @@ class Number(TypedDict):
     over: NotRequired[Sequence[str]]
 
 
+@checked(most={"decimals": 9})
 def curves_data(
     *,
     title: str,
@@ -272,6 +273,7 @@ def _start(start: Mapping[str, int], sizes: Mapping[str, int]) -> dict[str, int]
     return {name: start.get(name, 0) for name in sizes}
 
 
+@checked()
 def curves_picture(data: Mapping[str, Any]) -> Figure:
     """Return the chart of ``curves_data`` at its start as a picture, for where no script runs."""
     with style():

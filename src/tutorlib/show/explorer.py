@@ -24,7 +24,7 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-from tutorlib.lab.errors import UsageError, bad_argument, choose
+from tutorlib.lab.errors import UsageError, bad_argument, checked, choose
 
 MAX_DATA_BYTES = 200_000
 """Most bytes that an explorer's data may have as JSON, so that a page stays light."""
@@ -53,6 +53,7 @@ class Explorer:
             empty, or the picture is not a PNG file.
     """
 
+    @checked()
     def __init__(self, module: str, data: Mapping[str, Any], label: str, picture: bytes | None = None):
         if not label.strip():
             raise bad_argument("label", label, "a sentence that says what the figure shows")
@@ -188,6 +189,7 @@ def in_live_kernel() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
+@checked()
 def twin(source: str, data: str, label: str, picture: bytes | None = None) -> str:
     """Return the HTML of a static explorer: the module's ``source``, its ``data`` as JSON text, and the host.
 
@@ -230,6 +232,7 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
 
 
+@checked()
 def to_json(data: Mapping[str, Any]) -> str:
     """Return ``data`` as JSON text that is the same for equal data.
 
@@ -261,6 +264,7 @@ def _check_json(path: str, value: object) -> None:
         raise bad_argument(path, value, "a JSON value: dict, list, str, bool, int, float or None")
 
 
+@checked(least={"digits": 1}, most={"digits": 17})
 def rounded(value: Any, digits: int = 3) -> Any:
     """Return ``value`` with every float in it rounded to ``digits`` significant digits.
 

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorlib.lab.errors import UsageError, bad_argument
+from tutorlib.lab.errors import UsageError, bad_argument, checked
 from tutorlib.show.packing import pack, unpack
 from tutorlib.show.style import BLUE, GREEN, GREY, ORANGE, PURPLE, REFERENCE, SKY, VERMILLION, YELLOW, fit_title, style
 
@@ -40,6 +40,7 @@ class Game(TypedDict):
     nearest: Any
 
 
+@checked()
 def guess_data(
     *,
     title: str,
@@ -132,6 +133,7 @@ def _running(name: str, accuracies: Any, length: int) -> list[float]:
     return (np.cumsum(values) / np.arange(1, length + 1)).tolist()
 
 
+@checked()
 def guess_picture(data: Mapping[str, Any]) -> Figure:
     """Return the first game, played to its end by model and 1-NN, as a picture for where no script runs."""
     names = ("points", "labels", "probabilities", "nearest")

@@ -250,7 +250,7 @@ def test_the_two_samplers_differ_where_logits_are_no_probabilities():
         (lambda: Offline(transitions=0), "transitions=0: expected a whole number from 1"),
         (lambda: Offline(transitions=31), "transitions=31: expected at least batch=32"),
         (lambda: Offline(looks=7), "looks=7: expected a divisor of updates=2500"),
-        (lambda: Offline(pipes=6), "pipes=6: expected at most 5"),
+        (lambda: Offline(pipes=6), "pipes=6: expected a whole number from 2 to 5"),
         (lambda: Offline(agent="replay"), "agent='replay'"),
         (lambda: Offline(hidden=0), "hidden=0"),
         (lambda: tune(3, 0), "steps=0"),

@@ -546,7 +546,7 @@ def test_the_border_stops_moves():
     ("make", "message"),
     [
         (lambda: PanFlute(1), "pipes=1: expected a whole number from 2"),
-        (lambda: PanFlute(chance=1.5), "chance=1.5: expected a probability, 0 to 1, or None"),
+        (lambda: PanFlute(chance=1.5), "chance=1.5: expected a number from 0 to 1"),
         (lambda: ButtonGrid(2, 5), "buttons=5: expected at most one in each of 4 cells"),
         (lambda: ButtonGrid(2, 0), "buttons=0"),
         (lambda: ProcMaze(1), "size=1"),

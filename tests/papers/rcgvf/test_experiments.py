@@ -1,17 +1,17 @@
 """Experiments: what a run returns, tiers that ship, and what a fair comparison needs of them."""
 
 import json
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
 from tutorlib.lab import Cell, Context, recorded
-from tutorlib.lab.experiment import plain
+from tutorlib.lab.experiment import filled, plain
 from tutorlib.lab.records import Record
 from tutorlib.papers.rcgvf import experiments, minigrid
-from tutorlib.papers.rcgvf.algorithm import Config, farthest, train
+from tutorlib.papers.rcgvf.algorithm import farthest, train
 from tutorlib.papers.rcgvf.analysis import weight_of
 from tutorlib.papers.rcgvf.experiments import (
     GRID,
@@ -181,18 +181,12 @@ def test_the_live_tier_is_half_a_run():
     assert {c.updates for c in LOCK.tiers["live"].configs} == {48}
 
 
-def with_newer_fields(config, kind):
-    """Return a recorded configuration with the defaults of fields that ``kind`` was given since it was recorded."""
-    own = {f.name: f.default for f in fields(kind) if f.default is not MISSING} | config
-    return {name: with_newer_fields(x, Config) if isinstance(x, dict) else x for name, x in own.items()}
-
-
 @pytest.mark.parametrize("experiment", STUDIES, ids=lambda e: e.name)
 def test_a_shipped_study_is_the_whole_study_tier(experiment):
     records = recorded(experiment.name, withdrawn=True)
     cells = experiment.cells("study")
-    kind = type(cells[0].config)
-    shipped = {(json.dumps(with_newer_fields(r.config, kind), sort_keys=True), r.seed) for r in records}
+    like = cells[0].config
+    shipped = {(json.dumps(filled(r.config, like), sort_keys=True), r.seed) for r in records}
     planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in cells}
     assert shipped == planned
     assert len(records) == len(shipped)

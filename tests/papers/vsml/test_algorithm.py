@@ -419,7 +419,7 @@ def test_streams_that_do_not_fit_are_refused(changes: dict, said: str) -> None:
         ({"sequences": 0}, "sequences=0"),
         ({"chunk": -1}, "chunk=-1"),
         ({"sigma": -0.1, "estimator": "es"}, "sigma=-0.1"),
-        ({"hidden": (0,)}, "sizes="),
+        ({"hidden": (0,)}, r"hidden\[0\]=0"),
         ({"looks": 3}, "looks=3"),
         ({"loss_type": "first"}, "loss_type='first'.*one of mean, last"),
         ({"batch": 0}, "batch=0: expected a whole number from 1"),

@@ -25,7 +25,7 @@ from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import FlatModule, Moments, adam_step
 from tutorlib.papers.gpicl.model import ModelConfig, initial_parameters, network
-from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, BaseSet, TaskLaw, base_sets, meta_batch
+from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, PROJECTIONS, BaseSet, TaskLaw, base_sets, meta_batch
 from tutorlib.shapes import Float, Int, Tensor
 
 OPTIMIZERS = ("adam", "sign")
@@ -97,7 +97,7 @@ class Config:
             sizes=("inputs", "rank", "pixels", "batch"),
             positive=("rate", "clip", "eps"),
             shares=("bias",),
-            choices={"dataset": BASE_SETS, "optimizer": OPTIMIZERS},
+            choices={"projection": PROJECTIONS, "dataset": BASE_SETS, "optimizer": OPTIMIZERS},
         )
         if self.tasks != "inf" and not (isinstance(self.tasks, int) and 1 <= self.tasks <= 2**31):
             raise bad_argument("tasks", self.tasks, "a whole number from 1 to 2^31, or 'inf'")
@@ -106,6 +106,9 @@ class Config:
                 raise bad_argument(name, getattr(self, name), "at least 0 and below 1")
         if self.steps % self.evaluations:
             raise bad_argument("evaluations", self.evaluations, f"a divisor of steps={self.steps}")
+        if self.projection != "gaussian" and self.rank > self.inputs:
+            expected = f"gaussian where rank={self.rank} exceeds inputs={self.inputs}"
+            raise bad_argument("projection", self.projection, expected)
         _ = self.model, self.law  # they refuse sizes that no network or task can have
 
     @property

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import nn
 
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 ARCHITECTURES = ("transformer", "lstm", "outer-product", "mlp")
@@ -226,6 +226,7 @@ class MLP(nn.Module):
         return self.head(self.second(self.first(x).relu()).relu())
 
 
+@checked()
 def initial_parameters(net: nn.Module, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return a start for the parameters of ``net`` as one vector, drawn on the CPU from ``generator``.
 

@@ -176,10 +176,9 @@ class TaskLaw:
     """whether labels are permuted; if not, every rho is the identity"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("inputs", "rank", "classes"))
-        choose("projection", self.kind, PROJECTIONS)
+        expect_fields(self, sizes=("inputs", "rank", "classes"), choices={"kind": PROJECTIONS})
         if self.kind != "gaussian" and self.rank > self.inputs:
-            raise bad_argument("projection", self.kind, f"gaussian where rank={self.rank} exceeds inputs={self.inputs}")
+            raise bad_argument("kind", self.kind, f"gaussian where rank={self.rank} exceeds inputs={self.inputs}")
 
     def projection(self, key: Tensor | int, k: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch inputs rank"]:
         """Return A^(k) (or B^(k) = A^(k) V): entries ~ N(0, 1/N_x)."""

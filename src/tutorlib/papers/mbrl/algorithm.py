@@ -12,8 +12,7 @@ batch of runs is what its runs are one by one, up to rounding.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from types import FunctionType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,7 +20,7 @@ from tutorlib.lab import Context
 from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import bad_argument
 from tutorlib.lab.finite import expect_finite
-from tutorlib.nn import Moments, no_moments, step_generator
+from tutorlib.nn import Moments, no_moments, slope, step_generator
 from tutorlib.papers.mbrl.config import AGENTS, ENVIRONMENTS, EPISODIC, TUNED, Config
 from tutorlib.papers.mbrl.losses import (
     adamw_step,
@@ -30,7 +29,6 @@ from tutorlib.papers.mbrl.losses import (
     latent_loss,
     outcome_loss,
     simple_loss,
-    slope,
 )
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel
 from tutorlib.papers.mbrl.problem import Simulator
@@ -327,7 +325,7 @@ def train(
     replay = empty_replay(
         env.observations, state if config.agent == "perfect" else (), len(seeds), config.capacity, device
     )
-    learning, acting, step_luck = compiled(learn, context), compiled(act, context), total(act_shapes(setting))
+    learning, acting, step_luck = context.compiled(learn), context.compiled(act), total(act_shapes(setting))
     done, steps, looks = 0, [], []
     points = range(config.look_every, config.steps + 1, config.look_every)
 
@@ -361,18 +359,6 @@ def train(
     context.progress.close()
     found = torch.stack(looks) if looks else torch.zeros(0, len(seeds), device=device)
     return Trained(learner, steps, found)
-
-
-Step = TypeVar("Step", bound=Callable[..., Any])
-
-
-def compiled(step: Step, context: Context) -> Step:
-    """Return a step as the context wants it; compiled ones are kept by their code, so each run gets code of its own."""
-    if not context.compile:
-        return step
-    code = step.__code__.replace()
-    own = FunctionType(code, step.__globals__, step.__name__, step.__defaults__, step.__closure__)
-    return context.compiled(cast(Step, own))
 
 
 def pack(learner: Learner) -> list[Any]:
@@ -437,7 +423,6 @@ __all__ = [
     "adamw_step",
     "as_replayed",
     "begin",
-    "compiled",
     "dealt",
     "dqn_loss",
     "dream",
@@ -456,7 +441,6 @@ __all__ = [
     "refuse_non_finite",
     "simple_loss",
     "simulate",
-    "slope",
     "softmax_action",
     "store",
     "train",

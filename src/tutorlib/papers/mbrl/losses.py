@@ -1,7 +1,5 @@
 """What Q and the models are trained on, and by which optimiser (2211.02222)."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 
@@ -82,18 +80,6 @@ def latent_loss(
 # The optimiser
 
 
-def slope(
-    loss: Callable[[Tensor], Float[Tensor, "seeds"]], theta: Float[Tensor, "seeds parameters"]
-) -> Float[Tensor, "seeds parameters"]:
-    """Return the gradient of each seed's loss; seeds share nothing, so the sum has all of them."""
-    if torch.compiler.is_compiling():  # one graph has no tape
-        return torch.func.grad(lambda own: loss(own).sum())(theta)
-    theta = theta.detach().requires_grad_()
-    with torch.enable_grad():
-        (g,) = torch.autograd.grad(loss(theta).sum(), theta)
-    return g
-
-
 def adamw_step(
     theta: Float[Tensor, "seeds parameters"],
     moments: Moments,
@@ -118,5 +104,4 @@ __all__ = [
     "latent_loss",
     "outcome_loss",
     "simple_loss",
-    "slope",
 ]

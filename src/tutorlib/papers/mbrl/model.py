@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import parameter_count, run_layers, split_layers, truncated_normal
 from tutorlib.shapes import Float, Tensor
 
@@ -59,6 +59,7 @@ class MLP:
         object.__setattr__(self, "sizes", list(pairwise([self.inputs, *self.layers * [self.hidden], self.outputs])))
         object.__setattr__(self, "parameters", parameter_count(self.sizes))
 
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training: weights normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
         pieces = []
@@ -214,6 +215,7 @@ class SimpleModel:
         """Uniforms for a sample: one for each bit."""
         return self.observations
 
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training."""
         return _initial(self.nets, seeds, generator)
@@ -319,6 +321,7 @@ class LatentModel:
         """The length of theta."""
         return sum(net.parameters for net in self.nets.values())
 
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training."""
         return _initial(self.nets, seeds, generator)

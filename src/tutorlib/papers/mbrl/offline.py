@@ -23,7 +23,6 @@ from tutorlib.papers.mbrl.algorithm import (
     Replay,
     Setting,
     begin,
-    compiled,
     empty_replay,
     pack,
     phi_luck,
@@ -320,7 +319,7 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | 
         updates, looks = saved["updates"], saved["looks"]
     context.progress.start(config.updates, f"{config.agent}, {config.transitions} transitions")
     context.progress.advance(done)
-    learning = compiled(learn_once, context)
+    learning = context.compiled(learn_once)
     for number in range(done, config.updates):
         if number % config.copy_every == 0:
             learner = learner._replace(copy=learner.q)

@@ -21,7 +21,7 @@ import torch
 
 from tutorlib.envs.protocol import Environment, expect_last
 from tutorlib.envs.tensors import as_integer, one_hot, pick
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 MOVES = 5
@@ -332,6 +332,7 @@ def carve(u: Float[Tensor, "*batch noise"], size: int) -> Bool[Tensor, "*batch c
     return ~open_.view(-1, wide, wide)[:, 2:-2, 2:-2].reshape(*batch, size**2)
 
 
+@checked()
 def maze_bank(size: int, mazes: int, generator: torch.Generator) -> Bool[Tensor, "mazes cells"]:
     """Return the walls of ``mazes`` random mazes, for ``ProcMaze(size, bank)``."""
     expect_whole("mazes", mazes, 1)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 LARGEST = 2**20
@@ -174,6 +174,7 @@ def transitions(
     return Data(state, action, h.reward[at], h.next[at])
 
 
+@checked()
 def draw(h: Hypotheses, models: int, n: int, generator: torch.Generator) -> Data:
     """Return ``n`` transitions from uniformly random pairs (s, a) of each of ``models`` random true models of M."""
     device = h.next.device

@@ -22,7 +22,7 @@ from einops import rearrange
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, choose, expect_fields
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
@@ -523,6 +523,7 @@ def update(
 # Randomness, and the loop.
 
 
+@checked()
 def uniform(generator: torch.Generator, *shape: int) -> Tensor:
     """Return numbers in (0, 1), on the generator's device."""
     # rand may return 0, of which there is no logarithm and no normal number.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, checked, expect_fields
 from tutorlib.nn import Layers, parameter_count, split_layers
 from tutorlib.papers.rcgvf.model import MLP, run
 from tutorlib.shapes import Bool, Float, Tensor
@@ -107,6 +107,7 @@ class Network:
         """The number of weights and biases."""
         return parameter_count(self.shapes)
 
+    @checked()
     def initial(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return the start.
 

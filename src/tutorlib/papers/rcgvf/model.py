@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import Layers, parameter_count, run_layers, split_layers
 from tutorlib.shapes import Float, Tensor
 
@@ -40,12 +40,14 @@ class MLP:
         """The number of weights and biases."""
         return parameter_count(self.shapes)
 
+    @checked()
     def initial(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return the start of Z and of predictors: all uniform in (-1, 1) / sqrt(n), n entries into the layer."""
         return torch.cat(
             [(2 * torch.rand((n + 1) * m, generator=generator) - 1) / math.sqrt(n) for n, m in self.shapes]
         )
 
+    @checked()
     def initial_unit(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return the start of the actor-critic: normal weights, those into a unit scaled to length 1; no biases."""
         parts = []

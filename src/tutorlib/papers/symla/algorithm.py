@@ -19,7 +19,7 @@ import torch
 from tutorlib.envs import Environment
 from tutorlib.evolution import Population, estimate
 from tutorlib.lab import Context
-from tutorlib.lab.errors import UsageError, bad_argument, expect_fields
+from tutorlib.lab.errors import UsageError, bad_argument, checked, expect_fields
 from tutorlib.nn import Descent, Trained, descend
 from tutorlib.nn.training import Look
 from tutorlib.papers.symla.model import AGENTS, STARTS, Agent, MetaRNN, SymLA, one_hot
@@ -53,6 +53,7 @@ class Life(NamedTuple):
     """o_t, where they were asked for"""
 
 
+@checked()
 def draw_noise(agent: Agent, env: Environment, lifetimes: int, length: int, generator: torch.Generator) -> Noise:
     """Return the noise of ``lifetimes`` lifetimes of ``length`` steps, on the generator's device."""
     for name, value in (("lifetimes", lifetimes), ("length", length)):
@@ -162,7 +163,8 @@ class Config:
         )
         if len(self.environments) > self.lifetimes:
             raise bad_argument("sizes", self.sizes, f"at most as many as lifetimes={self.lifetimes}")
-        _ = self.population, self.descent  # they refuse what cannot be run
+        if self.generations % self.looks:
+            raise bad_argument("looks", self.looks, f"a divisor of generations={self.generations}")
         if len({agent.parameters for agent in self.agents}) > 1:
             raise bad_argument("sizes", self.sizes, f"one size: a theta of {self.agent} fits no other")
 
@@ -210,6 +212,7 @@ class Config:
         )
 
 
+@checked()
 def fitness(
     config: Config, theta: Float[Tensor, "*members parameters"], generator: torch.Generator
 ) -> Float[Tensor, "*members"]:

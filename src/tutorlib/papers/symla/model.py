@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib import nn
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import GridConfig, GridParameters, GridState, grid_tick, split, zero_state
 from tutorlib.nn.grid import REDUCTIONS
 from tutorlib.shapes import Float, Int, Tensor
@@ -140,6 +140,7 @@ class SymLA:
         """Random starts take a normal number for every second entry of every cell."""
         return (self.observations, self.actions, self.hidden // 2) if self.initial == "random" else (0,)
 
+    @checked()
     def initial_parameters(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return theta before meta-training."""
         return nn.initial_parameters(self.grid, generator)
@@ -271,6 +272,7 @@ class MetaRNN:
         """A MetaRNN always starts from zeros."""
         return (0,)
 
+    @checked()
     def initial_parameters(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return theta before meta-training: matrices normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
         pieces = []

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tutorlib.lab.errors import bad_argument, choose, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
 from tutorlib.papers.vsml.descent import affine, check_shapes, outer, squash
 from tutorlib.papers.vsml.problem import truncated_normal
 from tutorlib.shapes import Float, Int, Tensor
@@ -354,6 +354,7 @@ def build(name: str, inputs: int, classes: int, sizes: Sizes | None = None) -> O
     return Plastic(inputs, classes, sizes, oja=name == "oja")
 
 
+@checked()
 def initial(module: Online, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return theta before meta-training, in the order of the module's parameters.
 

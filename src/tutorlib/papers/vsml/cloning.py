@@ -25,7 +25,7 @@ import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
+from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, expect_fields
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
@@ -152,6 +152,7 @@ def phase(
 # --- cloning
 
 
+@checked()
 def initial_parameters(config: Config, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return V_M before cloning: as for any grid, with slots that remember."""
     theta = grid_parameters(config.grid, generator)
@@ -162,12 +163,14 @@ def initial_parameters(config: Config, generator: torch.Generator) -> Float[Tens
     return theta
 
 
+@checked()
 def fresh_states(config: Config, generator: torch.Generator) -> GridState:
     """Return a batch of lone sub-RNNs (grids of 1 x 1) with w ~ N(0, 1/4^2) and b ~ N(0, 0.03^2)."""
     w, b = torch.randn(2, config.batch, 1, 1, generator=generator, device=generator.device)
     return planted(w / 4, 0.03 * b, config)
 
 
+@checked()
 def questions(batch: int, generator: torch.Generator) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch 1"]]:
     """Return inputs x ~ N(0, 1.5^2) and errors e = 1.2 u^3, u uniform in +-1: most are small, as in a softmax's."""
     x = 1.5 * torch.randn(batch, 1, generator=generator, device=generator.device)
@@ -343,6 +346,7 @@ def cloned(theta: Float[Tensor, "parameters"], config: Config) -> Learner:
     return Learner(forward, backward)
 
 
+@checked()
 def first_weights(sizes: Sequence[int], streams: int, generator: torch.Generator) -> list[Layer]:
     """Return a network's first weights: for each layer w ~ N(0, 1/(4 A)) and b = 0, for each stream its own."""
     shapes = [(streams, rows, columns) for rows, columns in pairwise(sizes)]

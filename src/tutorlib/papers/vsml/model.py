@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import torch
 
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn.grid import (
     GridConfig,
     GridParameters,
@@ -215,6 +215,7 @@ class Network:
         )
         return 2 * self.grid.hidden * sum(pairs)
 
+    @checked()
     def initial(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return theta before meta-training."""
         return torch.cat([initial_parameters(self.grid, generator) for _ in range(self.thetas)])

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images
-from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, checked, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
 SYNTHETIC = ("prototypes", "random", "random-fixed", "sum-sign")
@@ -165,6 +165,7 @@ class Images:
     counts: Int[Tensor, "classes"]
 
 
+@checked(choices={"kind": IMAGES, "part": PARTS, "scaling": SCALINGS}, sizes=("side",))
 @cache
 def images(kind: str, part: str, side: int, scaling: str, device: torch.device) -> Images:
     """Return one part of an image set on ``device``, as standardised vectors of ``side`` x ``side`` pixels, in
@@ -214,6 +215,7 @@ def scaled(x: Float[Tensor, "examples channels _ _"], side: int, scaling: str) -
     return F.interpolate(x, (side, side), mode="bilinear", antialias=filtered, align_corners=False)
 
 
+@checked()
 def sample(
     streams: Streams, sequences: int, generator: torch.Generator
 ) -> tuple[Float[Tensor, "sequences time inputs"], Int[Tensor, "sequences time"]]:
@@ -330,6 +332,7 @@ _SYNTHETIC: dict[str, Callable] = {
 }
 
 
+@checked()
 def truncated_normal(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "..."]:
     """Return draws of N(0, 1) cut at two sd, on the generator's device.
 
