@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 INDEX := _build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve notebooks test lint browser torture clean
+.PHONY: help book serve notebooks test colab refresh lint browser torture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,12 @@ test: browser lint book ## everything that CI runs
 	@# Two processes with as many threads each as there are cores wait for each other, up to 8 times as long.
 	OMP_NUM_THREADS=1 TUTORLIB_SITE=_build/html $(BIN)/pytest -m "not serial" -n 2 --dist loadscope --cov --cov-report=
 	$(BIN)/pytest -m serial --cov --cov-append --cov-fail-under=90
+
+colab: $(READY) ## run all notebooks with the versions of a Colab runtime (part of make test, too)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/book/test_colab.py
+
+refresh: $(READY) ## take the versions of Colab's published list into tests/book/colab.txt
+	$(BIN)/python tests/book/colab.py --refresh
 
 torture: $(READY) ## kill, starve and crowd the sweeps for 20 minutes, against undisturbed runs (not in CI)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py

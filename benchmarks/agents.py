@@ -22,8 +22,7 @@ import torch
 from tutorlib.lab import Cell, Context, device_name, pick_device
 from tutorlib.papers.mbrl.algorithm import train as train_model_based
 from tutorlib.papers.mbrl.experiments import LITTLE_FLUTE
-from tutorlib.papers.rcgvf import algorithm
-from tutorlib.papers.rcgvf.algorithm import Config, draw_noise, hyper, initial_state, settings, update
+from tutorlib.papers.rcgvf.algorithm import EAGER, Config, Gradients, draw_noise, hyper, initial_state, settings, update
 from tutorlib.papers.rcgvf.experiments import RCGVF
 
 
@@ -65,15 +64,16 @@ def peak(device: torch.device) -> float:
 class Learning:
     """Runs of one configuration, which go on by one update at each call."""
 
-    def __init__(self, c: Config, seeds: range, device: torch.device) -> None:
-        self.c, self.seeds, self.device, self.number = c, seeds, device, 0
-        self.h = hyper([Cell(c, seed) for seed in seeds], device)
-        self.state = initial_state(c, seeds, device)
+    def __init__(self, c: Config, seeds: range, context: Context) -> None:
+        self.c, self.seeds, self.device, self.number = c, seeds, context.device, 0
+        self.gradients = Gradients(*map(context.compiled, EAGER))
+        self.h = hyper([Cell(c, seed) for seed in seeds], self.device)
+        self.state = initial_state(c, seeds, self.device)
 
     def __call__(self) -> None:
         """Act, look back, learn."""
         noise = draw_noise(self.c, self.seeds, self.number, self.device)
-        self.state, _ = update(self.c, self.h, self.state, noise, self.number)
+        self.state, _ = update(self.c, self.h, self.state, noise, self.number, self.gradients)
         self.number += 1
 
 
@@ -81,20 +81,15 @@ def lock(device: torch.device, rounds: int, compiled: bool) -> None:
     """Print frames per second at the paper's sizes."""
     for method in ("rcgvf", "rnd", "ppo"):
         c = settings(method)
-        eager = algorithm.policy_objective, algorithm.predictor_objective
-        forms = {"eager": eager}
-        if compiled:
-            forms["compiled"] = tuple(torch.compile(f) for f in eager)
-        runs = {name: Learning(c, range(1), device) for name in forms}
+        forms = {"eager": Context(device)} | ({"compiled": Context(device, compile=True)} if compiled else {})
+        runs = {name: Learning(c, range(1), context) for name, context in forms.items()}
         found: dict[str, list[float]] = {name: [] for name in (*forms, "peak")}
         for turn in range(rounds + 1):  # the first is for warming up
             found["peak"].append(peak(device))
-            for name, objectives in forms.items():
-                algorithm.policy_objective, algorithm.predictor_objective = objectives
-                found[name].append(c.frames / seconds(runs[name], device))
+            for name, run in runs.items():
+                found[name].append(c.frames / seconds(run, device))
             if not turn:
                 found = {name: [] for name in found}
-        algorithm.policy_objective, algorithm.predictor_objective = eager
         best = statistics.median(found.pop("peak"))
         for name, own in found.items():
             speed = statistics.median(own)
@@ -105,7 +100,7 @@ def lock(device: torch.device, rounds: int, compiled: bool) -> None:
 def side_by_side(device: torch.device, rounds: int) -> None:
     """Print what 5 seeds side by side cost, over what one costs."""
     for label, c in (("the paper's sizes", settings("rcgvf")), ("the study's sizes", RCGVF)):
-        one, five = Learning(c, range(1), device), Learning(c, range(5), device)
+        one, five = (Learning(c, range(n), Context(device)) for n in (1, 5))
         one(), five()
         ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
         print(f"RC-GVF on the lock, {label}: 5 seeds cost {statistics.median(ratios):.2f} times one")

@@ -7,6 +7,7 @@ stamp of a file is believed.
     python notebooks/make.py [PAIR ...]            execute and store (PAIR: gpicl, or gpicl/method)
     python notebooks/make.py --check [PAIR ...]    is every stored notebook the one that its text says?
     python notebooks/make.py --verify [PAIR ...]   run again; marked outputs must equal the stored ones
+    python notebooks/make.py --tidy [PAIR ...]     write each text as a save in Jupyter would: options in its order
 """
 
 import argparse
@@ -30,6 +31,7 @@ import jupytext
 import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupytext.config import load_jupytext_config
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -121,6 +123,14 @@ def from_text(text: Path) -> NotebookNode:
         seen[identity] = seen.get(identity, 0) + 1
         cell.id = identity if seen[identity] == 1 else f"{identity}-{seen[identity]}"
     return notebook
+
+
+def saved(text: Path) -> str:
+    """Return what jupytext makes of ``text`` when its pair is saved in Jupyter: the same, with options in its order."""
+    config = load_jupytext_config(str(text))
+    # Writing a notebook sorts the options of each cell.
+    notebook = nbformat.reads(nbformat.writes(from_text(text)), as_version=4)
+    return str(jupytext.writes(notebook, fmt="md:myst", config=config))
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
@@ -410,6 +420,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="run again and compare marked outputs (nbval)",
     )
+    action.add_argument(
+        "--tidy",
+        action="store_true",
+        help="write each text as a save in Jupyter would",
+    )
     parser.add_argument(
         "only",
         nargs="*",
@@ -424,6 +439,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return verify(
                 stored, ["-q", "-n", "2", "--dist", "loadscope", "--durations=5"]
             ).returncode
+        if options.tidy:
+            for text in chosen.values():
+                write(text, saved(text))
+            return 0
         failures = (
             [found for text in chosen.values() if (found := drift(text))]
             if options.check

@@ -78,30 +78,30 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--set", "widht=3"), "set='widht': expected one of .*did you mean 'width'"),
         ((*LEARNING, "--set", "width=wide"), "width='wide': expected a whole number"),
         ((*LEARNING, "--set", "width=inf"), "width='inf': expected a whole number"),
-        ((*LEARNING, "--set", "width=0"), "width=0: expected a positive"),
-        ((*LEARNING, "--set", "layers=-1"), "layers=-1: expected a positive"),
+        ((*LEARNING, "--set", "width=0"), "width=0: expected a whole number from 1"),
+        ((*LEARNING, "--set", "layers=-1"), "layers=-1: expected a whole number from 1"),
         ((*LEARNING, "--set", "rate=fast"), "rate='fast': expected a number"),
         ((*LEARNING, "--set", "rate=nan"), "rate=nan: expected a positive number"),
-        ((*LEARNING, "--set", "bias=1.5"), "bias=1.5: expected a share from 0 to 1"),
+        ((*LEARNING, "--set", "bias=1.5"), "bias=1.5: expected a number from 0 to 1"),
         ((*LEARNING, "--set", "tasks=0"), "tasks=0: expected a whole number from 1 to 2.31, or 'inf'"),
         ((*LEARNING, "--set", "tasks=-3"), "tasks=-3: expected a whole number from 1"),
         ((*LEARNING, "--set", "tasks=many"), "tasks='many': expected a whole number from 1"),
         ((*LEARNING, "--set", "length=1"), "length=1: expected at least 2"),
         ((*LEARNING, "--set", "steps=1000", "evaluations=7"), "evaluations=7: expected a divisor of steps=1000"),
-        ((*LEARNING, "--set", "evaluations=0"), "evaluations=0: expected a positive"),
+        ((*LEARNING, "--set", "evaluations=0"), "evaluations=0: expected a whole number from 1"),
         (
             ("run", "mbrl.sets", "--set", "bits=1000000000"),
             "bits=1000000000: expected fewer: a class of more models than",
         ),
         (("run", "mbrl.sets", "--set", "bits=6"), "bits=6: expected fewer"),
         (
-            ("run", "mbrl.online", "--set", "size=40"),
-            "size=40: expected a whole number from 2 to 12 in environment=maze",
+            ("run", "mbrl.online", "--set", "size=13"),
+            "size=13: expected a whole number from 2 to 12 in environment=maze",
         ),
         (("run", "mbrl.online", "--set", "size=0"), "size=0: expected a whole number from 2"),
         (
             ("run", "mbrl.online", "--set", "size=65", "environment=flute"),
-            "size=65: expected a whole number from 2 to 64",
+            "size=65: expected a whole number from 2 to 20",
         ),
         (("run", "vsml.learn", "--set", "size=0"), "size=0: expected a whole number from 1"),
         (
@@ -208,6 +208,24 @@ def test_doctor_says_what_is_here(capsys):
             except NoRecordsError:
                 expected = f"{name}: not recorded yet"
             assert expected in shown
+
+
+def test_doctor_tries_the_folders_that_are_written_to(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TUTORLIB_CACHE", str(tmp_path / "not" / "yet"))
+    assert cli.main(["doctor"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert f"results: {tmp_path / 'results'}, writable" in shown
+    assert f"cache: {tmp_path / 'not' / 'yet'}, writable" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["results", "cache"])
+def test_doctor_names_a_folder_that_cannot_be_written_to(capsys, tmp_path: Path, monkeypatch, name: str):
+    monkeypatch.setenv("TUTORLIB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / name).write_text("a file")
+    assert cli.main(["doctor"]) == 2
+    sentence = f"{name}: folder='{tmp_path / name}': expected one that can be written to (Not a directory)"
+    assert sentence in capsys.readouterr().out.splitlines()
 
 
 def test_doctor_finds_shipped_records_that_cannot_be_read(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -426,7 +444,7 @@ def test_the_process_exits_with_2_and_no_traceback(tmp_path: Path):
     wrong = [sys.executable, "-m", "tutorlib.cli", "run", "gpicl.learning", "--set", "width=0"]
     done = subprocess.run(wrong, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("tutorlib: width=0: expected a positive")
+    assert done.stderr.startswith("tutorlib: width=0: expected a whole number from 1")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 

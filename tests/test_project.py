@@ -1,9 +1,6 @@
 """What stands in several places says the same: addresses, versions, requirements, files that a page names."""
 
 import re
-import subprocess
-import tomllib
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,9 +8,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from tree import PROJECT, ROOT, listed, pins
 
-ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+from tutorlib.lab import errors
+
 REPOSITORY = PROJECT["urls"]["Repository"]
 EXTRAS = PROJECT["optional-dependencies"]
 REQUIREMENTS = [Requirement(text) for group in (PROJECT["dependencies"], *EXTRAS.values()) for text in group]
@@ -23,13 +21,7 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def listed(*options: str) -> list[str]:
-    """Return what git lists in this repository."""
-    found = subprocess.run(["git", "ls-files", "-z", *options], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in found.stdout.split("\0") if name and (ROOT / name).exists()]
-
-
-OURS = listed("--cached", "--others", "--exclude-standard")
+OURS = listed()
 
 
 def texts() -> dict[str, str]:
@@ -40,12 +32,6 @@ def texts() -> dict[str, str]:
         if b"\0" not in content:
             found[name] = content.decode("utf-8")
     return found
-
-
-def pins() -> dict[str, str]:
-    """Return the versions of ``constraints.txt`` by canonical name."""
-    lines = [line for line in read("constraints.txt").splitlines() if line and not line.startswith("#")]
-    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
 # The repository's address.
@@ -125,9 +111,36 @@ def test_the_environment_for_conda_lists_every_requirement_with_its_pin() -> Non
     assert len(named) == len(requirements)
 
 
+def test_until_the_first_release_what_installs_the_package_names_the_repository() -> None:
+    """A release has a date in the citation, and its name is on the index."""
+    released = "date-released" in yaml.safe_load(read("CITATION.cff"))
+    assert ("" if released else f"git+{REPOSITORY}") == errors.SOURCE
+    wanted = "tutorlib[cluster]" if released else f"tutorlib[cluster] @ git+{REPOSITORY}"
+    assert errors.install_line("cluster") == f"pip install '{wanted}'"
+    assert Requirement(wanted).extras == {"cluster"}
+    for name, text in texts().items():
+        if not released and not name.startswith("tests/"):
+            assert not re.search(r"pip install (-\S+ )*['\"]?tutorlib(\[\w+\])?['\"]?\s*$", text, re.M), name
+
+
 def test_make_installs_the_package_with_all_extras_and_tells_pip_nothing_else() -> None:
     (command,) = re.findall(r"pip install (.*)", read("Makefile"))
     assert command == f"-c constraints.txt -e '.[{','.join(EXTRAS)}]'"
+
+
+@pytest.mark.parametrize("page", ["README.md"])
+def test_the_commands_without_make_are_those_of_make(page: str) -> None:
+    builds = re.findall(r"jupyter-book build (.*)", read(page))
+    installs = re.findall(r"pip install (-c .*)", read(page))
+    assert len(builds) == len(installs) == 2
+    assert all(re.search(rf"jupyter-book build {re.escape(line)} ", read("Makefile")) for line in builds)
+    assert set(installs) == {'-c constraints.txt -e ".[book]"'}
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/guide.md"])
+def test_a_page_that_says_what_is_needed_names_macs_that_have_no_torch(page: str) -> None:
+    (bound,) = [r.specifier for r in REQUIREMENTS if r.name == "torch"]
+    assert f"torch {str(bound).removeprefix('>=')}, which the library asks for" in " ".join(read(page).split())
 
 
 # Files.

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch.func import vmap
 
-from tutorlib.data.counter import as_normal, as_uniform, words
+from tutorlib.data.counter import as_normal, words
+from tutorlib.envs.tensors import as_permutation, one_hot
+from tutorlib.lab import UsageError
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl.problem import TaskLaw
 from tutorlib.shapes import Float, Int, Tensor
@@ -28,10 +30,12 @@ def test_an_input_of_the_wrong_shape_is_refused():
 
 
 def test_an_input_of_the_wrong_kind_is_refused():
-    with pytest.raises(WRONG, match="index"):
+    with pytest.raises(UsageError, match="index"):  # a public function has checks of its own
         words(0, 0, torch.zeros(3), 4)
-    with pytest.raises(WRONG, match="stream"):
+    with pytest.raises(UsageError, match="stream"):
         words(0, 0.5, torch.arange(3), 4)
+    with pytest.raises(WRONG, match="index"):
+        one_hot(torch.zeros(3), 4)
 
 
 def test_every_module_of_the_library_is_checked():
@@ -46,7 +50,7 @@ def test_shapes_are_checked_inside_vmap():
 
     assert vmap(normals)(torch.arange(6).view(2, 3)).shape == (2, 3, 4)
     with pytest.raises(WRONG):
-        vmap(as_uniform)(torch.zeros(2, 3))
+        vmap(as_permutation)(torch.zeros(2, 3, dtype=torch.long))
 
 
 def test_the_names_are_types_of_jaxtyping():
@@ -55,11 +59,11 @@ def test_the_names_are_types_of_jaxtyping():
     assert not isinstance(torch.zeros(2, 3), Int[Tensor, "a b"])
 
 
-def test_without_jaxtyping_a_shape_is_the_plain_type():
+def test_without_jaxtyping_a_shape_is_a_note_beside_the_plain_type():
     script = (
-        "import sys; sys.modules['jaxtyping'] = None\n"
+        "import sys, typing; sys.modules['jaxtyping'] = None\n"
         "from tutorlib.shapes import Float, Tensor\n"
-        "assert Float[Tensor, 'batch time'] is Tensor\n"
+        "assert typing.get_args(Float[Tensor, 'batch time']) == (Tensor, ('Float', 'batch time'))\n"
         "import tutorlib.papers.gpicl.experiments\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)

@@ -5,6 +5,7 @@ import platform
 import re
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ import torch
 import tyro
 
 from tutorlib import __version__, papers
+from tutorlib.data.download import cache_folder
 from tutorlib.lab import (
     TutorlibError,
     device_name,
@@ -78,7 +80,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class Doctor:
-    """Say what this machine has and whether the shipped records can be read."""
+    """Say what this machine has, whether its folders can be written to, and whether the shipped records can be read."""
 
 
 Command = List | Run | Claims | Doctor
@@ -250,7 +252,7 @@ def _doctor() -> int:
             print(f"{package}: {version(package)}")
         except PackageNotFoundError:
             print(f"{package}: not installed")
-    healthy = True
+    healthy = all([_writable("results", Path("results").absolute()), _writable("cache", cache_folder())])
     for name, experiment in papers.experiments().items():
         if "study" not in experiment.tiers:
             continue
@@ -265,6 +267,18 @@ def _doctor() -> int:
             healthy = False
             print(f"{name}: {error}")
     return 0 if healthy else 2
+
+
+def _writable(name: str, folder: Path) -> bool:
+    """Print whether files can be kept in ``folder``, or it can be made where it is not yet; leave nothing behind."""
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+        with tempfile.TemporaryFile(dir=there):
+            print(f"{name}: {folder}, writable")
+    except OSError as error:
+        print(f"{name}: {refused_by_system('folder', str(folder), 'one that can be written to', error)}")
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tutorlib import papers
 from tutorlib.lab import Claim, Evidence, Record, judge
 from tutorlib.lab.claims import FAILS, HOLDS, UNTESTED, above
 from tutorlib.lab.records import load_published, publish
+from tutorlib.show.explorer import classic, module_name, to_json, twin
 
 Soups = dict[str, BeautifulSoup]
 COLAB = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
@@ -99,6 +100,93 @@ def test_no_page_names_a_folder_of_the_machine_that_built_it(site: Path) -> None
     for path in [*site.rglob("*.html"), *site.rglob("searchindex.js"), *site.rglob("*.ipynb")]:
         found = [folder for folder in (str(ROOT), sys.prefix) if folder in path.read_text()]
         assert not found, path
+
+
+# Scripts
+
+
+DATA_TYPES = ("application/json",)
+
+
+def test_no_page_holds_a_script(soups: Soups) -> None:
+    """So that a site can forbid scripts in pages; test_browser.py serves this one so."""
+    for page, soup in soups.items():
+        inline = [e for e in soup.find_all("script") if not e.get("src") and e.get("type") not in DATA_TYPES]
+        assert not inline, f"{page}: {inline}"
+        attributes = [(e.name, name) for e in soup.find_all(True) for name in e.attrs if name.startswith("on")]
+        assert not attributes, f"{page}: {attributes}"
+        links = [link for _, link in references(soup) if link.startswith("javascript:")]
+        assert not links, f"{page}: {links}"
+
+
+def test_explorers_of_one_kind_share_a_file_and_none_is_left_over(site: Path, soups: Soups) -> None:
+    loaded = Counter(
+        Path(str(element["src"])).name
+        for soup in soups.values()
+        for element in soup.select('script[src*="_static/inline/"]')
+    )
+    assert {path.name for path in (site / "_static" / "inline").iterdir()} == set(loaded)
+    kinds = [name for name in loaded if name.startswith("explorer-")]
+    data = [name for name in loaded if name.startswith("data-")]
+    assert len(data) >= 8
+    assert len(kinds) < len(data)
+
+
+MODULE = "\nexport default { render };"
+
+
+def test_a_twin_on_a_page_becomes_two_files() -> None:
+    from tutorlib_book.scripts import without_scripts
+
+    html = twin(MODULE, to_json({"a": "</script>", "b": [1, None]}), "A label")
+    page, files = without_scripts(f"<p>before</p>\n{html}<p>between</p>\n{html}<p>after</p>", "../_static/inline")
+    assert "<style" not in page
+    assert page.count("A label (Interactive figure") == 2
+    (kind, data) = sorted(files, reverse=True)
+    tags = [f'<script defer src="../_static/inline/{name}"></script>' for name in (kind, data)]
+    assert re.findall("<script.*", page) == tags  # in this order, and once for both boxes
+    assert files[kind] == classic(MODULE).strip() + "\n"
+    (key,) = set(re.findall(r'data-explorer="(\w+)"', page))
+    state = '{"label":"A label","data":{"a":"\\u003c/script>","b":[1,null]},"selection":{}}'
+    assert files[data] == f'tutorlibExplorers["{module_name(MODULE)}"]("{key}", {state});\n'
+
+
+def test_a_twin_of_an_earlier_version_becomes_the_same_two_files() -> None:
+    from tutorlib_book.scripts import without_scripts
+
+    state = json.dumps({"module": MODULE, "label": "A label", "data": {"a": 1}, "selection": {}})
+    html = (
+        '<div class="tutorlib-explorer" data-explorer="0123">\n<style>.x{}</style>\n<p class="fallback">A label</p>\n'
+        f'<script type="application/json">{state}</script>\n</div>\n<script type="module">\nconst x = 1;\n</script>\n'
+    )
+    page, files = without_scripts(html, "_static/inline")
+    assert re.sub("-[0-9a-f]{12}", "", page) == (
+        '<div class="tutorlib-explorer" data-explorer="0123">\n<p class="fallback">A label</p>\n</div>\n'
+        '<script defer src="_static/inline/explorer.js"></script>\n'
+        '<script defer src="_static/inline/data.js"></script>\n\n'
+    )
+    state = '{"label":"A label","data":{"a":1},"selection":{}}'
+    call = f'tutorlibExplorers["{module_name(MODULE)}"]("0123", {state});\n'
+    assert sorted(files.values()) == sorted([classic(MODULE).strip() + "\n", call])
+
+
+def test_scripts_and_presses_of_a_page_go_to_files_and_data_stays() -> None:
+    from tutorlib_book.scripts import without_scripts
+
+    page = (
+        '<script data-x="1" defer="defer">\nlet a = 1;\n</script><script src="a.js"></script>'
+        '<script type="application/json">{}</script><code>&lt;script&gt;</code>'
+        '<button class="b" onclick="window.print()" title="t">Print</button>'
+    )
+    after, files = without_scripts(page, "f")
+    assert list(files.values()) == ["let a = 1;\n"]
+    (name,) = files
+    assert after == (
+        f'<script data-x="1" src="f/{name}"></script><script src="a.js"></script>'
+        '<script type="application/json">{}</script><code>&lt;script&gt;</code>'
+        '<button class="b" data-press="print" title="t">Print</button>'
+    )
+    assert without_scripts(after, "f") == (after, {})
 
 
 # Addresses

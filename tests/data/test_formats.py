@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tutorlib.data.download import DataFormatError
-from tutorlib.data.formats import parse_idx, read_cifar10, read_idx, read_npz, read_omniglot, read_svhn
+from tutorlib.data.formats import parse_idx, read_cifar10, read_emnist, read_idx, read_npz, read_omniglot, read_svhn
 
 # IDX
 
@@ -330,6 +330,36 @@ def test_bad_omniglot_drawing(tmp_path, image):
     write_zip(path, {"set/Greek/character01/0001_01.png": image})
     with pytest.raises(DataFormatError, match=rf"{tmp_path.name}/bad\.zip cannot be read"):
         read_omniglot(path)
+
+
+def emnist(part: str = "byclass-test") -> dict[str, bytes]:
+    images = np.arange(2 * 28 * 28, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
+    files = {"images-idx3": images, "labels-idx1": np.uint8([61, 10])}
+    return {f"gzip/emnist-{part}-{kind}-ubyte.gz": gzip.compress(idx(own)) for kind, own in files.items()}
+
+
+def test_emnist_stands_upright(tmp_path):
+    path = tmp_path / "gzip.zip"
+    write_zip(path, emnist("byclass-train") | emnist() | {"gzip/emnist-letters-mapping.txt": b"1 65 97"})
+    images, labels = read_emnist(path, "byclass-test")
+    assert labels.tolist() == [61, 10]
+    assert labels.dtype == torch.int64
+    assert images.shape == (2, 28, 28, 1)
+    # The file's first row is the picture's first column.
+    assert images[0, :, 0, 0].tolist() == list(range(28))
+    assert images[0, 0, :3, 0].tolist() == [0, 28, 56]
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda files: {name: own for name, own in files.items() if "labels" not in name},
+    lambda files: {name: own[:40] for name, own in files.items()},
+    lambda files: {name: gzip.decompress(own) for name, own in files.items()},
+])  # fmt: skip
+def test_bad_emnist_archive(tmp_path, spoil):
+    path = tmp_path / "gzip.zip"
+    write_zip(path, spoil(emnist()))
+    with pytest.raises(DataFormatError, match=r"gzip\.zip cannot be read"):
+        read_emnist(path, "byclass-test")
 
 
 def test_bad_omniglot_archive(tmp_path):

@@ -141,6 +141,18 @@ def test_cifar10(publish, monkeypatch, split, batches):
     assert found.class_names[3] == "cat"
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_emnist(publish, monkeypatch, split):
+    publish("emnist", split, {"gzip.zip": b"content"})
+    parts = []
+    empty = torch.zeros(2, 28, 28, 1, dtype=torch.uint8)
+    monkeypatch.setattr(images, "read_emnist", lambda _, part: (parts.append(part) or empty, torch.tensor([10, 61])))
+    found = load_images("emnist", split)
+    assert parts == [f"byclass-{split}"]
+    assert found.classes == 62
+    assert [found.class_names[label] for label in found.labels] == ["A", "z"]
+
+
 def test_images_and_labels_that_do_not_fit(publish):
     publish("mnist", "test", {"images.gz": idx(7, 28, 28), "labels.gz": idx(6)})
     with pytest.raises(DataFormatError, match=r"mnist/images\.gz with mnist/labels\.gz.*shape \[6\].*\[7\]"):
@@ -210,11 +222,11 @@ def test_table_of_files():
                 assert file.folder == name
                 assert file.urls
                 assert all(url.startswith("http") and url.endswith(f"/{file.name}") for url in file.urls)
-    # Only CIFAR-10 keeps both splits in one file; anything else alike would be a slip of the pen.
+    # CIFAR-10 and EMNIST keep both splits in one file; anything else alike would be a slip of the pen.
     md5 = [file.md5 for splits in FILES.values() for files in splits.values() for file in files]
-    assert len(md5) == 20
-    assert len(set(md5)) == 19
-    assert all(len(set(names)) == 10 for names in CLASS_NAMES.values())
+    assert len(md5) == 22
+    assert len(set(md5)) == 20
+    assert all(len(set(names)) == (62 if name == "emnist" else 10) for name, names in CLASS_NAMES.items())
 
 
 # The type

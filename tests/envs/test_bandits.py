@@ -181,7 +181,7 @@ def test_shuffled_contexts_ask_for_every_choice_of_actions_alike():
         ({"family": "esy"}, "family='esy'.*did you mean 'easy'"),
         ({"family": "dependent", "arms": 3}, "arms=3: expected 2 with family='dependent'"),
         ({"family": "biased", "arms": 3}, "arms=3: expected 2 with family='biased'"),
-        ({"bias": 1.5}, "bias=1.5: expected a probability"),
+        ({"bias": 1.5}, "bias=1.5: expected a number from 0 to 1"),
         ({"bias": float("nan")}, "bias=nan"),
         ({"bias": 0.5, "arms": 3}, "bias=0.5: expected None, unless"),
         ({"bias": 0.5, "family": "easy"}, "bias=0.5: expected None, unless"),

@@ -1,7 +1,9 @@
 """One MiniGrid through Gymnasium: its checker, the package's own episodes, seeds, ends, pictures, refusals."""
 
 import itertools
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -24,7 +26,7 @@ from tutorlib.lab.errors import TutorlibError
 NAMES = register()
 
 
-OTHER = {"MultiRoom-N4-S5-v0": "-N4-S5-v1", "MultiRoom-N6-S10-v0": "-N6-v0", "ObstructedMaze-2Dlhb-v0": "-2Dlhb-v1"}
+OTHER = {"MultiRoom-N6-S10-v0": "-N6-v0"}
 
 
 def packages(name, **options):
@@ -276,3 +278,49 @@ def test_every_family_can_be_named():
     env = SingleMiniGrid("key_corridor", 9, size=3, rows=1)
     env.reset(seed=0)
     assert env._env.packed.shape == (1, *key_corridor(1, torch.Generator(), 3, 1).cells.shape[1:3])
+
+
+FORKED = """
+import multiprocessing, sys, warnings
+import gymnasium, torch
+from tutorlib.envs.gym import SingleMiniGrid, register
+
+warnings.simplefilter("ignore")  # newer versions of Python warn of every fork beside threads
+torch.set_num_threads(2)
+torch.ones(2_000_000).exp()  # now there is a pool of threads, which a forked process has not
+if sys.argv[1] == "workers":
+    (name, *_) = register()
+    context = dict(context="fork", shared_memory=False)
+    envs = gymnasium.make_vec(name, num_envs=2, vectorization_mode="async", vector_kwargs=context)
+    seen = [envs.reset(seed=0)[0].shape, envs.step(envs.action_space.sample())[0].shape]
+    envs.close()
+else:
+    env = SingleMiniGrid("key_corridor", 9, size=3, rows=1, render_mode="rgb_array")
+    env.reset(seed=0)
+    def play(pipe):
+        pipe.send([env.step(2)[0].shape, env.render().shape, env.reset(seed=1)[0].shape])
+    here, there = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=play, args=(there,))
+    child.start()
+    assert here.poll(60)
+    seen = here.recv()
+    child.join()
+print(seen, torch.get_num_threads())
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "seen"),
+    [("workers", [(2, 147), (2, 147)]), ("handed over", [(147,), (72, 168, 3), (147,)])],
+)
+def test_forked_processes_do_not_wait_for_threads_that_they_lack(how, seen):
+    call = [sys.executable, "-c", FORKED, how]
+    with subprocess.Popen(
+        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        try:
+            out, error = run.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            raise
+    assert out == f"{seen} 2\n", error

@@ -57,6 +57,24 @@ def test_a_lock_is_the_plain_lock(horizon, actions):
     assert len(seen) == 4, "a right action, a wrong one, the prize, and an end without it"
 
 
+def test_the_lock_is_that_of_the_papers_code(golden):
+    known = {name: torch.from_numpy(x) for name, x in golden("rl/rcgvf_lock_env").items()}
+    env = Lock(int(known["horizon"]), 10, float(known["noise_sd"]))
+    row, column = known["row"].long(), known["column"].long()
+    state = LockState(known["table"].long().expand(4, -1, -1), row[0], column[0], known["noise"][0])
+    assert (env.observe(state) - known["observation"][0]).abs().max() < 1e-9
+    for t, action in enumerate(known["action"].long()):
+        noise = torch.special.ndtr(known["noise"][t + 1])
+        chance = (row[t + 1].clamp(max=1) + 0.5) / 2  # where the row is 2, any: the lock itself must say so
+        state, reward, ended = env.step(state, action, torch.cat([chance.unsqueeze(-1), noise], dim=-1))
+        assert torch.equal(state.row, row[t + 1])
+        assert torch.equal(state.column, column[t + 1])
+        assert torch.equal(ended, known["done"][t])
+        assert (reward - known["reward"][t]).abs().max() < 1e-9
+        assert (env.observe(state) - known["observation"][t + 1]).abs().max() < 1e-9
+    assert {round(x, 3) for x in known["reward"].flatten().tolist()} == {-0.053, 0.0, 10.0}
+
+
 def follow(env, wrong_at=None):
     """Return the rewards of an episode that follows a*, but for one wrong action."""
     state = env.start(uniform(64, env.start_noise))
@@ -79,6 +97,12 @@ def test_the_best_return_is_nine(horizon):
     assert torch.allclose(rewards.sum(0), torch.full((64,), 9.0), atol=1e-5)
     assert (rewards[-1] == 10).all()
     assert torch.allclose(rewards[:-1], torch.tensor(-1 / (horizon - 1)))
+
+
+def test_the_prize_is_what_it_is_set_to():
+    rewards = follow(Lock(20, prize=3.0))
+    assert (rewards[-1] == 3).all()
+    assert torch.allclose(rewards.sum(0), torch.full((64,), 2.0), atol=1e-5)
 
 
 @pytest.mark.parametrize("wrong_at", [0, 1, 7, 19])

@@ -20,7 +20,7 @@ from tutorlib.envs.minigrid_levels import (
     WALL,
     import_levels,
 )
-from tutorlib.envs.minigrid_rooms import key_corridor, multi_room, obstructed_maze
+from tutorlib.envs.minigrid_rooms import TASKS, key_corridor, multi_room, obstructed_maze
 from tutorlib.lab import UsageError
 
 
@@ -144,6 +144,30 @@ def test_averages_are_the_packages(name, make):
     assert torch.equal(a[:, scatter == 0], b[:, scatter == 0])
     assert (far <= 4 * scatter).all(), (far / scatter).nan_to_num().topk(3)
     assert (scatter > 0).sum() > 15
+
+
+def rooms_of(levels):
+    """Return how many rooms a chain has: one more than it has doors."""
+    return {1 + int((cells[..., 0] == DOOR).sum()) for cells in levels.cells}
+
+
+def test_four_rooms_are_the_packages_second_version():
+    assert rooms_of(multi_room(5, seeded())) == {4}
+    theirs = {v: gymnasium.registry[f"MiniGrid-MultiRoom-N4-S5-v{v}"].kwargs["minNumRooms"] for v in (0, 1)}
+    assert theirs == {0: 6, 1: 4}
+    assert TASKS["MultiRoom-N4-S5"].version == 1
+    assert {name for name, task in TASKS.items() if task.version} == {"MultiRoom-N4-S5", "ObstructedMaze-2Dlhb"}
+
+
+@pytest.mark.parametrize("name", ["2Dl", "2Dlh", "2Dlhb"])
+def test_the_mazes_target_is_always_in_the_upper_corner(name):
+    task = TASKS[f"ObstructedMaze-{name}"]
+    theirs = import_levels(gymnasium.make(f"MiniGrid-ObstructedMaze-{name}-v{task.version}"), range(20))
+    for levels in (theirs, task.levels(20, seeded())):
+        _, y, x = ((levels.cells[..., 0] == BALL) & (levels.cells[..., 1] == BLUE)).nonzero().T
+        assert len(x) == 20
+        assert (x > 10).all()  # rooms have sides of 6 and share their walls: the third column, the first row
+        assert (y < 5).all()
 
 
 def test_levels_depend_on_the_generator_alone_and_can_be_played():

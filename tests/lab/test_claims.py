@@ -22,19 +22,28 @@ SAMPLES = [
 @pytest.mark.parametrize("values", SAMPLES, ids=len)
 def test_the_interval_is_that_of_scipy(values: list[float]):
     found = interval(values)
+    digits = 12 - math.floor(math.log10(max(map(abs, values))))
     expected = bootstrap(
         (np.array(values),),
-        np.mean,
+        lambda resample, axis: np.mean(resample, axis=axis).round(digits),  # equal means are equal to the last digit
         confidence_level=0.95,
         n_resamples=9999,
         method="BCa",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    assert (found.low, found.high) == (expected.low, expected.high)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
     assert found.value == pytest.approx(np.mean(values))
     assert found.seeds == len(values)
     assert found.low < found.value < found.high
     assert interval(values) == found  # nothing is left to chance
+
+
+@pytest.mark.parametrize("scale", [3.0, 0.1, 1 / 7])
+def test_no_end_of_an_interval_hangs_on_rounding(scale: float):
+    """Means that are equal but for rounding are counted as equal, so the unit of the values does not matter."""
+    for draw in np.random.default_rng(1).normal(1.0, size=(20, 5)):
+        one, other = interval(list(draw)), interval(list(scale * draw))
+        assert (scale * one.low, scale * one.high) == pytest.approx((other.low, other.high), rel=1e-9)
 
 
 def test_equal_values_make_a_point():

@@ -1,6 +1,6 @@
 import json
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Union
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tutorlib.lab import Cell, Context, Experiment, Tier, UsageError, grid
 from tutorlib.lab.errors import CheckpointError, choose
-from tutorlib.lab.experiment import cell_key, checkpoint_for, override, plain
+from tutorlib.lab.experiment import cell_key, checkpoint_for, filled, override, plain
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,34 @@ def test_the_nearest_choice_is_named():
         choose("tier", "x", ["live", "study"])
 
 
+def double(x: int, by: int = 2) -> int:
+    return by * x
+
+
 def test_a_step_is_compiled_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch, "compile", lambda step, fullgraph: max if (step, fullgraph) == (abs, True) else min)
-    assert Context().compiled(abs) is abs
-    assert Context(compile=True).compiled(abs) is max
+    monkeypatch.setattr(torch, "compile", lambda step, fullgraph: lambda x: (fullgraph, step, step(x)))
+    assert Context().compiled(double) is double
+    _, step, found = Context(compile=True).compiled(double)(3)
+    whole, other, _ = Context(compile=True).compiled(double)(3)
+    assert (whole, found) == (True, 6)
+    assert (
+        step.__code__ is not other.__code__
+    )  # else the second run would share the first one's graphs, and their limit
+
+
+def test_a_record_without_a_later_field_is_of_its_default() -> None:
+    @dataclass(frozen=True)
+    class Inner:
+        length: int = 3
+        added: tuple[int, ...] = field(default_factory=lambda: (1, 2))
+
+    @dataclass(frozen=True)
+    class Outer:
+        given: int
+        inner: Inner = field(default_factory=Inner)
+        new: str = "as before"
+
+    old = {"given": 7, "inner": {"length": 5}}
+    assert filled(old, Outer(1)) == {"given": 7, "inner": {"length": 5, "added": (1, 2)}, "new": "as before"}
+    assert old == {"given": 7, "inner": {"length": 5}}
+    assert filled({"inner": {}, "new": "now"}, Outer(1)) == {"inner": {"length": 3, "added": (1, 2)}, "new": "now"}

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import platform
 import re
 import shlex
@@ -178,6 +179,17 @@ def test_a_published_file_holds_the_same_records(tmp_path: Path):
     before = path.read_bytes()
     publish(load_published(path)[::-1], path)
     assert path.read_bytes() == before  # the order of the records is no change
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path):
+    path = tmp_path / "a-study.json"
+    old, new, other = (tmp_path / f".a-study.json.{end}" for end in ("0123456789abcdef", "fedcba9876543210", "swp"))
+    for leftover in (old, new, other):
+        leftover.write_text("half")
+        os.utime(leftover, (0, 0))
+    os.utime(new)  # perhaps somebody writes it now
+    publish([record()], path)
+    assert sorted(found.name for found in tmp_path.iterdir()) == sorted([new.name, other.name, path.name])
 
 
 def test_records_of_two_kinds_are_not_published_as_one(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 import torch
 
-from tutorlib.nn import adam_step, no_moments
+from tutorlib.nn import Moments, adam_, adam_step, no_moments
 
 
 def test_it_is_torch_adam() -> None:
@@ -27,3 +27,17 @@ def test_cells_of_a_stack_do_not_touch() -> None:
     for cell in range(3):
         alone, _ = adam_step(theta[cell], no_moments(theta[cell]), gradient[cell], 0, rates[cell])
         assert torch.equal(together[cell], alone)
+
+
+def test_in_place_it_is_the_same_step_and_nothing_else_changes() -> None:
+    g = torch.Generator().manual_seed(0)
+    theta, gradient = torch.randn(2, 5, generator=g, dtype=torch.float64), torch.randn(2, 5, generator=g).double()
+    expected, moments = adam_step(theta, no_moments(theta), gradient, 0, 0.03, 0.8, 0.95, 1e-6)
+    expected, moments = adam_step(expected, moments, -2 * gradient, 1, 0.02, 0.8, 0.95, 1e-6)
+    own, kept = no_moments(theta), gradient.clone()
+    adam_(theta, own, gradient, 0, 0.03, 0.8, 0.95, 1e-6)
+    assert torch.equal(gradient, kept)
+    adam_(theta, own, -2 * gradient, 1, 0.02, 0.8, 0.95, 1e-6)
+    for found, known in zip((theta, *own), (expected, *moments), strict=True):
+        torch.testing.assert_close(found, known, rtol=0, atol=1e-12)
+    assert isinstance(own, Moments)

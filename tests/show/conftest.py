@@ -20,23 +20,34 @@ def data() -> dict[str, Any]:
 
 @pytest.fixture
 def visit(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
-    """Open pages without a network; in the end they must have asked for nothing and reported no error."""
+    """Open pages without a network; in the end they must have asked for nothing and reported no error.
+
+    ``rules`` is a Content-Security-Policy; messages with ``forgiven`` in them are expected.
+    """
     complaints: list[str] = []
     contexts = []
 
-    def open_page(html: str, width: int = 1280, **options: Any) -> "Page":
+    def open_page(
+        html: str, width: int = 1280, rules: str | None = None, forgiven: str | None = None, **options: Any
+    ) -> "Page":
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
 
         def answer(route: "Route") -> None:
             if route.request.url == URL:
-                route.fulfill(body=html, content_type="text/html; charset=utf-8")
+                headers = {"Content-Type": "text/html; charset=utf-8"}
+                route.fulfill(body=html, headers=headers | ({"Content-Security-Policy": rules} if rules else {}))
             else:
                 route.abort()
 
         context.route("**/*", answer)
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
+
+        def said(words: str) -> None:
+            if forgiven is None or forgiven not in words:
+                complaints.append(f"console: {words}")
+
+        page.on("console", lambda message: said(message.text))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("request", lambda request: asked(request.url))
         page.goto(URL)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import ESCAPES, RATES, STEPS_OF_CURVES, curve_of, fake_curves
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from tutorlib.lab.errors import UsageError
 from tutorlib.show.curves import curves_data, curves_picture
@@ -111,3 +113,34 @@ def test_the_picture_shows_the_start() -> None:
     assert list(lines["escape"].get_xdata()) == [ESCAPES[2][1]]
     assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
     assert "bias: 0.9" in ax.get_title(loc="left")
+
+
+LONG = "When does a run leave its plateau, and what has its learning rate, its bias or its width to do with it?"
+
+
+@pytest.mark.parametrize("title", ["Short", LONG, f"{LONG} {LONG}"])
+def test_nothing_of_the_picture_is_cut(title: str) -> None:
+    raw = fake_curves(title=title)
+    raw["choosers"][1]["label"] = "learning rate of the inner loop, in units of the first one"
+    figure = curves_picture(curves_data(**raw))
+    FigureCanvasAgg(figure).draw()
+    (ax,) = figure.axes
+    title_shown = ax.get_title(loc="left")
+    assert " ".join(title_shown.split()).startswith(title)
+    texts = [text for text in ax.findobj(Text) if text.get_text() in (title_shown, ax.get_xlabel(), ax.get_ylabel())]
+    assert len(texts) >= 3  # a line of the legend may be called like an axis
+    for box in [text.get_window_extent() for text in texts]:
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
+@pytest.mark.parametrize(("y", "marker"), [(None, "None"), (0.5, "o")])
+def test_the_legend_shows_a_mark_as_it_is_drawn(y: float | None, marker: str) -> None:
+    """An upright dashed line where a mark has no height, with a ring on it where it has one."""
+    raw = fake_curves()
+    raw["marks"] = [{"label": "escape", "x": 600, "y": y, "over": ()}]
+    (ax,) = curves_picture(curves_data(**raw)).axes
+    handle = next(h for h in ax.get_legend().legend_handles if h.get_label() == "escape")
+    assert (handle.get_linestyle(), handle.get_marker()) == ("--", marker)
+    upright = [line for line in ax.lines if list(line.get_xdata()) == [600, 600]]
+    assert [line.get_linestyle() for line in upright] == ["--"]

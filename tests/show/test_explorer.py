@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 from tutorlib.lab.errors import UsageError
 from tutorlib.show import explorer
-from tutorlib.show.explorer import MAX_DATA_BYTES, WIDGET_MIME, Explorer, rounded, to_json, twin
+from tutorlib.show.explorer import MAX_DATA_BYTES, Explorer, classic, module_name, rounded, to_json, twin
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 
@@ -62,34 +62,63 @@ def test_every_module_stands_alone() -> None:
         assert source.count("function unpack(") == 1
 
 
+def test_a_classic_script_holds_a_module_without_its_exports() -> None:
+    for module in explorer.modules():
+        source = Explorer(module, {}, "A figure").source
+        script = classic(source)
+        assert not re.search(r"^(import|export)\b|\bimport\(", script, flags=re.M)
+        assert f'["{module_name(source)}"] = (key, state)' in script
+        assert script.count("\nreturn { render };\n") == 1
+    assert module_name("a") != module_name("b")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["render();", '\nimport "./parts.mjs";\nexport default { render };', "\nexport default { render };\nmore();"],
+)
+def test_what_is_no_module_of_that_form_makes_no_classic_script(source: str) -> None:
+    with pytest.raises(UsageError, match="an ES module that imports nothing and ends with a default export"):
+        classic(source)
+
+
+MODULE = "\nexport default { render };"
+
+
 def test_the_key_depends_on_data_module_label_and_picture() -> None:
     def key(*arguments: Any) -> str:
         return re.search(r'data-explorer="(\w+)"', twin(*arguments))[1]
 
-    variants = [("m", "{}", "l"), ("n", "{}", "l"), ("m", "[]", "l"), ("m", "{}", "k"), ("m", "{}", "l", PNG)]
+    first = (MODULE, "{}", "l")
+    variants = [first, (f"//{MODULE}", "{}", "l"), (MODULE, "[]", "l"), (MODULE, "{}", "k"), (*first, PNG)]
     assert len({key(*variant) for variant in variants}) == len(variants)
 
 
-def test_nothing_in_module_data_or_label_ends_the_script() -> None:
+def test_nothing_in_data_or_label_ends_the_script() -> None:
     nasty = "</script><!-- <script> \" ' & \u2028 ]]>"
-    html = twin(f"// {nasty}", to_json({"a": nasty}), f"label {nasty}", PNG)
+    html = twin(MODULE, to_json({"a": nasty}), f"label {nasty}", PNG)
     parts = Parts(html)
     assert [attrs.get("type") for tag, attrs in parts.seen if tag == "script"] == [
         "application/json",
         "module",
     ]
     got = state(html)
-    assert got["module"] == f"// {nasty}"
     assert got["data"] == {"a": nasty}
     assert got["label"] == f"label {nasty}"
     assert [attrs["alt"] for tag, attrs in parts.seen if tag == "img"] == [f"label {nasty}"]
     assert "<" not in parts.scripts[0]
+    assert parts.scripts[1].startswith(f"\n{classic(MODULE)}tutorlibExplorers")
+
+
+@pytest.mark.parametrize("ending", ["</script", "</SCRIPT", "<!--"])
+def test_nothing_in_a_module_ends_the_script(ending: str) -> None:
+    with pytest.raises(UsageError, match=f"source='{ending}': expected a module without this text"):
+        twin(f"// {ending}{MODULE}", "{}", "A map")
 
 
 def test_a_small_picture_is_the_fallback_and_a_large_one_is_not() -> None:
-    assert "data:image/png;base64," in twin("", "{}", "A map", PNG)
+    assert "data:image/png;base64," in twin(MODULE, "{}", "A map", PNG)
     for picture in (None, PNG + bytes(explorer.MAX_INLINE_PICTURE_BYTES)):
-        html = twin("", "{}", "A map", picture)
+        html = twin(MODULE, "{}", "A map", picture)
         assert "<img" not in html
         assert '<p class="fallback">A map (' in html
 
@@ -180,16 +209,22 @@ def run_in_kernel() -> tuple[nbformat.NotebookNode, nbformat.NotebookNode]:
     return shown, widgets.get("state", {})
 
 
-def test_a_live_kernel_shows_both_faces_from_the_same_module(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_keeps_the_twin_and_a_live_kernel_has_a_widget_of_the_same_content(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Opened again, a notebook has no model for a widget's view; a front end would say so, and hide the twin."""
     monkeypatch.delenv("TUTORLIB_EXPLORER", raising=False)
     shown, models = run_in_kernel()
-    assert sorted(shown.data) == [WIDGET_MIME, "text/html", "text/plain"]
-    model = models[shown.data[WIDGET_MIME]["model_id"]]["state"]
+    assert sorted(shown.data) == ["text/html", "text/plain"]
+    (model,) = (entry["state"] for entry in models.values() if "_esm" in entry["state"])
     twin_state = state(shown.data["text/html"])
-    assert model["_esm"] == twin_state["module"]
+    module, host = model["_esm"].split("/**\n * The host")
+    assert module.strip() == Explorer("grid_explorer", {}, "A map").source.rpartition("\nexport default")[0].strip()
+    assert host.endswith("\nexport default { render, initialize: announce };\n")
+    assert f'data-explorer="{model["key"]}"' in shown.data["text/html"]
     assert {name: model[name] for name in ("data", "label", "selection")} == {
         name: twin_state[name] for name in ("data", "label", "selection")
     }
     monkeypatch.setenv("TUTORLIB_EXPLORER", "static")
     static, _ = run_in_kernel()
-    assert static.data == {key: value for key, value in shown.data.items() if key != WIDGET_MIME}
+    assert static.data == shown.data

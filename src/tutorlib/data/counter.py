@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Float, Int, Tensor
 
 _WORD = 0xFFFFFFFF
@@ -23,11 +23,15 @@ Word = Int[Tensor, "..."] | int
 """A 32-bit word (or several), held in int64 because torch has no unsigned 32-bit arithmetic."""
 
 
+@checked()
 def philox(counter: Sequence[Word], key: Sequence[Word]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the four output words of Philox4x32-10 for the four words of a ``counter`` and the two of a ``key``.
 
     Each word is an int64 tensor (or int) with values in [0, 2^32); shapes broadcast.
     """
+    for name, own, n in (("counter", counter, 4), ("key", key, 2)):
+        if len(own) != n:
+            raise bad_argument(name, own, f"{n} words")
     c0, c1, c2, c3, k0, k1 = torch.broadcast_tensors(*(torch.as_tensor(word) for word in (*counter, *key)))
     # The two halves of the round function are the two rows of one tensor, so a round is 7 operations, not 14.
     even, odd, k = torch.stack([c0, c2]), torch.stack([c1, c3]), torch.stack([k0, k1])
@@ -41,6 +45,7 @@ def philox(counter: Sequence[Word], key: Sequence[Word]) -> tuple[Tensor, Tensor
     return even[0], odd[0], even[1], odd[1]
 
 
+@checked(sizes=("n",), most={"stream": _WORD})
 def words(
     key: Int[Tensor, "*#batch"] | int, stream: int, index: Int[Tensor, "*#batch"], n: int
 ) -> Int[Tensor, "*batch n"]:
@@ -49,10 +54,6 @@ def words(
     ``key`` (a seed) and ``index`` may be any non-negative int64 values, of shapes that broadcast; ``stream`` < 2^32
     separates uses of one key. Raises ``UsageError`` if ``n`` < 1 or ``stream`` is not a 32-bit word.
     """
-    if n < 1:
-        raise bad_argument("n", n, "at least 1 random word")
-    if not 0 <= stream <= _WORD:
-        raise bad_argument("stream", stream, "an integer in [0, 2^32)")
     # Counter: (index low, index high, block, stream); one block gives four words.
     block = torch.arange(-(-n // 4), device=index.device)
     key = torch.as_tensor(key, device=index.device).unsqueeze(-1)
@@ -61,12 +62,14 @@ def words(
     return torch.stack(philox(counter, (key & _WORD, key >> 32)), dim=-1).flatten(-2)[..., :n]
 
 
+@checked()
 def as_uniform(w: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Return float32 numbers in (0, 1), one for each word."""
     # 23 bits and a half step: exact in float32, and neither 0, whose logarithm is not finite, nor 1.
     return ((w >> 9).float() + 0.5) * 2.0**-23
 
 
+@checked()
 def as_normal(w: Int[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
     """Return float32 standard normal numbers, one for each of an even number of words (Box-Muller)."""
     if w.shape[-1] % 2:
@@ -76,6 +79,7 @@ def as_normal(w: Int[Tensor, "*batch n"]) -> Float[Tensor, "*batch n"]:
     return torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1)
 
 
+@checked()
 def as_integers(w: Int[Tensor, "*#batch"], high: Int[Tensor, "*#batch"] | int) -> Int[Tensor, "*batch"]:
     """Return integers in [0, ``high``), one for each word; ``high`` is at most 2^31 and broadcasts against ``w``.
 
@@ -86,6 +90,7 @@ def as_integers(w: Int[Tensor, "*#batch"], high: Int[Tensor, "*#batch"] | int) -
     return (w * high) >> 32
 
 
+@checked()
 def as_permutation(w: Int[Tensor, "*batch n"]) -> Int[Tensor, "*batch n"]:
     """Return a uniform random permutation of 0..n-1 for each row of n words."""
     # Sorting random words permutes uniformly; the position in the low digits breaks ties alike on every device.

@@ -2,7 +2,8 @@
 
 ``fetch`` looks for a file in this order:
 
-1. the folder that the environment variable ``TUTORLIB_DATA`` names, as ``<folder>/<name>`` or as ``<name>``;
+1. the folder that the environment variable ``TUTORLIB_DATA`` names, as ``<folder>/<name>`` or as ``<name>``. Sets
+   share names of files, so a ``<name>`` with other content is another set's, and the search goes on;
 2. the cache: ``TUTORLIB_CACHE`` if set, else the system's cache folder of this user;
 3. the file's addresses, one after the other; what arrives is checked and then moved into the cache at once.
 """
@@ -10,6 +11,9 @@
 import hashlib
 import os
 import re
+import ssl
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +23,7 @@ import pooch
 from filelock import FileLock
 from tqdm import tqdm
 
-from tutorlib.lab.errors import TutorlibError, bad_argument
+from tutorlib.lab.errors import TutorlibError, bad_argument, checked, expect_fields
 
 __all__ = [
     "ChecksumError",
@@ -35,6 +39,10 @@ __all__ = [
 
 TIMEOUT = 30.0
 """Seconds without a single byte from a server after which it counts as hung."""
+
+MAX_TIMEOUT = 86_400.0  # a day: no system takes any number
+MAX_BYTES = 512 * 2**20
+"""Most bytes that are taken of a file whose size nobody states; the largest file of all sets has 182 MB."""
 
 CONNECT = 10.0  # seconds to wait for a connection: behind a firewall that drops packets, all of them
 CHUNK = 2**16  # bytes read at a time; pooch's own 1 KiB makes large archives slow
@@ -67,8 +75,8 @@ class RemoteFile:
     ``name`` is its official file name and ``folder`` the data set's folder; both are plain names. ``urls``
     are tried in order. ``md5`` is the official file's checksum (``None`` where none is published),
     ``accepted`` holds the SHA-256 of every other file of this name that may stand for it, such as a
-    re-packed part, and ``size`` is the official file's length in bytes, to tell people what they are about
-    to download.
+    re-packed part, and ``size`` is the official file's length in bytes: people are told what they are about to
+    download, and no more than that is taken from a server.
 
     Raises ``UsageError`` for a name with a path in it, and for a checksum that is missing or malformed.
     """
@@ -81,6 +89,7 @@ class RemoteFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        expect_fields(self, most={"size": 10**12})
         for field, value in (("name", self.name), ("folder", self.folder)):
             if not re.fullmatch(r"\w[\w.-]*", value):
                 raise bad_argument(field, value, "a plain file name without a path")
@@ -95,7 +104,8 @@ class RemoteFile:
         return f"{self.folder}/{self.name}" + (f" ({self.size / 1e6:.1f} MB)" if self.size else "")
 
 
-def fetch(file: RemoteFile, *, timeout: float = TIMEOUT) -> Path:
+@checked(positive=("timeout",))
+def fetch(file: RemoteFile, *, timeout: float | int = TIMEOUT) -> Path:
     """Return the path of a checked copy of ``file``; download it into the cache if it is not on this machine.
 
     ``timeout`` is how many seconds a server may stay silent. Processes that ask for the same file at once
@@ -103,9 +113,12 @@ def fetch(file: RemoteFile, *, timeout: float = TIMEOUT) -> Path:
 
     Raises ``ChecksumError`` for a file with other content than expected, ``DataUnavailableError`` where
     there is no network, ``DownloadError`` where a server (404, hang, broken transfer) or the cache folder
-    fails, and ``UsageError`` for a ``TUTORLIB_DATA`` that is no folder.
+    fails, and ``UsageError`` for a ``TUTORLIB_DATA`` that is no folder and a ``timeout`` that is no time.
     """
-    if (given := find_given(file)) is not None:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= MAX_TIMEOUT:
+        raise bad_argument("timeout", timeout, f"seconds, more than 0 and at most {MAX_TIMEOUT:g}")
+    given, passed = search_given(file)
+    if given is not None:
         return given
     cached = cache_folder() / file.folder / file.name
     try:
@@ -117,7 +130,7 @@ def fetch(file: RemoteFile, *, timeout: float = TIMEOUT) -> Path:
             if cached.exists() and not mismatch(cached, file):
                 return cached  # another process fetched it while this one waited
             cached.unlink(missing_ok=True)
-            download(file, cached, timeout)
+            download(file, cached, timeout, passed)
             return cached
     except OSError as error:
         raise DownloadError(
@@ -125,21 +138,35 @@ def fetch(file: RemoteFile, *, timeout: float = TIMEOUT) -> Path:
         ) from error
 
 
+@checked()
 def find_given(file: RemoteFile) -> Path | None:
     """Return the path of ``file`` in the folder ``TUTORLIB_DATA``, or ``None`` if it is not there.
 
-    Raises ``ChecksumError`` if a file of that name is there with other content, and ``UsageError`` for a
-    ``TUTORLIB_DATA`` that is no folder.
+    Raises ``ChecksumError`` if the set's own folder in it holds a file of that name with other content, and
+    ``UsageError`` for a ``TUTORLIB_DATA`` that is no folder.
     """
+    return search_given(file)[0]
+
+
+def search_given(file: RemoteFile) -> tuple[Path | None, DataError | None]:
+    """Return what ``find_given`` does, and what was wrong with a file of the right name that was passed over."""
     folder = data_folder()
     if folder is None:
-        return None
-    for path in (folder / file.folder / file.name, folder / file.name):
-        if path.is_file():
-            if wrong := mismatch(path, file):
-                raise ChecksumError(f"{path} is not {file}: {wrong}")
-            return path
-    return None
+        return None, None
+    passed: DataError | None = None
+    for path, own in ((folder / file.folder / file.name, True), (folder / file.name, False)):
+        try:
+            if not path.is_file():
+                continue
+            wrong = mismatch(path, file)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror or error}): check TUTORLIB_DATA") from error
+        if wrong is None:
+            return path, None
+        passed = ChecksumError(f"{path} is not {file}: {wrong}")
+        if own:
+            raise passed
+    return None, passed
 
 
 def data_folder() -> Path | None:
@@ -184,14 +211,15 @@ def checksum(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(content, new).hexdigest()
 
 
-def download(file: RemoteFile, target: Path, timeout: float) -> None:
+def download(file: RemoteFile, target: Path, timeout: float | int, passed: DataError | None = None) -> None:
     """Bring ``file`` to ``target`` from the first of its addresses that sends the right content.
 
     The caller holds the file's lock, so one name for the part that is on its way is enough, and what a killed
-    process left there is overwritten. Raises the most telling of the addresses' errors if none of them works.
+    process left there is overwritten. Raises the most telling of the addresses' errors if none of them works;
+    ``passed`` is one from before.
     """
     part = target.with_name(f"{target.name}.part")
-    failures: list[DataError] = []
+    failures = [] if passed is None else [passed]
     for url in file.urls:
         try:
             transfer(url, part, file, timeout)
@@ -205,36 +233,105 @@ def download(file: RemoteFile, target: Path, timeout: float) -> None:
             part.unlink(missing_ok=True)
     # Wrong content tells more than a broken transfer, and that more than no network.
     kinds = (ChecksumError, DownloadError, DataUnavailableError)
-    kind = next((k for k in kinds if any(isinstance(f, k) for f in failures)), DataUnavailableError)
+    telling = next((f for kind in kinds for f in failures if isinstance(f, kind)), None)
     reasons = "; ".join(map(str, failures)) or "it has no address"
-    raise kind(f"{file} is not on this machine and could not be downloaded ({reasons}): {remedy(file, target)}")
+    kind = DataUnavailableError if telling is None else type(telling)
+    raise kind(
+        f"{file} is not on this machine and could not be downloaded ({reasons}): {remedy(file, target)}"
+    ) from telling
 
 
-def transfer(url: str, part: Path, file: RemoteFile, timeout: float) -> None:
-    """Write what ``url`` sends to ``part``; show progress if standard error is a terminal."""
+def transfer(url: str, part: Path, file: RemoteFile, timeout: float | int) -> None:
+    """Write what ``url`` sends to ``part``; show progress if standard error is a terminal.
+
+    Raises ``DataError`` for whatever a server, a proxy or an address can do wrong, and ``OSError`` where ``part``
+    cannot be written.
+    """
+    limit, received = file.size or MAX_BYTES, 0
+    bar = tqdm(desc=file.name, total=file.size, unit="B", unit_scale=True, leave=False, disable=None)
+    with bar, closing(chunks(url, timeout)) as sent, part.open("wb") as content:
+        for chunk in sent:
+            received += len(chunk)
+            if received > limit:
+                raise DownloadError(f"{host_of(url)} sent more than the {limit:,} bytes that the file can have")
+            content.write(chunk)
+            bar.update(len(chunk))
+
+
+def chunks(url: str, timeout: float | int) -> Generator[bytes, None, None]:
+    """Yield what ``url`` sends, as it lies on the server; raise ``DataError`` for all that goes wrong on the way."""
     import requests
-    from urllib3.exceptions import MaxRetryError
 
-    host = urlsplit(url).netloc
-    # pooch asks whether the bar is true, which it is with a total above 0; then it sets the server's total.
-    with tqdm(desc=file.name, total=file.size or 1, unit="B", unit_scale=True, leave=False, disable=None) as bar:
-        get = pooch.HTTPDownloader(
-            progressbar=bar,
-            chunk_size=CHUNK,
-            timeout=(min(timeout, CONNECT), timeout),
-            # Some servers call a .gz file a compressed transfer; unpacked on the way it fails its checksum.
-            headers={"Accept-Encoding": "identity"},
+    # Some servers call a .gz file a compressed transfer; unpacked on the way it fails its checksum.
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=(min(timeout, CONNECT), timeout)) as response:
+            response.raise_for_status()
+            yield from response.raw.stream(CHUNK, decode_content=False)
+    except Exception as error:  # requests lets errors of five libraries through; the next address shall be tried
+        raise in_words(url, error, timeout) from error
+
+
+def in_words(url: str, error: Exception, timeout: float | int) -> DataError:
+    """Return what went wrong on the way to ``url``: unavailable if it never came to a conversation with the server."""
+    import requests
+    from urllib3 import exceptions as urllib3
+
+    host, first, why = host_of(url), cause_of(error), reason(error)
+    if isinstance(error, requests.HTTPError):
+        return DownloadError(f"{host} answered: {why}")
+    if isinstance(error, requests.TooManyRedirects):
+        return DownloadError(f"{host} redirects without an end")
+    if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in str(error):
+        return DataUnavailableError(f"the proxy on the way to {host} speaks SOCKS: install PySocks")
+    if isinstance(first, ssl.SSLCertVerificationError):
+        return DataUnavailableError(
+            f"the certificate of {host} is not trusted ({why}); where a proxy signs with its own, "
+            "set REQUESTS_CA_BUNDLE to a file with it"
         )
-        try:
-            get(url, str(part), None)
-        except requests.HTTPError as error:
-            if error.response is not None:
-                error.response.close()  # pooch leaves the connection open
-            raise DownloadError(f"{host} answered: {error}") from error
-        except requests.RequestException as error:
-            if error.args and isinstance(error.args[0], MaxRetryError):  # it never came to a conversation
-                raise DataUnavailableError(f"no connection to {host}") from error
-            raise DownloadError(f"{host} broke off or was silent for {timeout:g} s") from error
+    if isinstance(error, requests.exceptions.ProxyError):
+        return DataUnavailableError(f"the proxy on the way to {host} refused or is not there: {why}")
+    if isinstance(error, requests.exceptions.SSLError) or isinstance(first, ssl.SSLError):
+        return DataUnavailableError(f"no secure connection to {host}: {why}")
+    if isinstance(error, requests.ConnectTimeout):
+        return DataUnavailableError(f"no connection to {host} within {min(timeout, CONNECT):g} s")
+    if isinstance(error, requests.Timeout) or isinstance(first, urllib3.ReadTimeoutError | TimeoutError):
+        return DownloadError(f"{host} was silent for {timeout:g} s")
+    if isinstance(error, ValueError) and not isinstance(error, requests.exceptions.InvalidHeader):
+        return DownloadError(f"{url}, or where it leads, is no address: {why}")
+    if (
+        type(error) is OSError
+    ):  # such as a REQUESTS_CA_BUNDLE that is not there, which requests checks before it connects
+        return DataUnavailableError(f"no connection to {host}: {why}")
+    if error.args and isinstance(error.args[0], urllib3.MaxRetryError):
+        return DataUnavailableError(f"no connection to {host}: {why}")
+    return DownloadError(f"{host} broke off or sent what is no answer: {why}")
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address for messages, without a password in it; the address itself where it has none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or url
+    except ValueError:
+        return url
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return the error that began it: libraries wrap it in their own, as cause, reason or first argument."""
+    seen: list[BaseException] = []
+    while error not in seen:
+        seen.append(error)
+        inside = (error.__cause__, getattr(error, "reason", None), *error.args)
+        error = next((e for e in inside if isinstance(e, BaseException) and e not in seen), error)
+    return error
+
+
+def reason(error: BaseException) -> str:
+    """Return what began an error, in a few words on one line."""
+    first = cause_of(error)
+    words = getattr(first, "verify_message", None) or getattr(first, "strerror", None) or str(first)
+    line = " ".join(str(words).split())
+    return (line if len(line) <= 200 else f"{line[:199]}…") or type(first).__name__
 
 
 def remedy(file: RemoteFile, target: Path) -> str:

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 
 from tutorlib.data.download import DataFormatError
+from tutorlib.lab.errors import checked
 from tutorlib.shapes import Int, Tensor
 
-__all__ = ["parse_idx", "read_cifar10", "read_idx", "read_npz", "read_omniglot", "read_svhn", "reading"]
+__all__ = ["parse_idx", "read_cifar10", "read_emnist", "read_idx", "read_npz", "read_omniglot", "read_svhn", "reading"]
 
 
 @contextmanager
@@ -53,12 +54,14 @@ def reading(*paths: Path) -> Iterator[None]:
 # IDX: MNIST and the sets that stand in for it
 
 
+@checked()
 def read_idx(path: Path) -> Tensor:
     """Return the uint8 tensor, of the shape that the file states, in a gzip-compressed IDX file."""
     with reading(path), gzip.open(path) as content:
         return parse_idx(content.read())
 
 
+@checked()
 def parse_idx(content: bytes) -> Tensor:
     """Return the uint8 tensor in an IDX file's bytes.
 
@@ -78,9 +81,26 @@ def parse_idx(content: bytes) -> Tensor:
     return torch.tensor(np.frombuffer(content, np.uint8, offset=start).reshape(shape))
 
 
+# A zip of IDX files: EMNIST
+
+
+def read_emnist(path: Path, part: str) -> tuple[Tensor, Int[Tensor, " n"]]:
+    """Return images uint8 ``[n, 28, 28, 1]`` and labels of one part of EMNIST's archive, such as ``byclass-test``.
+
+    The files hold every image with its rows and columns exchanged; here it stands upright.
+    """
+    with reading(path), zipfile.ZipFile(path) as archive:
+        images, labels = (
+            parse_idx(gzip.decompress(archive.read(f"gzip/emnist-{part}-{kind}-ubyte.gz")))
+            for kind in ("images-idx3", "labels-idx1")
+        )
+        return images.transpose(1, 2).contiguous()[..., None], labels.long()
+
+
 # NumPy: Kuzushiji-MNIST
 
 
+@checked()
 def read_npz(path: Path) -> Tensor:
     """Return the uint8 tensor under the key ``arr_0`` of a NumPy archive."""
     with reading(path), np.load(path, allow_pickle=False) as arrays:
@@ -116,6 +136,7 @@ def make_dtype(name: Any, align: int, copy: int) -> np.dtype[Any]:
     return np.dtype(name, bool(align), bool(copy))
 
 
+@checked()
 def read_cifar10(path: Path, batches: tuple[str, ...]) -> tuple[Tensor, Int[Tensor, " n"]]:
     """Return images uint8 ``[n, 32, 32, 3]`` and labels of the named batches of CIFAR-10's Python archive."""
     images, labels = [], []
@@ -135,6 +156,7 @@ def read_cifar10(path: Path, batches: tuple[str, ...]) -> tuple[Tensor, Int[Tens
 # MATLAB: Street View House Numbers
 
 
+@checked()
 def read_svhn(path: Path) -> tuple[Tensor, Int[Tensor, " n"]]:
     """Return images uint8 ``[n, 32, 32, 3]`` and labels of a cropped SVHN file, whose label 10 is digit 0."""
     from scipy.io import loadmat
@@ -153,6 +175,7 @@ def read_svhn(path: Path) -> tuple[Tensor, Int[Tensor, " n"]]:
 # A zip of drawings: Omniglot
 
 
+@checked()
 def read_omniglot(path: Path) -> tuple[Tensor, Int[Tensor, " n"], tuple[str, ...]]:
     """Return images uint8 ``[n, 105, 105, 1]``, labels, and each class's name ``alphabet/character``.
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.data.download import RemoteFile, fetch, find_given
-from tutorlib.data.formats import read_cifar10, read_idx, read_npz, read_omniglot, read_svhn, reading
+from tutorlib.data.formats import read_cifar10, read_emnist, read_idx, read_npz, read_omniglot, read_svhn, reading
 from tutorlib.data.sources import CIFAR10_BATCHES, CLASS_NAMES, FILES, KMNIST_TEST_NPZ
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
 __all__ = ["ImageSet", "fixed_split", "load_images", "pooled"]
@@ -33,9 +33,8 @@ class ImageSet:
     peak: int = 255
 
     def __post_init__(self) -> None:
+        expect_fields(self, sizes=("classes",), least={"peak": 1}, most={"peak": 255})
         check_images(self.images)
-        if not 1 <= self.peak <= 255:
-            raise bad_argument("peak", self.peak, "a value from 1 to 255")
         if int(self.images.max()) > self.peak:
             raise bad_argument("images", int(self.images.max()), f"values from 0 to peak={self.peak}")
         check_labels("labels", self.labels, len(self.images), self.classes)
@@ -64,17 +63,20 @@ def check_labels(name: str, labels: Tensor, n: int, classes: int) -> None:
         raise bad_argument(name, f"values from {low} to {high}", f"values from 0 to {classes - 1}")
 
 
+@checked()
 def load_images(name: str, split: str = "train") -> ImageSet:
     """Return a public image set, from this machine or downloaded (see ``fetch``).
 
     - ``mnist``, ``fashion-mnist``, ``kmnist``: ``train`` and ``test``, 60,000 and 10,000 images of
       28 x 28 x 1
+    - ``emnist``: ``train`` and ``test`` of the "by class" split, 697,932 and 116,323 images of 28 x 28 x 1 in 62
+      classes: digits, capitals, small letters
     - ``cifar10``: ``train`` and ``test``, 50,000 and 10,000 images of 32 x 32 x 3
     - ``svhn``: ``train`` and ``test``, 73,257 and 26,032 images of 32 x 32 x 3
     - ``omniglot``: ``background`` and ``evaluation``, 964 and 659 classes with 20 images of 105 x 105 x 1;
       ``background_small1`` and ``background_small2``, 136 and 156 classes
 
-    All but Omniglot have 10 classes. Omniglot's are characters in the sorted order of alphabets, with the
+    All but EMNIST and Omniglot have 10 classes. Omniglot's are characters in the sorted order of alphabets, with the
     ``class_names`` ``alphabet/character`` and the images of each in the order of their drawers; ink is 0 and
     paper 255. Its two small parts share the alphabets Greek and Latin. Where ``TUTORLIB_DATA`` holds the
     re-packed part of Fashion-MNIST's test set, that is its first 4,000 images: ask a set for its length.
@@ -92,6 +94,8 @@ def load_images(name: str, split: str = "train") -> ImageSet:
     class_names = CLASS_NAMES.get(name, ())
     if name == "cifar10":
         images, labels = read_cifar10(paths[0], CIFAR10_BATCHES[split])
+    elif name == "emnist":
+        images, labels = read_emnist(paths[0], f"byclass-{split}")
     elif name == "svhn":
         images, labels = read_svhn(paths[0])
     elif name == "omniglot":
@@ -109,6 +113,7 @@ def are_given(files: tuple[RemoteFile, ...]) -> bool:
     return all(find_given(file) is not None for file in files)
 
 
+@checked(sizes=("size",), least={"peak": 1}, most={"peak": 255})
 def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n features"]:
     """Return images as vectors of a smaller picture: float32 ``[n, size * size * c]``, values from 0 to 1.
 
@@ -131,6 +136,7 @@ def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n featu
     return torch.cat(cells).permute(0, 2, 3, 1).flatten(1)
 
 
+@checked(counts=("examples",), most={"examples": 10_000_000, "train": 10_000_000})
 def fixed_split(examples: int, train: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "test"]]:
     """Return the numbers of ``train`` training examples and of the others, in one order for all runs and papers.
 

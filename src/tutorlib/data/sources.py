@@ -16,6 +16,7 @@ _FASHION = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
 )
+_EMNIST = ("https://biometrics.nist.gov/cs_links/EMNIST/",)
 _KMNIST = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
 _CIFAR10 = ("https://www.cs.toronto.edu/~kriz/",)
 _SVHN = ("http://ufldl.stanford.edu/housenumbers/",)
@@ -39,6 +40,8 @@ def _pair(
 
 
 _CIFAR10_FILE = _file("cifar10", _CIFAR10, "cifar-10-python.tar.gz", ("c58f30108f718f92721af3b95e74349a", 170498071))
+
+_EMNIST_FILE = _file("emnist", _EMNIST, "gzip.zip", ("58c8d27c78d21e728a6bc7b3cc06412e", 561753746))
 
 FILES: dict[str, dict[str, tuple[RemoteFile, ...]]] = {
     "mnist": {
@@ -99,6 +102,7 @@ FILES: dict[str, dict[str, tuple[RemoteFile, ...]]] = {
             labels=("7320c461ea6c1c855c0b718fb2a4b134", 5120),
         ),
     },
+    "emnist": {"train": _EMNIST_FILE, "test": _EMNIST_FILE},
     "cifar10": {"train": _CIFAR10_FILE, "test": _CIFAR10_FILE},
     "svhn": {
         "train": _file("svhn", _SVHN, "train_32x32.mat", ("e26dedcc434d2e4c54c9b2d4a06d8373", 182040794)),
@@ -143,6 +147,7 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
     "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    "emnist": tuple("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
     "cifar10": (
         *("airplane", "automobile", "bird", "cat", "deer"),
         *("dog", "frog", "horse", "ship", "truck"),

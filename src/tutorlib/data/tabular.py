@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from tutorlib.data.images import ImageSet, check_labels
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
 from tutorlib.shapes import Tensor
 
 __all__ = ["DIGITS_TRAIN", "TableSet", "load_digits", "load_table"]
@@ -32,6 +32,7 @@ class TableSet:
     features: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        expect_fields(self, sizes=("classes",))
         if self.x.dtype != torch.float32 or self.x.ndim != 2 or self.x.numel() == 0:
             found = f"{self.x.dtype} of shape {list(self.x.shape)}"
             raise bad_argument("x", found, "float32 of shape [n, f] with at least one row")
@@ -54,6 +55,7 @@ def load_digits() -> ImageSet:
     return ImageSet("digits", images, torch.from_numpy(bunch.target).long(), 10, tuple("0123456789"), peak=16)
 
 
+@checked()
 def load_table(name: str) -> TableSet:
     """Return one of scikit-learn's embedded tables.
 

@@ -41,7 +41,7 @@ from tutorlib.envs.wrappers import (
     SignState,
     Wrapper,
 )
-from tutorlib.lab.errors import choose
+from tutorlib.lab.errors import checked, choose
 
 BY_NAME: Mapping[str, type] = MappingProxyType(
     {
@@ -59,6 +59,7 @@ BY_NAME: Mapping[str, type] = MappingProxyType(
 """Every environment that is no wrapper."""
 
 
+@checked()
 def environment(name: str, **options: Any) -> Environment:
     """Return the environment called ``name`` with the given fields.
 

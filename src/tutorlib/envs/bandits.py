@@ -7,7 +7,7 @@ import torch
 
 from tutorlib.envs.protocol import expect_last
 from tutorlib.envs.tensors import as_integer, as_permutation, one_hot, pick
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GAPS = {"easy": (0.9, 0.1), "medium": (0.75, 0.25), "hard": (0.6, 0.4)}
@@ -57,16 +57,11 @@ class BernoulliBandit:
     """independent, two arms: probability that the first arm is the better one of the pair (.5 is as None)"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.arms, int) or self.arms < 2:
-            raise bad_argument("arms", self.arms, "a whole number from 2")
-        choose("family", self.family, FAMILIES)
+        expect_fields(self, sizes=("arms",), least={"arms": 2}, shares=("bias",), choices={"family": FAMILIES})
         if self.family in TWO_ARMED and self.arms != 2:
             raise bad_argument("arms", self.arms, f"2 with family={self.family!r}")
-        if self.bias is not None:
-            if not 0.0 <= self.bias <= 1.0:
-                raise bad_argument("bias", self.bias, "a probability, 0 to 1, or None")
-            if self.family != "independent" or self.arms != 2:
-                raise bad_argument("bias", self.bias, "None, unless family='independent' and arms=2")
+        if self.bias is not None and (self.family != "independent" or self.arms != 2):
+            raise bad_argument("bias", self.bias, "None, unless family='independent' and arms=2")
 
     @property
     def observations(self) -> int:
@@ -121,6 +116,7 @@ class BernoulliBandit:
         return state, reward, torch.zeros_like(reward, dtype=torch.bool)
 
 
+@checked()
 def expected_regret(state: HasArms, action: Int[Tensor, "*actions"]) -> Float[Tensor, "*actions"]:
     """Return what each pull is expected to pay less than the best arm, max_b p_b - p_a.
 
@@ -128,11 +124,15 @@ def expected_regret(state: HasArms, action: Int[Tensor, "*actions"]) -> Float[Te
     time it is the regret of a lifetime. Raises ``UsageError`` for another number of axes.
     """
     p = state.p
+    if not isinstance(p, Tensor):
+        raise bad_argument("state.p", p, "a tensor of probabilities")
     if action.dim() == p.dim():
         p = p.unsqueeze(-2)
     elif action.dim() != p.dim() - 1:
         batch = tuple(p.shape[:-1])
         raise bad_argument("action", tuple(action.shape), f"the batch axes {batch}, with or without one of time")
+    if any(n != k and 1 not in (n, k) for n, k in zip(action.shape, p.shape[:-1], strict=True)):
+        raise bad_argument("action", tuple(action.shape), f"the batch axes {tuple(state.p.shape[:-1])}")
     return p.amax(dim=-1) - pick(p, action)
 
 
@@ -161,10 +161,9 @@ class ContextualBandit:
     """whether the map is random in each lifetime; if not, context c asks for action c"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.contexts, int) or self.contexts < 1:
-            raise bad_argument("contexts", self.contexts, "a whole number from 1")
-        if not isinstance(self.actions, int) or self.actions < max(2, self.contexts):
-            raise bad_argument("actions", self.actions, f"a whole number from {max(2, self.contexts)}")
+        expect_fields(self, sizes=("contexts", "actions"), least={"actions": 2})
+        if self.actions < self.contexts:
+            raise bad_argument("actions", self.actions, f"a whole number from {self.contexts}, one for each context")
 
     @property
     def observations(self) -> int:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from tutorlib.envs.protocol import expect_last
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 
@@ -39,17 +39,13 @@ def _go_on(x: Tensor, t: Tensor, ended: Tensor, first: Tensor) -> ControlState:
     return ControlState(torch.where(ended.unsqueeze(-1), first, x), torch.where(ended, 0, t))
 
 
-def _expect_limit(episode: int) -> None:
-    if not isinstance(episode, int) or episode < 1:
-        raise bad_argument("episode", episode, "a whole number from 1")
-
-
 # CartPole: a pole on a cart that is pushed left or right.
 
 GRAVITY, CART, POLE, HALF_LENGTH, PUSH, TAU = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
 TRACK, TILT = 2.4, 12 * 2 * math.pi / 360
 
 
+@checked()
 def cartpole_dynamics(state: Float[Tensor, "*#batch 4"], action: Int[Tensor, "*#batch"]) -> Float[Tensor, "*batch 4"]:
     """Return (x, x', θ, θ') after 0.02 s of explicit Euler: positions move with the velocities of before.
 
@@ -67,6 +63,7 @@ def cartpole_dynamics(state: Float[Tensor, "*#batch 4"], action: Int[Tensor, "*#
     return state + TAU * rate
 
 
+@checked()
 def cartpole_fails(state: Float[Tensor, "*batch 4"]) -> Bool[Tensor, "*batch"]:
     """Return whether the cart has left the track, ``|x| > 2.4``, or the pole tilts by more than 12 degrees."""
     return (state[..., 0].abs() > TRACK) | (state[..., 2].abs() > TILT)
@@ -80,7 +77,7 @@ class CartPole:
     """steps after which an episode ends in any case"""
 
     def __post_init__(self) -> None:
-        _expect_limit(self.episode)
+        expect_fields(self, counts=("episode",))
 
     @property
     def observations(self) -> int:
@@ -129,6 +126,7 @@ COM, SECONDS = 0.5, 0.2  # where a link's centre of mass is; time of a step
 SPIN_1, SPIN_2 = 4 * math.pi, 9 * math.pi  # fastest turns
 
 
+@checked()
 def acrobot_derivative(state: Float[Tensor, "*batch 4"], torque: Float[Tensor, "*#batch"]) -> Float[Tensor, "*batch 4"]:
     """Return the derivative of (θ1, θ2, θ1', θ2'), the equations of Sutton and Barto's book.
 
@@ -146,6 +144,7 @@ def acrobot_derivative(state: Float[Tensor, "*batch 4"], torque: Float[Tensor, "
     return torch.stack([w1, w2, acc1, acc2], dim=-1)
 
 
+@checked()
 def acrobot_dynamics(state: Float[Tensor, "*#batch 4"], action: Int[Tensor, "*#batch"]) -> Float[Tensor, "*batch 4"]:
     """Return (θ1, θ2, θ1', θ2') after 0.2 s, one Runge-Kutta step of order 4.
 
@@ -166,6 +165,7 @@ def _wrap(angle: Tensor) -> Tensor:
     return angle - 2 * math.pi * (angle / (2 * math.pi)).round()
 
 
+@checked()
 def acrobot_reaches(state: Float[Tensor, "*batch 4"]) -> Bool[Tensor, "*batch"]:
     """Return whether the tip is more than one link above the upper joint, -cos θ1 - cos(θ1 + θ2) > 1."""
     theta1, theta2 = state[..., 0], state[..., 1]
@@ -180,7 +180,7 @@ class Acrobot:
     """steps after which an episode ends in any case"""
 
     def __post_init__(self) -> None:
-        _expect_limit(self.episode)
+        expect_fields(self, counts=("episode",))
 
     @property
     def observations(self) -> int:
@@ -228,6 +228,7 @@ class Acrobot:
 LEFT, RIGHT, GOAL, FASTEST, FORCE, SLOPE = -1.2, 0.6, 0.5, 0.07, 0.001, 0.0025
 
 
+@checked()
 def mountaincar_dynamics(
     state: Float[Tensor, "*#batch 2"], action: Int[Tensor, "*#batch"]
 ) -> Float[Tensor, "*batch 2"]:
@@ -243,11 +244,13 @@ def mountaincar_dynamics(
     return torch.stack([position, velocity], dim=-1)
 
 
+@checked()
 def mountaincar_reaches(state: Float[Tensor, "*batch 2"]) -> Bool[Tensor, "*batch"]:
     """Return whether the car is at the flag, position >= .5, and does not roll back."""
     return (state[..., 0] >= GOAL) & (state[..., 1] >= 0)
 
 
+@checked()
 def mountaincar_energy(state: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
     """Return the car's energy, 0 for rest at the bottom and 1 for rest at the flag.
 
@@ -269,9 +272,7 @@ class MountainCar:
     an episode it sums up to the energy at the end less that at the start. 0 is off"""
 
     def __post_init__(self) -> None:
-        _expect_limit(self.episode)
-        if not math.isfinite(self.shaped):
-            raise bad_argument("shaped", self.shaped, "a finite number")
+        expect_fields(self, counts=("episode",))
 
     @property
     def observations(self) -> int:

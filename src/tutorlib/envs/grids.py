@@ -7,10 +7,12 @@ import torch
 
 from tutorlib.envs.protocol import expect_last
 from tutorlib.envs.tensors import as_integer, one_hot
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 VIEWS = ("planes", "relative")
+LARGEST = 1_000
+"""The largest side of a grid."""
 
 
 def move(cell: Int[Tensor, "*#batch"], action: Int[Tensor, "*#batch"], size: int) -> Int[Tensor, "*batch"]:
@@ -29,16 +31,6 @@ def other_cell(u: Float[Tensor, "*#batch"], cells: int, *taken: Int[Tensor, "*#b
         free = free + (free >= first)
         return free + (free >= second)
     return free + (free >= taken[0])
-
-
-def _expect_size(size: int) -> None:
-    if not isinstance(size, int) or size < 2:
-        raise bad_argument("size", size, "a whole number from 2")
-
-
-def _expect_episode(episode: int) -> None:
-    if not isinstance(episode, int) or episode < 1:
-        raise bad_argument("episode", episode, "a whole number from 1")
 
 
 class HeartState(NamedTuple):
@@ -70,10 +62,7 @@ class HeartGrid:
     from the agent to each item, 4 (2 size - 1) entries"""
 
     def __post_init__(self) -> None:
-        _expect_size(self.size)
-        if self.episode is not None:
-            _expect_episode(self.episode)
-        choose("view", self.view, VIEWS)
+        expect_fields(self, least={"size": 2}, most={"size": LARGEST}, counts=("episode",), choices={"view": VIEWS})
 
     @property
     def observations(self) -> int:
@@ -156,8 +145,7 @@ class DarkRoom:
     """steps of an episode"""
 
     def __post_init__(self) -> None:
-        _expect_size(self.size)
-        _expect_episode(self.episode)
+        expect_fields(self, least={"size": 2}, most={"size": LARGEST}, counts=("episode",))
 
     @property
     def observations(self) -> int:

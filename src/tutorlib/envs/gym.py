@@ -9,11 +9,14 @@
     env = gymnasium.make("tutorlib/KeyCorridorS4R3-v0", render_mode="rgb_array")
 
 The rules are those of the batched ``MiniGrid``, and the numbers that are seen are those of its ``observe``. A single
-environment is slow, so training takes the batched one. Gymnasium is not among the library's requirements: without it,
-this module can be imported, but ``register`` and ``SingleMiniGrid`` raise an error that says so.
+environment is slow, so training takes the batched one. Many of them work in processes of their own, too, such as those
+of ``gymnasium.make_vec(..., vectorization_mode="async")``: a forked one takes one thread. Gymnasium is not among the
+library's requirements: without it, this module can be imported, but ``register`` and ``SingleMiniGrid`` raise an error
+that says so.
 """
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -40,11 +43,20 @@ else:
 
 KNOWN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        f"tutorlib/{name}-v0": {"levels": task.family, "max_steps": task.max_steps, **task.options}
+        f"tutorlib/{name}-v{task.version}": {"levels": task.family, "max_steps": task.max_steps, **task.options}
         for name, task in TASKS.items()
     }
 )
-"""What ``register`` makes known: the names of ``minigrid_rooms.TASKS``, and what ``SingleMiniGrid`` is called with."""
+"""What ``register`` makes known: the names of ``minigrid_rooms.TASKS`` with the package's version of these levels, and
+what ``SingleMiniGrid`` is called with."""
+
+_IMPORTED_IN = os.getpid()
+
+
+def _mind_the_fork() -> None:
+    """Let torch take one thread in a forked process, where it would wait for ever for those that the parent had."""
+    if os.getpid() != _IMPORTED_IN and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 def _expect_gymnasium() -> None:
@@ -76,6 +88,7 @@ class SingleMiniGrid(Base):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise bad_argument("render_mode", render_mode, "None or 'rgb_array'")
         check_pixels(pixels)
+        _mind_the_fork()
         self._draw: Callable[[torch.Generator], Levels] | None = None
         if isinstance(levels, str):
             make = FAMILIES[choose("levels", levels, FAMILIES)]
@@ -106,6 +119,7 @@ class SingleMiniGrid(Base):
         super().reset(seed=seed)
         if options:
             raise bad_argument("options", options, "none")
+        _mind_the_fork()
         generator = torch.Generator().manual_seed(int(self.np_random.integers(2**63)))
         if self._draw is not None:
             self._env = MiniGrid(self._draw(generator), self._env.max_steps)
@@ -122,6 +136,7 @@ class SingleMiniGrid(Base):
             raise bad_argument("action", action, "a call of reset first: no episode is running")
         if not self.action_space.contains(action):
             raise bad_argument("action", action, f"a whole number from 0 to {self._env.actions - 1}")
+        _mind_the_fork()
         self._state, reward, terminated, truncated = self._env.advance(self._state, torch.tensor(int(action)))
         self._over = bool(terminated | truncated)
         return self._seen(self._state), float(reward), bool(terminated), bool(truncated), {}
@@ -132,6 +147,7 @@ class SingleMiniGrid(Base):
             return None
         if self._state is None:
             raise TutorlibError("render shows an episode, and none has begun: call reset first")
+        _mind_the_fork()
         state, (height, width) = self._state, self._env.packed.shape[1:]
         x, y = (part.numpy() for part in view_cells(state.position, state.direction))
         lit = (self._env.image(state)[..., 0] != UNSEEN).numpy()

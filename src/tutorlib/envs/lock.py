@@ -1,6 +1,5 @@
 """The diabolical combination lock (Misra et al. 2019, 1911.05815), as RC-GVF (2211.10282) explores it."""
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -10,15 +9,14 @@ import torch.nn.functional as F
 
 from tutorlib.envs.protocol import expect_last
 from tutorlib.envs.tensors import as_integer, one_hot, pick
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GOOD, DEAD = 2, 2
 """rows 0 and 1 are good, row 2 is dead"""
-PRIZE = 10.0
-"""for a good row at the end"""
 
 
+@checked(least={"n": 1}, most={"n": 16_384})
 @cache
 def hadamard(n: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "{n} {n}"]:
     """Return Sylvester's matrix of entries 1 and -1, whose square is n times the identity; n is a power of 2.
@@ -56,8 +54,8 @@ class Lock:
     """Find the one action in each of two rows and H columns that leads on; any other one is death until the end.
 
     After a right action the next row is 0 or 1 at random, so no fixed sequence of actions opens the lock. Every episode
-    lasts exactly H steps. A right action costs 1 / (H - 1), the last step pays 10 in a good row and 0 in the dead one,
-    and all else pays 0: the best return is 9, and to die at once pays more than to die late.
+    lasts exactly H steps. A right action costs 1 / (H - 1), the last step pays the prize, 10, in a good row and 0 in
+    the dead one, and all else pays 0: the best return is 9, and to die at once pays more than to die late.
 
     Seen are one-hot row and column with noise, padded with zeros to a power of 2 and mixed by a Hadamard matrix.
     """
@@ -68,13 +66,11 @@ class Lock:
     """how many, one of which is right"""
     noise: float = 0.1
     """standard deviation of the noise of each entry, before they are mixed"""
+    prize: float = 10.0
+    """for a good row at the end"""
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "actions"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 2:
-                raise bad_argument(name, getattr(self, name), "a whole number from 2")
-        if not 0 <= self.noise < math.inf:
-            raise bad_argument("noise", self.noise, "a number that is not negative")
+        expect_fields(self, sizes=("horizon", "actions"), least={"horizon": 2, "actions": 2}, not_negative=("noise",))
 
     @property
     def entries(self) -> int:
@@ -127,7 +123,7 @@ class Lock:
         column = (state.column + 1).expand_as(on)
         ended = column >= self.horizon
         cost = on.to(u.dtype) / (1 - self.horizon)
-        reward = torch.where(ended, PRIZE * on.to(u.dtype), cost)
+        reward = torch.where(ended, self.prize * on.to(u.dtype), cost)
         row = torch.where(on | ended, fresh, DEAD)
         noise = torch.special.ndtri(u[..., 1:]).expand(*row.shape, -1)
         return LockState(state.table, row, torch.where(ended, 0, column), noise), reward, ended

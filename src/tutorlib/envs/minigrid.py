@@ -39,7 +39,7 @@ from tutorlib.envs.minigrid_levels import (
 from tutorlib.envs.minigrid_view import VIEW, forward, look, look_around, row_table
 from tutorlib.envs.protocol import expect_last
 from tutorlib.envs.tensors import as_integer
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE, DONE = range(7)
@@ -120,8 +120,7 @@ class MiniGrid:
     """what a row of the view shows (``minigrid_view.row_table``)"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_steps, int) or not 1 <= self.max_steps < 2**15 - 1:
-            raise bad_argument("max_steps", self.max_steps, "a whole number from 1 to 32766")
+        expect_fields(self, least={"max_steps": 1}, most={"max_steps": 2**15 - 2})
         if self.levels.cells.dim() != 4 or self.levels.cells.shape[-1] != 5 or not len(self.levels.cells):
             raise bad_argument("levels.cells", tuple(self.levels.cells.shape), "a shape (levels, H, W, 5)")
         object.__setattr__(self, "packed", pack(self.levels.cells))

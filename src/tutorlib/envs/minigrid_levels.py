@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Int, Tensor
 
 UNSEEN, EMPTY, WALL, FLOOR, DOOR, KEY, BALL, BOX, GOAL, LAVA = range(10)
@@ -50,6 +50,7 @@ class Levels(NamedTuple):
         return Levels(*(part.to(device) for part in self))
 
 
+@checked()
 def join_levels(parts: Sequence[Levels]) -> Levels:
     """Return one bank with the levels of all ``parts``; raise ``UsageError`` if they differ in size."""
     if not parts:

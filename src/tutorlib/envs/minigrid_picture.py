@@ -25,7 +25,7 @@ from tutorlib.envs.minigrid_levels import (
     WALL,
     YELLOW,
 )
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 
 Colour = tuple[int, int, int]
 COLOURS: Mapping[int, Colour] = MappingProxyType(
@@ -57,6 +57,7 @@ def _smooth(points: np.ndarray, pixels: int) -> np.ndarray:
     return points.reshape(pixels, FINE, pixels, FINE, *points.shape[2:]).mean(axis=(1, 3))
 
 
+@checked(most={"thing": 10, "colour": 5, "state": 2, "pixels": 512})
 @cache
 def cell_picture(thing: int, colour: int, state: int, pixels: int) -> np.ndarray:
     """Return the picture of a cell in the dark, float [pixels, pixels, 3]; it is kept, so do not write into it."""
@@ -99,6 +100,7 @@ def cell_picture(thing: int, colour: int, state: int, pixels: int) -> np.ndarray
     return _smooth(picture, pixels)
 
 
+@checked(most={"direction": 3, "pixels": 512})
 @cache
 def agent_shape(direction: int, pixels: int) -> np.ndarray:
     """Return how much of each pixel the agent covers: a triangle whose tip shows where it looks."""
@@ -113,6 +115,7 @@ def check_pixels(pixels: Any) -> None:
         raise bad_argument("pixels", pixels, "a whole number from 8")
 
 
+@checked(most={"direction": 3})
 def picture(
     grid: np.ndarray, seen: np.ndarray, position: tuple[int, int], direction: int, pixels: int = 24
 ) -> np.ndarray:
@@ -122,6 +125,12 @@ def picture(
     sees, and ``position`` is its (x, y). What it carries and what boxes hide is not shown.
     """
     check_pixels(pixels)
+    if grid.ndim != 3 or grid.shape[2] != 3 or not grid.size:
+        raise bad_argument("grid", grid.shape, "a shape (H, W, 3)")
+    if seen.shape != grid.shape[:2] or seen.dtype != bool:
+        raise bad_argument("seen", (seen.shape, str(seen.dtype)), f"truth values of shape {grid.shape[:2]}")
+    if not (0 <= position[0] < grid.shape[1] and 0 <= position[1] < grid.shape[0]):
+        raise bad_argument("position", position, f"a cell of the {grid.shape[1]} x {grid.shape[0]} ones")
     (height, width), (x, y) = seen.shape, position
     cells = np.stack([[cell_picture(*cell, pixels) for cell in row] for row in grid.tolist()])
     shape = agent_shape(direction, pixels)[..., None]

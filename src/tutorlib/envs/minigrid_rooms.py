@@ -28,7 +28,7 @@ from tutorlib.envs.minigrid_levels import (
     Levels,
     join_levels,
 )
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 
 T = TypeVar("T")
 Cell = tuple[int, int]
@@ -108,8 +108,6 @@ class _Rooms(_Plan):
 
 
 def _bank(number: int, make: Callable[[], Levels]) -> Levels:
-    if not isinstance(number, int) or number < 1:
-        raise bad_argument("number", number, "a whole number from 1")
     return join_levels([make() for _ in range(number)])
 
 
@@ -118,14 +116,13 @@ def _expect_at_least(name: str, value: int, least: int) -> None:
         raise bad_argument(name, value, f"a whole number from {least}")
 
 
+@checked(sizes=("number",), least={"size": 3, "rows": 1}, most={"size": 25, "rows": 25})
 def key_corridor(number: int, generator: torch.Generator, size: int = 3, rows: int = 3) -> Levels:
     """Return levels of KeyCorridor: ``rows`` rooms of side ``size`` left and right of a corridor.
 
     One room on the right is locked and holds a ball, the target; the key lies in a room on the left. All other rooms
     are joined by closed doors in random walls. The package allows 30 size^2 steps.
     """
-    _expect_at_least("size", size, 3)
-    _expect_at_least("rows", rows, 1)
 
     def make() -> Levels:
         plan = _Rooms(size, rows, generator)
@@ -165,13 +162,14 @@ def _reached(start: Cell, joined: set[frozenset[Cell]]) -> set[Cell]:
     return reached
 
 
+@checked(sizes=("number",))
 def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True, balls: bool = True) -> Levels:
     """Return levels of ObstructedMaze with two locked doors: 2Dl, with ``boxes`` 2Dlh, with ``balls`` too 2Dlhb.
 
     The agent is in the room in the middle of the right side. A closed door leads to the centre, locked ones up and
-    down; the target, a blue ball, is behind the upper one. ``boxes``: grey boxes hide the keys. ``balls``: a green ball
-    lies before each locked door. Keys are placed last, so no ball covers one (the package's v1; in its v0 one may).
-    The package allows 576 steps.
+    down; the target, a blue ball, is always behind the upper one. ``boxes``: grey boxes hide the keys. ``balls``: a
+    green ball lies before each locked door. Keys are placed last, so no ball covers one (the package's v1; in its v0
+    one may). The package allows 576 steps.
     """
 
     def make() -> Levels:
@@ -194,14 +192,15 @@ def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True,
     return _bank(number, make)
 
 
+@checked(sizes=("number",), least={"rooms": 1, "size": 4, "width": 5}, most={"rooms": 25, "size": 25, "width": 100})
 def multi_room(number: int, generator: torch.Generator, rooms: int = 4, size: int = 5, width: int = 25) -> Levels:
     """Return levels of MultiRoom: a chain of ``rooms`` rooms of sides 4 to ``size`` in a square of side ``width``.
+
+    By default those of the package's MultiRoom-N4-S5-v1 (its v0 has six rooms).
 
     A closed door leads from each room to the next, of another colour than the door before; the agent begins in the
     first room, and the goal is in the last. The package allows 20 steps for each room.
     """
-    _expect_at_least("rooms", rooms, 1)
-    _expect_at_least("size", size, 4)
     _expect_at_least("width", width, size + 2)
 
     def make() -> Levels:
@@ -288,6 +287,8 @@ class Task(NamedTuple):
     """what its function is called with"""
     max_steps: int
     """of an episode, as in the package"""
+    version: int = 0
+    """of the package's environment whose levels these are"""
 
     def levels(self, number: int, generator: torch.Generator) -> Levels:
         """Return a bank of ``number`` levels."""
@@ -299,16 +300,21 @@ def _tasks() -> dict[str, Task]:
     for size, rows in ((3, 1), (3, 2), (3, 3), (4, 3), (5, 3), (6, 3)):
         found[f"KeyCorridorS{size}R{rows}"] = Task("key_corridor", {"size": size, "rows": rows}, 30 * size**2)
     for rooms, size in ((2, 4), (3, 6), (4, 5), (6, 10), (7, 8), (10, 10)):
-        found[f"MultiRoom-N{rooms}-S{size}"] = Task("multi_room", {"rooms": rooms, "size": size}, 20 * rooms)
+        version = int(rooms == 4)  # the package's MultiRoom-N4-S5-v0 has six rooms
+        found[f"MultiRoom-N{rooms}-S{size}"] = Task("multi_room", {"rooms": rooms, "size": size}, 20 * rooms, version)
     for name, boxes, balls in (("2Dl", False, False), ("2Dlh", True, False), ("2Dlhb", True, True)):
-        found[f"ObstructedMaze-{name}"] = Task("obstructed_maze", {"boxes": boxes, "balls": balls}, 576)
+        version = int(balls)  # in the package's v0 a ball may lie on a key
+        found[f"ObstructedMaze-{name}"] = Task("obstructed_maze", {"boxes": boxes, "balls": balls}, 576, version)
     return found
 
 
 TASKS: Mapping[str, Task] = MappingProxyType(_tasks())
-"""Tasks by the names that the package gives them: KeyCorridor with rooms of side S in R rows, MultiRoom with N rooms of
-sides up to S (those of 3, 7 and 10 rooms are not in its list), and ObstructedMaze with locked doors (l), keys hidden in
-boxes (h) and doorways blocked by balls (b)."""
+"""Tasks by the names that the package gives them, without the version: KeyCorridor with rooms of side S in R rows,
+MultiRoom with N rooms of sides up to S (those of 3, 7 and 10 rooms are not in its list, and N6-S10 is its N6), and
+ObstructedMaze with locked doors (l), keys hidden in boxes (h) and doorways blocked by balls (b).
+
+Two have the levels of the package's v1: MultiRoom-N4-S5, whose v0 has six rooms in spite of its name, and
+ObstructedMaze-2Dlhb."""
 
 
 __all__ = ["FAMILIES", "TASKS", "Task", "key_corridor", "multi_room", "obstructed_maze"]

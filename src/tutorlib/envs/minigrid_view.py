@@ -6,6 +6,7 @@ View cell (i, j) is column i from the left and row j from the far end; the agent
 import torch
 
 from tutorlib.envs.minigrid_levels import COLOUR, DOOR, GREY, OPEN, WALL, colour_of, state_of, thing_of
+from tutorlib.lab.errors import checked
 from tutorlib.shapes import Bool, Int, Tensor
 
 VIEW = 7
@@ -35,6 +36,7 @@ def view_cells(
     return (x - f_y * right) + f_x * ahead, (y + f_x * right) + f_y * ahead
 
 
+@checked()
 def row_table(device: torch.device | str) -> Int[Tensor, "16384"]:
     """Return what every possible row of a view shows, so that a row costs one look-up.
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import MOST, bad_argument, checked
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 
@@ -61,6 +61,7 @@ def expect_last(name: str, tensor: Tensor, size: int) -> None:
         raise bad_argument(name, tuple(tensor.shape), f"a shape that ends with {size}")
 
 
+@checked()
 def check_action(env: Environment, action: Tensor) -> None:
     """Raise ``UsageError`` unless ``action`` holds actions of ``env``.
 
@@ -73,6 +74,7 @@ def check_action(env: Environment, action: Tensor) -> None:
         raise bad_argument("action", int(outside[0]), f"0 to {env.actions - 1}")
 
 
+@checked(most={"size": MOST})
 def check_noise(name: str, u: Tensor, size: int) -> None:
     """Raise ``UsageError`` unless ``u`` holds ``size`` uniforms in (0, 1) for each entry of the batch.
 

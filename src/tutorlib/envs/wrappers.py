@@ -4,7 +4,6 @@ A wrapper is an environment itself, so wrappers nest. What it draws for a lifeti
 start noise; the first ones belong to the environment inside. No wrapper takes noise of its own in a step.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 
 from tutorlib.envs.protocol import Environment, check_action, check_noise, expect_last
 from tutorlib.envs.tensors import as_permutation, pick, reorder
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import MOST, MOST_SIZE, bad_argument, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 
@@ -23,6 +22,9 @@ class Wrapper:
 
     env: Environment
     """the environment inside"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self)
 
     @property
     def observations(self) -> int:
@@ -120,10 +122,9 @@ class Permuted(_InOrder):
     """lifetime step from which the permutations hold; until then all is as inside"""
 
     def __post_init__(self) -> None:
+        expect_fields(self, most={"at": MOST})
         if not (self.shuffle_observations or self.shuffle_actions):
             raise bad_argument("shuffle_actions", False, "True, or shuffle_observations=True")
-        if not isinstance(self.at, int) or self.at < 0:
-            raise bad_argument("at", self.at, "a whole number from 0")
 
     @property
     def start_noise(self) -> int:
@@ -164,6 +165,7 @@ class Reordered(_InOrder):
     """action a is action ``action_order[a]`` inside; None: as inside"""
 
     def __post_init__(self) -> None:
+        expect_fields(self)
         _expect_order("observation_order", self.observation_order, self.observations)
         _expect_order("action_order", self.action_order, self.actions)
 
@@ -186,8 +188,7 @@ class Duplicated(Wrapper):
     """how often it is shown"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.copies, int) or self.copies < 1:
-            raise bad_argument("copies", self.copies, "a whole number from 1")
+        expect_fields(self, sizes=("copies",))
 
     @property
     def observations(self) -> int:
@@ -207,8 +208,7 @@ class Padded(Wrapper):
     """how many"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.zeros, int) or self.zeros < 0:
-            raise bad_argument("zeros", self.zeros, "a whole number from 0")
+        expect_fields(self, most={"zeros": MOST_SIZE})
 
     @property
     def observations(self) -> int:
@@ -301,9 +301,7 @@ class Rewarded(Wrapper):
     """what is added in every step"""
 
     def __post_init__(self) -> None:
-        for name in ("scale", "shift"):
-            if not math.isfinite(getattr(self, name)):
-                raise bad_argument(name, getattr(self, name), "a finite number")
+        expect_fields(self)
 
     def step(
         self, state: Any, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]

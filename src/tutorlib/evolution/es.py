@@ -9,13 +9,12 @@ antithetic pairs. The two members of a pair must see the same data, the same env
 random numbers), or the difference is mostly noise.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Float, Tensor
 
 Losses = Callable[[Float[Tensor, "members parameters"]], Float[Tensor, "members"]]
@@ -33,12 +32,10 @@ class Population:
     """whether losses are replaced by their centred ranks: their scale then does not matter"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pairs, int) or self.pairs < 1:
-            raise bad_argument("pairs", self.pairs, "a positive whole number")
-        if not 0 < self.sigma < math.inf:
-            raise bad_argument("sigma", self.sigma, "a positive number")
+        expect_fields(self, counts=("pairs",), most={"pairs": 1_000_000}, positive=("sigma",))
 
 
+@checked(counts=("pairs",), most={"pairs": 1_000_000})
 def perturbations(
     theta: Float[Tensor, "parameters"], pairs: int, generator: torch.Generator
 ) -> Float[Tensor, "pairs parameters"]:
@@ -46,6 +43,7 @@ def perturbations(
     return torch.randn(pairs, len(theta), generator=generator, device=theta.device, dtype=theta.dtype)
 
 
+@checked(positive=("sigma",))
 def members(
     theta: Float[Tensor, "parameters"], eps: Float[Tensor, "pairs parameters"], sigma: float
 ) -> Float[Tensor, "members parameters"]:
@@ -53,6 +51,7 @@ def members(
     return theta + sigma * torch.cat([eps, -eps])
 
 
+@checked()
 def centred_ranks(losses: Float[Tensor, "members"]) -> Float[Tensor, "members"]:
     """Return for each loss its rank, from -1/2 (the smallest) to 1/2; equal losses share the mean of their ranks."""
     below = (losses.unsqueeze(1) > losses).sum(dim=1)
@@ -61,14 +60,18 @@ def centred_ranks(losses: Float[Tensor, "members"]) -> Float[Tensor, "members"]:
     return rank / (len(losses) - 1) - 0.5
 
 
+@checked(positive=("sigma",))
 def gradient(
     eps: Float[Tensor, "pairs parameters"], losses: Float[Tensor, "members"], sigma: float
 ) -> Float[Tensor, "parameters"]:
     """Return the estimate (1/N) sum_p eps_p (L_p+ - L_p-) / (2 sigma); ``losses`` are in the order of ``members``."""
+    if len(losses) != 2 * len(eps):
+        raise bad_argument("losses", losses, f"{2 * len(eps)} losses, two for each of {len(eps)} pairs")
     plus, minus = losses.chunk(2)
     return (plus - minus) @ eps / (2 * sigma * len(eps))
 
 
+@checked()
 def estimate(
     losses_of: Losses, theta: Float[Tensor, "parameters"], population: Population, generator: torch.Generator
 ) -> tuple[Float[Tensor, "parameters"], Float[Tensor, ""]]:

@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tutorlib.lab.errors import CheckpointError, refused_by_system
+from tutorlib.lab.errors import CheckpointError, checked, refused_by_system
 
 LAYOUT = 2
 """Version of what a file holds around a state; another one is refused, never guessed at."""
 
 
+@checked()
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path``: a reader, and a killed writer, leave the old file or the new, whole.
 
@@ -60,11 +61,13 @@ class Checkpoint:
     ``CheckpointError``. ``cells`` are the keys of the cells that run as one batch: by any of them it is found again.
     """
 
+    @checked()
     def __init__(self, path: Path, fingerprint: str, cells: Sequence[str] = ()) -> None:
         self.path = path
         self.fingerprint = fingerprint
         self.cells = tuple(cells)
 
+    @checked()
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the file by ``state`` (tensors, numbers, text, and lists and dicts of them).
 

@@ -5,9 +5,10 @@ import platform
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 
 
+@checked()
 def pick_device(name: str | None = None, here: bool = True) -> torch.device:
     """Return the device called ``name``, else ``TUTORLIB_DEVICE``, else CUDA where there is one, else the CPU.
 
@@ -31,6 +32,7 @@ def pick_device(name: str | None = None, here: bool = True) -> torch.device:
     return device
 
 
+@checked()
 def device_name(device: torch.device) -> str:
     """Return a name that a reader recognises, such as ``NVIDIA H200`` or ``CPU (x86_64)``."""
     if device.type == "cuda":

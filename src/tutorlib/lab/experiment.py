@@ -3,15 +3,15 @@
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from types import UnionType
+from types import FunctionType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import torch
 
 from tutorlib.lab.checkpoint import Checkpoint
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
 
@@ -28,6 +28,9 @@ class Cell:
     config: Any
     seed: int
 
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"seed": 2**63 - 1})
+
 
 @dataclass(frozen=True)
 class Context:
@@ -42,9 +45,21 @@ class Context:
     compile: bool = False
     """whether steps are compiled"""
 
+    def __post_init__(self) -> None:
+        expect_fields(self)
+
     def compiled(self, step: Step) -> Step:
-        """Return ``step`` compiled as one graph (``torch.compile``) if this run is to be compiled, else as it is."""
-        return cast(Step, torch.compile(step, fullgraph=True)) if self.compile else step
+        """Return ``step``, a function, compiled as one graph (``torch.compile``) if this run is to be compiled.
+
+        What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own.
+        """
+        if not self.compile:
+            return step
+        own = FunctionType(
+            step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
+        )
+        own.__kwdefaults__ = step.__kwdefaults__
+        return cast(Step, torch.compile(own, fullgraph=True))
 
 
 Run = Callable[[Sequence[Cell], Context], list[Metrics]]
@@ -69,6 +84,9 @@ class Experiment:
     shape: Callable[[Any], Hashable] | None = None
     """what cells must share to run as one batch; None: always one by one"""
 
+    def __post_init__(self) -> None:
+        expect_fields(self)
+
     def tier(self, name: str) -> Tier:
         """Return the tier called ``name``; raise ``UsageError`` if this experiment has none of that name."""
         return self.tiers[choose("tier", name, self.tiers)]
@@ -91,12 +109,14 @@ class Experiment:
         return tuple(Cell(config, seed) for config in configs for seed in dict.fromkeys(seeds))
 
 
+@checked()
 def override(config: Any, values: Mapping[str, Any]) -> Any:
     """Return ``config`` with fields set to ``values``; text is read as the type that the field is declared with.
 
     A field of a configuration inside ``config`` is named with a dot, such as ``streams.length``. Raises ``UsageError``
     for an unknown field, or a value that is not of the field's type.
     """
+    expect_dataclass("config", config)
     types = _types(config)
     inside: dict[str, dict[str, Any]] = {}
     own: dict[str, Any] = {}
@@ -140,8 +160,10 @@ def _read(name: str, value: Any, types: tuple[Any, ...]) -> Any:
     raise bad_argument(name, value, " or ".join(_WORDS.get(kind, str(kind)) for kind in types))
 
 
+@checked()
 def plain(config: Any) -> dict[str, Any]:
     """Return the fields of ``config`` by name, equal for equal configurations: 1 is 1.0 where a float belongs."""
+    expect_dataclass("config", config)
     own = asdict(config)
     for name, types in _types(config).items():
         if is_dataclass(getattr(config, name)):
@@ -151,12 +173,28 @@ def plain(config: Any) -> dict[str, Any]:
     return own
 
 
+def filled(config: Mapping[str, Any], like: Any) -> dict[str, Any]:
+    """Return a record's ``config`` with the fields that its dataclass, that of ``like``, has got since, at defaults.
+
+    A default is what was done before there was a choice, so this is the configuration that was run.
+    """
+    own: dict[str, Any] = {}
+    for f in fields(like):
+        if f.name not in config and (f.default is not MISSING or f.default_factory is not MISSING):
+            own[f.name] = f.default if f.default_factory is MISSING else f.default_factory()
+        elif f.name in config and is_dataclass(getattr(like, f.name)):
+            own[f.name] = filled(config[f.name], getattr(like, f.name))
+    return {**config, **own}
+
+
+@checked()
 def cell_key(experiment: str, cells: Sequence[Cell]) -> str:
     """Return the name under which the result of ``cells`` is kept: a hash of all that determines it."""
     content = [experiment, [[plain(cell.config), cell.seed] for cell in cells]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@checked()
 def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Checkpoint:
     """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
     key = cell_key(experiment, cells)

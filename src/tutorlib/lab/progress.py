@@ -6,6 +6,8 @@ from typing import Protocol, runtime_checkable
 
 from tqdm import tqdm
 
+from tutorlib.lab.errors import checked
+
 
 @runtime_checkable
 class Stream(Protocol):
@@ -127,6 +129,7 @@ class Lines:
         print(f"{self.what}: {self.done}/{self.total}, {tail}", file=self.stream, flush=True)
 
 
+@checked()
 def progress_for(stream: Stream | None = None) -> Progress:
     """Return a bar if ``stream`` (standard error by default) is a terminal, plain lines if not."""
     stream = stream or sys.stderr

@@ -1,9 +1,12 @@
 """Records: one JSON file per finished cell, written atomically, with its provenance."""
 
+import glob
 import json
 import math
 import platform
+import re
 import shlex
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +19,7 @@ import torch
 
 from tutorlib.lab.checkpoint import write_atomically
 from tutorlib.lab.device import device_name
-from tutorlib.lab.errors import RecordError, bad_argument
+from tutorlib.lab.errors import RecordError, bad_argument, checked
 from tutorlib.lab.experiment import Cell, Metrics, cell_key, plain
 from tutorlib.lab.tiers import seeds_text
 
@@ -48,6 +51,7 @@ class Record:
     format: int = FORMAT
 
 
+@checked(counts=("batch",))
 def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]:
     """Return what is worth knowing of the machine and the versions behind a result; no path, no host name."""
     packages = {}
@@ -65,6 +69,7 @@ def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]
     }
 
 
+@checked()
 def command_line(
     experiment: str,
     tier: str,
@@ -83,11 +88,13 @@ def command_line(
     return shlex.join(words)
 
 
+@checked()
 def record_path(folder: Path, experiment: str, cell: Cell) -> Path:
     """Return the file of the record of ``cell``."""
     return folder / f"{cell_key(experiment, [cell])}.json"
 
 
+@checked()
 def save(record: Record, path: Path) -> None:
     """Write ``record`` to ``path`` atomically. Raises ``RecordError`` if a metric is not a finite number."""
     _check_metrics(record.metrics, path, "metrics")
@@ -136,6 +143,7 @@ def _all_finite(values: Sequence[Any]) -> bool:
         return False
 
 
+@checked()
 def load(path: Path) -> Record:
     """Return the record in ``path``. Raises ``RecordError`` if it is torn or of another format version."""
     return _parse(_read_json(path), path)
@@ -143,7 +151,7 @@ def load(path: Path) -> Record:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # also numbers of more digits than Python reads
         raise RecordError(
             f"record={str(path)!r}: expected a JSON record, found a torn or unreadable file ({error}); "
@@ -204,11 +212,13 @@ def load_of(cell: Cell, experiment: str, tier: str, folder: Path) -> Record:
     return found
 
 
+@checked()
 def load_folder(folder: Path) -> list[Record]:
     """Return all records in ``folder``, in the order of their file names."""
     return [load(path) for path in sorted(folder.glob("[!.]*.json"))]
 
 
+@checked()
 def table(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row per record: the configuration's fields, ``seed``, the metrics, ``seconds`` and ``device``.
 
@@ -233,11 +243,13 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@checked()
 def publish(records: Sequence[Record], path: Path) -> None:
     """Write ``records`` into one file, as a package ships them: what all share stands there once.
 
-    Raises ``UsageError`` if they are not of one experiment and tier or a cell is there twice, ``RecordError`` if a
-    metric is not a finite number, and ``StorageError`` if the file cannot be written.
+    What a killed writer of this file left behind more than a minute ago is removed. Raises ``UsageError`` if they are
+    not of one experiment and tier or a cell is there twice, ``RecordError`` if a metric is not a finite number, and
+    ``StorageError`` if the file cannot be written.
     """
     kinds = sorted({f"{r.experiment} ({r.tier})" for r in records})
     if len(kinds) != 1:
@@ -260,9 +272,16 @@ def publish(records: Sequence[Record], path: Path) -> None:
     ]
     lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
     head = json.dumps({**shared, "provenance": sources})[:-1]
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if (
+            re.fullmatch("[0-9a-f]{16}", leftover.name.rpartition(".")[2])
+            and time.time() - leftover.stat().st_mtime > 60
+        ):
+            leftover.unlink(missing_ok=True)
     write_atomically(path, f'{head}, "records": [\n{lines}\n]}}\n'.encode())
 
 
+@checked()
 def recorded(name: str, tier: str = "study", withdrawn: bool = False) -> list[Record]:
     """Return the records that the package ships of experiment ``name`` (such as ``gpicl.phases``).
 
@@ -309,6 +328,7 @@ class Withdrawal:
         return all(config[name] in values for name, values in self.where.items())
 
 
+@checked()
 def withdrawals(name: str, tier: str = "study") -> list[Withdrawal]:
     """Return what is withdrawn of the records of experiment ``name``.
 
@@ -335,6 +355,7 @@ def withdrawals(name: str, tier: str = "study") -> list[Withdrawal]:
     return found
 
 
+@checked()
 def load_published(path: Path) -> list[Record]:
     """Return the records in a file written by ``publish``.
 

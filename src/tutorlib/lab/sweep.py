@@ -27,7 +27,15 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tutorlib.lab import records
 from tutorlib.lab.checkpoint import kept_cells
 from tutorlib.lab.device import pick_device
-from tutorlib.lab.errors import SweepError, TutorlibError, bad_argument, choose, refused_by_system
+from tutorlib.lab.errors import (
+    SweepError,
+    TutorlibError,
+    bad_argument,
+    checked,
+    choose,
+    install_line,
+    refused_by_system,
+)
 from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for, plain
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.records import Record
@@ -40,6 +48,7 @@ _ABANDONED = 3600.0
 """seconds after which a half-written file that no cell can be named for counts as left by a killed process"""
 
 
+@checked(counts=("jobs",))
 def run_sweep(
     experiment: Experiment,
     tier: str = "live",
@@ -68,8 +77,6 @@ def run_sweep(
     not that of its cell, and ``SweepError`` once the other cells are done if cells failed.
     """
     choose("engine", engine, ENGINES)
-    if jobs is not None and jobs < 1:
-        raise bad_argument("jobs", jobs, "at least 1 process")
     place = pick_device(device, here=engine != "ray")
     cells = experiment.cells(tier, seeds, overrides)
     if engine == "auto":
@@ -211,7 +218,8 @@ def _compute_all(
         yield from _on_ray(job, batches, jobs)
         return
     if jobs is None:
-        jobs = 1 if job.device.startswith("cuda") else len(os.sched_getaffinity(0))
+        # Counts what this process may use, on every system: Python itself can on Linux alone.
+        jobs = 1 if job.device.startswith("cuda") else joblib.cpu_count()
     jobs = min(jobs, len(batches))
     if engine == "vmapped" or jobs == 1:
         yield from (_compute(job, batch, progress.inner()) for batch in batches)
@@ -280,7 +288,7 @@ def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[O
         import ray
         from ray.exceptions import RayError, RayTaskError
     except ModuleNotFoundError:
-        raise bad_argument("engine", "ray", "Ray to be installed: pip install 'tutorlib[cluster]'") from None
+        raise bad_argument("engine", "ray", f"Ray to be installed: {install_line('cluster')}") from None
     started = not ray.is_initialized()
     if started:
         ray.init(log_to_driver=False)

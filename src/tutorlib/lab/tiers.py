@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise, product
 from typing import Any, TypeVar
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 
 TIERS = ("live", "study", "paper")
 
@@ -23,12 +23,20 @@ class Tier:
     seeds: tuple[int, ...]
     """seeds of the independent runs of each configuration"""
 
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"seeds": 2**63 - 1})
 
+
+@checked()
 def grid(base: C, **axes: Sequence[Any]) -> tuple[C, ...]:
     """Return ``base`` with every combination of the values of ``axes``, the last axis fastest."""
+    expect_dataclass("base", base)
+    for name in axes:
+        choose("axes", name, [field.name for field in fields(base)])  # type: ignore[arg-type]
     return tuple(replace(base, **dict(zip(axes, values, strict=True))) for values in product(*axes.values()))  # type: ignore[type-var]
 
 
+@checked()
 def pick_tier(name: str | None = None) -> str:
     """Return the tier called ``name``, else ``TUTORLIB_TIER``, else ``live``; ``UsageError`` if unknown."""
     if name is not None:
@@ -39,6 +47,7 @@ def pick_tier(name: str | None = None) -> str:
 _MOST_SEEDS = 10_000
 
 
+@checked()
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Return the seeds that ``text`` names: ``3`` is seeds 0, 1, 2; ``4,7`` and ``2-5`` name them one by one.
 
@@ -58,8 +67,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seed for span in spans for seed in span))
 
 
+@checked(most={"seeds": 2**63 - 1})
 def seeds_text(seeds: Sequence[int]) -> str:
     """Return the text from which ``parse_seeds`` reads ``seeds``."""
+    if not seeds:
+        raise bad_argument("seeds", list(seeds), "at least one seed")
     if all(after == before + 1 for before, after in pairwise(seeds)):
         return f"{seeds[0]}-{seeds[-1]}"
     return ",".join(map(str, seeds))

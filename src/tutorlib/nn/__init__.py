@@ -1,9 +1,10 @@
 """Building blocks that more than one paper uses."""
 
-from tutorlib.nn.adam import Moments, adam_step, no_moments
+from tutorlib.nn.adam import Moments, adam_, adam_step, no_moments
 from tutorlib.nn.flat import FlatModule
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
-from tutorlib.nn.stacked import Layers, parameter_count, run_layers, split_layers
+from tutorlib.nn.initial import truncated_normal
+from tutorlib.nn.stacked import Layers, parameter_count, run_layers, slope, split_layers
 from tutorlib.nn.training import Descent, Trained, descend, step_generator
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Layers",
     "Moments",
     "Trained",
+    "adam_",
     "adam_step",
     "descend",
     "grid_tick",
@@ -22,8 +24,10 @@ __all__ = [
     "no_moments",
     "parameter_count",
     "run_layers",
+    "slope",
     "split",
     "split_layers",
     "step_generator",
+    "truncated_normal",
     "zero_state",
 ]

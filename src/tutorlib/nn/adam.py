@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 
+from tutorlib.lab.errors import MOST, checked
 from tutorlib.shapes import Float, Tensor
 
 
@@ -14,24 +15,61 @@ class Moments(NamedTuple):
     v: Float[Tensor, "*cells parameters"]
 
 
+@checked()
 def no_moments(theta: Float[Tensor, "*cells parameters"]) -> Moments:
     """Return the moments before the first step."""
     return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
 
 
+@checked(most={"step": MOST}, shares=("beta1", "beta2"), not_negative=("eps",))
 def adam_step(
     theta: Float[Tensor, "*cells parameters"],
     moments: Moments,
     g: Float[Tensor, "*cells parameters"],
-    step: int,
+    step: int | Float[Tensor, ""],
     rate: float | Float[Tensor, "*cells 1"],
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float | Float[Tensor, "*cells 1"] = 1e-8,
 ) -> tuple[Float[Tensor, "*cells parameters"], Moments]:
-    """Return theta and the moments after step number ``step``, counted from 0 (Kingma and Ba 2015, Algorithm 1)."""
+    """Return theta and the moments after step number ``step``, counted from 0 (Kingma and Ba 2015, Algorithm 1).
+
+    In a compiled step its number is a tensor of float64: a whole number would be compiled anew in each step.
+    """
     m = beta1 * moments.m + (1 - beta1) * g
     v = beta2 * moments.v + (1 - beta2) * g.square()
     m_hat = m / (1 - beta1 ** (step + 1))
     v_hat = v / (1 - beta2 ** (step + 1))
     return theta - rate * m_hat / (v_hat.sqrt() + eps), Moments(m, v)
+
+
+def adam_(
+    theta: Float[Tensor, "*cells parameters"],
+    moments: Moments,
+    g: Float[Tensor, "*cells parameters"],
+    step: int,
+    rate: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> None:
+    """Do in place what ``adam_step`` returns, for a loop that owns ``theta`` and ``moments``.
+
+    It is the kernel of ``torch.optim.Adam(fused=True)``: one pass over memory, where a chain of operations writes eight
+    vectors of the size of theta.
+    """
+    torch._fused_adam_(
+        [theta],
+        [g],
+        [moments.m],
+        [moments.v],
+        [],
+        [torch.full((), step + 1.0, device=theta.device)],
+        lr=rate,
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=0.0,
+        eps=eps,
+        amsgrad=False,
+        maximize=False,
+    )

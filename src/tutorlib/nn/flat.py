@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Float, Tensor
 
 
@@ -17,6 +17,7 @@ class FlatModule:
     of one shape run as one batch: ``theta`` and every input then carry the same leading axis.
     """
 
+    @checked()
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         parameters = dict(module.named_parameters())

@@ -27,7 +27,8 @@ import torch
 import torch.nn.functional as F
 from einops import einsum
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, checked, expect_fields
+from tutorlib.nn.initial import truncated_normal
 from tutorlib.shapes import Float, Tensor
 
 REDUCTIONS = ("mean", "sum")
@@ -59,14 +60,9 @@ class GridConfig:
     """whether outgoing messages are made after each micro tick, and not after the last alone"""
 
     def __post_init__(self) -> None:
-        for name, least in (("hidden", 1), ("message", 1), ("aux", 0), ("micro_ticks", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise bad_argument(name, value, f"a whole number from {least}")
-        for name in ("forget_bias", "input_bias"):
-            if not math.isfinite(getattr(self, name)):
-                raise bad_argument(name, getattr(self, name), "a finite number")
-        choose("reduce", self.reduce, REDUCTIONS)
+        expect_fields(
+            self, sizes=("hidden", "message", "micro_ticks"), most={"aux": MOST_SIZE}, choices={"reduce": REDUCTIONS}
+        )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -122,6 +118,7 @@ class GridState(NamedTuple):
     """B_a, what it sends back"""
 
 
+@checked()
 def initial_parameters(config: GridConfig, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return theta before meta-training: matrices normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0.
 
@@ -132,14 +129,14 @@ def initial_parameters(config: GridConfig, generator: torch.Generator) -> Float[
     for name, shape in config.shapes.items():
         if name.startswith(("w_", "v_")):
             sd = 1 / math.sqrt(inputs if name.startswith("w_") else config.hidden)
-            start = torch.empty(shape)
-            torch.nn.init.trunc_normal_(start, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
+            start = truncated_normal(shape, sd, generator)
         else:
             start = torch.ones(shape) if name.startswith("scale") else torch.zeros(shape)
         pieces.append(start.flatten())
     return torch.cat(pieces)
 
 
+@checked()
 def split(theta: Float[Tensor, "*members parameters"], config: GridConfig) -> GridParameters:
     """Return theta in its parts; do this once, and not in every tick.
 
@@ -170,6 +167,7 @@ def split(theta: Float[Tensor, "*members parameters"], config: GridConfig) -> Gr
     )
 
 
+@checked(sizes=("members", "sequences", "rows", "columns"))
 def zero_state(
     config: GridConfig, members: tuple[int, ...], sequences: int, rows: int, columns: int, like: Tensor
 ) -> GridState:
@@ -185,6 +183,7 @@ def zero_state(
     return GridState(cells, cells, forward, like.new_zeros(*members, sequences, rows, config.message))
 
 
+@checked()
 def grid_tick(
     p: GridParameters,
     state: GridState,
@@ -198,22 +197,60 @@ def grid_tick(
     ``r`` are the scalars that every sub-RNN reads. The messages that the layer sends stand in the returned state.
     """
     h, c, forward, backward = state
+    if m.shape[-2] != h.shape[-3] or mb.shape[-2] != h.shape[-2]:
+        raise bad_argument(
+            "m and mb", (m.shape[-2], mb.shape[-2]), f"messages for {h.shape[-3]} rows and {h.shape[-2]} columns"
+        )
     rows, columns = _product(m, p.w_m), _product(mb, p.w_b) + p.beta[..., None, None, :]
     if p.w_r is not None and r is not None:
         columns = columns + (r @ p.w_r).unsqueeze(-2)
     for tick in range(config.micro_ticks):
         if tick == 0 or config.refresh:
             if p.w_F is not None and p.w_B is not None:
-                of_rows = rows + _product(backward, p.w_B)
-                of_columns = columns + _product(forward, p.w_F)
+                z = _over_grid(rows + _product(backward, p.w_B), columns + _product(forward, p.w_F))
             else:
-                of_rows, of_columns = rows, columns
-            incoming = of_rows.unsqueeze(-2) + of_columns.unsqueeze(-3)  # what does not depend on h
-        h, c = _lstm(incoming, h, c, p.w_h)
+                z = _over_grid(rows, columns)
+        h, c = micro_tick(p, z, h, c)
         if config.refresh or tick == config.micro_ticks - 1:
-            forward = _send(h, p.v_F, p.o_F, p.norm_F, -3, config)
-            backward = _send(h, p.v_B, p.o_B, p.norm_B, -2, config)
+            forward, backward = send(p, h, config)
     return GridState(h, c, forward, backward)
+
+
+def incoming(
+    p: GridParameters,
+    m: Float[Tensor, "*members sequences rows message"],
+    mb: Float[Tensor, "*members sequences columns message"],
+) -> Float[Tensor, "*members sequences rows columns gates"]:
+    """Return the part of z_ab that does not depend on h_ab: what comes in from outside the grid."""
+    return _over_grid(_product(m, p.w_m), _product(mb, p.w_b) + p.beta[..., None, None, :])
+
+
+def micro_tick(
+    p: GridParameters,
+    z: Float[Tensor, "*members sequences rows columns gates"],
+    h: Float[Tensor, "*members sequences rows columns hidden"],
+    c: Float[Tensor, "*members sequences rows columns hidden"],
+) -> tuple[Tensor, Tensor]:
+    """Return h and c of all sub-RNNs after one update; ``z`` is what comes in."""
+    cells = h.shape[-4:-1]
+    if torch.compiler.is_compiling():  # a compiler fuses the plain formulas, z included, and finds their gradient
+        i, g, f, o = (z + (h.flatten(-4, -2) @ p.w_h).unflatten(-2, cells)).sigmoid().chunk(4, dim=-1)
+        c = f * c + i * (2 * g - 1)
+        return o * (2 * (2 * c).sigmoid() - 1), c
+    h, c = _Cell.apply(*(part.flatten(-4, -2) for part in (z, h, c)), p.w_h)
+    return h.unflatten(-2, cells), c.unflatten(-2, cells)
+
+
+def send(
+    p: GridParameters, h: Float[Tensor, "*members sequences rows columns hidden"], config: GridConfig
+) -> tuple[Tensor, Tensor]:
+    """Return the messages that sub-RNNs with these h send on, F_b, and back, B_a."""
+    return _send(h, p.v_F, p.o_F, p.norm_F, -3, config), _send(h, p.v_B, p.o_B, p.norm_B, -2, config)
+
+
+def _over_grid(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return the sum of what comes by rows and by columns, for each sub-RNN."""
+    return rows.unsqueeze(-2) + columns.unsqueeze(-3)
 
 
 def _product(x: Tensor, w: Tensor) -> Tensor:
@@ -252,21 +289,14 @@ class _Cell(torch.autograd.Function):
         return dz, dz @ w_h.mT, dc * f, h.mT @ dz
 
 
-def _lstm(incoming: Tensor, h: Tensor, c: Tensor, w_h: Tensor) -> tuple[Tensor, Tensor]:
-    """Return h and c of all sub-RNNs after one update."""
-    cells = h.shape[-4:-1]
-    h, c = _Cell.apply(*(part.flatten(-4, -2) for part in (incoming, h, c)), w_h)
-    return h.unflatten(-2, cells), c.unflatten(-2, cells)
-
-
 def _send(
     h: Tensor, v: Tensor, offset: Tensor, norm: tuple[Tensor, Tensor] | None, axis: int, config: GridConfig
 ) -> Tensor:
     """Return the messages reduced over ``axis`` of the grid: -3 over rows (F_b), -2 over columns (B_a)."""
     if norm is None:
-        count = h.shape[axis] if config.reduce == "sum" else 1
-        reduced = h.mean(dim=axis) if config.reduce == "mean" else h.sum(dim=axis)
-        return _product(reduced, v) + count * offset[..., None, None, :]
+        if config.reduce == "mean":
+            return _product(h.mean(dim=axis), v) + offset[..., None, None, :]
+        return _product(h.sum(dim=axis), v) + h.shape[axis] * offset[..., None, None, :]
     scale, shift = (part[..., None, None, None, :] for part in norm)
     sent = einsum(h, v, "... e a b h, ... h m -> ... e a b m") + offset[..., None, None, None, :]
     sent = F.layer_norm(sent, sent.shape[-1:]) * scale + shift
@@ -278,7 +308,10 @@ __all__ = [
     "GridParameters",
     "GridState",
     "grid_tick",
+    "incoming",
     "initial_parameters",
+    "micro_tick",
+    "send",
     "split",
     "zero_state",
 ]

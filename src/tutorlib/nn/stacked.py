@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Float, Tensor
 
 Layers = list[tuple[Tensor, Tensor]]
 """weights ``[nets, in, out]`` and biases ``[nets, 1, out]`` of each layer"""
 
 
+@checked(sizes=("shapes",))
 def parameter_count(shapes: Sequence[tuple[int, int]]) -> int:
     """Return the number of weights and biases of layers with these entries in and out."""
     return sum((n + 1) * m for n, m in shapes)
 
 
+@checked()
 def split_layers(theta: Float[Tensor, "nets parameters"], shapes: Sequence[tuple[int, int]]) -> Layers:
     """Return flat weights in their parts, each layer's weights before its biases.
 
@@ -33,13 +35,30 @@ def split_layers(theta: Float[Tensor, "nets parameters"], shapes: Sequence[tuple
     ]
 
 
+@checked()
 def run_layers(
     layers: Layers, x: Float[Tensor, "nets batch inputs"], activation: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, "nets batch outputs"]:
     """Return each network's output for its own batch; ``activation`` stands between layers, not after the last."""
+    nets, entries = x.shape[0], x.shape[-1]
     for i, (w, b) in enumerate(layers):
+        if w.shape[:-1] != (nets, entries):
+            raise bad_argument(f"layers[{i}]", w, f"weights [{nets}, {entries}, ...] for what comes before")
+        entries = w.shape[-1]
         x = torch.baddbmm(b, activation(x) if i else x, w)
     return x
 
 
-__all__ = ["Layers", "parameter_count", "run_layers", "split_layers"]
+def slope(
+    loss: Callable[[Tensor], Float[Tensor, "nets"]], theta: Float[Tensor, "nets parameters"]
+) -> Float[Tensor, "nets parameters"]:
+    """Return the gradient of each network's own loss; networks do not touch, so it is that of the sum."""
+    if torch.compiler.is_compiling():  # a graph has no tape
+        return torch.func.grad(lambda own: loss(own).sum())(theta)
+    theta = theta.detach().requires_grad_()
+    with torch.enable_grad():
+        (g,) = torch.autograd.grad(loss(theta).sum(), theta)
+    return g
+
+
+__all__ = ["Layers", "parameter_count", "run_layers", "slope", "split_layers"]

@@ -10,7 +10,7 @@ import torch
 
 from tutorlib.lab import Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument
+from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, expect_fields
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn.adam import Moments, adam_step, no_moments
 from tutorlib.shapes import Float, Tensor
@@ -37,13 +37,13 @@ class Descent:
     """how often to stop and look, evenly spaced, the last step included"""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "looks"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a positive whole number")
-        if not 0 < self.rate < math.inf:
-            raise bad_argument("rate", self.rate, "a positive number")
-        if not self.clip > 0:
-            raise bad_argument("clip", self.clip, "a positive number, or infinity")
+        expect_fields(
+            self,
+            counts=("steps", "looks"),
+            positive=("rate", "eps", "clip"),
+            shares=("beta1", "beta2"),
+            endless=("clip",),
+        )
         if self.steps % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
 
@@ -57,12 +57,14 @@ class Trained(NamedTuple):
     """what ``look`` returned, each time"""
 
 
+@checked(most={"seed": 2**63 - 1, "step": 2**63 - 1})
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
     """Return the generator of step number ``step``: a pure function of its arguments, so a run can go on anywhere."""
     (word,) = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(word) >> 1)
 
 
+@checked(most={"seed": 2**63 - 1}, positive=("rates",))
 def descend(
     theta: Float[Tensor, "*cells parameters"],
     estimate: Estimate,

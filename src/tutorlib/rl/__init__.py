@@ -2,7 +2,7 @@
 
 from tutorlib.rl.dqn import dqn_targets, softmax_action, td_loss
 from tutorlib.rl.ppo import clip_by_norm, entropy, policy_loss, value_loss
-from tutorlib.rl.replay import Experience, Replay, empty_replay, recall, store
+from tutorlib.rl.replay import Experience, Replay, empty_replay, held, recall, recall_of, store
 from tutorlib.rl.returns import advantages, lambda_returns
 
 __all__ = [
@@ -13,9 +13,11 @@ __all__ = [
     "dqn_targets",
     "empty_replay",
     "entropy",
+    "held",
     "lambda_returns",
     "policy_loss",
     "recall",
+    "recall_of",
     "softmax_action",
     "store",
     "td_loss",

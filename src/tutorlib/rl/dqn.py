@@ -1,22 +1,22 @@
 """The parts of DQN (Mnih et al. 2015): targets from a copy of Q, the loss, and actions by a softmax over Q."""
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Float, Int, Tensor
 
 
+@checked(positive=("temperature",))
 def softmax_action(
-    q: Float[Tensor, "*batch actions"], temperature: float | Tensor, u: Float[Tensor, "*batch"]
+    q: Float[Tensor, "*batch actions"], temperature: float | Float[Tensor, "*#batch 1"], u: Float[Tensor, "*batch"]
 ) -> Int[Tensor, "*batch"]:
     """Return a ~ Categorical(softmax(q / temperature)): the first action at which the summed probability exceeds u.
 
     Raises ``UsageError`` for a number ``temperature`` that is not positive; the values of tensors are not read.
     """
-    if not isinstance(temperature, Tensor) and not temperature > 0:
-        raise bad_argument("temperature", temperature, "a positive number")
     p = (q / temperature).softmax(dim=-1)
     return (p.cumsum(dim=-1) <= u.unsqueeze(-1)).sum(dim=-1).clamp(max=q.shape[-1] - 1)
 
 
+@checked(shares=("gamma",))
 def dqn_targets(
     reward: Float[Tensor, "*batch"],
     continues: Float[Tensor, "*batch"],
@@ -27,11 +27,12 @@ def dqn_targets(
 
     ``continues``: c, the probability that the episode goes on. Raises ``UsageError`` for ``gamma`` outside [0, 1].
     """
-    if not 0 <= gamma <= 1:
-        raise bad_argument("gamma", gamma, "a number from 0 to 1")
+    if not following.shape[-1]:
+        raise bad_argument("following", following, "the value of at least one action")
     return reward + gamma * continues * following.amax(dim=-1)
 
 
+@checked()
 def td_loss(
     q: Float[Tensor, "*seeds batch"], target: Float[Tensor, "*seeds batch"], weight: Float[Tensor, "*seeds batch"]
 ) -> Float[Tensor, "*seeds"]:

@@ -6,18 +6,19 @@ gradient is what its gradient is cut by. So runs that learn side by side learn w
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import checked
 from tutorlib.shapes import Float, Tensor
 
 
+@checked(positive=("clip",))
 def policy_loss(
     ratio: Float[Tensor, "*seeds batch"], advantage: Float[Tensor, "*seeds batch"], clip: float
 ) -> Float[Tensor, "*seeds"]:
     """Return -E min(ratio A, clip(ratio, 1 - clip, 1 + clip) A), where ratio = pi(a | h) / pi_old(a | h)."""
-    _expect_positive("clip", clip)
     return -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).mean(dim=-1)
 
 
+@checked(positive=("clip",))
 def value_loss(
     v: Float[Tensor, "*seeds batch"],
     v_old: Float[Tensor, "*seeds batch"],
@@ -28,25 +29,20 @@ def value_loss(
 
     The larger of the two: a value that has come closer to its return by more than ``clip`` gains nothing from going on.
     """
-    _expect_positive("clip", clip)
     near = v_old + (v - v_old).clamp(-clip, clip)
     return torch.maximum((v - returns).square(), (near - returns).square()).mean(dim=-1)
 
 
+@checked()
 def entropy(log_pi: Float[Tensor, "*seeds batch actions"]) -> Float[Tensor, "*seeds"]:
     """Return the policy's mean entropy in nats, from the log-probabilities of all actions."""
     return -(log_pi.exp() * log_pi).sum(dim=-1).mean(dim=-1)
 
 
+@checked(positive=("largest",))
 def clip_by_norm(g: Float[Tensor, "*seeds parameters"], largest: float) -> Float[Tensor, "*seeds parameters"]:
     """Return the gradients, each scaled down to norm ``largest`` where its own norm is larger."""
-    _expect_positive("largest", largest)
     return g * (largest / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
-
-
-def _expect_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise bad_argument(name, value, "a positive number")
 
 
 __all__ = ["clip_by_norm", "entropy", "policy_loss", "value_loss"]

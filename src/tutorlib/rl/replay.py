@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tutorlib.envs.tensors import as_integer
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import MOST, bad_argument, checked
 from tutorlib.shapes import Bool, Float, Int, Tensor
+
+MOST_KEPT = 100_000_000
+"""The most transitions that are kept for a seed."""
 
 
 class Experience(NamedTuple):
@@ -43,14 +45,14 @@ def _map(f: Callable[[Tensor], Tensor], state: Any) -> Any:
     return type(state)(*(f(part) for part in state)) if state else state
 
 
+@checked(sizes=("observations", "seeds"), counts=("capacity",), most={"capacity": MOST_KEPT})
 def empty_replay(observations: int, state: Any, seeds: int, capacity: int, device: torch.device) -> Replay:
     """Return a ring for ``capacity`` transitions; ``state`` is one ``[seeds, 1, ...]`` like those to keep, or ().
 
     Raises ``UsageError`` for counts below 1.
     """
-    for name, value in (("observations", observations), ("seeds", seeds), ("capacity", capacity)):
-        if value < 1:
-            raise bad_argument(name, value, "at least 1")
+    if state != () and not (isinstance(state, tuple) and all(isinstance(part, Tensor) for part in state)):
+        raise bad_argument("state", state, "a tuple of tensors, or ()")
 
     def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
         return torch.zeros(seeds, capacity, *shape, dtype=dtype, device=device)
@@ -61,6 +63,7 @@ def empty_replay(observations: int, state: Any, seeds: int, capacity: int, devic
     return Replay(seen, action, reward, seen.clone(), zeros(dtype=torch.bool), kept)
 
 
+@checked(most={"t": MOST})
 def store(replay: Replay, t: int, b: Experience) -> None:
     """Write one transition of each seed, ``b`` with a batch of one, as number ``t``; the oldest one gives way."""
     at = t % replay.reward.shape[1]
@@ -70,19 +73,38 @@ def store(replay: Replay, t: int, b: Experience) -> None:
         kept[:, at] = new[:, 0]
 
 
-def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: int = 1) -> Experience:
-    """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``.
+@checked(most={"stored": MOST, "least": MOST})
+def held(replay: Replay, stored: int, least: int = 1) -> int:
+    """Return how many of the ``stored`` transitions so far replay still holds.
 
-    Raises ``UsageError`` if replay holds fewer than ``least``, such as a batch, or none.
+    Raises ``UsageError`` if these are fewer than ``least``, such as a batch, or none.
     """
-    held = min(stored, replay.reward.shape[1])
-    if held < max(least, 1):
+    found = min(stored, replay.reward.shape[1])
+    if found < max(least, 1):
         raise bad_argument("stored", stored, f"at least {max(least, 1)} transitions held before any is recalled")
-    which = as_integer(u, held)
+    return found
+
+
+def recall_of(replay: Replay, among: int | Tensor, u: Float[Tensor, "seeds batch"]) -> Experience:
+    """Return transitions drawn by ``u`` alike and with repetition of the first ``among``, all that ``replay`` holds.
+
+    In a compiled step ``among`` is a tensor: a number would be compiled anew.
+    """
+    which = (u * among).long()  # see ``as_integer``
     seed = torch.arange(len(u), device=u.device).unsqueeze(-1)
     o, action, reward, following, terminal = (part[seed, which] for part in replay[:-1])
     state = _map(lambda part: part[seed, which], replay.state)
     return Experience(o.float(), action, reward, following.float(), terminal, state)
 
 
-__all__ = ["Experience", "Replay", "empty_replay", "recall", "store"]
+def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: int = 1) -> Experience:
+    """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``.
+
+    Raises ``UsageError`` if replay holds fewer than ``least``, such as a batch, or none.
+    """
+    if len(u) != len(replay.reward):
+        raise bad_argument("u", u, f"one row for each of {len(replay.reward)} seeds")
+    return recall_of(replay, held(replay, stored, least), u)
+
+
+__all__ = ["Experience", "Replay", "empty_replay", "held", "recall", "recall_of", "store"]

@@ -8,10 +8,11 @@ last step, V_T.
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.shapes import Bool, Float, Tensor
 
 
+@checked(shares=("gamma", "lam"))
 def lambda_returns(
     rewards: Float[Tensor, "time *#batch"],
     values: Float[Tensor, "time *#batch"],
@@ -25,8 +26,6 @@ def lambda_returns(
     ``lam`` = 0 looks one step ahead; ``lam`` = 1 sums all rewards to the end of the episode or of the rollout. Raises
     ``UsageError`` for a number ``gamma`` or ``lam`` outside [0, 1]; the values of tensors are not read.
     """
-    _expect_share("gamma", gamma)
-    _expect_share("lam", lam)
     m = (~ended).to(values.dtype)
     g, found = last, []
     for t in reversed(range(len(rewards))):
@@ -36,6 +35,7 @@ def lambda_returns(
     return torch.stack(found[::-1])
 
 
+@checked(shares=("gamma", "lam"))
 def advantages(
     rewards: Float[Tensor, "time *#batch"],
     values: Float[Tensor, "time *#batch"],
@@ -49,8 +49,11 @@ def advantages(
 
     A_t + V_t is the TD(lambda) target of step t. Raises ``UsageError`` as ``lambda_returns`` does.
     """
-    _expect_share("gamma", gamma)
-    _expect_share("lam", lam)
+    for name, of_batch in (("last", last), ("gamma", gamma), ("lam", lam)):
+        if isinstance(of_batch, Tensor) and of_batch.dim() >= values.dim():
+            raise bad_argument(
+                name, of_batch, f"a tensor with at most {values.dim() - 1} axes, those of values after time"
+            )
     m = (~ended).to(values.dtype)
     delta = rewards + gamma * m * torch.cat([values[1:], last.expand_as(values[:1])]) - values
     a, found = torch.zeros_like(delta[0]), []
@@ -58,11 +61,6 @@ def advantages(
         a = delta[t] + gamma * lam * m[t] * a
         found.append(a)
     return torch.stack(found[::-1])
-
-
-def _expect_share(name: str, value: float | Tensor) -> None:
-    if not isinstance(value, Tensor) and not 0 <= value <= 1:
-        raise bad_argument(name, value, "a number from 0 to 1")
 
 
 __all__ = ["advantages", "lambda_returns"]

@@ -13,8 +13,8 @@ from typing import Any, TypedDict
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorlib.lab.errors import UsageError, bad_argument, choose
-from tutorlib.show.style import BLUE, GREEN, REFERENCE, VERMILLION, style
+from tutorlib.lab.errors import UsageError, bad_argument, checked, choose
+from tutorlib.show.style import BLUE, GREEN, REFERENCE, VERMILLION, fit_title, style
 
 PLAYERS = ("SymLA", "Thompson", "UCB1", "random")
 """Who plays, in the order of the page."""
@@ -46,6 +46,7 @@ class Kind(TypedDict):
     rest: Sequence[float]
 
 
+@checked()
 def bandit_data(
     *,
     title: str,
@@ -109,7 +110,10 @@ def _theta(theta: Any, grid: Mapping[str, Any]) -> str:
     """Return theta as float32 numbers, the lowest byte first, in base 64."""
     h, m = grid["hidden"], grid["message"]
     size = (4 * m + 1 + h + 1) * 4 * h + 2 * (h * m + m)  # w_m, w_b, w_F, w_B, w_r, w_h, beta; v and o, twice
-    numbers = np.asarray(theta, dtype="<f4")
+    try:
+        numbers = np.asarray(theta, dtype="<f4")
+    except (TypeError, ValueError):
+        raise bad_argument("theta", theta, "numbers along one axis") from None
     if numbers.shape != (size,):
         raise UsageError(f"theta has shape {numbers.shape}: expected ({size},) for hidden={h} and message={m}")
     if not np.isfinite(numbers).all():
@@ -164,7 +168,8 @@ def _start(start: Mapping[str, int | str], families: Sequence[str], pulls: int) 
     return found
 
 
-def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Any]) -> Figure:
+@checked()
+def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Sequence[float]]) -> Figure:
     """Return mean regrets as a picture, for where no script runs.
 
     Args:
@@ -186,6 +191,6 @@ def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Any]) -> Figur
                 raise UsageError(f"regrets of {player} have shape {values.shape}: expected ({pulls},)")
             ax.plot(range(pulls + 1), [0, *values], dash, color=colour, label=f"{player}: {values[-1]:.1f}")
         ax.set(xlabel="pulls", ylabel="mean regret", xlim=(0, pulls), ylim=(0, None))
-        ax.set_title(f"{data['title']}\narms: {first['arms']}, family: {family['label']}")
+        fit_title(ax, f"{data['title']}\narms: {first['arms']}, family: {family['label']}")
         ax.legend()
     return figure

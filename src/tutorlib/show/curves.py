@@ -13,10 +13,10 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from matplotlib.figure import Figure
 
-from tutorlib.lab.errors import UsageError, bad_argument, choose
+from tutorlib.lab.errors import UsageError, bad_argument, checked, choose
 from tutorlib.show.explorer import rounded
 from tutorlib.show.packing import pack, unpack
-from tutorlib.show.style import CYCLE, REFERENCE, style
+from tutorlib.show.style import CYCLE, REFERENCE, fit_title, style
 
 MAX_LABEL = 18
 """Most characters in the label of a line, which stands beside the chart."""
@@ -77,6 +77,7 @@ class Number(TypedDict):
     over: NotRequired[Sequence[str]]
 
 
+@checked(most={"decimals": 9})
 def curves_data(
     *,
     title: str,
@@ -272,6 +273,7 @@ def _start(start: Mapping[str, int], sizes: Mapping[str, int]) -> dict[str, int]
     return {name: start.get(name, 0) for name in sizes}
 
 
+@checked()
 def curves_picture(data: Mapping[str, Any]) -> Figure:
     """Return the chart of ``curves_data`` at its start as a picture, for where no script runs."""
     with style():
@@ -286,13 +288,15 @@ def curves_picture(data: Mapping[str, Any]) -> Figure:
         for mark in data["marks"]:
             x, y = (_at({**mark, "values": mark[end]}, data) for end in ("x", "y"))
             if x is not None:
-                ax.axvline(x, color="black", linestyle="--", linewidth=1)
-                ax.plot([x], [math.nan if y is None else y], "o", color="black", fillstyle="none", label=mark["label"])
+                look = {"color": "black", "linewidth": 1, "fillstyle": "none"}
+                ax.axvline(x, linestyle="--", label=mark["label"] if y is None else None, **look)
+                if y is not None:
+                    ax.plot([x], [y], "o--", label=mark["label"], **look)
         for name, axis in (("x", data["x"]), ("y", data["y"])):
             ax.set(**{f"{name}label": axis["label"], f"{name}scale": "log" if axis["log"] else "linear"})
             ax.set(**{f"{name}lim": (axis["low"], axis["high"])})
         chosen = [f"{c['label']}: {c['values'][data['start'][c['name']]]}" for c in data["choosers"]]
-        ax.set_title(f"{data['title']}\n{', '.join(chosen)}")
+        fit_title(ax, f"{data['title']}\n{', '.join(chosen)}")
         ax.legend()
     return figure
 

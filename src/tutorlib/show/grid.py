@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NotRequired, TypedDict
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, choose
 from tutorlib.show.packing import pack
 
 
@@ -72,6 +72,7 @@ class Marker(TypedDict):
     text: str
 
 
+@checked(counts=("seeds",), most={"decimals": 9})
 def grid_data(
     *,
     title: str,

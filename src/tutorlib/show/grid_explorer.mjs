@@ -70,12 +70,12 @@ function unpacked(data) {
   };
 }
 
-/** A number as text, with all the decimals that the data have. */
-const text = (data, value) => (value === null ? "" : value.toFixed(data.decimals));
+/** A number as text, with all the decimals that the data have and a number can show. */
+const text = (data, value) => (value === null ? "" : value.toFixed(Math.min(20, Math.max(0, data.decimals || 0))));
 
 /** The same for a small space: the digits that matter in a range of `span`, and no leading zero. */
 function brief(data, value, span) {
-  const digits = Math.min(data.decimals, span <= 2 ? 2 : span <= 20 ? 1 : 0);
+  const digits = Math.min(Math.max(0, data.decimals || 0), span <= 2 ? 2 : span <= 20 ? 1 : 0);
   return value.toFixed(digits).replace(/^(-?)0\./, "$1.");
 }
 

@@ -11,9 +11,9 @@ from typing import Any, TypedDict
 import numpy as np
 from matplotlib.figure import Figure
 
-from tutorlib.lab.errors import UsageError, bad_argument
+from tutorlib.lab.errors import UsageError, bad_argument, checked
 from tutorlib.show.packing import pack, unpack
-from tutorlib.show.style import BLUE, GREEN, GREY, ORANGE, PURPLE, REFERENCE, SKY, VERMILLION, YELLOW, style
+from tutorlib.show.style import BLUE, GREEN, GREY, ORANGE, PURPLE, REFERENCE, SKY, VERMILLION, YELLOW, fit_title, style
 
 CLASSES = (
     ("A", BLUE, "circle", "o"),
@@ -40,6 +40,7 @@ class Game(TypedDict):
     nearest: Any
 
 
+@checked()
 def guess_data(
     *,
     title: str,
@@ -132,6 +133,7 @@ def _running(name: str, accuracies: Any, length: int) -> list[float]:
     return (np.cumsum(values) / np.arange(1, length + 1)).tolist()
 
 
+@checked()
 def guess_picture(data: Mapping[str, Any]) -> Figure:
     """Return the first game, played to its end by model and 1-NN, as a picture for where no script runs."""
     names = ("points", "labels", "probabilities", "nearest")
@@ -143,7 +145,8 @@ def guess_picture(data: Mapping[str, Any]) -> Figure:
         for k, (letter, colour, _, marker) in enumerate(CLASSES[: len(data["classes"])]):
             own = points[labels == k]
             plane.plot(*own.T, marker, color=colour, markersize=8, markeredgecolor="black", label=letter)
-        plane.set(title=data["title"], aspect="equal")
+        plane.set(aspect="equal")
+        fit_title(plane, data["title"], share=0.5)
         plane.legend()
         for (label, guesses), colour in zip(
             (("model, this game", probabilities.argmax(axis=1)), ("1-NN, this game", nearest)),

@@ -16,11 +16,12 @@ import torch
 
 from tutorlib import __version__
 from tutorlib.lab.device import pick_device
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.lab.tiers import pick_tier
 from tutorlib.show.style import STYLE
 
 
+@checked(most={"seed": 2**32 - 1})
 def begin(seed: int = 0) -> torch.Generator:
     """Make the rest of a notebook repeatable, give its figures the book's look, and print where it runs.
 
@@ -51,13 +52,25 @@ def begin(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def _one(name: str, value: Any) -> Any:
+    """Return what stands in ``value``, an array of one entry, or ``value`` itself."""
+    if not hasattr(value, "item"):
+        return value
+    if getattr(value, "size", 1) != 1 and getattr(value, "numel", lambda: 2)() != 1:
+        raise bad_argument(name, value, "one entry, not an array of several")
+    return value.item()
+
+
+@checked(least={"digits": 1}, most={"digits": 17})
 def number(value: Any, digits: int = 3) -> str:
     """Return ``value`` as text: whole numbers in full, others rounded to ``digits`` significant digits.
 
     ``value`` is a number or an array of one: ``0.85`` is ``0.850``, ``123456`` is ``123,456``, ``1234.5`` is
     ``1,230``, ``0.000012`` is ``1.20e-05``.
     """
-    plain = value.item() if hasattr(value, "item") else value
+    plain = _one("value", value)
+    if not isinstance(plain, int | float):
+        raise bad_argument("value", value, "a number, or an array of one")
     if isinstance(plain, int):
         return f"{plain:,}"
     if plain == 0 or not math.isfinite(plain):
@@ -68,6 +81,7 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{rounded:#.{digits}g}".rstrip(".")
 
 
+@checked()
 def check(statement: str, holds: Any, **measured: Any) -> None:
     """Assert a result and print ``PASS: statement``.
 
@@ -80,7 +94,7 @@ def check(statement: str, holds: Any, **measured: Any) -> None:
         AssertionError: if it does not hold; the message has the statement and the numbers in full.
         UsageError: if ``holds`` is not a truth value, such as a number that was not compared with anything.
     """
-    verdict = holds.item() if hasattr(holds, "item") else holds
+    verdict = _one("holds", holds)
     if not isinstance(verdict, bool):
         raise bad_argument("holds", holds, "True or False: compare the number with something")
     if not verdict:
@@ -89,6 +103,7 @@ def check(statement: str, holds: Any, **measured: Any) -> None:
     print(f"PASS: {statement}")
 
 
+@checked(positive=("tolerance",))
 def near(name: str, value: Any, expected: float, tolerance: float) -> None:
     """Assert that ``value`` is ``expected`` ± ``tolerance``, and print so.
 
@@ -96,6 +111,6 @@ def near(name: str, value: Any, expected: float, tolerance: float) -> None:
         AssertionError: if it is not, or is not a number; the message has the value in full.
         UsageError: if ``tolerance`` is not a positive number.
     """
-    if not 0 < tolerance < math.inf:
-        raise bad_argument("tolerance", tolerance, "a positive number")
+    if not isinstance(_one("value", value), int | float):
+        raise bad_argument("value", value, "a number, or an array of one")
     check(f"{name} is {expected:g} ± {tolerance:g}", abs(value - expected) <= tolerance, value=value)

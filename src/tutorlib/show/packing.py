@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
-from tutorlib.lab.errors import UsageError, bad_argument
+from tutorlib.lab.errors import MOST, UsageError, bad_argument, checked
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 """Digits of base 64; none of them needs escaping in JSON or in HTML."""
@@ -25,6 +25,7 @@ class Packed(TypedDict):
     text: str
 
 
+@checked(most={"decimals": 9, "top": MOST})
 def pack(name: str, array: Any, axes: Sequence[tuple[str, int]], decimals: int, top: int | None = None) -> Packed:
     """Return ``array`` packed: exact to ``decimals`` decimals.
 
@@ -70,6 +71,7 @@ def _leaves(name: str, array: Any, axes: list[tuple[str, int]], decimals: int, t
             yield from _leaves(f"{name}[{i}]", entry, axes[1:], decimals, top)
 
 
+@checked()
 def unpack(packed: Packed) -> Any:
     """Return the nested lists that ``packed`` holds, to its decimals, with ``None`` for what is missing."""
     width, text = packed["width"], packed["text"]

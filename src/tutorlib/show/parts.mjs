@@ -88,6 +88,7 @@ export const draw = (tag, attributes, children) => fill(document.createElementNS
 function fill(node, attributes = {}, children = []) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "style") node.style.cssText = value; // a page's rules for contents may refuse the attribute
     else if (value !== null) node.setAttribute(name, value);
   }
   node.append(...[children].flat().filter((child) => child !== null));
@@ -97,7 +98,10 @@ function fill(node, attributes = {}, children = []) {
 /** The nested arrays that `tutorlib.show.packing.pack` packed: numbers, and null for what is missing. */
 export function unpack({ shape, decimals, low, width, text }) {
   const codeOf = (digits) => [...digits].reduce((sum, digit) => 64 * sum + DIGITS.indexOf(digit), 0);
-  const number = (code) => (code ? (low + code - 1) / 10 ** decimals : null); // 0 stands for what is missing
+  const number = (code) => {
+    const value = code ? (low + code - 1) / 10 ** decimals : NaN; // 0 stands for what is missing
+    return Number.isFinite(value) ? value : null; // nor is what no number of a browser holds
+  };
   let entries = Array.from({ length: text.length / width }, (_, i) => number(codeOf(text.slice(i * width, (i + 1) * width))));
   for (const size of shape.slice(1).reverse()) {
     entries = Array.from({ length: entries.length / size }, (_, i) => entries.slice(i * size, (i + 1) * size));
@@ -116,7 +120,8 @@ function power(exponent) {
 
 /** A number to three digits, with a power of ten where it is very large or very small; whole numbers to the last digit. */
 export function short(value) {
-  if (value === null) return "–";
+  if (value === null || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value).replace("-", "−");
   const [mantissa, exponent] = value.toExponential(2).split("e").map(Number);
   if (value === 0 || (exponent >= -3 && exponent < 4)) return String(Number(value.toPrecision(3))).replace("-", "−");
@@ -339,7 +344,9 @@ export function hostOf(model, kind, css) {
   const quiet = { "data-lm-suppress-shortcuts": "true" };
   const name = model.get("label") || model.get("data").title;
   const host = make("div", { class: `tutorlib-${kind}`, role: "group", "aria-label": name, ...quiet });
-  host.attachShadow({ mode: "open" }).append(make("style", {}, STYLE + css));
+  const sheet = new CSSStyleSheet(); // not a style element: a page's rules for contents may refuse that
+  sheet.replaceSync(STYLE + css);
+  host.attachShadow({ mode: "open" }).adoptedStyleSheets = [sheet];
   return host;
 }
 

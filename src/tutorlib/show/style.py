@@ -13,12 +13,14 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 
 BLACK = "#000000"
 ORANGE = "#e69f00"
@@ -104,6 +106,7 @@ def style() -> AbstractContextManager[Any]:
     return stack
 
 
+@checked()
 def band(
     ax: Axes,
     x: ArrayLike,
@@ -130,7 +133,10 @@ def band(
     Raises:
         UsageError: if the lengths differ or an upper edge lies below its lower edge.
     """
-    xs, middle, bottom, top = (np.asarray(values, dtype=float) for values in (x, mean, low, high))
+    if not is_color_like(colour):
+        raise bad_argument("colour", colour, "a colour of Matplotlib's, such as '#0072b2'")
+    own = (("x", x), ("mean", mean), ("low", low), ("high", high))
+    xs, middle, bottom, top = (_numbers(name, values) for name, values in own)
     for name, values in (("mean", middle), ("low", bottom), ("high", top)):
         if values.shape != xs.shape or values.ndim != 1:
             raise bad_argument(f"{name} shape", values.shape, f"the shape of x, {xs.shape}, with one axis")
@@ -141,6 +147,38 @@ def band(
     return ax.plot(xs, middle, color=colour, label=label, **line)[0]
 
 
+def fit_title(ax: Axes, words: str, share: float = 1.0) -> None:
+    """Give ``ax`` a title that breaks into as many lines as it needs to stay within the figure.
+
+    ``share`` is the part of the figure's width that ``ax`` has. A title begins where the axes do, right of the ticks
+    and the name of the vertical axis, for which 70 points are kept.
+    """
+    width = 72 * ax.figure.bbox.width / ax.figure.dpi * share - 70
+    font = ax.set_title("", loc=mpl.rcParams["axes.titlelocation"]).get_fontproperties()
+
+    def fits(line: str) -> bool:
+        return bool(TextPath((0, 0), line, prop=font).get_extents().width <= width)
+
+    lines: list[str] = []
+    for given in words.split("\n"):
+        line, *rest = given.split(" ")
+        for word in rest:
+            longer = f"{line} {word}"
+            if not fits(longer):
+                lines.append(line)
+            line = longer if fits(longer) else word
+        lines.append(line)
+    ax.set_title("\n".join(lines), loc=mpl.rcParams["axes.titlelocation"])
+
+
+def _numbers(name: str, values: ArrayLike) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise bad_argument(name, values, "numbers along one axis") from None
+
+
+@checked()
 def png(figure: Figure) -> bytes:
     """Return ``figure`` as the bytes of a PNG file with a palette, the same whenever the figure is."""
     drawn = io.BytesIO()
@@ -148,6 +186,7 @@ def png(figure: Figure) -> bytes:
     return in_palette(drawn.getvalue())
 
 
+@checked()
 def in_palette(picture: bytes) -> bytes:
     """Return a PNG file with at most 128 colours: enough for lines, maps and text on white, at a third of the bytes."""
     image, small = Image.open(io.BytesIO(picture)), io.BytesIO()

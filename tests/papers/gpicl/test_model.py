@@ -1,5 +1,6 @@
-"""The Transformer: tokens, causality, sizes, and its start."""
+"""The Transformer: tokens, causality, sizes, its start, and what an independent re-implementation computes."""
 
+import json
 import math
 
 import pytest
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 
 from tutorlib.lab import UsageError
 from tutorlib.nn import FlatModule
+from tutorlib.papers.gpicl.algorithm import objective
 from tutorlib.papers.gpicl.model import ARCHITECTURES, ModelConfig, Transformer, initial_parameters, network, tokens
 
 CONFIG = ModelConfig()
@@ -22,6 +24,20 @@ def data(batch=3, config=CONFIG):
     g = torch.Generator().manual_seed(1)
     x = torch.randn(batch, config.length, config.inputs, generator=g)
     return x, torch.randint(config.classes, (batch, config.length), generator=g)
+
+
+def test_logits_loss_and_gradient_are_those_of_an_independent_implementation(golden):
+    known = golden("vsml/gpicl_transformer")
+    config = ModelConfig(**json.loads(str(known["config"])))
+    f = FlatModule(network(config))
+    assert f.names == known["names"].tolist()
+    theta = torch.from_numpy(known["theta"]).double().requires_grad_()
+    x, y = torch.from_numpy(known["x"]).double(), torch.from_numpy(known["y"])
+    logits = f(theta, x, y)
+    loss = objective(f, theta, x, y)
+    (g,) = torch.autograd.grad(loss, theta)
+    for ours, name in ((logits, "logits"), (loss, "loss"), (g, "grad")):
+        assert (ours - torch.from_numpy(known[name])).abs().max() < 1e-9, name
 
 
 def test_token_j_holds_input_j_and_label_j_minus_1():

@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 
+from tutorlib.data import ImageSet
 from tutorlib.lab import Cell, UsageError
-from tutorlib.papers.gpicl import algorithm, problem
+from tutorlib.papers.gpicl import algorithm, experiments, problem
 from tutorlib.papers.gpicl.algorithm import Config
 from tutorlib.papers.gpicl.problem import FIXED, FRESH, INFINITE, UNSEEN, TaskLaw
 
@@ -234,6 +235,37 @@ def test_the_test_part_of_an_image_set_is_split_four_to_one(name, train, test, r
     off_diagonal = torch.corrcoef(first.z.T) - torch.eye(16)
     assert off_diagonal.abs().max() < 1e-3, "principal directions are uncorrelated"
     assert sorted(set(second.y.tolist())) == list(range(10))
+
+
+def test_inputs_have_unit_variance_at_the_sizes_of_the_paper(monkeypatch):
+    # 3072 inputs in 784 directions, of images that are made here.
+    g = torch.Generator().manual_seed(0)
+
+    def load(name, split):
+        images = torch.randint(256, (900 if split == "train" else 100, 28, 28, 1), generator=g, dtype=torch.uint8)
+        return ImageSet(name, images, torch.arange(len(images)) % 10, 10)
+
+    monkeypatch.setattr(problem, "load_images", load)
+    problem.image_set.cache_clear()
+    config = experiments.PAPER
+    assert (config.inputs, config.rank, config.projection) == (3072, 784, "gaussian")
+    train, test = config.bases
+    problem.image_set.cache_clear()
+    h = algorithm.hyper([Cell(config, 0)], torch.device("cpu"))
+    x, _ = problem.meta_batch(train, config.law, h.seed, 0, h.tasks, h.biased, 3, 100)
+    assert x.shape == (3, 100, 3072)
+    assert x.std().item() == pytest.approx(1.0, abs=0.02)
+    x, _ = problem.meta_test_sequences(test, config.law, 0, UNSEEN + torch.arange(3), 100)
+    assert x.std().item() == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("rank", "inputs"), [(16, 64), (64, 784), (8, 8)])
+def test_the_scale_of_an_input_does_not_depend_on_their_number(rank, inputs):
+    first, second = problem.base_sets("digits", 4, rank, inputs=inputs)
+    plain = problem.digits(4, rank)
+    for own, unscaled in zip((first, second), plain, strict=True):
+        assert own.energy() / inputs == pytest.approx(unscaled.energy() / rank, rel=1e-5)
+    assert torch.equal(problem.base_sets("digits", 4, rank)[0].z, plain[0].z), "as recorded where both numbers agree"
 
 
 def test_fewer_classes_keep_the_first_ones_only(real_files):

@@ -31,7 +31,13 @@ from tutorlib.papers.mbrl.algorithm import (
     train,
 )
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw
-from tutorlib.papers.mbrl.problem import MazeState, OpenGrid, PanFlute, ProcMaze, maze_bank
+from tutorlib.papers.mbrl.problem import (
+    MazeState,
+    OpenGrid,
+    PanFlute,
+    ProcMaze,
+    maze_bank,
+)
 
 SMALL = Config(
     environment="flute",
@@ -157,8 +163,11 @@ def test_the_latent_loss_is_the_sum_of_its_parts(kind):
 class Scripted(SimpleModel):
     """Counts its steps in the first bit, and goes on with probability .9, .8, .7, ..."""
 
-    def step(self, theta, x, a, u):
-        return 10 * x[..., 0] + a.argmax(-1), 0.9 - 0.1 * x[..., 0], x + 1
+    def outcome(self, theta, x, a):
+        return 10 * x[..., 0] + a.argmax(-1), 0.9 - 0.1 * x[..., 0]
+
+    def transition(self, theta):
+        return lambda x, a, u: x + 1
 
 
 def test_weights_are_products_of_the_chances_to_go_on():
@@ -231,7 +240,7 @@ def test_the_optimiser_is_torchs_with_the_decay_over_the_rate():
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("environment", ["flute", "maze"])
 def test_runs_side_by_side_are_runs_alone(agent, environment, monkeypatch):
-    monkeypatch.setattr(algorithm, "MAZES", 5)
+    monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 5)
     config = small(agent=agent, environment=environment)
     together = train(config, [3, 4], Context(), rates=[1e-2, 1e-3], temperatures=[0.5, 2.0])
     assert together.steps == [12, 24]
@@ -263,7 +272,7 @@ def test_the_target_is_copied_when_it_should_be():
 def recorded(config, monkeypatch):
     """Return all transitions that a run stores."""
     found = []
-    monkeypatch.setattr(algorithm, "MAZES", 50)
+    monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 50)
     monkeypatch.setattr(algorithm, "store", lambda replay, t, b: found.append(b))
     train(small(config, steps=300, warm_up=300, look_every=400), [0], Context())
     return found
@@ -338,7 +347,7 @@ def test_the_papers_rates_are_known_for_all():
 
 
 def test_the_bank_of_mazes_is_the_same_for_all(monkeypatch):
-    monkeypatch.setattr(algorithm, "MAZES", 7)
+    monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 7)
     env = Config().world()
     assert isinstance(env, ProcMaze)
     assert torch.equal(env.mazes, maze_bank(4, 7, generator(0)))

@@ -207,6 +207,24 @@ def test_few_seeds_and_missing_studies_decide_nothing(monkeypatch):
     assert set(verdicts(monkeypatch, {}).values()) == {"not yet tested"}
 
 
+def test_where_an_environment_is_missing_nothing_is_said_of_it(monkeypatch):
+    """C3 asks for both; C4 compares the settings of those that are there."""
+    records = made_up(good)
+    flute = [r for r in records["mbrl.online"] if r.config["environment"] == "flute"]
+    found = detail(monkeypatch, records | {"mbrl.online": flute}, "C3")
+    assert found.verdict == "not yet tested"
+    assert "maze, much data: not yet tested; maze, little data: not yet tested; flute, much data: 0.5" in found.detail
+    assert detail(monkeypatch, records | {"mbrl.online": flute}, "C4").verdict == "holds in part"
+
+
+def test_of_what_is_shipped_the_maze_does_not_count():
+    """Until it is recorded again."""
+    found = {c.id: judge(c) for c in claims.CLAIMS}
+    assert found["mbrl.C3"].verdict == "not yet tested"
+    for claim in ("mbrl.C3", "mbrl.C4"):
+        assert "Records of the maze are withdrawn: The fourth channel" in found[claim].detail
+
+
 @pytest.fixture(scope="module")
 def records():
     return made_up(good)

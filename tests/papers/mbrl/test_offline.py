@@ -7,6 +7,10 @@ import torch
 
 from tutorlib.lab import Context, UsageError
 from tutorlib.papers.mbrl.algorithm import AGENTS, begin
+from tutorlib.papers.mbrl.exact import (
+    flute_values,
+    pattern_number,
+)
 from tutorlib.papers.mbrl.model import SimpleModel
 from tutorlib.papers.mbrl.offline import (
     GROUPS,
@@ -25,7 +29,7 @@ from tutorlib.papers.mbrl.offline import (
     tune,
     uniform_rate,
 )
-from tutorlib.papers.mbrl.problem import PanFlute, flute_values, pattern_number
+from tutorlib.papers.mbrl.problem import PanFlute
 
 CPU = torch.device("cpu")
 TINY = Offline(pipes=2, transitions=30, updates=20, batch=4, length=3, hidden=8, layers=1, looks=2)
@@ -246,7 +250,7 @@ def test_the_two_samplers_differ_where_logits_are_no_probabilities():
         (lambda: Offline(transitions=0), "transitions=0: expected a whole number from 1"),
         (lambda: Offline(transitions=31), "transitions=31: expected at least batch=32"),
         (lambda: Offline(looks=7), "looks=7: expected a divisor of updates=2500"),
-        (lambda: Offline(pipes=6), "pipes=6: expected at most 5"),
+        (lambda: Offline(pipes=6), "pipes=6: expected a whole number from 2 to 5"),
         (lambda: Offline(agent="replay"), "agent='replay'"),
         (lambda: Offline(hidden=0), "hidden=0"),
         (lambda: tune(3, 0), "steps=0"),

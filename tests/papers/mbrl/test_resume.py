@@ -36,7 +36,7 @@ class StoppedError(Exception):
 
 @pytest.fixture(autouse=True)
 def few_mazes(monkeypatch):
-    monkeypatch.setattr(algorithm, "MAZES", 5)
+    monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 5)
     monkeypatch.setattr(algorithm, "KEEP", 1)
 
 

@@ -215,7 +215,7 @@ def test_values_that_are_equal_are_one_function():
     [
         (lambda: BitModels(()), "reads=\\(\\)"),
         (lambda: BitModels((1, 3)), "reads=\\(1, 3\\): expected for each of the bits a whole number from 0 to 2"),
-        (lambda: BitModels((2, 2, 2)), "at most 1048576 models, not 16777216"),
+        (lambda: BitModels((2, 2, 2)), "at most 1048576 models, not 2\\^24"),
         (lambda: BitModels(actions=0), "actions=0"),
         (lambda: BitModels(gamma=1.0), "gamma=1.0: expected a number from 0, below 1"),
         (lambda: list(dial(0)), "bits=0"),

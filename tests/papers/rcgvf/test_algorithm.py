@@ -1,6 +1,9 @@
 """RC-GVF's formulas against worked numbers and loops; runs side by side, cut and gone on with, and refused."""
 
 import math
+import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -57,13 +60,13 @@ def test_errors_disagreement_and_reward_are_the_plain_sums():
     found = {bonus: intrinsic(bonus, err(g, v), dis(v)) for bonus in BONUSES}
     for s in range(2):
         for n in range(4):
-            product = error = variance = 0.0
+            product = error = variance = std = 0.0
             for j in range(5):
                 own, target = v[s, :, n, j].tolist(), g[s, :, n, j].tolist()
                 e = sum((a - b) ** 2 for a, b in zip(own, target, strict=True)) / 3
                 u = sum((a - sum(own) / 3) ** 2 for a in own) / 2  # K - 1
-                product, error, variance = product + u * e, error + e, variance + u
-            plain = {"product": product, "error": error, "variance": variance, "norm": math.sqrt(error)}
+                product, error, variance, std = product + u * e, error + e, variance + u, std + u**0.5 * e
+            plain = {"product": product, "std": std, "error": error, "variance": variance, "norm": math.sqrt(error)}
             for bonus in BONUSES:
                 assert float(found[bonus][s, n]) == pytest.approx(plain[bonus], rel=1e-4)
     with pytest.raises(UsageError, match="bonus='products'"):
@@ -89,7 +92,14 @@ def test_targets_are_the_plain_recursion_for_each_head_alone():
 
 @pytest.mark.parametrize(
     ("own", "power"),
-    [({}, 4), ({"bonus": "error"}, 2), ({"bonus": "variance"}, 2), ({"bonus": "norm"}, 1), ({"method": "rnd"}, 1)],
+    [
+        ({}, 4),
+        ({"bonus": "std"}, 3),
+        ({"bonus": "error"}, 2),
+        ({"bonus": "variance"}, 2),
+        ({"bonus": "norm"}, 1),
+        ({"method": "rnd"}, 1),
+    ],
 )
 def test_the_reward_is_quartic_in_the_scale_of_z(own, power):
     c, h = replace(SMALL, **own), Hyper(torch.ones(1), torch.tensor([0.6]), torch.tensor([0.9]))
@@ -319,6 +329,39 @@ def test_greedy_returns_of_a_policy_that_knows_and_of_one_that_does_not():
         greedy_returns(c, state, [0, 1], episodes=0)
 
 
+def test_sampled_returns_are_those_of_the_policys_own_luck():
+    # With two columns and two actions a policy of equal logits pays the cost of 1 in a half of all episodes and earns
+    # the prize in a quarter. The most probable actions would be the same in all of them.
+    c = Config(horizon=2, actions=2, d=4, hidden_z=4, hidden=4, width=4, prize=6.0, evaluation="sampled")
+    state = initial_state(c, [0, 1], CPU)
+    state = state._replace(theta=torch.zeros_like(state.theta))
+    expected = -1 / 2 + 6 / 4
+    assert greedy_returns(c, state, [0, 1], 4000).tolist() == pytest.approx([expected] * 2, abs=0.15)
+
+
+def test_actor_and_critic_may_be_apart():
+    c = replace(SMALL, shared=False)
+    assert c.actor_critic.parameters == Config(shared=False, horizon=5, width=16, actions=3).actor_critic.parameters
+    state = initial_state(c, [0, 1], CPU)
+    o = normal(2, 4, c.env.observations)
+    layers = c.actor_critic.layers(state.theta)
+    logits, v = policy_and_value(layers, o, shared=False)
+    for i, (found, entries) in enumerate(((logits, 3), (v.unsqueeze(-1), 1))):
+        x = o
+        for j, (w, b) in enumerate(layers[3 * i : 3 * i + 3]):
+            x = x @ w + b if j == 0 else x.relu() @ w + b
+        assert x.shape[-1] == entries
+        assert torch.allclose(found, x, atol=1e-5)
+    after, _ = update(c, hyper([Cell(c, 0), Cell(c, 1)], CPU), state, draw_noise(c, [0, 1], 0, CPU), 0)
+    moved = (after.theta - state.theta).abs() > 0
+    actors = c.actor_critic.actor.parameters
+    assert moved[:, :actors].any() and moved[:, actors:].any()  # noqa: PT018
+
+
+def test_sizes_of_a_separate_actor_and_critic_are_those_of_the_released_code():
+    assert replace(Config(), shared=False).actor_critic.parameters == 2 * (128 * 256 + 256 + 256 * 257) + 257 * 11
+
+
 def test_cells_of_another_shape_are_refused():
     assert shape(SMALL) == shape(replace(SMALL, beta=3.0, gamma_z=0.1, lambda_z=0.2))
     with pytest.raises(UsageError, match="cells=2: expected cells that differ in beta, gamma_z, lambda_z and seed"):
@@ -328,6 +371,9 @@ def test_cells_of_another_shape_are_refused():
 @pytest.mark.parametrize(
     ("own", "message"),
     [
+        ({"evaluation": "sample"}, "evaluation='sample'.*did you mean 'sampled'"),
+        ({"prize": float("inf")}, "prize=inf: expected a finite number"),
+        ({"heads": 1, "bonus": "std"}, "heads=1"),
         ({"method": "rdn"}, "method='rdn'.*did you mean 'rnd'"),
         ({"bonus": "var"}, "bonus='var'"),
         ({"envs": 0}, "envs=0: expected a whole number from 1"),
@@ -354,3 +400,39 @@ def test_one_head_is_enough_where_nothing_is_compared():
     assert Config(heads=1, bonus="error").ensemble == 1
     assert Config(heads=1, method="rnd").ensemble == 1
     assert Config(heads=5, method="rnd").ensemble == 1
+
+
+COMPILED = """
+import torch
+from functools import partial
+from tutorlib.lab import Cell, Context
+from tutorlib.papers.rcgvf.algorithm import Config, train
+graph, graphs = torch.compile, []
+def compile(step, fullgraph):
+    graphs.append(step.__name__)
+    return graph(step, fullgraph=fullgraph, backend="eager")
+torch.compile = compile
+sizes = dict(horizon=5, actions=3, envs=6, steps=8, minibatch=16, d=6, hidden_z=8, hidden=8, width=16)
+c = Config(**sizes, updates=2, epochs=2, looks=1)
+cells = [Cell(c, 0), Cell(c, 1)]
+eager, compiled = (train(cells, Context(compile=own)).state for own in (False, True))
+print(graphs, float((eager.theta - compiled.theta).abs().max()), float((eager.phi - compiled.phi).abs().max()))
+"""
+
+
+def test_a_compiled_run_is_one_graph_for_each_gradient_and_learns_the_same():
+    # In a process of its own, without the checks of shapes that tests put around each function.
+    found = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=True).stdout
+    graphs, policy, predictor = re.fullmatch(r"(\[.*\]) (\S+) (\S+)\n", found).groups()
+    assert graphs == "['policy_gradient', 'predictor_gradient']"
+    assert float(policy) < 1e-5
+    assert float(predictor) < 1e-5
+
+
+def test_an_update_leaves_the_state_before_it_as_it_was():
+    state, h = initial_state(SMALL, [0], CPU), hyper([Cell(SMALL, 0)], CPU)
+    before = [part.clone() for part in (state.theta, *state.theta_moments, state.phi, *state.phi_moments)]
+    after, _ = update(SMALL, h, state, draw_noise(SMALL, [0], 0, CPU), 0)
+    now = (state.theta, *state.theta_moments, state.phi, *state.phi_moments)
+    assert all(torch.equal(a, b) for a, b in zip(before, now, strict=True))
+    assert not torch.equal(after.theta, state.theta)

@@ -41,6 +41,15 @@ def test_eyes_are_torchs_convolutions(channels):
     assert torch.allclose(nets.see_all(net.layers(theta), x.unflatten(1, (5, 1)))[:, :, 0], found, atol=1e-5)
 
 
+def test_what_an_lstm_is_given_has_relu_after_the_last_convolution_too():
+    net = nets.actor_critic()
+    layers = net.layers(net.initial(generator())[None])
+    x = images(1, 2, 3, 7, 7, 3).to(torch.uint8)
+    theirs = as_torch(layers, 0, 3, (16, 32, 64))(x.float()[0].flatten(0, 1).permute(0, 3, 1, 2))
+    assert torch.allclose(nets.features(layers, x)[0].flatten(0, 1), theirs.relu(), atol=1e-4)
+    assert (theirs < -0.1).any()
+
+
 def test_the_lstm_is_torchs():
     net = nets.actor_critic()
     theta = net.initial(generator())[None]
@@ -73,6 +82,9 @@ def test_sizes_are_those_of_the_released_code():
     assert nets.z_network(3, 128).parameters == 41_568
     assert nets.z_network(12, 128).parameters == 42_720
     assert Predictor(3, 128, 2).network.parameters == 186_304 + 131_840
+    few = Predictor(3, 20, 2, width=128)  # only what has 20 pseudo-rewards as input or output differs
+    assert few.network.parameters == 186_304 + 131_840 - 108 * 32 - 2 * 108 * 257
+    assert nets.z_network(3, 20, 128).parameters == 41_568 - 108 * 257
     assert nets.adversary().parameters == 52_664 - (64 * 64 + 64) - (64 + 1)
 
 
@@ -117,6 +129,10 @@ def test_the_predictor_takes_in_what_was_seen_done_and_felt():
 def test_bad_sizes_are_named():
     with pytest.raises(UsageError, match="d=6: expected a multiple of 4"):
         Predictor(3, 6)
+    with pytest.raises(UsageError, match="width=6: expected a multiple of 4"):
+        Predictor(3, 8, width=6)
+    with pytest.raises(UsageError, match="d=0: expected at least 1"):
+        Predictor(3, 0, width=8)
     with pytest.raises(UsageError, match="heads=0"):
         Predictor(3, 8, 0)
     with pytest.raises(UsageError, match="theta"):

@@ -26,6 +26,7 @@ EVERY = (
     replace(SMALL, method="noveld", counts=True),
     replace(SMALL, method="agac", counts=True, beta_counts=0.1, adversary=0.5, panorama=True),
     replace(SMALL, method="ppo", counts=True, beta_counts=0.1),
+    replace(SMALL, d=5, width=8),
 )
 
 
@@ -46,7 +47,7 @@ def began(c, seeds=(0,), updates=1):
 
 
 def name_of(c):
-    return f"{c.method}{'-panorama' * c.panorama}"
+    return f"{c.method}{'-panorama' * c.panorama}{'-width' * bool(c.width)}"
 
 
 def test_a_rollout_is_a_walk_step_by_step():
@@ -59,7 +60,7 @@ def test_a_rollout_is_a_walk_step_by_step():
         assert torch.equal(past.visits[:, t], env.count(e))
         assert torch.equal(past.fresh[:, t], fresh)
         memory = torch.where(fresh.unsqueeze(-1), 0.0, memory)
-        memory = nets.lstm_step(layers[3:5], nets.see(layers, env.image(e).float()), memory)
+        memory = nets.lstm_step(layers[3:5], nets.features(layers, env.image(e)), memory)
         logits, v = nets.heads_of(layers, memory[..., :64])
         assert torch.allclose(past.logits[:, t], logits, atol=1e-5)
         assert torch.allclose(past.v[:, t], v, atol=1e-5)
@@ -78,26 +79,23 @@ def test_a_rollout_is_a_walk_step_by_step():
 def test_before_learning_segments_give_what_the_rollout_gave(c):
     env, h, state, noise = began(c)
     past, *_ = m.rollout(c, env, state, noise)
-    batch, _, found = m.look_back(c, h, state, past)
-    layers = nets.actor_critic().layers(state.theta)
-    hidden = m.hidden_states(layers[3:5], nets.see_all(layers, batch.image.float()), batch.fresh, batch.memory)
-    logits, v = nets.heads_of(layers, hidden)
+    frames, _, found = m.look_back(c, h, state, past)
+    batch = m.segmented(c, frames)
+    logits, v = nets.heads_of(nets.actor_critic().layers(state.theta), m.policy_states(state.theta, batch)[0])
     assert torch.allclose(logits, batch.logits, atol=1e-5)
-    assert torch.allclose(v, batch.v, atol=1e-5)
+    assert torch.allclose(v, batch.v - m.segments(found.more_value, c.bptt), atol=1e-5)
     assert batch.actions.shape == (1, 6, 4)
     assert torch.equal(batch.actions[:, 0], past.actions[:, :4, 0])
     assert torch.equal(batch.actions[:, 3], past.actions[:, 4:, 0])
     # With nothing learned yet the ratio is 1: the loss is that of the advantages, values and entropy alone.
     loss = m.policy_objective(c, state.theta, batch)
     log_pi = batch.logits.log_softmax(-1)
-    value = (batch.v - batch.returns).square().mean(dim=(1, 2))
+    value = (v - batch.returns).square().mean(dim=(1, 2))
     expected = -batch.advantage.mean(dim=(1, 2)) + c.value * value
     expected = expected + c.entropy * (log_pi.exp() * log_pi).sum(-1).mean(dim=(1, 2))
     assert torch.allclose(loss, expected, atol=1e-5)
     if c.method == "rcgvf":
-        own = c.predictor.network.layers(state.phi)
-        x = c.predictor.taken_in(own, batch.look.float(), batch.before, batch.felt)
-        v = c.predictor.predictions(own, m.hidden_states(own[6:8], x, batch.fresh, batch.bonus_memory))
+        v = c.predictor.predictions(c.predictor.network.layers(state.phi), m.bonus_states(c, state.phi, batch)[0])
         error = (v.permute(0, 2, 3, 1, 4) - batch.g).square().mean(dim=(1, 2, 3, 4))
         assert torch.allclose(m.bonus_objective(c, state.phi, batch), error, atol=1e-5)
     assert found.reward.shape == past.r.shape
@@ -121,15 +119,18 @@ def online_predictions(c, state, past):
     return torch.stack(v, dim=2), torch.stack(z, dim=1)
 
 
-@pytest.mark.parametrize("panorama", [False, True])
-def test_the_bonus_of_rcgvf_is_that_of_predictions_made_online(panorama):
-    c = replace(SMALL, panorama=panorama)
+@pytest.mark.parametrize(("panorama", "counts"), [(False, False), (True, False), (False, True)])
+def test_the_bonus_of_rcgvf_is_that_of_predictions_made_online(panorama, counts):
+    c = replace(SMALL, panorama=panorama, counts=counts)
     env, h, state, noise = began(c)
     past, *_ = m.rollout(c, env, state, noise)
     assert state.felt.abs().max() > 0
     v, z = online_predictions(c, state, past)
     g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
     expected = (err(g, v[:, :, :-1]) * dis(v[:, :, :-1])).sum(dim=-1)
+    if counts:
+        assert past.visits.max() > 1
+        expected = expected / past.visits.sqrt()
     found = m.curiosity(c, h, state, past)
     assert torch.allclose(found.reward, expected, rtol=1e-3, atol=1e-7)
     assert torch.allclose(found.g, g.permute(0, 2, 3, 1, 4), atol=1e-4)
@@ -171,7 +172,7 @@ def test_bonuses_of_one_observation_are_the_plain_ones():
                     if method == "noveld":
                         more = n[0, t + 1, p].item() - 0.5 * expected
                         expected = 0.0 if past.ended[0, t, p] else max(more, 0.0)
-                        expected /= math.sqrt(past.visits[0, t, p].item()) if counts else 1.0
+                    expected /= math.sqrt(past.visits[0, t, p].item()) if counts else 1.0
                     assert found[0, t, p].item() == pytest.approx(2 * expected, rel=1e-4, abs=1e-6)
 
 
@@ -183,19 +184,20 @@ def test_counts_pay_and_the_adversary_adds_to_advantages_and_values():
     assert torch.allclose(found.reward, 0.3 / past.visits.float().sqrt())
     layers = nets.adversary().layers(state.phi)
     hidden, _ = nets.unroll(
-        layers[3:5], nets.see_all(layers, past.look[:, :-1].float()), past.fresh[:, :-1], state.bonus_memory
+        layers[3:5], nets.features(layers, past.look[:, :-1]), past.fresh[:, :-1], state.bonus_memory
     )
     p, q = past.logits.softmax(-1), nets.adversary_logits(layers, hidden).softmax(-1)
     gap = (p / q).log()
     assert torch.allclose(found.more_value, 0.5 * (p * gap).sum(-1), atol=1e-5)
     assert torch.allclose(found.more_advantage, 0.5 * gap.gather(-1, past.actions.unsqueeze(-1))[..., 0], atol=1e-5)
-    batch, _, _ = m.look_back(c, h, state, past)
+    frames, _, _ = m.look_back(c, h, state, past)
     t = [x.transpose(0, 1) for x in ((past.r + found.reward).clamp(-1, 1), past.v[:, :-1], past.ended)]
     a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.lam).transpose(0, 1)
-    assert torch.allclose(batch.advantage, m.segments(a + found.more_advantage, 4))
-    assert torch.allclose(batch.returns, m.segments(past.v[:, :-1] + a + found.more_value, 4))
+    assert torch.allclose(frames.advantage, a + found.more_advantage)
+    assert torch.allclose(frames.v, past.v[:, :-1] + found.more_value)
+    assert torch.allclose(frames.returns, frames.v + frames.advantage)
     kl = (p * gap).sum(-1).mean(dim=(1, 2))
-    assert torch.allclose(m.bonus_objective(c, state.phi, batch), kl, atol=1e-5)
+    assert torch.allclose(m.bonus_objective(c, state.phi, m.segmented(c, frames)), kl, atol=1e-5)
     plain = replace(SMALL, method="ppo")
     env, h, state, noise = began(plain)
     past, *_ = m.rollout(plain, env, state, noise)
@@ -206,11 +208,11 @@ def test_rewards_are_cut():
     c = replace(SMALL, method="rnd", beta=1e4)
     env, h, state, noise = began(c)
     past, *_ = m.rollout(c, env, state, noise)
-    batch, log, found = m.look_back(c, h, state, past)
+    frames, log, found = m.look_back(c, h, state, past)
     assert found.reward.min() > 1
     t = [x.transpose(0, 1) for x in (torch.ones_like(past.r), past.v[:, :-1], past.ended)]
     a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.lam).transpose(0, 1)
-    assert torch.allclose(batch.advantage, m.segments(a, 4))
+    assert torch.allclose(frames.advantage, a)
     assert torch.allclose(log.bonus, found.reward.mean(dim=(1, 2)))
     assert log.episodes.item() == past.ended.sum()
     assert log.returns.item() == pytest.approx(past.r.sum().item())
@@ -219,16 +221,16 @@ def test_rewards_are_cut():
 def test_gradients_go_back_through_a_segment_and_no_further():
     env, h, state, noise = began(SMALL)
     past, *_ = m.rollout(SMALL, env, state, noise)
-    batch, _, _ = m.look_back(SMALL, h, state, past)
+    batch = m.segmented(SMALL, m.look_back(SMALL, h, state, past)[0])
     layers = nets.actor_critic().layers(state.theta)
-    x = nets.see_all(layers, batch.image.float()).detach().requires_grad_()
+    x = nets.features(layers, batch.image).detach().requires_grad_()
     still = torch.zeros_like(batch.fresh)
-    hidden = m.hidden_states(layers[3:5], x, still, batch.memory)
+    hidden, _ = m.unrolled(layers[3:5], x, still, batch.memory)
     (g,) = torch.autograd.grad(hidden[:, :, -1].sum(), x)
     assert (g.abs().amax(dim=-1) > 0).all()
     begins = still.clone()
     begins[:, :, 2] = True  # an episode that begins at the third frame knows nothing of the two before
-    (g,) = torch.autograd.grad(m.hidden_states(layers[3:5], x, begins, batch.memory)[:, :, -1].sum(), x)
+    (g,) = torch.autograd.grad(m.unrolled(layers[3:5], x, begins, batch.memory)[0][:, :, -1].sum(), x)
     assert not g[:, :, :2].any()
     assert (g[:, :, 2:].abs().amax(dim=-1) > 0).all()
 
@@ -318,6 +320,8 @@ def test_rates_fall_for_both_networks():
     ({"anneal": 0.0}, "anneal=0.0"),
     ({"looks": 3}, "looks=3: expected a divisor of updates=4"),
     ({"d": 6}, "d=6"),
+    ({"width": 6}, "width=6: expected a multiple of 4"),
+    ({"renew": -1}, "renew=-1"),
 ])  # fmt: skip
 def test_bad_input_is_named(own, words):
     with pytest.raises(UsageError, match=words):

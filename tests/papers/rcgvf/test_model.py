@@ -91,7 +91,7 @@ def test_initial_weights_of_the_actor_critic_have_length_one():
 
 @pytest.mark.parametrize("sizes", [(3,), (), (3, 0, 2)])
 def test_networks_that_cannot_be(sizes):
-    with pytest.raises(UsageError, match="sizes="):
+    with pytest.raises(UsageError, match="sizes"):
         MLP(sizes)
 
 

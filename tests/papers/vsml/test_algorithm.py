@@ -1,9 +1,11 @@
 """Online learning by running the grid, and meta-training of its parameters."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,7 @@ from tutorlib.lab import Cell, Checkpoint, Context
 from tutorlib.lab.errors import NonFiniteError, UsageError
 from tutorlib.nn import step_generator
 from tutorlib.nn.grid import GridConfig, grid_tick, split
+from tutorlib.papers.vsml import algorithm
 from tutorlib.papers.vsml.algorithm import (
     Config,
     check_streams,
@@ -25,6 +28,7 @@ from tutorlib.papers.vsml.algorithm import (
     online_loss,
     shape,
     share_over_batch,
+    tasks,
 )
 from tutorlib.papers.vsml.model import convolutional, dense
 from tutorlib.papers.vsml.problem import Streams, sample
@@ -177,6 +181,41 @@ def test_batched_inner_learning_divides_the_error_and_joins_the_states() -> None
     torch.testing.assert_close(twice[0], twice[1])
 
 
+def test_what_comes_at_once_is_of_one_task_and_starts_from_one_state() -> None:
+    streams = Streams(kinds=("random",), inputs=4, classes=3, length=8)
+    x, y = tasks(streams, 2, torch.Generator().manual_seed(0), batch=5)
+    assert x.shape == (10, 8, 4)
+    plain = sample(replace(streams, length=40), 2, torch.Generator().manual_seed(0))
+    torch.testing.assert_close((x.view(2, 40, 4), y.view(2, 40)), plain)
+    points = [{tuple(point.tolist()) for point in own.flatten(0, 1)} for own in x.split(5)]
+    assert all(len(own) <= 20 for own in points)  # the 20 points of the task, in all five streams
+    assert not points[0] & points[1]
+
+
+def test_the_last_loss_is_that_of_the_last_example() -> None:
+    logits, y = torch.randn(2, 3, 5, 4), torch.randint(4, (2, 3, 5))
+    expected = F.cross_entropy(logits[..., -1, :].transpose(1, 2), y[..., -1], reduction="none").mean(dim=1)
+    torch.testing.assert_close(online_loss(logits, y, "last"), expected)
+    assert not torch.allclose(online_loss(logits, y), expected)
+
+
+@pytest.mark.parametrize("estimator", ["bptt", "es"])
+def test_every_example_of_an_inner_batch_counts(estimator: str) -> None:
+    """Batches of 1 are the plain case; of a batch of 3 the loss is the mean over all its predictions."""
+    one, three = (meta_gradient(replace(TINY, batch=n, estimator=estimator)) for n in (1, 3))
+    plain = meta_gradient(replace(TINY, estimator=estimator))
+    theta = initial_theta(TINY, 0)
+    torch.testing.assert_close(one(theta, generator()), plain(theta, generator()))
+    g, loss = three(theta, generator())
+    assert not torch.allclose(loss, plain(theta, generator())[1])
+    assert abs(loss - math.log(3)) < 0.05
+    assert g.norm() > 0
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
 def test_convolutions_learn_online_too() -> None:
     net = convolutional(4, 1, 3, grid=SMALL, backward_pass=True, feed_label=True)
     theta, (x, y) = theta_of(net).requires_grad_(), stream(2, 3, 16, 3)
@@ -250,8 +289,6 @@ def test_runs_of_another_shape_are_no_batch() -> None:
 
 
 def test_a_meta_training_that_diverges_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tutorlib.papers.vsml import algorithm
-
     calls = 0
     sample = algorithm.sample
 
@@ -280,6 +317,76 @@ def test_accuracy_counts_right_predictions_at_each_place() -> None:
     assert perfect.tolist() == [1.0] * 4
     constant = online_accuracy(lambda theta, x, y, g: F.one_hot(0 * y, 3).float(), torch.zeros(1), x, y, 0)
     assert torch.equal(constant, (y == 0).float().mean(dim=0))
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Let a compiled context trace whole graphs and run them as they are; count the graphs."""
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(len(graph.graph.nodes))
+        return graph.forward
+
+    compiled = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda step, **how: compiled(step, **(how | {"backend": backend})))
+    jaxtyping.config.update("jaxtyping_disable", True)  # checks of shapes cannot be traced
+    torch.compiler.reset()
+    yield graphs
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+quietly = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+"""What torch's tracer warns of in its own looks at tensors."""
+NETWORKS = {
+    "dense": TINY,
+    "norm": replace(TINY, layer_norm=True, hidden=(5,), feed_label=True),
+    "backward": replace(TINY, layerwise=True, hidden=(5,), backward_pass=True, separate_backward=True, batch=2),
+    "convolution": replace(TINY, convolutions=1, backward_pass=True),
+}
+
+
+@quietly
+@pytest.mark.parametrize(
+    ("name", "estimator"),
+    [("dense", "bptt"), ("dense", "es"), ("norm", "es"), ("backward", "bptt"), ("convolution", "bptt")],
+)
+def test_graphs_of_some_examples_give_what_they_give_one_by_one(
+    name: str, estimator: str, traced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(algorithm, "EXAMPLES", 2)  # of 4 examples: two calls of one graph
+    config = replace(NETWORKS[name], estimator=estimator, streams=replace(TINY.streams, length=4))
+    theta = initial_theta(config, 0)
+    with torch.no_grad() if estimator == "es" else torch.enable_grad():
+        g, loss = meta_gradient(config)(theta, generator())
+        found_g, found_loss = meta_gradient(config, Context(compile=True))(theta, generator())
+    assert len(traced) == 1
+    torch.testing.assert_close(found_loss, loss, rtol=0, atol=1e-6)
+    torch.testing.assert_close(found_g, g, rtol=1e-4, atol=1e-6)
+
+
+@quietly
+def test_compiled_lifetimes_may_have_activation_checkpoints(traced: list[int]) -> None:
+    config, theta = replace(TINY, chunk=3, streams=replace(TINY.streams, length=6)), initial_theta(TINY, 0)
+    g, _ = meta_gradient(config)(theta, generator())
+    torch.testing.assert_close(meta_gradient(config, Context(compile=True))(theta, generator())[0], g)
+    assert traced
+
+
+@quietly
+def test_meta_training_and_meta_testing_are_compiled_where_the_run_is(
+    traced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(algorithm, "EXAMPLES", 4)
+    meta_train([Cell(TINY, 0)], Context())
+    assert not traced
+    meta_train([Cell(TINY, 0)], Context(compile=True))
+    assert len(traced) == 1
+    (x, y), theta = stream(2, 8, 4, 3), initial_theta(TINY, 0)
+    run = learner(TINY, context=Context(compile=True))
+    found = online_accuracy(run, theta, x.float(), y, 0)
+    assert len(traced) == 2
+    assert torch.equal(found, online_accuracy(learner(TINY), theta, x.float(), y, 0))
 
 
 def bad_stream(**changes) -> None:
@@ -312,8 +419,15 @@ def test_streams_that_do_not_fit_are_refused(changes: dict, said: str) -> None:
         ({"sequences": 0}, "sequences=0"),
         ({"chunk": -1}, "chunk=-1"),
         ({"sigma": -0.1, "estimator": "es"}, "sigma=-0.1"),
-        ({"hidden": (0,)}, "sizes="),
+        ({"hidden": (0,)}, r"hidden\[0\]=0"),
         ({"looks": 3}, "looks=3"),
+        ({"loss_type": "first"}, "loss_type='first'.*one of mean, last"),
+        ({"batch": 0}, "batch=0: expected a whole number from 1"),
+        ({"batch": 2, "learner": "oja"}, "batch=2: expected 1 for the learner oja"),
+        ({"convolutions": 1, "channels": 3}, "inputs=4: expected square images of 3 channels"),
+        ({"convolutions": -1}, "convolutions=-1"),
+        ({"channels": 3}, "channels=3: expected 1 without convolutions"),
+        ({"separate_backward": True}, "separate_backward=True: expected False without backward_pass"),
     ],
 )
 def test_runs_that_cannot_be_are_refused(changes: dict, said: str) -> None:

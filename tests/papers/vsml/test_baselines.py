@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from tutorlib.lab import UsageError
 from tutorlib.nn import FlatModule
-from tutorlib.papers.vsml import baselines
+from tutorlib.papers.vsml import baselines, descent
 from tutorlib.papers.vsml.baselines import LEARNERS, Sizes
 from tutorlib.papers.vsml.problem import Streams, sample
 
@@ -29,6 +29,62 @@ def drawn(name, seed=0, spread=1.0, sizes=SMALL):
     module = baselines.build(name, A, B, sizes)
     theta = baselines.initial(module, generator(seed))
     return FlatModule(module), theta + spread * 0.3 * torch.randn(theta.shape, generator=generator(seed + 1))
+
+
+# The official code, example by example
+
+LAYERS = {  # of the file of known answers, in the order of our parameters
+    "metarnn": ("meta-rnn", [f"meta_rnn/~/{layer} {part}" for layer in ("lstm/linear", "linear") for part in "wb"]),
+    "hebb": ("hebbian", [f"hebbian_fw/~/hebbian_linear {part}" for part in ("w", "b", "coeff", "fw_lr")]),
+    "oja": ("oja", [f"hebbian_fw/~/hebbian_linear {part}" for part in ("w", "b", "coeff", "fw_lr")]),
+}  # fmt: skip
+
+
+def official_theta(name, known):
+    """Return our learner's name, and theta made of the known answers' weights."""
+    if name in LAYERS:
+        own, layers = LAYERS[name]
+        return own, [torch.from_numpy(known[f"{name} {layer}"]) for layer in layers]
+    layer = {
+        (number, part): torch.from_numpy(known[f"fwmem fw_memory/~/{number} {part}"])
+        for number in ("lstm/linear", "linear", "linear_1", "linear_2", "linear_3")
+        for part in ("w", "b")
+    }
+    # The code writes by [k1, k2, v, beta] and reads by [q1, q2] of another linear map.
+    memory = [
+        torch.cat([write[..., :-1], layer["linear_2", part], write[..., -1:]], dim=-1)
+        for part, write in (("w", layer["linear_1", "w"]), ("b", layer["linear_1", "b"]))
+    ]
+    ours = [layer["lstm/linear", "w"], layer["lstm/linear", "b"], *memory]
+    return "fast-weight-memory", [*ours, *(layer[number, part] for number in ("linear_3", "linear") for part in "wb")]
+
+
+@pytest.mark.parametrize("name", ["metarnn", "hebb", "oja", "fwmem"])
+def test_a_meta_trained_learner_answers_as_the_official_code_does(name, golden):
+    known = golden("vsml/vsml_baselines")
+    x, y = torch.from_numpy(known["x"]), torch.from_numpy(known["y"])
+    own, weights = official_theta(name, known)
+    f = FlatModule(baselines.build(own, 8, 4, Sizes(rnn=12, controller=7, slots=3)))
+    assert [w.numel() for w in weights] == f.sizes
+    theta = torch.cat([w.flatten().double() for w in weights])
+    logits = f(theta, x.unsqueeze(0), y.unsqueeze(0))[0]
+    assert (logits - torch.from_numpy(known[f"{name} logits"])).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize(("name", "learn", "rate"), [
+    ("sgd1", descent.online_sgd, 0.1), ("sgd2", descent.online_sgd, 0.1),
+    ("adam1", descent.online_adam, 0.01), ("adam2", descent.online_adam, 0.01),
+])  # fmt: skip
+def test_gradient_descent_answers_as_the_official_code_does(name, learn, rate, golden, monkeypatch):
+    known = golden("vsml/vsml_baselines")
+    layers = ["linear", "linear_1"][: int(name[-1])]
+    weights = [
+        torch.from_numpy(known[f"{name} sgd/~_network/{n} {part}"]).double()[None] for n in layers for part in "wb"
+    ]
+    monkeypatch.setattr(descent, "start_weights", lambda *_: list(weights))
+    x, y = torch.from_numpy(known["x"])[None], torch.from_numpy(known["y"])[None]
+    logits = learn(x, y, 4, rate, 6 * (len(layers) - 1), generator())[0]
+    assert (logits - torch.from_numpy(known[f"{name} logits"])).abs().max() < 1e-9
 
 
 # Online gradient descent
@@ -53,12 +109,12 @@ def by_autograd(x, y, rate, optimizer, hidden, start):
 
 @pytest.mark.parametrize("hidden", [0, 8])
 @pytest.mark.parametrize(("learn", "optimizer", "rate"), [
-    (baselines.online_sgd, torch.optim.SGD, 0.3), (baselines.online_adam, torch.optim.Adam, 0.03),
+    (descent.online_sgd, torch.optim.SGD, 0.3), (descent.online_adam, torch.optim.Adam, 0.03),
 ])  # fmt: skip
 def test_written_out_gradients_are_those_of_autograd(learn, optimizer, rate, hidden):
     x, y = streams(length=25)
     x = x.double()
-    start = baselines.start_weights(x, B, hidden, generator(5))
+    start = descent.start_weights(x, B, hidden, generator(5))
     assert all(w.dtype == torch.float64 for w in start)
     ours = learn(x, y, B, rate, hidden, generator(5))
     assert (ours - by_autograd(x, y, rate, optimizer, hidden, start)).abs().max() < 1e-6
@@ -67,22 +123,22 @@ def test_written_out_gradients_are_those_of_autograd(learn, optimizer, rate, hid
 def test_the_squashing_is_part_of_the_gradient():
     x, y = streams(length=6)
     x = 300 * x.double()  # outputs in the hundreds, where the squashing bends
-    ours = baselines.online_sgd(x, y, B, 0.01)
-    start = baselines.start_weights(x, B, 0, None)
+    ours = descent.online_sgd(x, y, B, 0.01)
+    start = descent.start_weights(x, B, 0, None)
     assert ours.abs().max() > 80
     assert torch.allclose(ours, by_autograd(x, y, 0.01, torch.optim.SGD, 0, start), atol=1e-6)
 
 
 def test_streams_are_learned_apart_whatever_the_axes_before_them():
     x, y = streams(sequences=4)
-    alone = torch.cat([baselines.online_adam(x[s : s + 1], y[s : s + 1], B, 0.03) for s in range(4)])
-    assert torch.allclose(baselines.online_adam(x, y, B, 0.03), alone, atol=1e-6)
-    members = baselines.online_adam(x.unflatten(0, (2, 2)), y.unflatten(0, (2, 2)), B, 0.03)
+    alone = torch.cat([descent.online_adam(x[s : s + 1], y[s : s + 1], B, 0.03) for s in range(4)])
+    assert torch.allclose(descent.online_adam(x, y, B, 0.03), alone, atol=1e-6)
+    members = descent.online_adam(x.unflatten(0, (2, 2)), y.unflatten(0, (2, 2)), B, 0.03)
     assert torch.allclose(members.flatten(0, 1), alone, atol=1e-6)
 
 
 def test_weights_start_as_the_card_says():
-    w1, b1, w2, b2 = baselines.start_weights(torch.zeros(4, 1, 64), 10, baselines.HIDDEN, generator())
+    w1, b1, w2, b2 = descent.start_weights(torch.zeros(4, 1, 64), 10, descent.HIDDEN, generator())
     assert w1.shape == (4, 64, 160)
     assert w2.shape == (4, 160, 10)
     for w, inputs in ((w1, 64), (w2, 160)):
@@ -91,7 +147,7 @@ def test_weights_start_as_the_card_says():
     assert not b1.any()
     assert not b2.any()
     assert not torch.equal(w1[0], w1[1]), "each stream has a network of its own"
-    assert not any(w.any() for w in baselines.start_weights(torch.zeros(4, 1, 64), 10, 0, None))
+    assert not any(w.any() for w in descent.start_weights(torch.zeros(4, 1, 64), 10, 0, None))
 
 
 def test_online_descent_reaches_on_digits_what_the_card_measured():
@@ -102,10 +158,10 @@ def test_online_descent_reaches_on_digits_what_the_card_measured():
         right = (logits.argmax(-1) == y).float().mean(0)
         return right[:50].mean().item(), right[200:].mean().item()
 
-    early, late = windows(baselines.online_sgd(x, y, 10, 0.03, generator=generator(1)))
+    early, late = windows(descent.online_sgd(x, y, 10, 0.03, generator=generator(1)))
     assert early == pytest.approx(0.34, abs=0.08)
     assert late == pytest.approx(0.89, abs=0.03)
-    early, late = windows(baselines.online_adam(x, y, 10, 0.01, generator=generator(1)))
+    early, late = windows(descent.online_adam(x, y, 10, 0.01, generator=generator(1)))
     assert early == pytest.approx(0.33, abs=0.08)
     assert late == pytest.approx(0.88, abs=0.03)
 
@@ -165,7 +221,7 @@ def plastic(p, x, y, oja):
         logits = squash(torch.cat([x_t, zeros]) @ w + p["b_out"])
         yield logits
         u = torch.cat([x_t, softmax(logits) - one_hot(y_t), one_hot(y_t)])
-        v = softmax(squash(u @ w + p["b_out"]))
+        v = softmax(u @ w + p["b_out"])
         new = fast.clone()
         for a in range(n):
             for b in range(B):
@@ -190,7 +246,7 @@ def memory(p, x, y):
         held = held + beta * torch.outer(v - held @ key, key)
         held = held / max(1.0, held.square().sum().sqrt().item())
         read = held @ torch.stack([q1[i] * q2[j] for i in range(d) for j in range(d)])
-        read = (read - read.mean()) / (read.var(correction=0) + 1e-5).sqrt() * p["scale"] + p["offset"]
+        read = (read - read.mean()) / (read.var(correction=0) + 1e-5).sqrt()
         logits = squash((h + read @ p["w_read"] + p["b_read"]) @ p["w_out"] + p["b_out"])
         yield logits
         label = one_hot(y_t)
@@ -209,22 +265,40 @@ def delta(p, x, y):
         held = held + beta * torch.outer(v - held @ k, k)
 
 
+def programmer(p, x, y, first):
+    held = first.double()  # [classes, fast]
+    answer = error = label = torch.zeros(B, dtype=torch.float64)
+    n = SMALL.fast
+    for x_t, y_t in zip(x, y, strict=True):
+        made = torch.cat([x_t, answer, error, label]) @ p["w_slow"] + p["b_slow"]
+        k, v, q, beta = made[:n], made[n : n + B], made[n + B : 2 * n + B], sigmoid(made[-1])
+        held = held + beta * torch.outer(v - held @ k, k)
+        answer = squash(held @ q)
+        yield answer
+        label = one_hot(y_t)
+        error = softmax(answer) - label
+
+
 LOOPS = {
     "meta-rnn": meta_rnn,
     "hebbian": lambda p, x, y: plastic(p, x, y, oja=False),
     "oja": lambda p, x, y: plastic(p, x, y, oja=True),
     "fast-weight-memory": memory,
     "delta-rule": delta,
+    "fast-weight-programmer": programmer,
 }
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_learner_is_its_plain_loop(name):
     x, y = streams()
-    f, theta = drawn(name, spread=2.0)
-    ours = f(theta.double(), x.double(), y)
+    f, theta = drawn(name, spread=1.0 if name == "fast-weight-programmer" else 2.0)
+    first = baselines.first_memory(f.module, x.double(), generator(4))
+    start = () if first is None else (first,)
+    ours = f(theta.double(), x.double(), y, *start)
     p = parts(name, theta)
-    loop = torch.stack([torch.stack(list(LOOPS[name](p, x[s].double(), y[s]))) for s in range(len(x))])
+    every = range(len(x))
+    loop = torch.stack([torch.stack(list(LOOPS[name](p, x[s].double(), y[s], *(m[s] for m in start)))) for s in every])
     assert ours.shape == (3, 9, B)
     assert (ours - loop).abs().max() < 1e-9
     assert (ours[:, 1:] - ours[:, :-1]).abs().max() > 0.05
@@ -233,7 +307,7 @@ def test_a_learner_is_its_plain_loop(name):
 @pytest.mark.parametrize("name", LEARNERS)
 def test_no_learner_sees_a_label_before_it_answers_or_a_later_example(name):
     x, y = streams()
-    f, theta = drawn(name, spread=2.0)
+    f, theta = drawn(name, spread=0.5 if name == "fast-weight-programmer" else 2.0)  # under long keys it explodes
     before = f(theta, x, y)
     for t in (0, 4):
         other_label, other_input = y.clone(), x.clone()
@@ -247,7 +321,7 @@ def test_no_learner_sees_a_label_before_it_answers_or_a_later_example(name):
             assert not torch.equal(later[:, t], before[:, t])
 
 
-@pytest.mark.parametrize("learn", [baselines.online_sgd, baselines.online_adam])
+@pytest.mark.parametrize("learn", [descent.online_sgd, descent.online_adam])
 @pytest.mark.parametrize("hidden", [0, 5])
 def test_gradient_descent_is_causal_too(learn, hidden):
     x, y = streams()
@@ -302,6 +376,9 @@ def test_sizes_are_those_of_the_code():
     assert f.module.start(torch.zeros(2, 64))[2].shape == (2, 16, 256)
     assert f.module.hidden == 32
     assert baselines.build("delta-rule", 64, 10).start(torch.zeros(2, 64)).shape == (2, 64, 64)
+    programmer = FlatModule(baselines.build("fast-weight-programmer", 64, 10))
+    assert programmer.module.start(torch.zeros(2, 64))[0].shape == (2, 10, 64)
+    assert programmer.size == (64 + 30 + 1) * (64 + 10 + 64 + 1), "one linear map of [x, output, error, label]"
     plastic = baselines.build("oja", 64, 10)
     assert torch.equal(plastic.alpha, torch.full((84, 10), 0.01))
     assert torch.sigmoid(plastic.eta).item() == pytest.approx(0.011, abs=1e-4)
@@ -313,17 +390,42 @@ def test_initial_draws_matrices_by_their_fan_in_and_keeps_the_rest():
     part = {n: t.view(s) for n, t, s in zip(f.names, theta.split(f.sizes), f.shapes, strict=True)}
     assert part["w_lstm"].abs().max() <= 2 / math.sqrt(64 + 20 + 32)
     assert part["w_lstm"].std().item() * math.sqrt(64 + 20 + 32) == pytest.approx(0.8796, rel=0.02)
-    assert (part["scale"] == 1).all()
     assert not any(part[n].any() for n in f.names if n.startswith("b_"))
     assert torch.equal(theta, baselines.initial(f.module, generator()))
     assert not torch.equal(theta, baselines.initial(f.module, generator(1)))
+
+
+def test_the_matrix_of_the_fast_weight_programmer_starts_random_with_the_sd_of_its_keys():
+    module = baselines.build("fast-weight-programmer", 64, 10)
+    x = torch.zeros(300, 5, 64)
+    first = baselines.first_memory(module, x, generator())
+    assert first.shape == (300, 10, 64)
+    assert first.std().item() * 8 == pytest.approx(1.0, rel=0.01), "1/sqrt(64) after the cut"
+    assert first.abs().max().item() <= 2 / 8 / 0.8796 * 1.0001
+    assert not torch.equal(first[0], first[1]), "each sequence has its own"
+    assert baselines.first_memory(module, x, None) is None
+    assert all(baselines.first_memory(baselines.build(n, 64, 10), x, generator()) is None for n in LEARNERS[:-1])
+    pairs = baselines.first_memory(module, torch.zeros(6, 2, 5, 64), generator())
+    assert torch.equal(pairs[:3], pairs[3:]), "both members of a pair start alike"
+    assert len(pairs.flatten(1).unique(dim=0)) == 3
+    runs = baselines.first_memory(module, torch.zeros(2, 4, 5, 64), [generator(0), generator(1)])
+    alone = baselines.first_memory(module, torch.zeros(4, 5, 64), generator(1))
+    assert torch.equal(runs[1], alone), "a run in a batch starts as it does alone"
+
+
+def test_the_fast_weight_programmer_explodes_from_its_own_start():
+    f = FlatModule(baselines.build("fast-weight-programmer", 16, 4))
+    x, y = sample(Streams(inputs=16, classes=4, length=50), 8, generator())
+    logits = f(baselines.initial(f.module, generator()), x, y, baselines.first_memory(f.module, x, generator()))
+    assert logits[:, 0].abs().max() < 20
+    assert not (logits[:, 20:].abs() < 99).any(), "every output is at the end of the squashing, or no number"
 
 
 def test_outputs_never_leave_the_squashing():
     f, theta = drawn("meta-rnn", spread=1e4)
     x, y = streams()
     assert f(theta, x, y).abs().max() == pytest.approx(100.0, abs=1.0)
-    assert baselines.online_sgd(1e4 * x, y, B, 1.0).abs().max() <= 100.0
+    assert descent.online_sgd(1e4 * x, y, B, 1.0).abs().max() <= 100.0
 
 
 @pytest.mark.parametrize(("name", "steps"), [("meta-rnn", 90), ("oja", 55)])
@@ -348,13 +450,14 @@ def test_a_learner_learns_to_learn(name, steps):
     (lambda x, y: baselines.build("oja", A, 0), "classes=0"),
     (lambda x, y: Sizes(rnn=0), "rnn=0"),
     (lambda x, y: Sizes(fast=-1), "fast=-1"),
-    (lambda x, y: baselines.online_sgd(x, y, B, 0.0), "rate=0.0"),
-    (lambda x, y: baselines.online_adam(x, y, B, math.inf), "rate=inf"),
-    (lambda x, y: baselines.check_stream(x, y[:, :2], B), "one label for each"),
-    (lambda x, y: baselines.online_sgd(x, y, 2, 0.1), "labels from 0 to 1"),
-    (lambda x, y: baselines.online_sgd(x, y, B, 0.1, hidden=4), "generator=None"),
-    (lambda x, y: baselines.online_sgd(x, y, B, 0.1, hidden=-1), "hidden=-1"),
-    (lambda x, y: baselines.check_shapes(x, y[:0]), "one label for each"),
+    (lambda x, y: descent.online_sgd(x, y, B, 0.0), "rate=0.0"),
+    (lambda x, y: descent.online_adam(x, y, B, math.inf), "rate=inf"),
+    (lambda x, y: descent.check_stream(x, y[:, :2], B), "one label for each"),
+    (lambda x, y: descent.online_sgd(x, y, 2, 0.1), "labels from 0 to 1"),
+    (lambda x, y: descent.online_sgd(x, y, B, 0.1, hidden=4), "generator=None"),
+    (lambda x, y: descent.online_sgd(x, y, B, 0.1, hidden=-1), "hidden=-1"),
+    (lambda x, y: descent.check_shapes(x, y[:0]), "one label for each"),
+    (lambda x, y: baselines.first_memory(baselines.build(LEARNERS[-1], A, B), x[None], generator()), "an even number"),
 ])  # fmt: skip
 def test_bad_arguments_are_named(call, words):
     with pytest.raises(UsageError, match=words):

@@ -9,10 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tutorlib.cli import main
 from tutorlib.lab import Cell, Context, recorded
-from tutorlib.lab.records import NoRecordsError
-from tutorlib.papers.vsml import baselines, experiments
+from tutorlib.lab.experiment import filled
+from tutorlib.lab.records import NoRecordsError, load_folder
+from tutorlib.papers.vsml import baselines, descent, experiments
 from tutorlib.papers.vsml.algorithm import Config, initial_theta, learner, meta_train
+from tutorlib.papers.vsml.analysis import config_of
 from tutorlib.papers.vsml.problem import Streams
 
 PENDING: set[str] = set()
@@ -29,7 +32,8 @@ def test_a_shipped_study_holds_whole_configurations_of_the_study_tier(experiment
         return
     records = recorded(experiment.name)
     planned = {(json.dumps(asdict(c.config), sort_keys=True), c.seed) for c in experiment.cells("study")}
-    shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
+    like = experiment.tier("study").configs[0]
+    shipped = {(json.dumps(filled(r.config, like), sort_keys=True), r.seed) for r in records}
     assert shipped <= planned
     assert len(shipped) == len(records)
     seeds = experiment.tier("study").seeds
@@ -102,10 +106,10 @@ def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(experiments, "ONE_SHOT_SEQUENCES", 8)
     found = experiments.run_references([Cell(TINY, 2)], Context())[0]
     x, y = experiments.meta_test_streams(replace(experiments.DIGITS, length=60), 4, 2)
-    for rate in baselines.SGD_RATES:
-        right = (baselines.online_sgd(x, y, 10, rate).argmax(dim=-1) == y).float().mean(dim=0)
+    for rate in descent.SGD_RATES:
+        right = (descent.online_sgd(x, y, 10, rate).argmax(dim=-1) == y).float().mean(dim=0)
         assert found[f"sgd_{rate:g}_digits_0_50"] == pytest.approx(right[:50].mean().item(), abs=1e-3)
-    adam = (baselines.online_adam(x, y, 10, 0.01).argmax(dim=-1) == y).float().mean(dim=0)
+    adam = (descent.online_adam(x, y, 10, 0.01).argmax(dim=-1) == y).float().mean(dim=0)
     assert found["adam_0.01_digits_0_50"] == pytest.approx(adam[:50].mean().item(), abs=1e-3)
     assert found["sgd_0.1_after_same"] > found["sgd_0.001_after_same"] > found["sgd_0.001_before"] == 0.1
 
@@ -139,10 +143,78 @@ def test_matrix_sets_have_one_size() -> None:
 
 
 def test_the_paper_tier_is_the_codes_setting() -> None:
-    es, bptt = experiments.LEARN.tier("paper").configs
+    es, bptt, one_shot = experiments.LEARN.tier("paper").configs
     assert (es.streams.inputs, es.streams.classes, es.streams.length, es.streams.side) == (784, 10, 500, 28)
     assert (es.sequences, es.sigma, es.rate, es.estimator) == (1024, 0.05, 0.025, "es")
     assert (es.forget_bias, es.input_bias, es.size, es.message, es.micro_ticks, es.reduce) == (5, -5, 16, 8, 2, "mean")
     assert (bptt.sequences, bptt.rate, bptt.clip, bptt.layer_norm) == (128, 1e-3, 25.0, True)
     assert len(initial_theta(es, 0)) == 2384
+    assert (one_shot.streams.kinds, one_shot.streams.classes, one_shot.streams.length) == (("omniglot",), 5, 6)
+    assert (one_shot.backward_pass, one_shot.feed_label, one_shot.loss_type) == (True, True, "last")
+    every = [es, bptt, one_shot, *experiments.MATRIX.tier("paper").configs]
+    assert {c.streams.scaling for c in every} == {"unfiltered"}
+
+
+def test_the_paper_tier_of_the_matrix_is_the_codes_eleven_meta_training_sets() -> None:
+    by_learner: dict[str, list[Streams]] = {}
+    for c in experiments.MATRIX.tier("paper").configs:
+        by_learner.setdefault(c.learner, []).append(c.streams)
+    assert set(by_learner) == {"vsml", *baselines.LEARNERS} - {"fast-weight-programmer"}
+    for learner_name, streams in by_learner.items():
+        assert len({s.kinds for s in streams}) == len(streams) == 11
+        assert {kind for s in streams for kind in s.kinds} == set(experiments.FIGURE_8)
+        assert sum(len(s.kinds) == 4 for s in streams) == 5, "all but one"
+        for s in streams:
+            names = 62 if "emnist" in s.kinds else 10
+            assert (s.shown or s.classes) == names
+            assert s.classes == (names if learner_name == "vsml" else 62), "one theta for all sizes, or padding"
     assert all(len(e.tier("study").seeds) >= 5 for e in experiments.EXPERIMENTS)
+
+
+IMAGES = ("streams.inputs=16", "streams.length=3", "sequences=2", "steps=2", "looks=1", "size=6", "message=3")
+
+
+@pytest.mark.parametrize("estimator", ["bptt", "es"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("convolutions=1", "micro_ticks=1", "backward_pass=true", "feed_label=true", "layer_norm=true"),
+        ("convolutions=2", "channels=4", "backward_pass=true", "separate_backward=true"),
+        ("batch=3",),
+        ("backward_pass=true", "separate_backward=true"),
+        ("loss_type=last",),
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_what_the_authors_code_can_do_is_a_word_on_the_command_line(settings, estimator: str, tmp_path) -> None:
+    """Each runs, and finds another loss than without its first word."""
+
+    def losses(*assignments: str) -> list[float]:
+        folder = tmp_path / assignments[0]
+        words = ["run", "vsml.plateau", "--tier", "live", "--results", str(folder), "--set", *IMAGES, *assignments]
+        assert main([*words, f"estimator={estimator}"]) == 0
+        (record,) = load_folder(folder / "vsml.plateau" / "live")
+        name, _, value = assignments[0].partition("=")
+        assert str(record.config[name]).lower() == value
+        return meta_train([Cell(config_of(record), 0)], Context()).losses.tolist()
+
+    neutral = {"convolutions": "convolutions=0", "loss_type": "loss_type=mean", "batch": "batch=1"}
+    name, _, _ = settings[0].partition("=")
+    without = [word for word in settings[1:] if not word.startswith(("channels", "separate"))]
+    found = losses(*settings)
+    assert all(map(math.isfinite, found))
+    assert found != losses(neutral.get(name, "backward_pass=false"), *without)
+
+
+def test_a_learner_with_convolutions_is_tested_on_images_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = {
+        "digits": (replace(experiments.DIGITS, length=60), 2),
+        "prototypes": (Streams(inputs=5, classes=2, length=60), 2),
+    }
+    monkeypatch.setattr(experiments, "TRANSFER", sets)
+    monkeypatch.setattr(experiments, "ONE_SHOT_SEQUENCES", 2)
+    config = replace(TINY, streams=replace(TINY.streams, inputs=9), convolutions=1, batch=2)
+    (found,) = experiments.run_learn([Cell(config, 1)], Context())
+    assert len(found["digits_curve"]) == 6
+    assert "after_same" in found
+    assert "prototypes_curve" not in found

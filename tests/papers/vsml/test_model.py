@@ -120,6 +120,18 @@ def test_states_start_as_in_the_code() -> None:
     assert 1 / math.sqrt(3) < conv.c.abs().max() <= 2 / math.sqrt(3)
 
 
+@pytest.mark.parametrize("batch", [1, 4, 16])
+def test_sequences_that_learn_together_start_from_one_state_as_wide_as_any(batch: int) -> None:
+    net = dense((100, 50))
+    (state,) = net.start((), 2 * batch, torch.zeros(1), torch.Generator().manual_seed(0), batch)
+    assert torch.equal(state.c[:batch], state.c[:1].expand(batch, -1, -1, -1))
+    assert not torch.equal(state.c[0], state.c[batch])
+    assert abs(state.c[..., :8].std().item() * 10 - 0.88) < 0.01
+    (pairs,) = net.start((4,), batch, torch.zeros(1), torch.Generator().manual_seed(0), batch)
+    assert torch.equal(pairs.c, pairs.c[:, :1].expand(-1, batch, -1, -1, -1))
+    assert torch.equal(pairs.c[:2], pairs.c[2:])
+
+
 def test_both_members_of_a_pair_start_alike() -> None:
     net = dense((3, 2), grid=SMALL)
     (state,) = net.start((6,), 2, torch.zeros(1), torch.Generator().manual_seed(0))
@@ -127,21 +139,22 @@ def test_both_members_of_a_pair_start_alike() -> None:
     assert not torch.equal(state.c[0], state.c[1])
 
 
-@pytest.mark.parametrize(("side", "stride"), [(5, 2), (6, 2), (4, 1), (3, 3)])
-def test_a_convolution_looks_where_torch_does(side: int, stride: int) -> None:
-    """The window indices, held against F.conv2d with a kernel of ones on numbered pixels."""
-    layer = Convolution(side, 1, 1, stride=stride)
-    image = messages(side, side)
+@pytest.mark.parametrize(
+    ("side", "stride", "kernel"), [(5, 2, 3), (6, 2, 3), (14, 2, 3), (4, 1, 3), (3, 3, 3), (6, 2, 5), (4, 1, 1)]
+)
+def test_a_convolution_looks_where_torch_does(side: int, stride: int, kernel: int) -> None:
+    """The window indices, held against F.conv2d with a random kernel and half a kernel of padding."""
+    layer = Convolution(side, 1, 1, kernel, stride)
+    image, weights = messages(side, side), messages(kernel, kernel, seed=3)
     padded = torch.cat([image.flatten(), torch.zeros(1, dtype=torch.float64)])
-    total = max((layer.out_side - 1) * stride + 3 - side, 0)
-    around = F.pad(image, (total // 2, total - total // 2, total // 2, total - total // 2))
-    kernel = messages(3, 3, seed=3)
-    expected = F.conv2d(around[None, None], kernel[None, None], stride=stride)
-    torch.testing.assert_close((padded[layer.windows] * kernel.flatten()).sum(dim=1), expected.flatten())
+    expected = F.conv2d(image[None, None], weights[None, None], stride=stride, padding=kernel // 2)
+    assert expected.shape[-1] == layer.out_side
+    torch.testing.assert_close((padded[layer.windows] * weights.flatten()).sum(dim=1), expected.flatten())
 
 
 def test_a_convolution_is_a_grid_at_every_position_with_one_state() -> None:
-    layer, grid = Convolution(3, channels_in=2, channels_out=2), SMALL
+    """The state is averaged over positions after each micro tick, before the next one."""
+    layer, grid = Convolution(3, channels_in=2, channels_out=2), replace(SMALL, micro_ticks=2)
     g = torch.Generator().manual_seed(0)
     theta = 0.5 * torch.randn(grid.parameters, generator=g, dtype=torch.float64)
     p = split(theta, grid)
@@ -150,19 +163,28 @@ def test_a_convolution_is_a_grid_at_every_position_with_one_state() -> None:
     m, mb = messages(2, layer.inputs, 3), messages(2, layer.outputs, 3, seed=6)
     after = layer.tick(p, state, m, mb, grid)
     image = torch.cat([m.unflatten(1, (9, 2)), torch.zeros(2, 1, 2, 3, dtype=torch.float64)], dim=1)
-    hs, cs, forward, back = [], [], [], torch.zeros(2, 10, 2, 3, dtype=torch.float64)
-    for position in range(4):
-        window = layer.windows[position]
-        columns = mb.unflatten(1, (4, 2))[:, position]
-        ticked = grid_tick(p, state, image[:, window].flatten(1, 2), columns, grid)
-        hs.append(ticked.h)
-        cs.append(ticked.c)
-        forward.append(ticked.forward)
+    now = state
+    for _ in range(2):
+        ticked = [
+            grid_tick(
+                p,
+                now,
+                image[:, layer.windows[position]].flatten(1, 2),
+                mb.unflatten(1, (4, 2))[:, position],
+                replace(grid, micro_ticks=1),
+            )
+            for position in range(4)
+        ]
+        now = state._replace(
+            h=torch.stack([own.h for own in ticked]).mean(dim=0), c=torch.stack([own.c for own in ticked]).mean(dim=0)
+        )
+    back = torch.zeros(2, 10, 2, 3, dtype=torch.float64)
+    for position, own in enumerate(ticked):
         for offset in range(9):
-            back[:, window[offset]] += ticked.backward.unflatten(1, (9, 2))[:, offset] / 9
-    torch.testing.assert_close(after.h, torch.stack(hs).mean(dim=0))
-    torch.testing.assert_close(after.c, torch.stack(cs).mean(dim=0))
-    torch.testing.assert_close(after.forward, torch.cat(forward, dim=1))
+            back[:, layer.windows[position, offset]] += own.backward.unflatten(1, (9, 2))[:, offset] / 9
+    torch.testing.assert_close(after.h, now.h)
+    torch.testing.assert_close(after.c, now.c)
+    torch.testing.assert_close(after.forward, torch.cat([own.forward for own in ticked], dim=1))
     torch.testing.assert_close(after.backward, back[:, :9].flatten(1, 2))
 
 
@@ -189,6 +211,8 @@ def test_members_of_a_population_run_convolutions_too() -> None:
         (lambda: dense((3,)), r"sizes=\(3,\)"),
         (lambda: dense((3, 0)), r"sizes=\(3, 0\)"),
         (lambda: convolutional(0, 1, 10), "positive whole numbers"),
+        (lambda: Convolution(6, 1, kernel=2), "kernel=2: expected an odd number"),
+        (lambda: Convolution(6, 1, stride=0), "stride=0: expected a positive whole number"),
         (lambda: dense((3, 2)).split(torch.zeros(7)), r"theta=\(7,\): expected 2384"),
     ],
 )

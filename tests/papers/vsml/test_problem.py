@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images
+from tutorlib.data import DIGITS_TRAIN, ImageSet, fixed_split, load_digits, load_images
 from tutorlib.lab import UsageError
 from tutorlib.papers.gpicl import problem as gpicl
 from tutorlib.papers.vsml import problem
-from tutorlib.papers.vsml.problem import KINDS, Streams, sample, truncated_normal
+from tutorlib.papers.vsml.problem import CHANNELS, SYNTHETIC, Streams, sample, truncated_normal
 
 DIGITS = Streams(kinds=("digits",), inputs=64, classes=10, length=100)
 CPU = torch.device("cpu")
@@ -27,7 +27,11 @@ def draw(streams, sequences=16, seed=0):
     return sample(streams, sequences, generator(seed))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+SHIPPED = ("digits", "mnist", "fashion-mnist", "kmnist")
+"""image sets whose files the tests have; of the others they make a few images"""
+
+
+@pytest.mark.parametrize("kind", [*SYNTHETIC, *SHIPPED])
 def test_every_kind_gives_streams_of_the_sizes_asked_for(kind, real_files):
     s = Streams(kinds=(kind,), inputs=70, classes=10, length=20)
     x, y = draw(s, 5)
@@ -64,6 +68,27 @@ def test_random_repeats_twenty_inputs_with_labels_that_stay():
     assert not torch.equal(x[0].unique(dim=0), x[1].unique(dim=0))
     # Which name a point has is drawn for each point: the first point of a stream has every name somewhere.
     assert set(y[:, 0].tolist()) == {0, 1, 2, 3}
+
+
+def test_random_fixed_shows_the_same_twenty_points_to_all_sequences_of_a_part():
+    s = Streams(kinds=("random-fixed",), inputs=8, classes=4, length=100, permuted=False)
+    x, y = draw(s, 16)
+    points, which = x.flatten(0, 1).unique(dim=0, return_inverse=True)
+    assert len(points) == 20
+    assert all(len(y.flatten()[which == p].unique()) == 1 for p in range(20)), "a point keeps its label everywhere"
+    assert torch.equal(points, draw(s, 16, seed=1)[0].flatten(0, 1).unique(dim=0)), "whatever the generator"
+    passes = which.view(16, 5, 20)
+    assert torch.equal(passes.sort(dim=-1).values, torch.arange(20).expand(16, 5, 20)), "each pass shows each once"
+    assert len(passes.flatten(0, 1).unique(dim=0)) == 80, "in an order of its own"
+    test = draw(replace(s, part="test"))[0].flatten(0, 1).unique(dim=0)
+    assert not torch.isin(test, points).any(), "meta-testing has points of its own"
+    assert not torch.isin(draw(replace(s, inputs=9))[0][..., :8], points).any()
+    assert points.std().item() == pytest.approx(1.0, abs=0.15)
+    renamed = draw(replace(s, permuted=True), 16)[1]
+    own = [torch.stack([renamed[i, t] for t in range(100)]) for i in range(16)]
+    assert len({tuple(own[i][which.view(16, 100)[i].argsort()].tolist()) for i in range(16)}) > 8
+    assert draw(replace(s, length=7))[0].shape == (16, 7, 8)
+    assert draw(replace(s, classes=62))[1].max() < 10, "ten labels at most, as in the code"
 
 
 def test_sum_sign_labels_the_sign_of_the_sum():
@@ -172,6 +197,139 @@ def test_another_side_scales_the_images(scaling):
     assert x.shape[-1] == 144
 
 
+def by_four_nearest(image, side):
+    """Bilinear interpolation of the four nearest pixels, with the centres of pixels at .5, 1.5, ..."""
+    old = len(image)
+    made = torch.zeros(side, side, dtype=torch.float64)
+    for i in range(side):
+        for j in range(side):
+            row, column = (min(max((k + 0.5) * old / side - 0.5, 0), old - 1) for k in (i, j))
+            top, left = min(int(row), old - 2), min(int(column), old - 2)
+            down, right = row - top, column - left
+            made[i, j] = (1 - down) * ((1 - right) * image[top, left] + right * image[top, left + 1]) + down * (
+                (1 - right) * image[top + 1, left] + right * image[top + 1, left + 1]
+            )
+    return made
+
+
+@pytest.mark.parametrize("side", [3, 4, 5, 12])
+def test_unfiltered_scaling_reads_the_four_nearest_pixels(side):
+    image = problem.images("digits", "train", 8, "unfiltered", CPU).x[0].view(8, 8).double()
+    small = problem.images("digits", "train", side, "unfiltered", CPU).x[0].view(side, side).double()
+    assert torch.allclose(small, by_four_nearest(image, side), atol=1e-5)
+    filtered = problem.images("digits", "train", side, "bilinear", CPU).x[0].view(side, side).double()
+    assert torch.allclose(small, filtered, atol=1e-4) == (side == 12), "where the side grows nothing is filtered"
+
+
+# Sets that the tests have no files of: some images of their sizes
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Stand in for CIFAR-10, SVHN and EMNIST: 20 images of each class, of one colour that tells the class."""
+
+    def load(name, split):
+        classes, channels, side = (62, 1, 28) if name == "emnist" else (10, 3, 32)
+        labels = torch.arange(classes).repeat(20)
+        images = (labels[:, None, None, None] * 4 + torch.arange(channels)).expand(-1, side, side, -1)
+        return ImageSet(name, images.to(torch.uint8).contiguous(), labels, classes)
+
+    problem.images.cache_clear()
+    monkeypatch.setattr(problem, "load_images", load)
+    yield
+    problem.images.cache_clear()
+
+
+@pytest.mark.parametrize(("kind", "classes", "mean", "sd"), [
+    ("emnist", 62, 0.17392, 0.33191), ("cifar10", 10, 0.47336, 0.25157), ("svhn", 10, 0.45142, 0.19929),
+])  # fmt: skip
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_larger_sets_are_reached_with_all_classes_channels_and_the_codes_constants(kind, classes, mean, sd, part, made):
+    channels = CHANNELS.get(kind, 1)
+    s = Streams(kinds=(kind,), inputs=64 * channels, classes=classes, length=60, permuted=False, part=part)
+    x, y = draw(s, 64)
+    assert x.shape == (64, 60, 64 * channels)
+    assert set(y.unique().tolist()) == set(range(classes))
+    colour = (x.view(64, 60, 64, channels) * sd + mean) * 255
+    expected = (4 * y.unsqueeze(-1) + torch.arange(channels)).float()
+    assert torch.allclose(colour, expected.unsqueeze(-2).expand_as(colour), atol=0.01)
+    assert len(draw(replace(s, subset=(9, 1), classes=2))[1].unique()) == 2
+
+
+def test_sets_of_different_sizes_share_a_learner_by_padding(made, real_files):
+    s = Streams(kinds=("emnist", "random-fixed", "sum-sign"), inputs=100, classes=62, length=40)
+    x, y = draw(s, 9)
+    assert x.shape == (9, 40, 100)
+    assert not x[0::3, :, 64:].any()
+    assert y[2::3].max() == 1
+
+
+# Few-shot tasks
+
+
+FEW = Streams(kinds=("omniglot-small",), inputs=196, classes=5, length=6, side=14)
+
+
+def characters_of(x, part="train"):
+    known = problem.images("omniglot-small", part, 14, "bilinear", CPU)
+    distance, row = torch.cdist(x, known.x.unsqueeze(0), compute_mode="donot_use_mm_for_euclid_dist").min(-1)
+    assert distance.max() < 1e-4
+    return row, row // problem.DRAWERS  # drawings stand in the order of their characters
+
+
+@pytest.mark.parametrize(("classes", "shots"), [(5, 1), (4, 3)])
+@pytest.mark.parametrize("permuted", [True, False])
+def test_a_few_shot_task_shows_its_characters_and_asks_for_one(classes, shots, permuted, real_files):
+    x, y = draw(replace(FEW, classes=classes, length=classes * shots + 1, permuted=permuted), 64)
+    row, character = characters_of(x)
+    for i in range(64):
+        assert len(character[i].unique()) == classes
+        assert torch.equal(y[i, :-1].bincount(), torch.full((classes,), shots)), "each as often as the others"
+        assert len({*zip(character[i].tolist(), y[i].tolist(), strict=True)}) == classes, "under a name of its own"
+        assert len(row[i].unique()) == classes * shots + 1, "the query is a drawing of its own"
+    assert len(character.unique()) > 80, "each sequence draws its characters"
+    assert (y[:, -1].bincount(minlength=classes) > 2).all(), "any of them is asked for"
+    firsts = torch.stack([(y == c).long().argmax(dim=1) for c in range(classes)], dim=1)
+    in_order = torch.equal(firsts, firsts.sort(dim=1).values)
+    assert in_order != permuted, "the code numbers characters as they appear"
+
+
+def test_the_small_parts_of_omniglot_share_no_character(real_files):
+    train, test = (problem.images("omniglot-small", part, 14, "bilinear", CPU) for part in ("train", "test"))
+    assert (len(train.counts), len(test.counts)) == (136, 106)
+    assert (train.counts == 20).all()
+    assert (test.counts == 20).all()
+    drawn = (own.x[own.of_class[:, 0]] for own in (train, test))  # by the first drawer
+    assert torch.cdist(*drawn, compute_mode="donot_use_mm_for_euclid_dist").min() > 0.1
+    assert train.x.mean().item() == pytest.approx(0.0, abs=0.05)
+    assert train.x.max() > 0, "paper is bright"
+
+
+@pytest.mark.parametrize(("part", "split"), [("train", "background"), ("test", "evaluation")])
+def test_omniglot_takes_the_official_parts(part, split, monkeypatch):
+    asked = []
+
+    def load(name, own):
+        asked.append((name, own))
+        labels = torch.arange(7).repeat_interleave(20)
+        return ImageSet(name, torch.full((140, 105, 105, 1), 255, dtype=torch.uint8), labels, 7)
+
+    problem.images.cache_clear()
+    monkeypatch.setattr(problem, "load_images", load)
+    x, _ = draw(Streams(kinds=("omniglot",), inputs=784, classes=5, length=6, side=28, part=part), 3)
+    problem.images.cache_clear()
+    assert asked == [("omniglot", split)]
+    assert x.shape == (3, 6, 784)
+    assert x.mean().item() == pytest.approx((1 - 0.92206) / 0.26808, abs=1e-4)
+
+
+def test_a_nearest_neighbour_names_more_queries_than_guessing(real_files):
+    x, y = draw(replace(FEW, part="test", scaling="unfiltered"), 400)
+    nearest = (x[:, :-1] - x[:, -1:]).square().sum(-1).argmin(dim=1, keepdim=True)
+    right = (y[:, :-1].gather(1, nearest) == y[:, -1:]).float().mean().item()
+    assert 0.27 < right < 0.9, "chance is 0.2, with a standard error of 0.02"
+
+
 # Modifiers
 
 
@@ -198,7 +356,20 @@ def test_a_subset_says_which_classes():
     assert {len(own.unique()) for own in labels[rows_of(two[0])]} == {2}
 
 
-@pytest.mark.parametrize("kind", ["prototypes", "random", "digits"])
+@pytest.mark.parametrize("modifier", [{"projection": "fresh"}, {"projection": "bank"}, {"shuffled": "fixed"}])
+def test_inputs_are_padded_before_they_are_mixed(modifier):
+    x = draw(replace(DIGITS, inputs=100, **modifier), 4)[0]
+    used = x.abs().amax(dim=1)[0] > 0
+    if "projection" in modifier:
+        assert used.all(), "no input is dead"
+        plain = draw(replace(DIGITS, inputs=100), 4)[0]
+        ratio = x[0].square().mean() / plain[0].square().mean()
+        assert ratio.item() == pytest.approx(1.0, abs=0.35), "entries of variance 1/100 keep the scale"
+    else:
+        assert used[64:].any(), "zeros go anywhere"
+
+
+@pytest.mark.parametrize("kind", ["prototypes", "random", "random-fixed", "digits"])
 def test_padding_adds_zeros_and_names_that_are_never_used(kind):
     s = Streams(kinds=(kind,), inputs=64, classes=10, length=60)
     x, y = draw(replace(s, inputs=80, classes=62, shown=10))
@@ -299,7 +470,15 @@ def test_kinds_take_turns_in_a_mixture(real_files):
     (lambda: replace(DIGITS, classes=62, shown=11), "shown=11"),
     (lambda: replace(DIGITS, subset=(1, 2)), "classes=10.*at most the 2 classes"),
     (lambda: replace(DIGITS, classes=2, subset=(1, 1)), r"subset=\(1, 1\)"),
-    (lambda: replace(DIGITS, classes=2, subset=(1, 10)), r"subset=\(1, 10\)"),
+    (lambda: replace(DIGITS, classes=2, subset=(1, 10)), r"subset\[1\]=10"),
+    (lambda: replace(DIGITS, kinds=("cifar10",)), "inputs=64.*at least 192, the numbers of an image of cifar10"),
+    (lambda: replace(DIGITS, kinds=("emnist",), classes=63), "at most the 62 classes"),
+    (lambda: replace(DIGITS, kinds=("emnist", "digits"), classes=2, subset=(5, 12)), "numbers from 0 to 9"),
+    (lambda: replace(FEW, length=7), "length=7.*each of 5 characters 1 to 19 times, and one query"),
+    (lambda: replace(FEW, length=1), "length=1"),
+    (lambda: replace(FEW, length=101), "length=101"),
+    (lambda: replace(FEW, subset=(1, 2)), "none with omniglot-small"),
+    (lambda: replace(FEW, classes=107, length=108, part="test"), "classes=107.*at most the 106 characters"),
     (lambda: draw(DIGITS, 0), "sequences=0"),
     (lambda: fixed_split(10, 10), "train=10"),
     (lambda: fixed_split(10, 0), "train=0"),

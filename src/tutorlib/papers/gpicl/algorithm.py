@@ -8,10 +8,10 @@ Every tensor may carry a leading axis of cells: independent runs of one shape, e
 tasks, bias, learning rate and epsilon. One run has no such axis. Everything random is a function of (seed, step), so
 the state of a run is its parameters, its two moments, and the number of steps.
 
-Unknown in the paper and chosen here: learning rate, warm-up and clipping (the replications' values, section 6).
+Unknown in the paper and our own choice: learning rate (2e-3), warm-up (100 steps), clipping (at a norm of 1) and, where
+it is not swept, epsilon (1e-12). A replication that worked took a rate of 2e-4, an epsilon of 1e-10, and clips at 2.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
@@ -21,11 +21,11 @@ import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import FlatModule, Moments, adam_step
 from tutorlib.papers.gpicl.model import ModelConfig, initial_parameters, network
-from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, BaseSet, TaskLaw, base_sets, meta_batch
+from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, PROJECTIONS, BaseSet, TaskLaw, base_sets, meta_batch
 from tutorlib.shapes import Float, Int, Tensor
 
 OPTIMIZERS = ("adam", "sign")
@@ -91,23 +91,24 @@ class Config:
     """how often meta-training stops to look, evenly spaced, the last step included"""
 
     def __post_init__(self) -> None:
-        choose("dataset", self.dataset, BASE_SETS)
-        choose("optimizer", self.optimizer, OPTIMIZERS)
-        for name in ("inputs", "rank", "pixels", "batch", "steps", "warmup", "evaluations"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a positive whole number")
+        expect_fields(
+            self,
+            counts=("steps", "warmup", "evaluations"),
+            sizes=("inputs", "rank", "pixels", "batch"),
+            positive=("rate", "clip", "eps"),
+            shares=("bias",),
+            choices={"projection": PROJECTIONS, "dataset": BASE_SETS, "optimizer": OPTIMIZERS},
+        )
         if self.tasks != "inf" and not (isinstance(self.tasks, int) and 1 <= self.tasks <= 2**31):
             raise bad_argument("tasks", self.tasks, "a whole number from 1 to 2^31, or 'inf'")
-        if not 0.0 <= self.bias <= 1.0:
-            raise bad_argument("bias", self.bias, "a share from 0 to 1")
-        for name in ("rate", "clip", "eps"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a positive number")
         for name in ("beta1", "beta2"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise bad_argument(name, getattr(self, name), "at least 0 and below 1")
         if self.steps % self.evaluations:
             raise bad_argument("evaluations", self.evaluations, f"a divisor of steps={self.steps}")
+        if self.projection != "gaussian" and self.rank > self.inputs:
+            expected = f"gaussian where rank={self.rank} exceeds inputs={self.inputs}"
+            raise bad_argument("projection", self.projection, expected)
         _ = self.model, self.law  # they refuse sizes that no network or task can have
 
     @property
@@ -120,6 +121,11 @@ class Config:
     def law(self) -> TaskLaw:
         """The task law."""
         return TaskLaw(self.inputs, self.rank, self.classes, self.projection, self.permuted)
+
+    @property
+    def bases(self) -> tuple[BaseSet, BaseSet]:
+        """The training and test part of the base set, at the scale of the law."""
+        return base_sets(self.dataset, self.classes, self.rank, self.pixels, self.inputs)
 
 
 class Hyper(NamedTuple):
@@ -232,7 +238,7 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     """
     c = cells[0].config
     h = hyper(cells, context.device)
-    base = base_sets(c.dataset, c.classes, c.rank, c.pixels)[0].to(context.device)
+    base = c.bases[0].to(context.device)
     f = FlatModule(network(c.model).to(context.device))
     state, begin = initial_state(f, cells, context.device), 0
     losses: list[Tensor] = []

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from einops import einsum
 
+from tutorlib.lab.errors import checked
 from tutorlib.shapes import Float, Int, Tensor
 
 Guesses = Int[Tensor, "sequences time"]
@@ -94,6 +95,7 @@ class Weights(NamedTuple):
     b2: Float[Tensor, "*sequences classes"]
 
 
+@checked()
 def start_weights(shape: tuple[int, ...], n: int, hidden: int, classes: int, generator: torch.Generator) -> Weights:
     """Return ``shape`` networks with torch's default start: uniform in +-1/sqrt(fan-in)."""
 
@@ -124,6 +126,7 @@ def sgd_logits(start: Weights, x: Inputs, y: Labels, rate: float) -> Float[Tenso
     return torch.stack(outputs, dim=1)
 
 
+@checked()
 def online_sgd(
     x: Inputs, y: Labels, classes: int, generator: torch.Generator, rate: float = 0.1, hidden: int = 64
 ) -> Guesses:

@@ -42,7 +42,7 @@ def meta_test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]
     ``seen`` is the distribution of meta-training, a share ``bias`` with the fixed permutation included; for a biased
     run ``own`` shows the same tasks with their own permutations alone.
     """
-    test = base_sets(c.dataset, c.classes, c.rank, c.pixels)[1]
+    test = c.bases[1]
     tasks = INFINITE if c.tasks == "inf" else int(c.tasks)
     seen, unseen = seen_tasks(seed, tasks, sequences, c.batch * c.steps), UNSEEN + torch.arange(sequences)
 
@@ -211,9 +211,9 @@ def foreign_sets(c: Config, seed: int, sequences: int, names: Sequence[str]) -> 
     ``names`` are base sets, shown by images that never meta-train. With them come Random, Omniglot (each sequence
     takes its own C characters) and scikit-learn's tables. Inputs of all sets have the scale of meta-training.
     """
-    energy = base_sets(c.dataset, c.classes, c.rank, c.pixels)[0].energy()
+    energy = c.bases[0].energy()
     unseen = UNSEEN + torch.arange(sequences)
-    bases = [base_sets(name, c.classes, c.rank, c.pixels)[1] for name in names]
+    bases = [base_sets(name, c.classes, c.rank, c.pixels, c.inputs)[1] for name in names]
     sets = {}
     for base in (*bases, *(table_set(name, c.inputs) for name in TABLES)):
         law = TaskLaw(c.inputs, base.z.shape[1], c.classes)
@@ -261,7 +261,7 @@ def run_table_references(cells: Sequence[Cell], context: Context) -> list[Metric
 
 def _table_references(cell: Cell) -> Metrics:
     c, cpu = cell.config, torch.device("cpu")
-    base, h = base_sets(c.dataset, c.classes, c.rank, c.pixels)[0], hyper([cell], cpu)
+    base, h = c.bases[0], hyper([cell], cpu)
     batches = (
         meta_batch(base, c.law, h.seed, step, h.tasks, h.biased, c.batch, c.length) for step in range(MAML_STEPS)
     )

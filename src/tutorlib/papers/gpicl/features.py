@@ -14,6 +14,7 @@ from torch import nn
 
 from tutorlib.data import load_images
 from tutorlib.data.images import pooled
+from tutorlib.lab.errors import checked
 from tutorlib.shapes import Float, Int, Tensor
 
 SIDE = 28
@@ -51,6 +52,7 @@ class Extractor(nn.Module):
         return h.flatten(1)
 
 
+@checked()
 def pre_train(
     x: Float[Tensor, "examples pixels"], y: Int[Tensor, "examples"], epochs: int, generator: torch.Generator
 ) -> Extractor:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import nn
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 ARCHITECTURES = ("transformer", "lstm", "outer-product", "mlp")
@@ -50,17 +50,16 @@ class ModelConfig:
     """standard deviation of the learned positions at the start"""
 
     def __post_init__(self) -> None:
-        choose("architecture", self.architecture, ARCHITECTURES)
-        choose("positions", self.positions, POSITIONS)
-        for name in ("inputs", "classes", "width", "layers", "heads", "head_dim"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a positive integer")
+        expect_fields(
+            self,
+            sizes=("inputs", "classes", "length", "width", "layers", "heads", "head_dim"),
+            least={"classes": 2},
+            most={"layers": 1_000},
+            not_negative=("position_std",),
+            choices={"architecture": ARCHITECTURES, "positions": POSITIONS},
+        )
         if self.length < 2:
             raise bad_argument("length", self.length, "at least 2: a learner needs one example before its query")
-        if self.classes < 2:
-            raise bad_argument("classes", self.classes, "at least 2 labels")
-        if not 0.0 <= self.position_std < math.inf:
-            raise bad_argument("position_std", self.position_std, "a number that is not negative")
 
     @property
     def state_size(self) -> int:
@@ -227,6 +226,7 @@ class MLP(nn.Module):
         return self.head(self.second(self.first(x).relu()).relu())
 
 
+@checked()
 def initial_parameters(net: nn.Module, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return a start for the parameters of ``net`` as one vector, drawn on the CPU from ``generator``.
 

@@ -18,7 +18,7 @@ from einops import einsum
 from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images, load_table
 from tutorlib.data.counter import as_integers, as_normal, as_permutation, as_uniform, words
 from tutorlib.data.images import pooled
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, choose, expect_fields
 from tutorlib.papers.gpicl.features import drawings, features
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -64,6 +64,7 @@ def digits(classes: int = 4, rank: int = 16) -> tuple[BaseSet, BaseSet]:
 
     1297 images train, 500 test (fixed shuffle). Pixels are centred with the training mean, divided by the standard
     deviation over all training pixels, and reduced to the first ``rank`` principal directions V^T of the training part.
+    They keep that scale: with 16 inputs and directions an input's standard deviation is 1.33.
     """
     if not 2 <= classes <= 10:
         raise bad_argument("classes", classes, "2 to 10 digits")
@@ -135,10 +136,20 @@ def principal(
     return [((part - mean) @ v * scale).float() for part in parts]
 
 
-def base_sets(name: str, classes: int, rank: int, pixels: int = 14) -> tuple[BaseSet, BaseSet]:
-    """Return training and test part of the base set called ``name``; raise ``UsageError`` for an unknown one."""
+def base_sets(
+    name: str, classes: int, rank: int, pixels: int = 14, inputs: int | None = None
+) -> tuple[BaseSet, BaseSet]:
+    """Return training and test part of the base set called ``name``, for tasks with ``inputs`` inputs.
+
+    A projection keeps ``|z|^2`` in the mean and spreads it over N_x inputs: z is scaled by sqrt(N_x / rank), so that
+    inputs have the same standard deviation whatever N_x, for image sets 1. Without ``inputs`` N_x is ``rank``.
+
+    Raises ``UsageError`` for an unknown ``name``.
+    """
     choose("dataset", name, BASE_SETS)
-    return digits(classes, rank) if name == "digits" else image_set(name, classes, rank, pixels)
+    train, test = digits(classes, rank) if name == "digits" else image_set(name, classes, rank, pixels)
+    scale = math.sqrt((inputs or rank) / rank)
+    return (train, test) if scale == 1.0 else (replace(train, z=train.z * scale), replace(test, z=test.z * scale))
 
 
 @cache
@@ -165,9 +176,9 @@ class TaskLaw:
     """whether labels are permuted; if not, every rho is the identity"""
 
     def __post_init__(self) -> None:
-        choose("projection", self.kind, PROJECTIONS)
+        expect_fields(self, sizes=("inputs", "rank", "classes"), choices={"kind": PROJECTIONS})
         if self.kind != "gaussian" and self.rank > self.inputs:
-            raise bad_argument("projection", self.kind, f"gaussian where rank={self.rank} exceeds inputs={self.inputs}")
+            raise bad_argument("kind", self.kind, f"gaussian where rank={self.rank} exceeds inputs={self.inputs}")
 
     def projection(self, key: Tensor | int, k: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch inputs rank"]:
         """Return A^(k) (or B^(k) = A^(k) V): entries ~ N(0, 1/N_x)."""

@@ -10,310 +10,34 @@ Every tensor is ``[seeds, batch, ...]``: independent runs side by side, each wit
 batch of runs is what its runs are one by one, up to rounding.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 
-from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import bad_argument, choose, expect_fields
+from tutorlib.lab.errors import bad_argument
 from tutorlib.lab.finite import expect_finite
-from tutorlib.nn import Moments, adam_step, no_moments, step_generator
-from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw, held, kl
-from tutorlib.papers.mbrl.problem import ButtonGrid, OpenGrid, PanFlute, ProcMaze, Simulator, maze_bank
-from tutorlib.rl import Experience, Replay, dqn_targets, empty_replay, recall, softmax_action, store, td_loss
-from tutorlib.shapes import Float, Int, Tensor
+from tutorlib.nn import Moments, no_moments, slope, step_generator
+from tutorlib.papers.mbrl.config import AGENTS, ENVIRONMENTS, EPISODIC, TUNED, Config
+from tutorlib.papers.mbrl.losses import (
+    adamw_step,
+    as_replayed,
+    dqn_loss,
+    latent_loss,
+    outcome_loss,
+    simple_loss,
+)
+from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel
+from tutorlib.papers.mbrl.problem import Simulator
+from tutorlib.papers.mbrl.rollouts import Policy, Transitions, dream, simulate
+from tutorlib.rl import Experience, Replay, empty_replay, held, recall, recall_of, softmax_action, store
+from tutorlib.shapes import Float, Tensor
 
-AGENTS = ("er", "simple", "gaussian", "categorical", "perfect")
-ENVIRONMENTS = ("flute", "buttons", "maze", "open")
-EPISODIC = ("maze", "open")
-"""environments with episodes; the others never end"""
 KEEP = 20
 """evaluations from one checkpoint to the next: a full replay is large"""
-MAZES = 50_000
-"""mazes of the bank that episodes are drawn from"""
-LARGEST = MappingProxyType({"maze": 12, "flute": 64, "buttons": 64, "open": 64})
-"""``size`` in each environment; 10 s are needed to make the bank of mazes of 12 x 12"""
-
-TUNED: Mapping[tuple[str, str], tuple[tuple[float, float], tuple[float, float]]] = MappingProxyType(
-    {
-        ("simple", "maze"): ((2e-4, 0.8), (2.5e-5, 0.4)),
-        ("simple", "buttons"): ((2e-4, 1.6), (5e-5, 0.4)),
-        ("simple", "flute"): ((1e-4, 0.4), (2e-4, 0.2)),
-        ("perfect", "maze"): ((1e-4, 0.4), (4e-4, 0.4)),
-        ("perfect", "buttons"): ((2e-4, 0.0125), (2e-4, 0.0125)),
-        ("perfect", "flute"): ((2e-4, 0.1), (1e-4, 0.1)),
-        ("er", "maze"): ((5e-5, 0.1), (2.5e-5, 1.6)),
-        ("er", "buttons"): ((5e-5, 0.0125), (2.5e-5, 0.1)),
-        ("er", "flute"): ((1e-4, 0.1), (3.125e-6, 0.8)),
-        ("categorical", "maze"): ((2e-4, 1.6), (1e-4, 0.8)),
-        ("categorical", "buttons"): ((1e-4, 0.05), (2e-4, 0.1)),
-        ("categorical", "flute"): ((8e-4, 0.05), (1.6e-3, 0.05)),
-        ("gaussian", "maze"): ((3.125e-6, 12.8), (3.125e-6, 0.8)),
-        ("gaussian", "buttons"): ((1.25e-5, 0.1), (2.5e-5, 0.8)),
-        ("gaussian", "flute"): ((2e-4, 0.1), (2e-4, 0.1)),
-    }
-)
-"""the paper's learning rate of Q and temperature for each agent and environment: with much data, with little data"""
-
-
-@dataclass(frozen=True)
-class Config:
-    """One run. The defaults are the paper's regime of much data; its one of little data is
-    ``steps=100_000, updates=10, copy_every=10, look_every=50``. Both make about a million updates.
-    """
-
-    agent: str = "simple"
-    """one of ``AGENTS``"""
-    environment: str = "maze"
-    """one of ``ENVIRONMENTS``"""
-    size: int = 4
-    """cells of a side, or pipes"""
-    buttons: int = 3
-    """of ButtonGrid"""
-    steps: int = 1_000_000
-    """steps in the environment"""
-    warm_up: int = 1000
-    """steps before the first update, at least a batch of them"""
-    updates: int = 1
-    """in each step from then on"""
-    copy_every: int = 100
-    """steps after which Q^- becomes Q"""
-    batch: int = 32
-    """real transitions that a model starts from, and learns from"""
-    length: int = 10
-    """L, steps of a rollout; replay takes as many transitions as all rollouts of an update have"""
-    starts: int = 0
-    """real transitions that rollouts start from, if others than those of the batch; 0: the batch, as in the paper"""
-    rate: float = 2e-4
-    """Adam's learning rate for Q"""
-    model_rate: float = 2e-4
-    """Adam's learning rate for the model"""
-    temperature: float = 0.8
-    """of the softmax over Q"""
-    gamma: float = 0.9
-    capacity: int = 100_000
-    """transitions that replay holds, at least a batch"""
-    hidden: int = 200
-    """units of each hidden layer, of all networks"""
-    model_hidden: int = 0
-    """units of each hidden layer of the model, if others; 0: as many, as in the paper"""
-    layers: int = 3
-    look_every: int = 500
-    """steps between evaluations"""
-    look_episodes: int = 32
-    """episodes of an evaluation"""
-    look_length: int = 100
-    """steps after which an episode of an evaluation is cut"""
-    official_bernoulli_logit: bool = False
-    """simple model: sample bits with logits for probabilities, as the paper's code does"""
-    official_stale_observation: bool = False
-    """show the last observation of an episode once more when the next one has begun, as the paper's code does: the
-    first action is chosen from it, and a transition from the old maze to the new one is stored"""
-
-    def __post_init__(self) -> None:
-        choose("agent", self.agent, AGENTS)
-        choose("environment", self.environment, ENVIRONMENTS)
-        counts = ("steps", "updates", "copy_every", "batch", "length", "capacity", "hidden", "layers", "warm_up")
-        expect_fields(self, counts=(*counts, "look_every", "look_episodes", "look_length"))
-        largest = LARGEST[self.environment]
-        if type(self.size) is not int or not 2 <= self.size <= largest:
-            raise bad_argument(
-                "size", self.size, f"a whole number from 2 to {largest} in environment={self.environment}"
-            )
-        for name in ("starts", "model_hidden"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
-                raise bad_argument(name, getattr(self, name), "a whole number from 0")
-        expect_fields(self, positive=("rate", "model_rate", "temperature"))
-        for name in ("warm_up", "capacity"):
-            if getattr(self, name) < self.batch:
-                expected = f"at least batch={self.batch}, for replay to hold a batch before the first update"
-                raise bad_argument(name, getattr(self, name), expected)
-        if not 0 <= self.gamma < 1:
-            raise bad_argument("gamma", self.gamma, "a number from 0, below 1")
-
-    @property
-    def episodic(self) -> bool:
-        """Whether there are episodes."""
-        return self.environment in EPISODIC
-
-    @property
-    def transitions(self) -> int:
-        """What Q learns from in an update, the same number for all agents: 320 in the paper."""
-        return (self.starts or self.batch) * self.length
-
-    def world(self, device: torch.device | None = None) -> Simulator:
-        """Return the environment; the bank of mazes is the same for all runs."""
-        if self.environment == "flute":
-            return PanFlute(self.size)
-        if self.environment == "buttons":
-            return ButtonGrid(self.size, self.buttons)
-        if self.environment == "open":
-            return OpenGrid(self.size)
-        return ProcMaze(self.size, maze_bank(self.size, MAZES, torch.Generator().manual_seed(0)).to(device))
-
-    def model(self, env: Simulator) -> SimpleModel | LatentModel | None:
-        """Return the model that the agent learns, if it learns one."""
-        o, a, hidden = env.observations, env.actions, self.model_hidden or self.hidden
-        if self.agent == "simple":
-            return SimpleModel(o, a, hidden, self.layers, self.official_bernoulli_logit)
-        if self.agent in ("gaussian", "categorical"):
-            return LatentModel(o, a, self.agent, hidden=hidden, layers=self.layers)
-        return None
-
-
-class Transitions(NamedTuple):
-    """What Q learns from: real or imagined transitions (x, a, r, x', c, w)."""
-
-    x: Float[Tensor, "seeds batch inputs"]
-    """what Q reads: an observation, or a latent state phi"""
-    action: Int[Tensor, "seeds batch"]
-    reward: Float[Tensor, "seeds batch"]
-    next: Float[Tensor, "seeds batch inputs"]
-    continues: Float[Tensor, "seeds batch"]
-    """c, probability that the episode goes on"""
-    weight: Float[Tensor, "seeds batch"]
-    """w, probability that it went on until here"""
-
-
-Policy = Callable[[Tensor, Tensor], Tensor]
-"""actions, from x and a uniform for each"""
-
-
-# Q
-
-
-def dqn_loss(
-    net: MLP,
-    theta: Float[Tensor, "seeds parameters"],
-    copy: Float[Tensor, "seeds parameters"],
-    b: Transitions,
-    gamma: float,
-) -> Float[Tensor, "seeds"]:
-    """Return the mean of w (Q(x, a) - [r + gamma c max_a' Q^-(x', a')])^2 over the batch of each seed."""
-    with torch.no_grad():
-        target = dqn_targets(b.reward, b.continues, net(copy, b.next), gamma)
-    return td_loss(pick(net(theta, b.x), b.action), target, b.weight)
-
-
-def as_replayed(b: Experience) -> Transitions:
-    """Return real transitions as Q learns from them: c = 1 - terminal, w = 1."""
-    return Transitions(b.o, b.action, b.reward, b.next, 1.0 - b.terminal.float(), torch.ones_like(b.reward))
-
-
-# The model
-
-
-def bits_loss(
-    logits: Float[Tensor, "seeds batch observations"], o: Float[Tensor, "seeds batch observations"]
-) -> Float[Tensor, "seeds batch"]:
-    """Return -log p(o) of independent Bernoulli bits: sum_i BCE(o_i, sigmoid(l_i))."""
-    return F.binary_cross_entropy_with_logits(logits, o, reduction="none").sum(dim=-1)
-
-
-def outcome_loss(
-    reward: Float[Tensor, "seeds batch"], continues: Float[Tensor, "seeds batch"], b: Experience
-) -> Float[Tensor, "seeds batch"]:
-    """Return L_rew + L_term: (r - mu)^2 / 2, that is -log N(r; mu, 1) but for a constant, and BCE(1 - terminal)."""
-    on = 1.0 - b.terminal.float()
-    l_term = F.binary_cross_entropy_with_logits(continues, on, reduction="none")
-    return (b.reward - reward).square() / 2 + l_term
-
-
-def simple_loss(model: SimpleModel, theta: Float[Tensor, "seeds parameters"], b: Experience) -> Float[Tensor, "seeds"]:
-    """Return L_next + L_rew + L_term, the mean over the batch; after a terminal step there is no next observation."""
-    p = model.predict(theta, b.o, one_hot(b.action, model.actions))
-    l_next = bits_loss(p.next, b.next) * ~b.terminal
-    return (l_next + outcome_loss(p.reward, p.continues, b)).mean(dim=-1)
-
-
-def latent_loss(
-    model: LatentModel,
-    theta: Float[Tensor, "seeds parameters"],
-    b: Experience,
-    u: Float[Tensor, "seeds batch latents"],
-) -> Float[Tensor, "seeds"]:
-    """Return L_recon + .8 KL(sg q || p) + .2 KL(q || sg p) + L_rew + L_term, the mean over the batch.
-
-    q = q(.|o') is what the encoder says of the next observation, p = p(.|phi, a) what the transition expected; the
-    weights train p four times as fast as q. As in the paper's code L_recon is of the current observation and dropped at
-    terminal steps, where the KL is not.
-    """
-    phi = draw(model.encode(theta, b.o), u)
-    prediction = model.predict(theta, phi, one_hot(b.action, model.actions))
-    q, p = model.encode(theta, b.next), prediction.next
-    l_recon = bits_loss(model.decode(theta, phi), b.o) * ~b.terminal
-    l_next = l_recon + 0.8 * kl(held(q), p) + 0.2 * kl(q, held(p))
-    return (l_next + outcome_loss(prediction.reward, prediction.continues, b)).mean(dim=-1)
-
-
-# Rollouts
-
-
-def dream(
-    model: SimpleModel | LatentModel,
-    theta: Float[Tensor, "seeds parameters"],
-    policy: Policy,
-    x: Float[Tensor, "seeds batch inputs"],
-    chance: Float[Tensor, "seeds length batch"],
-    u: Float[Tensor, "seeds length batch noise"],
-    episodic: bool,
-) -> Transitions:
-    """Return what the learned model imagines from ``x`` on: L steps, one after the other in the batch axis.
-
-    At step k: a_k ~ policy at x_k by ``chance``; r_k is the mean; c_k the probability to go on; x_{k+1} is sampled by
-    ``u``; w_1 = 1, and w_{k+1} = w_k c_k if there are episodes, else 1.
-    """
-    w, found = torch.ones_like(chance[:, 0]), []
-    for k in range(chance.shape[1]):
-        a = policy(x, chance[:, k])
-        r, c, following = model.step(theta, x, one_hot(a, model.actions), u[:, k])
-        found.append(Transitions(x, a, r, following, c, w))
-        w = w * c if episodic else w
-        x = following
-    return Transitions(*(torch.cat(part, dim=1) for part in zip(*found, strict=True)))
-
-
-def simulate(
-    env: Simulator,
-    policy: Policy,
-    state: Any,
-    chance: Float[Tensor, "seeds length batch"],
-    u: Float[Tensor, "seeds length batch noise"],
-) -> Transitions:
-    """Return what the perfect model, the environment itself, says from the true ``state`` on; w = 0 after an end."""
-    x, w, found = env.observe(state), torch.ones_like(chance[:, 0]), []
-    for k in range(chance.shape[1]):
-        a = policy(x, chance[:, k])
-        state, r, terminal = env.transition(state, a, u[:, k])
-        following, c = env.observe(state), 1.0 - terminal.float()
-        found.append(Transitions(x, a, r, following, c, w))
-        x, w = following, w * c
-    return Transitions(*(torch.cat(part, dim=1) for part in zip(*found, strict=True)))
-
-
-# The optimiser
-
-
-def adamw_step(
-    theta: Float[Tensor, "seeds parameters"],
-    moments: Moments,
-    g: Float[Tensor, "seeds parameters"],
-    step: int,
-    rate: float | Float[Tensor, "seeds 1"],
-    decay: float = 1e-6,
-) -> tuple[Float[Tensor, "seeds parameters"], Moments]:
-    """Return theta after one step of Adam (beta = .9, .99, eps = 1e-5) and a decay that the rate does not multiply."""
-    after, moments = adam_step(theta, moments, g, step, rate, beta1=0.9, beta2=0.99, eps=1e-5)
-    return after - decay * theta, moments
-
-
-# The agents
 
 
 class Learner(NamedTuple):
@@ -364,7 +88,8 @@ def begin(
             raise bad_argument(name, values, f"one for each of {len(seeds)} seeds, or None")
     env = config.world(device)
     model = config.model(env)
-    net = MLP(model.inputs if model else env.observations, env.actions, config.hidden, config.layers)
+    inputs = model.inputs if model else env.observations
+    net = MLP(inputs, env.actions, config.hidden, config.layers, config.activation)
     q, of_model = [], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
@@ -377,62 +102,175 @@ def begin(
     return setting, Learner(theta, theta.clone(), no_moments(theta), m, no_moments(m), 0)
 
 
-def read(setting: Setting, learner: Learner, o: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """Return what Q reads of the observations: themselves, or a sample phi of each."""
-    if not isinstance(setting.model, LatentModel):
-        return o
-    return setting.model.state(learner.model, o, uniforms(generators, (o.shape[1], setting.model.noise), o.device))
+# Luck: all that is random in a step is drawn before it, so that the step is a function
 
 
-def model_step(setting: Setting, learner: Learner, b: Experience, generators: Sequence[torch.Generator]) -> Learner:
-    """Return the learner after one step of the model on real transitions."""
-    theta = learner.model.detach().requires_grad_()
-    if isinstance(setting.model, LatentModel):
-        u = uniforms(generators, (b.o.shape[1], setting.model.noise), b.o.device)
-        loss = latent_loss(setting.model, theta, b, u)
-    else:
-        assert setting.model is not None
-        loss = simple_loss(setting.model, theta, b)
-    (g,) = torch.autograd.grad(loss.sum(), theta)  # seeds share nothing, so each gets its own gradient
-    rate = setting.config.model_rate
-    after, moments = adamw_step(theta.detach(), learner.model_moments, g, learner.updates, rate)
+class Luck(NamedTuple):
+    """Uniforms of one update, in the order in which they are drawn; parts that an agent does not need are empty."""
+
+    batch: Float[Tensor, "seeds batch"]
+    """which transitions are recalled"""
+    loss: Float[Tensor, "seeds batch latents"]
+    """phi in the loss of a latent model"""
+    starts: Float[Tensor, "seeds starts"]
+    """which transitions rollouts start from, if others"""
+    chance: Float[Tensor, "seeds length starts"]
+    """actions of the rollouts"""
+    noise: Float[Tensor, "seeds length starts noise"]
+    """their next states"""
+    phi: Float[Tensor, "seeds starts latents"]
+    """the latent states that they start from"""
+
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+def luck_shapes(setting: Setting) -> Shapes:
+    """Return the shapes of ``Luck``, each for one seed."""
+    c, model = setting.config, setting.model
+    if c.agent == "er":
+        return ((c.transitions,), *5 * ((0,),))
+    starts, latents = c.starts or c.batch, noise_of_phi(setting)
+    noise = model.noise if model else setting.env.step_noise
+    return (c.batch,), (c.batch, latents), (c.starts,), (c.length, starts), (c.length, starts, noise), (starts, latents)
+
+
+def noise_of_phi(setting: Setting) -> int:
+    """Return how many uniforms a latent state takes: 0 where Q reads observations."""
+    return setting.model.noise if isinstance(setting.model, LatentModel) else 0
+
+
+def total(shapes: Shapes) -> int:
+    """Return how many numbers tensors of these shapes hold together."""
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def dealt(u: Float[Tensor, "seeds total"], shapes: Shapes) -> list[Tensor]:
+    """Return the numbers of each seed as tensors of these shapes, one after the other."""
+    parts = u.split([math.prod(shape) for shape in shapes], dim=-1)
+    return [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+# One step of learning, and one of acting: functions of what was learned and of luck
+
+
+def read(setting: Setting, learner: Learner, o: Tensor, u: Float[Tensor, "seeds batch latents"]) -> Tensor:
+    """Return what Q reads of the observations: themselves, or a sample phi of each by ``u``."""
+    return setting.model.state(learner.model, o, u) if isinstance(setting.model, LatentModel) else o
+
+
+def phi_luck(setting: Setting, batch: int, generators: Sequence[torch.Generator], device: torch.device) -> Tensor:
+    """Return the uniforms that ``read`` takes of ``batch`` observations."""
+    return uniforms(generators, (batch, noise_of_phi(setting)), device)
+
+
+def optimised(
+    setting: Setting, theta: Tensor, moments: Moments, g: Tensor, step: int | Tensor, rate: float | Tensor
+) -> tuple[Tensor, Moments]:
+    """Return theta and its moments after a step of this run's optimiser."""
+    c = setting.config
+    return adamw_step(theta, moments, g, step, rate, c.beta1, c.beta2, c.epsilon, c.decay)
+
+
+def model_step(setting: Setting, learner: Learner, b: Experience, u: Tensor, step: int | Tensor) -> Learner:
+    """Return the learner after one step of the model on real transitions; ``u`` is the luck of a latent loss."""
+    model = setting.model
+    assert model is not None
+
+    def loss(theta: Tensor) -> Tensor:
+        return latent_loss(model, theta, b, u) if isinstance(model, LatentModel) else simple_loss(model, theta, b)
+
+    g = slope(loss, learner.model)
+    after, moments = optimised(setting, learner.model, learner.model_moments, g, step, setting.config.model_rate)
     return learner._replace(model=after, model_moments=moments)
 
 
 @torch.no_grad()
-def imagine(setting: Setting, learner: Learner, b: Experience, generators: Sequence[torch.Generator]) -> Transitions:
+def imagine(setting: Setting, learner: Learner, b: Experience, luck: Luck) -> Transitions:
     """Return rollouts from real transitions' starts, by the learned or the perfect model, under the current policy."""
-    c, env, model = setting.config, setting.env, setting.model
-    device, batch = b.o.device, b.o.shape[1]
+    q = setting.net.of(learner.q)
 
     def policy(x: Tensor, u: Tensor) -> Tensor:
-        return softmax_action(setting.net(learner.q, x), setting.temperature, u)
+        return softmax_action(q(x), setting.temperature, u)
 
-    chance = uniforms(generators, (c.length, batch), device)
-    u = uniforms(generators, (c.length, batch, model.noise if model else env.step_noise), device)
-    if model is None:
-        return simulate(env, policy, b.state, chance, u)
-    x = read(setting, learner, b.o, generators)
-    return dream(model, learner.model, policy, x, chance, u, c.episodic)
+    if setting.model is None:
+        return simulate(setting.env, policy, b.state, luck.chance, luck.noise)
+    x = read(setting, learner, b.o, luck.phi)
+    return dream(setting.model, learner.model, policy, x, luck.chance, luck.noise, setting.config.episodic)
+
+
+def learn(
+    setting: Setting,
+    learner: Learner,
+    replay: Replay,
+    among: int | Tensor,
+    step: int | Tensor,
+    u: Float[Tensor, "seeds luck"],
+) -> Learner:
+    """Return the learner after one step: of the model, and then of Q on what the updated model imagines.
+
+    ``among``: transitions that replay holds; ``step``: updates before this one; ``u``: uniforms of ``luck_shapes``.
+    """
+    c, luck = setting.config, Luck(*dealt(u, luck_shapes(setting)))
+    real = recall_of(replay, among, luck.batch)
+    if c.agent == "er":
+        b = as_replayed(real)
+    else:
+        learner = model_step(setting, learner, real, luck.loss, step) if setting.model else learner
+        b = imagine(setting, learner, recall_of(replay, among, luck.starts) if c.starts else real, luck)
+    g = slope(lambda theta: dqn_loss(setting.net, theta, learner.copy, b, c.gamma), learner.q)
+    q, moments = optimised(setting, learner.q, learner.q_moments, g, step, setting.rate)
+    return learner._replace(q=q, q_moments=moments)
 
 
 def update(
-    setting: Setting, learner: Learner, replay: Replay, stored: int, generators: Sequence[torch.Generator]
+    setting: Setting,
+    learner: Learner,
+    replay: Replay,
+    stored: int,
+    generators: Sequence[torch.Generator],
+    learning: Callable[..., Learner] = learn,
 ) -> Learner:
-    """Return the learner after one update: of the model, and then of Q on what the updated model imagines."""
-    c, device = setting.config, learner.q.device
-    if c.agent == "er":
-        b = as_replayed(recall(replay, stored, uniforms(generators, (c.transitions,), device), c.batch))
-    else:
-        real = recall(replay, stored, uniforms(generators, (c.batch,), device), c.batch)
-        learner = model_step(setting, learner, real, generators) if setting.model else learner
-        if c.starts:
-            real = recall(replay, stored, uniforms(generators, (c.starts,), device), c.batch)
-        b = imagine(setting, learner, real, generators)
-    theta = learner.q.detach().requires_grad_()
-    (g,) = torch.autograd.grad(dqn_loss(setting.net, theta, learner.copy, b, c.gamma).sum(), theta)
-    after, moments = adamw_step(theta.detach(), learner.q_moments, g, learner.updates, setting.rate)
-    return learner._replace(q=after, q_moments=moments, updates=learner.updates + 1)
+    """Return the learner after one update, with luck from the generators; ``learning``: ``learn``, or it compiled.
+
+    Raises ``UsageError`` if replay does not hold a batch yet.
+    """
+    device = learner.q.device
+    among = _number(held(replay, stored, setting.config.batch), torch.long, device)
+    step = _number(learner.updates, torch.double, device)
+    u = uniforms(generators, (total(luck_shapes(setting)),), device)
+    after = learning(setting, learner._replace(updates=0), replay, among, step, u)
+    return after._replace(updates=learner.updates + 1)
+
+
+def _number(value: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return a number as a tensor, for which a compiled step is not compiled anew."""
+    return torch.full((), value, dtype=dtype, device=device)
+
+
+def act_shapes(setting: Setting) -> Shapes:
+    """Return the shapes of the luck of one step in the environment: phi, the action, what follows."""
+    return (1, noise_of_phi(setting)), (1,), (1, setting.env.step_noise)
+
+
+def act(
+    setting: Setting, learner: Learner, state: Any, o: Float[Tensor, "seeds 1 observations"], u: Tensor
+) -> tuple[Experience, Any, Tensor]:
+    """Return the transition of one step in the environment, and the state and observation to go on from.
+
+    Where the episode ended these are the first of the next one; ``u``: uniforms of ``act_shapes``.
+    """
+    c, env = setting.config, setting.env
+    phi, chance, luck = dealt(u, act_shapes(setting))
+    with torch.no_grad():
+        a = softmax_action(setting.net(learner.q, read(setting, learner, o, phi)), setting.temperature, chance)
+    after, r, terminal = env.transition(state, a, luck)
+    seen = env.observe(after)
+    b = Experience(o, a, r, seen, terminal, state if c.agent == "perfect" else ())
+    if not c.episodic:
+        return b, after, seen
+    state = env.renewed(after, terminal, luck)
+    return b, state, seen if c.official_stale_observation else env.observe(state)
 
 
 @torch.no_grad()
@@ -446,7 +284,8 @@ def evaluate(setting: Setting, learner: Learner, generators: Sequence[torch.Gene
     total: Tensor = torch.zeros(len(generators), c.look_episodes, device=device)
     alive = torch.ones_like(total)
     for _ in range(c.look_length):
-        x = read(setting, learner, env.observe(state), generators)
+        o = env.observe(state)
+        x = read(setting, learner, o, phi_luck(setting, c.look_episodes, generators, device))
         a = setting.net(learner.q, x).argmax(dim=-1)
         u = uniforms(generators, (c.look_episodes, env.step_noise), device)
         state, reward, terminal = env.transition(state, a, u)
@@ -486,6 +325,7 @@ def train(
     replay = empty_replay(
         env.observations, state if config.agent == "perfect" else (), len(seeds), config.capacity, device
     )
+    learning, acting, step_luck = context.compiled(learn), context.compiled(act), total(act_shapes(setting))
     done, steps, looks = 0, [], []
     points = range(config.look_every, config.steps + 1, config.look_every)
 
@@ -500,21 +340,13 @@ def train(
     context.progress.start(config.steps, f"{config.agent} in {config.environment}")
     context.progress.advance(done)
     for t in range(done, config.steps):
-        with torch.no_grad():
-            q = setting.net(learner.q, read(setting, learner, o, luck))
-            a = softmax_action(q, setting.temperature, uniforms(luck, (1,), device))
-            u = uniforms(luck, (1, env.step_noise), device)
-            after, r, terminal = env.transition(state, a, u)
-            seen = env.observe(after)
-            kept = state if config.agent == "perfect" else ()
-            store(replay, t, Experience(o, a, r, seen, terminal, kept))
-            state, _, _ = env.step(state, a, u)  # the same luck; where the episode ended, the next one begins
-            o = seen if config.official_stale_observation else env.observe(state)
+        b, state, o = acting(setting, learner._replace(updates=0), state, o, uniforms(luck, (step_luck,), device))
+        store(replay, t, b)
         if t >= config.warm_up:
             if t % config.copy_every == 0:
                 learner = learner._replace(copy=learner.q)
             for _ in range(config.updates):
-                learner = update(setting, learner, replay, t + 1, luck)
+                learner = update(setting, learner, replay, t + 1, luck, learning)
         if (t + 1) % config.look_every == 0:
             refuse_non_finite(learner, f"step {t + 1}")
             own = [step_generator(seed, t + 1, device) for seed in seeds]
@@ -569,3 +401,50 @@ def refuse_non_finite(learner: Learner, when: str) -> None:
     """Raise ``NonFiniteError`` if Q, the model or Adam's state is not finite; ``when`` is such as 'step 500'."""
     parts = {"Q": learner.q, "the model": learner.model, "Adam's state": [learner.q_moments, learner.model_moments]}
     expect_finite(parts, f"after {when}", advice="a smaller rate may help")
+
+
+__all__ = [
+    "AGENTS",
+    "ENVIRONMENTS",
+    "EPISODIC",
+    "KEEP",
+    "TUNED",
+    "Config",
+    "Experience",
+    "Learner",
+    "Luck",
+    "Policy",
+    "Replay",
+    "Setting",
+    "Trained",
+    "Transitions",
+    "act",
+    "act_shapes",
+    "adamw_step",
+    "as_replayed",
+    "begin",
+    "dealt",
+    "dqn_loss",
+    "dream",
+    "empty_replay",
+    "evaluate",
+    "imagine",
+    "latent_loss",
+    "learn",
+    "luck_shapes",
+    "model_step",
+    "outcome_loss",
+    "pack",
+    "phi_luck",
+    "read",
+    "recall",
+    "refuse_non_finite",
+    "simple_loss",
+    "simulate",
+    "softmax_action",
+    "store",
+    "train",
+    "uniforms",
+    "unpack",
+    "update",
+]

@@ -7,8 +7,8 @@ says at which reduced setting.
 import math
 from collections.abc import Sequence
 
-from tutorlib.lab import Claim, Evidence, Interval, Record, interval, recorded
-from tutorlib.lab.claims import FAILS, HOLDS, IN_PART, above, weakest
+from tutorlib.lab import Claim, Evidence, Interval, Record, interval, recorded, withdrawals
+from tutorlib.lab.claims import FAILS, HOLDS, IN_PART, UNTESTED, above, weakest
 from tutorlib.papers.mbrl import analysis
 from tutorlib.papers.mbrl.analysis import AT, advantage, chosen, factor, gaps, last, log_ratios
 
@@ -81,6 +81,10 @@ def _online() -> Evidence:
     records = recorded("mbrl.online")
     verdicts, said, shown = [], [], None
     for environment, data in PLACES:
+        if (environment, data) not in analysis.settings(records):
+            verdicts.append(UNTESTED)
+            said.append(f"{environment}, {data} data: {UNTESTED}")
+            continue
         verdict, found = above(advantage(records, environment, data, "simple"), 0.0)
         rest = [
             f"{name} {interval(advantage(records, environment, data, name)).value:.3f}"
@@ -92,9 +96,15 @@ def _online() -> Evidence:
             shown = found
     detail = (
         f"Score of the simple model minus that of replay in the flute with little data, means over the whole course. "
-        f"All: {'; '.join(said)}. Maze of 3 x 3, flute of 4 pipes. {ONLINE_SETTING}."
+        f"All: {'; '.join(said)}. Maze of 3 x 3, flute of 4 pipes. {ONLINE_SETTING}.{_gone()}"
     )
     return Evidence(weakest(verdicts), shown, detail)
+
+
+def _gone() -> str:
+    """Return why some runs of agents that act do not count, as a sentence after others, or nothing."""
+    reasons = dict.fromkeys(own.reason for own in withdrawals("mbrl.online"))
+    return f" Records of the maze are withdrawn: {' '.join(reasons)}" if reasons else ""
 
 
 def _controlled() -> Evidence:
@@ -102,7 +112,7 @@ def _controlled() -> Evidence:
     records = recorded("mbrl.online")
     differing = {
         name
-        for environment, data in PLACES
+        for environment, data in analysis.settings(records)
         for name in _differing([r for a in analysis.AGENTS for r in analysis.online(records, environment, data, a)])
     }
     er, perfect = _example("er", MIDDLE), _example("perfect", MIDDLE)
@@ -115,7 +125,7 @@ def _controlled() -> Evidence:
         f"Error of Q over all patterns, replay over the true environment as the model, of {MIDDLE} random transitions. "
         f"Settings that differ between agents: {', '.join(sorted(differing)) or 'none'}. A single true step from real "
         f"states, other actions but no other states: {factor(part)}; less than {SHARE:g} of that gain in logarithms: "
-        f"{rest}. {OFFLINE_SETTING}. Rates are not tuned for each agent here, so this holds in part at most."
+        f"{rest}. {OFFLINE_SETTING}. Rates are not tuned for each agent here, so this holds in part at most.{_gone()}"
     )
     return Evidence(IN_PART if verdict == HOLDS else verdict, ratio, detail)
 

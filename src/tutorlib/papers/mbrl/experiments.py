@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl import offline, version_space
 from tutorlib.papers.mbrl.algorithm import AGENTS, TUNED, Config, Learner, Replay, Setting, train
@@ -42,7 +42,7 @@ class Sets:
     gamma: float = 0.9
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("models", "transitions"))
+        expect_fields(self, sizes=("models", "transitions", "bits"), most={"bits": 20, "more": 400})
         _ = self.family  # it refuses classes that cannot be
 
     @property
@@ -104,6 +104,7 @@ def _counted(cell: Cell, device: torch.device) -> Metrics:
     return metrics
 
 
+@checked()
 def drawn(h: Hypotheses, c: Sets, generator: torch.Generator) -> tuple[Int[Tensor, "models"], Data]:
     """Return random true models of the class, and transitions of each from uniformly random pairs (s, a)."""
     device, (total, states, actions) = h.next.device, h.next.shape

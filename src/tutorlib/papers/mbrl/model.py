@@ -8,28 +8,37 @@ What is random is made from uniforms in (0, 1) that the caller drew.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from tutorlib.lab.errors import bad_argument, choose, expect_fields
-from tutorlib.nn import parameter_count, run_layers, split_layers
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
+from tutorlib.nn import parameter_count, run_layers, split_layers, truncated_normal
 from tutorlib.shapes import Float, Tensor
 
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {"elu": F.elu_, "relu": torch.relu_, "tanh": torch.tanh_}
+)
+"""Of hidden layers; the paper's is elu. They overwrite a layer's output, which nothing else reads: the gradient is then
+taken from the activation, without a second exponential."""
 KINDS = ("gaussian", "categorical")
 LEAST = 1e-6
 """floor of a standard deviation"""
 ENCODER_LEAST = 0.1
 """added to the standard deviations of the encoder"""
 
+Function = Callable[[Tensor], Tensor]
+"""``[seeds, batch, inputs]`` to ``[seeds, batch, outputs]``"""
+
 
 @dataclass(frozen=True)
 class MLP:
-    """Hidden layers of equal size with ELU, then a linear layer, as a function of flat parameter vectors."""
+    """Hidden layers of equal size, then a linear layer, as a function of flat parameter vectors."""
 
     inputs: int
     outputs: int
@@ -37,28 +46,27 @@ class MLP:
     """units of a hidden layer"""
     layers: int = 3
     """hidden layers"""
+    activation: str = "elu"
+    """one of ``ACTIVATIONS``"""
+    sizes: list[tuple[int, int]] = field(init=False, repr=False, compare=False)
+    """inputs and outputs of each linear layer"""
+    parameters: int = field(init=False, repr=False, compare=False)
+    """the length of theta"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("inputs", "outputs", "hidden", "layers"))
+        expect_fields(self, sizes=("inputs", "outputs", "hidden", "layers"), choices={"activation": tuple(ACTIVATIONS)})
+        # Worked out once: a step asks many times, and a compiled one could not.
+        object.__setattr__(self, "sizes", list(pairwise([self.inputs, *self.layers * [self.hidden], self.outputs])))
+        object.__setattr__(self, "parameters", parameter_count(self.sizes))
 
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Inputs and outputs of each linear layer."""
-        wide = [self.inputs, *self.layers * [self.hidden], self.outputs]
-        return list(pairwise(wide))
-
-    @property
-    def parameters(self) -> int:
-        """The length of theta."""
-        return parameter_count(self.sizes)
-
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training: weights normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
         pieces = []
         for before, after in self.sizes:
             sd = 1 / math.sqrt(before)
-            w = torch.empty(seeds, before * after, device=generator.device)
-            pieces.append(torch.nn.init.trunc_normal_(w, std=sd, a=-2 * sd, b=2 * sd, generator=generator))
+            w = truncated_normal((seeds, before * after), sd, generator)
+            pieces.append(w)
             pieces.append(w.new_zeros(seeds, after))
         return torch.cat(pieces, dim=-1)
 
@@ -66,7 +74,12 @@ class MLP:
         self, theta: Float[Tensor, "seeds parameters"], x: Float[Tensor, "seeds batch inputs"]
     ) -> Float[Tensor, "seeds batch outputs"]:
         """Return the network's output; raises ``UsageError`` if theta has another length than ``parameters``."""
-        return run_layers(split_layers(theta, self.sizes), x, F.elu)
+        return self.of(theta)(x)
+
+    def of(self, theta: Float[Tensor, "seeds parameters"]) -> Function:
+        """Return the network with these parameters, taken apart once for many calls; raises as a call does."""
+        layers, activation = split_layers(theta, self.sizes), ACTIVATIONS[self.activation]
+        return lambda x: run_layers(layers, x, activation)
 
 
 class Normal(NamedTuple):
@@ -148,14 +161,18 @@ def split(theta: Float[Tensor, "seeds parameters"], nets: Mapping[str, MLP]) -> 
     return dict(zip(nets, theta.split([net.parameters for net in nets.values()], dim=-1), strict=True))
 
 
-def _expect_sizes(observations: int, actions: int) -> None:
-    for name, n in (("observations", observations), ("actions", actions)):
-        if not isinstance(n, int) or n < 1:
-            raise bad_argument(name, n, "a whole number from 1")
-
-
 def _initial(nets: Mapping[str, MLP], seeds: int, generator: torch.Generator) -> Tensor:
     return torch.cat([net.initial_parameters(seeds, generator) for net in nets.values()], dim=-1)
+
+
+Transition = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""x, the action one-hot, and uniforms for a sample, to the next x"""
+
+
+def _outcome(nets: Mapping[str, MLP], theta: Tensor, xa: Tensor) -> tuple[Tensor, Tensor]:
+    parts = split(theta, nets)
+    reward, continues = (nets[name](parts[name], xa).squeeze(-1) for name in ("reward", "continues"))
+    return reward, continues.sigmoid()
 
 
 @dataclass(frozen=True)
@@ -172,17 +189,16 @@ class SimpleModel:
     layers: int = 3
     official_bernoulli_logit: bool = False
     """sample a bit with its logit for its probability, as the paper's code does: below 0 never, above 1 always"""
+    activation: str = "elu"
+    nets: dict[str, MLP] = field(init=False, repr=False, compare=False)
+    """the networks, all on (o, one-hot a)"""
 
     def __post_init__(self) -> None:
-        _expect_sizes(self.observations, self.actions)
-        _ = self.nets  # they refuse other sizes that no network can have
-
-    @property
-    def nets(self) -> dict[str, MLP]:
-        """The networks, all on (o, one-hot a)."""
+        expect_fields(self, sizes=("observations", "actions", "hidden", "layers"))
         inputs = self.observations + self.actions
         outputs = {"reward": 1, "continues": 1, "next": self.observations}
-        return {name: MLP(inputs, n, self.hidden, self.layers) for name, n in outputs.items()}
+        nets = {name: MLP(inputs, n, self.hidden, self.layers, self.activation) for name, n in outputs.items()}
+        object.__setattr__(self, "nets", nets)  # they refuse other sizes that no network can have
 
     @property
     def parameters(self) -> int:
@@ -199,6 +215,7 @@ class SimpleModel:
         """Uniforms for a sample: one for each bit."""
         return self.observations
 
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training."""
         return _initial(self.nets, seeds, generator)
@@ -227,19 +244,24 @@ class SimpleModel:
         self, prediction: Prediction, u: Float[Tensor, "seeds batch observations"]
     ) -> Float[Tensor, "seeds batch observations"]:
         """Return a next observation."""
-        logit = prediction.next
-        return (u < (logit if self.official_bernoulli_logit else logit.sigmoid())).to(logit.dtype)
+        return self._bits(prediction.next, u)
 
-    def step(
+    def outcome(
         self,
         theta: Float[Tensor, "seeds parameters"],
         x: Float[Tensor, "seeds batch observations"],
         a: Float[Tensor, "seeds batch actions"],
-        u: Float[Tensor, "seeds batch observations"],
-    ) -> tuple[Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch observations"]]:
-        """Return the mean reward, the probability that the episode goes on, and a sample of the next x."""
-        prediction = self.predict(theta, x, a)
-        return prediction.reward, prediction.continues.sigmoid(), self.sample(prediction, u)
+    ) -> tuple[Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch"]]:
+        """Return the mean reward and the probability that the episode goes on."""
+        return _outcome(self.nets, theta, torch.cat([x, a], dim=-1))
+
+    def transition(self, theta: Float[Tensor, "seeds parameters"]) -> Transition:
+        """Return the function that samples the next x."""
+        net = self.nets["next"].of(split(theta, self.nets)["next"])
+        return lambda x, a, u: self._bits(net(torch.cat([x, a], dim=-1)), u)
+
+    def _bits(self, logit: Tensor, u: Tensor) -> Tensor:
+        return (u < (logit if self.official_bernoulli_logit else logit.sigmoid())).to(logit.dtype)
 
 
 @dataclass(frozen=True)
@@ -261,15 +283,28 @@ class LatentModel:
     """of each variable; gaussian: unused"""
     hidden: int = 200
     layers: int = 3
+    activation: str = "elu"
+    nets: dict[str, MLP] = field(init=False, repr=False, compare=False)
+    """the networks: encoder on o, decoder on phi, the others on (phi, one-hot a)"""
 
     def __post_init__(self) -> None:
-        choose("kind", self.kind, KINDS)
-        _expect_sizes(self.observations, self.actions)
-        least = {"latents": 1, "classes": 2}
-        for name, n in least.items():
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < n:
-                raise bad_argument(name, getattr(self, name), f"a whole number from {n}")
-        _ = self.nets  # they refuse other sizes that no network can have
+        expect_fields(
+            self,
+            sizes=("observations", "actions", "latents", "classes", "hidden", "layers"),
+            least={"classes": 2},
+            choices={"kind": KINDS},
+        )
+        head = self.inputs if self.kind == "categorical" else 2 * self.latents
+        both = self.inputs + self.actions
+        sizes = {
+            "encoder": (self.observations, head),
+            "decoder": (self.inputs, self.observations),
+            "next": (both, head),
+            "reward": (both, 1),
+            "continues": (both, 1),
+        }
+        nets = {name: MLP(n, m, self.hidden, self.layers, self.activation) for name, (n, m) in sizes.items()}
+        object.__setattr__(self, "nets", nets)  # they refuse other sizes that no network can have
 
     @property
     def inputs(self) -> int:
@@ -282,24 +317,11 @@ class LatentModel:
         return self.latents
 
     @property
-    def nets(self) -> dict[str, MLP]:
-        """The networks: encoder on o, decoder on phi, the others on (phi, one-hot a)."""
-        head = self.inputs if self.kind == "categorical" else 2 * self.latents
-        both = self.inputs + self.actions
-        sizes = {
-            "encoder": (self.observations, head),
-            "decoder": (self.inputs, self.observations),
-            "next": (both, head),
-            "reward": (both, 1),
-            "continues": (both, 1),
-        }
-        return {name: MLP(n, m, self.hidden, self.layers) for name, (n, m) in sizes.items()}
-
-    @property
     def parameters(self) -> int:
         """The length of theta."""
         return sum(net.parameters for net in self.nets.values())
 
+    @checked()
     def initial_parameters(self, seeds: int, generator: torch.Generator) -> Float[Tensor, "seeds parameters"]:
         """Return theta before training."""
         return _initial(self.nets, seeds, generator)
@@ -340,16 +362,19 @@ class LatentModel:
         """Return a next phi."""
         return draw(prediction.next, u)
 
-    def step(
+    def outcome(
         self,
         theta: Float[Tensor, "seeds parameters"],
         x: Float[Tensor, "seeds batch phi"],
         a: Float[Tensor, "seeds batch actions"],
-        u: Float[Tensor, "seeds batch latents"],
-    ) -> tuple[Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch phi"]]:
-        """Return the mean reward, the probability that the episode goes on, and a sample of the next x."""
-        prediction = self.predict(theta, x, a)
-        return prediction.reward, prediction.continues.sigmoid(), self.sample(prediction, u)
+    ) -> tuple[Float[Tensor, "seeds batch"], Float[Tensor, "seeds batch"]]:
+        """Return the mean reward and the probability that the episode goes on."""
+        return _outcome(self.nets, theta, torch.cat([x, a], dim=-1))
+
+    def transition(self, theta: Float[Tensor, "seeds parameters"]) -> Transition:
+        """Return the function that samples the next x."""
+        net = self.nets["next"].of(split(theta, self.nets)["next"])
+        return lambda x, a, u: draw(self._law(net(torch.cat([x, a], dim=-1)), 0.0), u)
 
     def _law(self, head: Tensor, least: float) -> Law:
         """Return the law that a network's output stands for; sd = 2 sigmoid(x / 2), not below 1e-6, plus ``least``."""
@@ -360,15 +385,18 @@ class LatentModel:
 
 
 __all__ = [
+    "ACTIVATIONS",
     "KINDS",
     "MLP",
     "Categories",
+    "Function",
     "LatentModel",
     "LatentPrediction",
     "Law",
     "Normal",
     "Prediction",
     "SimpleModel",
+    "Transition",
     "draw",
     "held",
     "kl",

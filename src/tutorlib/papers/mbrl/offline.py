@@ -14,7 +14,7 @@ import torch
 from tutorlib.envs.tensors import as_integer, one_hot, pick
 from tutorlib.lab import Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl.algorithm import (
     Config,
@@ -25,6 +25,7 @@ from tutorlib.papers.mbrl.algorithm import (
     begin,
     empty_replay,
     pack,
+    phi_luck,
     read,
     refuse_non_finite,
     store,
@@ -32,16 +33,17 @@ from tutorlib.papers.mbrl.algorithm import (
     unpack,
     update,
 )
-from tutorlib.papers.mbrl.model import SimpleModel
-from tutorlib.papers.mbrl.problem import (
+from tutorlib.papers.mbrl.algorithm import learn as learn_once
+from tutorlib.papers.mbrl.exact import (
     FluteTable,
-    PanFlute,
     flute_patterns,
     flute_reachable,
     flute_table,
     flute_values,
     pattern_number,
 )
+from tutorlib.papers.mbrl.model import SimpleModel
+from tutorlib.papers.mbrl.problem import PanFlute
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GROUPS = ("all", "reachable", "seen", "unseen", "beyond")
@@ -88,7 +90,14 @@ class Offline:
     """simple model: sample bits with logits for probabilities, as the paper's code does"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("transitions", "updates", "copy_every", "looks"))
+        expect_fields(
+            self,
+            counts=("transitions", "updates", "copy_every", "length", "looks"),
+            sizes=("batch", "hidden", "layers"),
+            least={"pipes": 2},
+            most={"pipes": 5, "layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
+            positive=("rate", "model_rate", "temperature"),
+        )
         if self.updates % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
         if self.transitions < self.batch:
@@ -258,7 +267,8 @@ def measure(
     """
     seeds = len(learner.q)
     o = truth.patterns.expand(seeds, -1, -1)
-    q = setting.net(learner.q, read(setting, learner, o, generators))
+    phi = phi_luck(setting, o.shape[1], generators, o.device)
+    q = setting.net(learner.q, read(setting, learner, o, phi))
     values = [rmse(q, truth.values, where) for where in found.values()]
     values.append(rate(truth.table, truth.event, q.argmax(dim=-1)))
     if isinstance(setting.model, SimpleModel):
@@ -309,11 +319,12 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | 
         updates, looks = saved["updates"], saved["looks"]
     context.progress.start(config.updates, f"{config.agent}, {config.transitions} transitions")
     context.progress.advance(done)
+    learning = context.compiled(learn_once)
     for number in range(done, config.updates):
         if number % config.copy_every == 0:
             learner = learner._replace(copy=learner.q)
         luck = [step_generator(seed, 1 + number, context.device) for seed in seeds]
-        learner = update(setting, learner, replay, config.transitions, luck)
+        learner = update(setting, learner, replay, config.transitions, luck, learning)
         if (number + 1) % every == 0:
             refuse_non_finite(learner, f"update {number + 1}")
             updates.append(number + 1)

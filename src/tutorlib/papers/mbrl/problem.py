@@ -21,13 +21,11 @@ import torch
 
 from tutorlib.envs.protocol import Environment, expect_last
 from tutorlib.envs.tensors import as_integer, one_hot, pick
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 MOVES = 5
 """stay, up, left, down, right"""
-LARGEST = 2**16
-"""patterns of a flute whose values are iterated"""
 
 
 @runtime_checkable
@@ -38,6 +36,12 @@ class Simulator(Environment, Protocol):
         self, state: Any, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch noise"]
     ) -> tuple[Any, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return what follows the state, the reward, and whether that ends the episode; nothing begins anew."""
+
+    def renewed(self, after: Any, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]) -> Any:
+        """Return what ``transition`` returned, or the first state of a new episode where it was terminal.
+
+        ``u`` is the luck of the same step, so that ``step`` is ``transition`` and then this.
+        """
 
 
 def moved(cell: Int[Tensor, "*#batch"], action: Int[Tensor, "*#batch"], size: int) -> Int[Tensor, "*batch"]:
@@ -64,7 +68,7 @@ def seen(channels: Sequence[Tensor]) -> Float[Tensor, "*batch observations"]:
     return torch.stack(torch.broadcast_tensors(*channels), dim=-1).flatten(-2).float()
 
 
-def _at(cell: Tensor, size: int) -> Tensor:
+def at_cell(cell: Tensor, size: int) -> Tensor:
     """Return the mask over the cells of a grid that holds ``cell`` alone."""
     return cell.unsqueeze(-1) == torch.arange(size**2, device=cell.device)
 
@@ -73,14 +77,14 @@ def _event(u: Tensor, chance: float) -> Tensor:
     return u[..., 0] < chance
 
 
-def _expect_whole(name: str, value: int, least: int) -> None:
+LARGEST_SIZE = 20
+"""The largest side of a grid and the most pipes: observations and the walks that make mazes grow with the square."""
+
+
+def expect_whole(name: str, value: int, least: int) -> None:
+    """Raise ``UsageError`` unless ``value`` is a whole number from ``least``."""
     if not isinstance(value, int) or value < least:
         raise bad_argument(name, value, f"a whole number from {least}")
-
-
-def _expect_chance(chance: float | None) -> None:
-    if chance is not None and not 0 <= chance <= 1:
-        raise bad_argument("chance", chance, "a probability, 0 to 1, or None")
 
 
 class FluteState(NamedTuple):
@@ -104,8 +108,7 @@ class PanFlute:
     """that all ends sound by themselves after a step; None: 1 / n^2"""
 
     def __post_init__(self) -> None:
-        _expect_whole("pipes", self.pipes, 2)
-        _expect_chance(self.chance)
+        expect_fields(self, least={"pipes": 2}, most={"pipes": LARGEST_SIZE}, shares=("chance",))
 
     @property
     def observations(self) -> int:
@@ -168,6 +171,10 @@ class PanFlute:
         pays = pays.expand(batch)
         return FluteState(after), pays.float(), torch.zeros_like(pays)
 
+    def renewed(self, after: FluteState, terminal: Bool[Tensor, "*batch"], u: Tensor) -> FluteState:
+        """Return ``after``: there are no episodes."""
+        return after
+
     def step(
         self, state: FluteState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> tuple[FluteState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
@@ -200,11 +207,9 @@ class ButtonGrid:
     """that all buttons go on by themselves after a step; None: 1 / (10 n^2)"""
 
     def __post_init__(self) -> None:
-        _expect_whole("size", self.size, 2)
-        _expect_whole("buttons", self.buttons, 1)
+        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, counts=("buttons",), shares=("chance",))
         if self.buttons > self.size**2:
             raise bad_argument("buttons", self.buttons, f"at most one in each of {self.size**2} cells")
-        _expect_chance(self.chance)
 
     @property
     def observations(self) -> int:
@@ -239,10 +244,10 @@ class ButtonGrid:
 
     def observe(self, state: ButtonState) -> Float[Tensor, "*batch observations"]:
         """Return the grid's three channels."""
-        here = _at(state.button, self.size)
+        here = at_cell(state.button, self.size)
         on = (here & state.on.unsqueeze(-1)).any(dim=-2)
         off = (here & ~state.on.unsqueeze(-1)).any(dim=-2)
-        return seen([_at(state.agent, self.size), on, off])
+        return seen([at_cell(state.agent, self.size), on, off])
 
     def transition(
         self, state: ButtonState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
@@ -262,6 +267,10 @@ class ButtonGrid:
             torch.where(again, new.on, on),
         )
         return after, success.float(), torch.zeros_like(success)
+
+    def renewed(self, after: ButtonState, terminal: Bool[Tensor, "*batch"], u: Tensor) -> ButtonState:
+        """Return ``after``: there are no episodes."""
+        return after
 
     def step(
         self, state: ButtonState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
@@ -291,7 +300,7 @@ def carve(u: Float[Tensor, "*batch noise"], size: int) -> Bool[Tensor, "*batch c
     at random, and put that on top. Each look at the stack opens a cell or takes one off for good, so 2 size^2 looks
     suffice; a maze whose stack is empty waits for the others.
     """
-    _expect_whole("size", size, 2)
+    expect_whole("size", size, 2)
     expect_last("u", u, maze_noise(size))
     batch, u = u.shape[:-1], u.reshape(-1, u.shape[-1])
     # A frame of two cells that are never inside: neighbours of neighbours need no other care.
@@ -323,10 +332,11 @@ def carve(u: Float[Tensor, "*batch noise"], size: int) -> Bool[Tensor, "*batch c
     return ~open_.view(-1, wide, wide)[:, 2:-2, 2:-2].reshape(*batch, size**2)
 
 
+@checked()
 def maze_bank(size: int, mazes: int, generator: torch.Generator) -> Bool[Tensor, "mazes cells"]:
     """Return the walls of ``mazes`` random mazes, for ``ProcMaze(size, bank)``."""
-    _expect_whole("mazes", mazes, 1)
-    _expect_whole("size", size, 2)
+    expect_whole("mazes", mazes, 1)
+    expect_whole("size", size, 2)
     return carve(torch.rand(mazes, maze_noise(size), generator=generator, device=generator.device), size)
 
 
@@ -353,14 +363,13 @@ class ProcMaze:
     """that the agent is put onto the goal after a step; None: .1 / ((n + 1) ceil(n / 2) - n mod 2)"""
 
     def __post_init__(self) -> None:
-        _expect_whole("size", self.size, 2)
-        _expect_chance(self.chance)
-        if self.mazes is not None and (self.mazes.dim() != 2 or self.mazes.shape[1] != self.size**2):
+        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, shares=("chance",))
+        if self.mazes is not None and self.mazes.shape[1] != self.size**2:
             raise bad_argument("mazes", tuple(self.mazes.shape), f"walls of shape (mazes, {self.size**2})")
 
     @property
     def observations(self) -> int:
-        """D = 4 n^2: agent, goal, wall, and nothing of these, for each cell."""
+        """D = 4 n^2: agent, goal, wall, and no wall, for each cell; where the agent stands there is none."""
         return 4 * self.size**2
 
     @property
@@ -395,8 +404,8 @@ class ProcMaze:
 
     def observe(self, state: MazeState) -> Float[Tensor, "*batch observations"]:
         """Return the grid's four channels."""
-        agent, goal = _at(state.agent, self.size), _at(state.goal, self.size)
-        return seen([agent, goal, state.wall, ~(agent | goal | state.wall)])
+        agent, goal = at_cell(state.agent, self.size), at_cell(state.goal, self.size)
+        return seen([agent, goal, state.wall, ~state.wall])
 
     def transition(
         self, state: MazeState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch noise"]
@@ -408,19 +417,24 @@ class ProcMaze:
         terminal = (state.agent == state.goal).expand(agent.shape)  # before the move
         return state._replace(agent=agent), -torch.ones_like(agent, dtype=u.dtype), terminal
 
+    def renewed(
+        self, after: MazeState, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> MazeState:
+        """Return ``after``, or the first state of a new maze where the episode ended."""
+        new = self.start(u[..., 1:])
+        return MazeState(
+            torch.where(terminal, new.agent, after.agent),
+            torch.where(terminal, new.goal, after.goal),
+            torch.where(terminal.unsqueeze(-1), new.wall, after.wall),
+        )
+
     def step(
         self, state: MazeState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> tuple[MazeState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state, which is the first one of a new maze where the episode ended."""
         expect_last("u", u, self.step_noise)
-        old, reward, terminal = self.transition(state, action, u)
-        new = self.start(u[..., 1:])
-        after = MazeState(
-            torch.where(terminal, new.agent, old.agent),
-            torch.where(terminal, new.goal, old.goal),
-            torch.where(terminal.unsqueeze(-1), new.wall, old.wall),
-        )
-        return after, reward, terminal
+        after, reward, terminal = self.transition(state, action, u)
+        return self.renewed(after, terminal, u), reward, terminal
 
 
 class OpenState(NamedTuple):
@@ -433,7 +447,7 @@ class OpenState(NamedTuple):
 class OpenGrid:
     """A grid without walls, the goal always in the corner below on the right: -1 in each step, as many states as cells.
 
-    Where an episode begins is not known of the paper's; here it is any cell.
+    An episode begins in any cell, as in the paper's code; it may be the goal.
     """
 
     size: int = 10
@@ -442,8 +456,7 @@ class OpenGrid:
     """that the agent is put onto the goal after a step; None: .1 / n"""
 
     def __post_init__(self) -> None:
-        _expect_whole("size", self.size, 2)
-        _expect_chance(self.chance)
+        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, shares=("chance",))
 
     @property
     def observations(self) -> int:
@@ -492,174 +505,37 @@ class OpenGrid:
         terminal = (state.agent == self.goal).expand(agent.shape)  # before the move
         return OpenState(agent), -torch.ones_like(agent, dtype=u.dtype), terminal
 
+    def renewed(
+        self, after: OpenState, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> OpenState:
+        """Return ``after``, or the first state of a new episode where one ended."""
+        return OpenState(torch.where(terminal, self.start(u[..., 1:]).agent, after.agent))
+
     def step(
         self, state: OpenState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> tuple[OpenState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state, which is the first one of a new episode where one ended."""
         expect_last("u", u, self.step_noise)
-        old, reward, terminal = self.transition(state, action, u)
-        return OpenState(torch.where(terminal, self.start(u[..., 1:]).agent, old.agent)), reward, terminal
-
-
-def flute_patterns(pipes: int, device: torch.device | None = None) -> Float[Tensor, "patterns cells"]:
-    """Return all observations of a flute, the pattern of number s being the digits of s, the last cell the highest."""
-    _expect_whole("pipes", pipes, 2)
-    cells = pipes * (pipes + 1) // 2
-    if 2**cells > LARGEST:
-        raise bad_argument("pipes", pipes, f"at most {LARGEST} patterns, not {2**cells}")
-    number = torch.arange(2**cells, device=device)
-    return (number[:, None] >> torch.arange(cells, device=device) & 1).float()
-
-
-def pattern_number(observation: Tensor) -> Int[Tensor, "*batch"]:
-    """Return the number of each pattern that a flute shows."""
-    place = torch.arange(observation.shape[-1], device=observation.device)
-    return ((observation > 0.5).long() << place).sum(dim=-1)
-
-
-class FluteTable(NamedTuple):
-    """A flute written out: what follows each pattern under each action, without and with the event."""
-
-    quiet: Int[Tensor, "patterns actions"]
-    event: Int[Tensor, "patterns actions"]
-    reward: Float[Tensor, "patterns"]
-
-
-def flute_table(env: PanFlute, device: torch.device | None = None) -> FluteTable:
-    """Return all transitions of a flute of at most 5 pipes; raises ``UsageError`` for more."""
-    every = env.with_cells(flute_patterns(env.pipes, device))
-    state = FluteState(every.cells.unsqueeze(1))
-    action = torch.arange(env.pipes, device=device).expand(len(every.cells), -1)
-    after, reward, _ = env.transition(state, action, torch.ones(1, 1, device=device))  # 1 is above every chance
-    end = torch.eye(env.pipes, dtype=torch.bool, device=device)
-    quiet, sounds = (pattern_number(env.observe(FluteState(cells))) for cells in (after.cells, after.cells | end))
-    return FluteTable(quiet, sounds, reward[:, 0].double())
-
-
-def flute_values(
-    env: PanFlute, gamma: float = 0.9, device: torch.device | None = None
-) -> Float[Tensor, "patterns actions"]:
-    """Return q* of all patterns of a flute of at most 5 pipes, by value iteration to 1e-10."""
-    if not 0 < gamma < 1:
-        raise bad_argument("gamma", gamma, "a number between 0 and 1")
-    table, p = flute_table(env, device), env.event
-    q = table.reward[:, None].expand(-1, env.pipes)
-    for _ in range(math.ceil(math.log(1e-10 * (1 - gamma)) / math.log(gamma))):
-        v = q.amax(dim=-1)
-        q = table.reward[:, None] + gamma * ((1 - p) * v[table.quiet] + p * v[table.event])
-    return q
-
-
-def flute_reachable(env: PanFlute, device: torch.device | None = None) -> Bool[Tensor, "patterns"]:
-    """Return which patterns of a flute of at most 5 pipes some history of actions and events leads to."""
-    table = flute_table(env, device)
-    found = torch.arange(len(table.reward), device=device) == 0
-    for _ in range(env.pipes):  # what is older has left all pipes
-        after = [table.quiet[found]] + ([table.event[found]] if env.event > 0 else [])
-        found = found.index_fill(0, torch.cat(after).flatten(), True)
-    return found
-
-
-def maze_distances(wall: Bool[Tensor, "*batch cells"], goal: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch cells"]:
-    """Return how many moves each cell is from the goal; the number of cells where no way leads there."""
-    cells = wall.shape[-1]
-    target = _targets(math.isqrt(cells), wall.device)
-    distance = torch.where(_at(goal, math.isqrt(cells)), 0, cells).expand(wall.shape)
-    for _ in range(cells):
-        distance = torch.where(wall, cells, torch.minimum(distance, 1 + distance[..., target].amin(dim=-1)))
-    return distance
-
-
-def maze_values(
-    wall: Bool[Tensor, "*batch cells"], goal: Int[Tensor, "*batch"], event: float, gamma: float = 0.9
-) -> Float[Tensor, "*batch cells"]:
-    """Return v* with the agent in each cell: -1 on the goal, minus infinity where no way leads there.
-
-    v(s) = -1 + gamma ((1 - event) max_a v(s after a) + event v(goal)). Value iteration from minus infinity knows all
-    cells at distance d after d rounds, also for gamma = 1.
-    """
-    if not 0 < gamma <= 1:
-        raise bad_argument("gamma", gamma, "a number above 0, at most 1")
-    if not 0 <= event < 1:
-        raise bad_argument("event", event, "a probability below 1")
-    cells = wall.shape[-1]
-    here, target = _at(goal, math.isqrt(cells)), _targets(math.isqrt(cells), wall.device)
-    never = torch.full(wall.shape, -math.inf, dtype=torch.double, device=wall.device)
-    v = never.masked_fill(here, -1.0)
-    for _ in range(cells):
-        best = v[..., target].amax(dim=-1)
-        v = torch.where(wall, never, -1 + gamma * ((1 - event) * best - event)).masked_fill(here, -1.0)
-    return v
-
-
-def maze_action_values(env: ProcMaze, state: MazeState, gamma: float = 0.9) -> Float[Tensor, "*batch actions"]:
-    """Return q* of each action in ``state``, whose agent must have a way to the goal."""
-    v = maze_values(state.wall, state.goal, env.event, gamma)
-    action = torch.arange(MOVES, device=state.agent.device)
-    target = moved(state.agent.unsqueeze(-1), action, env.size)
-    agent = torch.where(state.wall.gather(-1, target), state.agent.unsqueeze(-1), target)
-    q = -1 + gamma * ((1 - env.event) * v.gather(-1, agent) - env.event)
-    return q.masked_fill((state.agent == state.goal).unsqueeze(-1), -1.0)
-
-
-def button_steps(env: ButtonGrid, state: ButtonState) -> Int[Tensor, "*batch"]:
-    """Return in how many steps all buttons can be on, without the event: breadth-first search over cells and buttons.
-
-    It reads values to see when to stop, so on a GPU the program waits. What cannot be reached is 2^m n^2 steps away.
-    """
-    cells, masks = env.size**2, 2**env.buttons
-    device, batch = state.agent.device, state.agent.shape
-    cell = torch.arange(cells, device=device).expand(*batch, masks, cells).unsqueeze(-1)
-    mask = torch.arange(masks, device=device)
-    bit = torch.arange(env.buttons, device=device)
-    on = (mask[:, None] >> bit & 1).bool()
-    target = moved(cell, torch.arange(MOVES, device=device), env.size)
-    button = state.button[..., None, None, None, :]
-    entered = (target.unsqueeze(-1) == button) & (target != cell).unsqueeze(-1)
-    after = ((on[:, None, None] ^ entered).long() << bit).sum(dim=-1)
-    following = (after * cells + target).flatten(-3, -2).flatten(-2)
-    far = masks * cells
-    done = (torch.arange(far, device=device) // cells == masks - 1).expand(*batch, far)
-    steps = torch.where(done, 0, far)
-    while True:
-        nearer = 1 + steps.gather(-1, following).unflatten(-1, (far, MOVES)).amin(dim=-1)
-        better = torch.minimum(steps, nearer)
-        if torch.equal(better, steps):
-            break
-        steps = better
-    now = (state.on.long() << bit).sum(dim=-1) * cells + state.agent
-    return pick(steps, now)
-
-
-def _targets(size: int, device: torch.device) -> Tensor:
-    """Return where each move from each cell leads, as if there were no walls."""
-    return moved(torch.arange(size**2, device=device)[:, None], torch.arange(MOVES, device=device), size)
+        after, reward, terminal = self.transition(state, action, u)
+        return self.renewed(after, terminal, u), reward, terminal
 
 
 __all__ = [
     "ButtonGrid",
     "ButtonState",
     "FluteState",
-    "FluteTable",
     "MazeState",
     "OpenGrid",
     "OpenState",
     "PanFlute",
     "ProcMaze",
     "Simulator",
-    "button_steps",
+    "at_cell",
     "carve",
     "distinct_cells",
-    "flute_patterns",
-    "flute_reachable",
-    "flute_table",
-    "flute_values",
-    "maze_action_values",
+    "expect_whole",
     "maze_bank",
-    "maze_distances",
     "maze_noise",
-    "maze_values",
     "moved",
     "open_cell",
-    "pattern_number",
 ]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 LARGEST = 2**20
@@ -68,14 +68,14 @@ class BitModels:
     """discount"""
 
     def __post_init__(self) -> None:
+        expect_fields(self, sizes=("actions",), most={"reads": 20})
         k = len(self.reads)
-        if k < 1 or not all(isinstance(p, int) and 0 <= p <= k for p in self.reads):
+        if not 1 <= k <= 20 or not all(p <= k for p in self.reads):
             raise bad_argument("reads", self.reads, f"for each of the bits a whole number from 0 to {max(k, 1)}")
-        if not isinstance(self.actions, int) or self.actions < 1:
-            raise bad_argument("actions", self.actions, "a whole number from 1")
         _expect_discount(self.gamma)
-        if self.models > LARGEST:
-            raise bad_argument("reads", self.reads, f"at most {LARGEST} models, not {self.models}")
+        exponent = sum(2**p * self.actions for p in self.reads)
+        if exponent > math.log2(LARGEST):
+            raise bad_argument("reads", self.reads, f"at most {LARGEST} models, not 2^{exponent}")
 
     @property
     def bits(self) -> int:
@@ -174,6 +174,7 @@ def transitions(
     return Data(state, action, h.reward[at], h.next[at])
 
 
+@checked()
 def draw(h: Hypotheses, models: int, n: int, generator: torch.Generator) -> Data:
     """Return ``n`` transitions from uniformly random pairs (s, a) of each of ``models`` random true models of M."""
     device = h.next.device

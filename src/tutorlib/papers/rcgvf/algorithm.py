@@ -22,16 +22,18 @@ from einops import rearrange
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, choose, expect_fields
 from tutorlib.lab.finite import expect_finite
-from tutorlib.nn import Moments, adam_step, no_moments, step_generator
+from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
-from tutorlib.papers.rcgvf.model import MLP, policy_and_value, predict, run
+from tutorlib.papers.rcgvf.model import MLP, Apart, policy_and_value, predict, run
+from tutorlib.papers.rcgvf.passes import expect_passes, kept, leaves_out, steps_before
 from tutorlib.rl import advantages, clip_by_norm, entropy, lambda_returns, policy_loss, value_loss
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 METHODS = ("rcgvf", "rnd", "noveld", "ppo")
-BONUSES = ("product", "error", "variance", "norm")
+BONUSES = ("product", "std", "error", "variance", "norm")
+EVALUATIONS = ("greedy", "sampled")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Config:
     method: str = "rcgvf"
     """rcgvf, rnd, noveld, or ppo, which has no bonus"""
     bonus: str = "product"
-    """R^i of RC-GVF: product, error or variance, or norm, the root of the summed error; else unused"""
+    """R^i of RC-GVF: product; std, the product with the root of the disagreement; error or variance; or norm, the root
+    of the summed error; else unused"""
     horizon: int = 100
     """H, columns of the lock"""
     actions: int = 10
@@ -63,7 +66,8 @@ class Config:
     predictor_rate: float = 0.5
     """that of the predictors, as a multiple of ``rate``"""
     anneal: float = 1e8
-    """frames after which both rates would have fallen to 0, linearly; inf: never"""
+    """frames after which both rates would have fallen to 0, linearly, a step after each update (in the released code
+    after each minibatch); inf: never"""
     beta: float = 20.0
     """weight of R^i; what is right depends on method and sizes, for R^i is quartic in the scale of Z"""
     gamma_z: float = 0.6
@@ -98,32 +102,52 @@ class Config:
     """largest norm of a gradient"""
     looks: int = 10
     """how often to stop and look, evenly spaced, the last update included"""
+    passes: str = "whole"
+    """whole, or released: every second pass leaves out the last step of each environment (``passes``)"""
+    prize: float = 10.0
+    """what the end of the lock pays in a good row"""
+    shared: bool = True
+    """whether actor and critic share a trunk; else each has two hidden layers of its own"""
+    evaluation: str = "greedy"
+    """which actions are judged at looks: greedy, the most probable ones, or sampled from the policy"""
 
     def __post_init__(self) -> None:
-        choose("method", self.method, METHODS)
-        choose("bonus", self.bonus, BONUSES)
-        counts = ("envs", "steps", "updates", "minibatch", "epochs", "heads", "d", "hidden_z", "hidden", "layers")
         expect_fields(
             self,
-            counts=(*counts, "width", "looks"),
-            positive=("rate", "predictor_rate", "clip", "largest"),
-            not_negative=("beta", "alpha", "entropy", "value"),
+            counts=("updates", "epochs", "looks"),
+            sizes=(
+                "horizon",
+                "actions",
+                "envs",
+                "steps",
+                "minibatch",
+                "heads",
+                "d",
+                "hidden_z",
+                "hidden",
+                "layers",
+                "width",
+            ),
+            least={"horizon": 2, "actions": 2},
+            most={"layers": 1_000},
+            positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
+            not_negative=("noise", "beta", "alpha", "entropy", "value"),
             shares=("gamma_z", "lambda_z", "gamma", "lam"),
+            endless=("anneal",),
+            choices={"method": METHODS, "bonus": BONUSES, "evaluation": EVALUATIONS},
         )
-        if not self.anneal > 0:
-            raise bad_argument("anneal", self.anneal, "a positive number, or infinity")
         if self.frames % self.minibatch:
             raise bad_argument("minibatch", self.minibatch, f"a divisor of the {self.frames} frames of an update")
         if self.updates % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
-        if self.method == "rcgvf" and self.bonus in ("product", "variance") and self.heads < 2:
+        if self.method == "rcgvf" and self.bonus in ("product", "std", "variance") and self.heads < 2:
             raise bad_argument("heads", self.heads, f"at least 2 for bonus={self.bonus!r}: one cannot disagree")
-        _ = self.env  # it refuses locks that cannot be
+        expect_passes(self.passes, self.steps)
 
     @property
     def env(self) -> Lock:
         """The environment."""
-        return Lock(self.horizon, self.actions, self.noise)
+        return Lock(self.horizon, self.actions, self.noise, self.prize)
 
     @property
     def frames(self) -> int:
@@ -136,8 +160,11 @@ class Config:
         return self.heads if self.method == "rcgvf" else 1
 
     @property
-    def actor_critic(self) -> MLP:
+    def actor_critic(self) -> MLP | Apart:
         """Observation to logits and value."""
+        if not self.shared:
+            hidden = self.env.observations, self.width, self.width
+            return Apart(MLP((*hidden, self.actions)), MLP((*hidden, 1)))
         return MLP((self.env.observations, *3 * (self.width,), self.actions + 1))
 
     @property
@@ -280,15 +307,20 @@ def err(
 
 def dis(v: Float[Tensor, "seeds heads *batch d"]) -> Float[Tensor, "seeds *batch d"]:
     """Return dis_j = Var_k V^(k)_j with 1/(K - 1), which is (V^(1) - V^(2))^2 / 2 for K = 2; 0 if K = 1."""
-    return v.var(dim=1) if v.shape[1] > 1 else torch.zeros_like(v[:, 0])
+    if v.shape[1] < 2:
+        return torch.zeros_like(v[:, 0])
+    # Written out, since ``var`` along an axis that is not the last takes as long as all the products of a prediction.
+    return (v - v.mean(dim=1, keepdim=True)).square().sum(dim=1) / (v.shape[1] - 1)
 
 
 def intrinsic(
     bonus: str, e: Float[Tensor, "seeds *batch d"], u: Float[Tensor, "seeds *batch d"]
 ) -> Float[Tensor, "seeds *batch"]:
-    """Return R^i from the errors e and the disagreement u: sum_j u_j e_j, or one of the ablations in ``BONUSES``."""
+    """Return R^i from the errors e and the disagreement u: sum_j u_j e_j, or another one of ``BONUSES``."""
     if choose("bonus", bonus, BONUSES) == "product":
         return (u * e).sum(dim=-1)
+    if bonus == "std":
+        return (u.sqrt() * e).sum(dim=-1)
     if bonus == "norm":
         return e.sum(dim=-1).sqrt()
     return (e if bonus == "error" else u).sum(dim=-1)
@@ -324,7 +356,7 @@ def rollout(
     observations, logits, values, actions, rewards, ended, columns = [], [], [], [], [], [], []
     for t in range(c.steps):
         o = env.observe(e)
-        y, v = policy_and_value(layers, o)
+        y, v = policy_and_value(layers, o, c.shared)
         a = (y + noise.gumbel[:, t]).argmax(dim=-1)  # a_t ~ softmax(y)
         columns.append(e.good_column)
         e, r, end = env.step(e, a, noise.step[:, t])  # begins a new episode by itself
@@ -335,7 +367,7 @@ def rollout(
         rewards.append(r)
         ended.append(end)
     observations.append(env.observe(e))
-    values.append(policy_and_value(layers, observations[-1])[1])
+    values.append(policy_and_value(layers, observations[-1], c.shared)[1])
     taken = torch.stack(actions, dim=1)
     log_pi = torch.stack(logits, dim=1).log_softmax(dim=-1)
     return Rollout(
@@ -397,7 +429,7 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
 
 def policy_objective(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds"]:
     """Return PPO's loss: clipped policy loss - c_ent H + 0.5 clipped value loss; advantages are not normalised."""
-    logits, v = policy_and_value(c.actor_critic.layers(theta), b.o)
+    logits, v = policy_and_value(c.actor_critic.layers(theta), b.o, c.shared)
     log_pi = logits.log_softmax(dim=-1)
     ratio = (log_pi.gather(-1, b.actions.unsqueeze(-1)).squeeze(-1) - b.log_pi).exp()
     policy, value = policy_loss(ratio, b.advantage, c.clip), value_loss(v, b.v, b.returns, c.clip)
@@ -422,11 +454,27 @@ def descend(
 
     ``objective`` returns one loss for each seed.
     """
-    theta = theta.detach().requires_grad_()
-    # Seeds do not touch, so the gradient of the sum is each seed's own.
-    (g,) = torch.autograd.grad(objective(theta).sum(), theta)
-    with torch.no_grad():
-        return adam_step(theta, moments, clip_by_norm(g, largest), step, rate)
+    return adam_step(theta, moments, clip_by_norm(slope(objective, theta), largest), step, rate)
+
+
+def policy_gradient(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds parameters"]:
+    """Return the gradient of PPO's loss, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(policy_objective, c, b=b), theta), c.largest)
+
+
+def predictor_gradient(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds weights"]:
+    """Return the gradient of the predictors' loss, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(predictor_objective, c, b=b), phi), c.largest)
+
+
+class Gradients(NamedTuple):
+    """What a minibatch is learned by, as it stands or compiled: each takes c, weights and a ``Batch``."""
+
+    policy: Callable[..., Tensor] = policy_gradient
+    predictor: Callable[..., Tensor] = predictor_gradient
+
+
+EAGER = Gradients()
 
 
 def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
@@ -435,45 +483,67 @@ def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
     return x.flatten(0, 1)[order + first.unsqueeze(-1)]
 
 
-def update(c: Config, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+def learn(
+    c: Config,
+    state: State,
+    batch: Batch,
+    order: Int[Tensor, "seeds epochs frames"],
+    number: int,
+    gradients: Gradients = EAGER,
+) -> State:
+    """Return the state after the passes over what update ``number`` brought: step 3 of the algorithm."""
+    theta, phi = state.theta.clone(), state.phi.clone()  # our own, to be changed in place
+    theta_moments, phi_moments = (Moments(*map(torch.clone, own)) for own in (state.theta_moments, state.phi_moments))
+    rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
+    first = number * c.epochs
+    step = steps_before(c.passes, first, c.frames, c.envs, c.minibatch)
+    for epoch in range(c.epochs):
+        own_order = order[:, epoch]
+        if leaves_out(c.passes, first + epoch):
+            own_order = kept(own_order, c.frames - c.envs)  # frames go time by time, so the last step's come last
+        parts = [shuffled(x, own_order).split(c.minibatch, dim=1) for x in batch]
+        for part in zip(*parts, strict=True):
+            b = Batch(*part)
+            adam_(theta, theta_moments, gradients.policy(c, theta, b), step, rate)
+            if c.method != "ppo":
+                adam_(phi, phi_moments, gradients.predictor(c, phi, b), step, c.predictor_rate * rate)
+            step += 1
+    return State(state.e, theta, theta_moments, phi, phi_moments, state.zeta)
+
+
+def update(
+    c: Config, h: Hyper, state: State, noise: Noise, number: int, gradients: Gradients = EAGER
+) -> tuple[State, Log]:
     """Return the state after update ``number``, counted from 0: act, look back, learn."""
     past, e = rollout(c, state.theta, state.e, noise)
     batch, log = look_back(c, h, state, past)
-    theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
-    rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
-    step = number * c.epochs * (c.frames // c.minibatch)
-    for epoch in range(c.epochs):
-        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch, dim=1) for x in batch]
-        for part in zip(*parts, strict=True):
-            b = Batch(*part)
-            own = partial(policy_objective, c, b=b)
-            theta, theta_moments = descend(own, theta, theta_moments, step, rate, c.largest)
-            if c.method != "ppo":
-                slow = c.predictor_rate * rate
-                own = partial(predictor_objective, c, b=b)
-                phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
-            step += 1
-    return State(e, theta.detach(), theta_moments, phi.detach(), phi_moments, state.zeta), log
+    return learn(c, state._replace(e=e), batch, noise.order, number, gradients), log
 
 
 # Randomness, and the loop.
 
 
+@checked()
 def uniform(generator: torch.Generator, *shape: int) -> Tensor:
     """Return numbers in (0, 1), on the generator's device."""
     # rand may return 0, of which there is no logarithm and no normal number.
     return torch.rand(*shape, generator=generator, device=generator.device).clamp(min=1e-7)
 
 
+def gumbel(generator: torch.Generator, *shape: int) -> Tensor:
+    """Return Gumbel noise, on the generator's device."""
+    return -(-uniform(generator, *shape).log()).log()
+
+
 def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.device) -> Noise:
     """Return the noise of update ``number``, each seed's from a generator of its own."""
-    gumbel, step, order = [], [], []
+    luck, step, order = [], [], []
     for seed in seeds:
         generator = step_generator(seed, number, device)
-        gumbel.append(-(-uniform(generator, c.steps, c.envs, c.actions).log()).log())
+        luck.append(gumbel(generator, c.steps, c.envs, c.actions))
         step.append(uniform(generator, c.steps, c.envs, c.env.step_noise))
         order.append(uniform(generator, c.epochs, c.frames).argsort(dim=-1))
-    return Noise(torch.stack(gumbel), torch.stack(step), torch.stack(order))
+    return Noise(torch.stack(luck), torch.stack(step), torch.stack(order))
 
 
 def initial_state(c: Config, seeds: Sequence[int], device: torch.device) -> State:
@@ -520,9 +590,10 @@ def train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> 
     weight is not finite; the checkpoint then still holds the last finite state.
     """
     h, c, seeds = hyper(cells, context.device), cells[0].config, [cell.seed for cell in cells]
+    gradients = Gradients(*map(context.compiled, EAGER))
 
     def step(state: State, number: int) -> tuple[State, Log]:
-        return update(c, h, state, draw_noise(c, seeds, number, context.device), number)
+        return update(c, h, state, draw_noise(c, seeds, number, context.device), number, gradients)
 
     title, start = f"{c.method}, {len(cells)} side by side", initial_state(c, seeds, context.device)
     return Trained(*repeat(c, context, title, start, step, Log, _unpack, partial(_refuse_non_finite, cells), look))
@@ -622,7 +693,10 @@ def farthest(visits: Int[Tensor, "updates seeds horizon"]) -> Int[Tensor, "updat
 
 @torch.no_grad()
 def greedy_returns(c: Config, state: State, seeds: Sequence[int], episodes: int = 10) -> Float[Tensor, "seeds"]:
-    """Return the mean return of episodes in which each agent takes its most probable action, in its own lock."""
+    """Return the mean return of episodes in which each agent takes its most probable action, in its own lock.
+
+    With ``evaluation`` sampled, actions are drawn from its policy.
+    """
     if episodes < 1:
         raise bad_argument("episodes", episodes, "at least 1")
     env, layers = c.env, c.actor_critic.layers(state.theta)
@@ -632,8 +706,10 @@ def greedy_returns(c: Config, state: State, seeds: Sequence[int], episodes: int 
     e = e._replace(table=state.e.table[:, :1].expand_as(e.table))
     total = state.theta.new_zeros(len(seeds))
     for _ in range(c.horizon):
-        a = policy_and_value(layers, env.observe(e))[0].argmax(dim=-1)
+        y = policy_and_value(layers, env.observe(e), c.shared)[0]
+        if c.evaluation == "sampled":
+            y = y + torch.stack([gumbel(generator, episodes, c.actions) for generator in generators])
         u = torch.stack([uniform(generator, episodes, env.step_noise) for generator in generators])
-        e, r, _ = env.step(e, a, u)
+        e, r, _ = env.step(e, y.argmax(dim=-1), u)
         total = total + r.mean(dim=-1)
     return total

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.papers.rcgvf.passes import PASSES
 from tutorlib.papers.rcgvf.prediction import Fading
 
 METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -24,10 +25,10 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 BLIND: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "PPO": {"method": "ppo", "counts": False},
-        "RND": {"method": "rnd"},
+        "RND": {"method": "rnd", "counts": False},
         "NovelD": {"method": "noveld", "counts": False},
         "AGAC": {"method": "agac", "counts": False},
-        "RC-GVF": {"method": "rcgvf", "panorama": False},
+        "RC-GVF": {"method": "rcgvf", "counts": False, "panorama": False},
     }
 )
 """Methods of ``rcgvf.minigrid`` that are told nothing of counts, and see what the policy sees."""
@@ -37,7 +38,7 @@ PRIVILEGED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "PPO + counts": {"method": "ppo", "counts": True},
         "NovelD + counts": {"method": "noveld", "counts": True},
         "AGAC + counts": {"method": "agac", "counts": True},
-        "RC-GVF, panorama": {"method": "rcgvf", "panorama": True},
+        "RC-GVF, panorama": {"method": "rcgvf", "counts": False, "panorama": True},
     }
 )
 """Methods of ``rcgvf.privileged``: told of counts, or RC-GVF, whose bonus looks all round."""
@@ -150,6 +151,11 @@ def parts(lock: Sequence[Record], ablations: Sequence[Record]) -> dict[str, list
     }
 
 
+def by_passes(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return the runs of ``rcgvf.passes`` by which passes they have."""
+    return {passes: chosen(records, passes=passes) for passes in PASSES}
+
+
 def differences(ours: Sequence[Record], theirs: Sequence[Record], frames: float | int = float("inf")) -> list[float]:
     """Return how much farther ``ours`` came than ``theirs``, one number for each seed."""
     return [a - b for a, b in zip(farthest(ours, frames), farthest(theirs, frames), strict=True)]
@@ -166,7 +172,7 @@ def share_of_episodes(records: Sequence[Record]) -> np.ndarray:
     return np.mean([r.metrics["reached"] for r in records], axis=0)
 
 
-# MiniGrid.
+# MiniGrid, and the lock with other passes.
 
 
 def mean_return(records: Sequence[Record]) -> list[float]:

@@ -106,10 +106,7 @@ SMALLER = (
 
 
 def _without_counts() -> Evidence:
-    """C2: in two grid worlds, against methods that are told no counts.
-
-    In the first PPO alone learns the task, in the second a trial of PPO alone learned nothing. Both count.
-    """
+    """C2: in two grid worlds, against methods that are told no counts. Both count."""
     corridor, rooms = (_grid(name, analysis.BLIND, "RC-GVF", CLEARLY) for name in ("rcgvf.minigrid", "rcgvf.rooms"))
     detail = f"{corridor.detail} {rooms.detail} {SMALLER}"
     return Evidence(

@@ -208,6 +208,23 @@ ABLATIONS = Experiment(
 )
 """At the paper tier every part has the released weight; its own are unknown."""
 
+SHORT_LOCK = replace(
+    RCGVF, horizon=8, actions=6, steps=8, updates=168, minibatch=128, d=32, hidden_z=32, hidden=64, width=64, looks=12
+)
+"""A lock of 8 columns, which agents open within 8.6e4 frames."""
+PASSES = Experiment(
+    name="rcgvf.passes",
+    title="RC-GVF with whole passes, and with those of the released code, half of which leave out the last step",
+    figure="none; the released code",
+    run=run_lock,
+    tiers={
+        "live": Tier((replace(SHORT_LOCK, passes="released", updates=24, looks=4),), seeds=(0,)),
+        "study": Tier(grid(SHORT_LOCK, passes=("whole", "released")), seeds=tuple(range(10))),
+    },
+    shape=shape,
+)
+"""In a lock that is opened, so that the step which pays the prize counts."""
+
 PREDICTORS = replace(RCGVF, updates=80, looks=2)
 SHORT = replace(PREDICTORS, updates=40, looks=1)
 SMALL = replace(PREDICTORS, predictor_rate=0.25, hidden=64, layers=1)
@@ -331,6 +348,7 @@ ROOMS = Experiment(
     },
     shape=shape,
 )
-"""Three rooms of sides up to 6, the smallest chain we tried in which PPO alone learned nothing in 2e5 frames."""
+"""Three rooms of sides up to 6, the smallest chain we tried in which PPO alone learned nothing in 2e5 frames; they were
+tried with eyes that lacked their last ReLU."""
 
-EXPERIMENTS = (LOCK, ABLATIONS, DISSIPATION, ALIASING, TD_LAMBDA, MINIGRID, PRIVILEGED, ROOMS)
+EXPERIMENTS = (LOCK, ABLATIONS, PASSES, DISSIPATION, ALIASING, TD_LAMBDA, MINIGRID, PRIVILEGED, ROOMS)

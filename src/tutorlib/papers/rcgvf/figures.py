@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab import Interval, Record, interval, withdrawals
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.rcgvf import analysis
 from tutorlib.papers.rcgvf.analysis import by_weight, curve, discounts, fading, farthest, share_of_episodes
@@ -90,6 +90,15 @@ def _draw_bars(ax: Axes, groups: Mapping[str, Sequence[float]]) -> None:
     ax.set_yticks(range(len(groups)), list(groups))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
+
+
+def mark_withdrawn(ax: Axes, experiment: str) -> None:
+    """Write "withdrawn" across the axes if records of ``experiment``, which they show, are withdrawn."""
+    if withdrawals(experiment):
+        ax.text(
+            0.5, 0.5, "withdrawn", transform=ax.transAxes, ha="center", va="center", rotation=20, fontsize=20,
+            color="black", alpha=0.45, zorder=10,
+        )  # fmt: skip
 
 
 def draw_visits(ax: Axes, records: Sequence[Record]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, checked, expect_fields
 from tutorlib.nn import Layers, parameter_count, split_layers
 from tutorlib.papers.rcgvf.model import MLP, run
 from tutorlib.shapes import Bool, Float, Tensor
@@ -38,17 +38,28 @@ def pool(x: Float[Tensor, "nets batch height width channels"]) -> Float[Tensor, 
     return torch.maximum(rows[:, :, :, ::2], rows[:, :, :, 1::2])
 
 
-def see(layers: Layers, x: Float[Tensor, "nets batch 7 7 channels"]) -> Float[Tensor, "nets batch features"]:
-    """Return the features of images: three convolutions, with ReLU between them, and pooling after the first."""
-    x = pool(convolve(layers[:1], x).relu())  # 7 x 7 -> 6 x 6 -> 3 x 3
+def see(layers: Layers, x: Tensor) -> Float[Tensor, "nets batch features"]:
+    """Return what three convolutions make of images ``[nets, batch, 7, 7, channels]``, bytes or numbers.
+
+    ReLU stands between them and not after the last, as in Z; pooling follows the first.
+    """
+    x = pool(convolve(layers[:1], x.to(layers[0][0].dtype)).relu())  # 7 x 7 -> 6 x 6 -> 3 x 3
     x = convolve(layers[1:2], x).relu()  # -> 2 x 2
     return convolve(layers[2:3], x).flatten(2)  # -> 1 x 1
 
 
-def see_all(layers: Layers, x: Float[Tensor, "nets *batch 7 7 channels"]) -> Float[Tensor, "nets *batch features"]:
-    """Return ``see`` for any axes after the first."""
+def see_all(layers: Layers, x: Tensor) -> Float[Tensor, "nets *batch features"]:
+    """Return ``see`` of images ``[nets, *batch, 7, 7, channels]``, with any axes after the first."""
     flat = x.reshape(len(x), -1, *x.shape[-3:])
     return see(layers, flat).reshape(*x.shape[:-3], -1)
+
+
+def features(layers: Layers, x: Tensor) -> Float[Tensor, "nets *batch features"]:
+    """Return what an LSTM is given of images: ``see_all``, with ReLU after the last convolution, too.
+
+    These are the eyes of the actor-critic, of the adversary and of RC-GVF's predictor. Z has none but ``see_all``.
+    """
+    return see_all(layers, x).relu()
 
 
 def lstm_step(
@@ -88,11 +99,15 @@ class Network:
     units: tuple[int, ...] = field(default=(), compare=False)
     """numbers of the layers whose weights begin as units of length 1 with no bias; others uniform, as torch's"""
 
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"units": MOST_SIZE})
+
     @property
     def parameters(self) -> int:
         """The number of weights and biases."""
         return parameter_count(self.shapes)
 
+    @checked()
     def initial(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return the start.
 
@@ -147,9 +162,13 @@ def adversary_logits(layers: Layers, h: Float[Tensor, "nets *batch 64"]) -> Floa
     return run(layers[6:7], run(layers[5:6], flat).tanh()).reshape(*h.shape[:-1], -1)
 
 
-def z_network(channels: int, d: int) -> Network:
-    """Return Z, an image to d pseudo-rewards; RND's and NovelD's predictor has the same shape."""
-    return Network(_eyes(channels, (d // 4, d // 2, d)))
+def z_network(channels: int, d: int, width: int = 0) -> Network:
+    """Return Z, an image to d pseudo-rewards; RND's and NovelD's predictor has the same shape.
+
+    Its inner convolutions have a quarter and a half of ``width`` features; 0: of d.
+    """
+    size = width or d
+    return Network(_eyes(channels, (size // 4, size // 2, d)))
 
 
 @dataclass(frozen=True)
@@ -160,51 +179,58 @@ class Predictor:
     d: int = 128
     heads: int = 2
     """K"""
+    width: int = 0
+    """units of the LSTM, from which all inner sizes follow; 0: d"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.d, int) or self.d < 4 or self.d % 4:
-            raise bad_argument("d", self.d, "a multiple of 4")
-        if self.heads < 1:
-            raise bad_argument("heads", self.heads, "at least 1")
+        name = "width" if self.width else "d"
+        expect_fields(self, sizes=("channels", "d", "heads"), most={"width": MOST_SIZE})
+        if self.size < 4 or self.size % 4:
+            raise bad_argument(name, self.size, "a multiple of 4")
+
+    @property
+    def size(self) -> int:
+        """Units of the LSTM."""
+        return self.width or self.d
 
     @property
     def memory(self) -> int:
-        """Entries of the memory: h and c of d units."""
-        return 2 * self.d
+        """Entries of the memory: h and c of the LSTM's units."""
+        return 2 * self.size
 
     @property
     def network(self) -> Network:
         """Layers 0 to 2 see; 3, 4 and 5 take in what was seen, done and felt; 6 and 7 are the LSTM's; then heads."""
-        d = self.d
-        taken = ((d, d // 2), (ACTIONS, d // 4), (d, d // 4))
+        n, d = self.size, self.d
+        taken = ((n, n // 2), (ACTIONS, n // 4), (d, n // 4))
         return Network(
             (
-                *_eyes(self.channels, (d // 4, d // 2, d)),
+                *_eyes(self.channels, (n // 4, n // 2, n)),
                 *taken,
-                *2 * ((d, 4 * d),),
-                *self.heads * ((d, 2 * d), (2 * d, d)),
+                *2 * ((n, 4 * n),),
+                *self.heads * ((n, 2 * n), (2 * n, d)),
             )
         )
 
     def taken_in(
         self,
         layers: Layers,
-        look: Float[Tensor, "nets *batch 7 7 channels"],
+        look: Tensor,
         before: Float[Tensor, "nets *batch actions"],
         felt: Float[Tensor, "nets *batch d"],
-    ) -> Float[Tensor, "nets *batch d"]:
+    ) -> Float[Tensor, "nets *batch size"]:
         """Return the LSTM's input from the image, the action before it, one-hot, and the pseudo-rewards before it."""
-        seen = see_all(layers, look).relu()
+        seen = features(layers, look)
         parts = [
             run(layers[i : i + 1], x.reshape(len(x), -1, x.shape[-1])) for i, x in ((3, seen), (4, before), (5, felt))
         ]
         return torch.cat(parts, dim=-1).reshape(*seen.shape[:-1], -1)
 
-    def predictions(self, layers: Layers, h: Float[Tensor, "nets *batch d"]) -> Float[Tensor, "nets heads *batch d"]:
+    def predictions(self, layers: Layers, h: Float[Tensor, "nets *batch size"]) -> Float[Tensor, "nets heads *batch d"]:
         """Return V^(k) of all heads."""
-        flat = h.reshape(len(h), -1, self.d)
+        flat = h.reshape(len(h), -1, self.size)
         found = [run(layers[8 + 2 * k : 10 + 2 * k], flat) for k in range(self.heads)]
-        return torch.stack(found, dim=1).reshape(len(h), self.heads, *h.shape[1:])
+        return torch.stack(found, dim=1).reshape(len(h), self.heads, *h.shape[1:-1], self.d)
 
 
 __all__ = [
@@ -217,6 +243,7 @@ __all__ = [
     "adversary",
     "adversary_logits",
     "convolve",
+    "features",
     "heads_of",
     "lstm_step",
     "pool",

@@ -10,23 +10,23 @@ random is a function of (seed, update).
 
 Where the released code has faults, this one has none of them: both learning rates are annealed; NovelD's predictor has
 each observation's own target; and what the predictors are told of the step before is forgotten at the start of an
-episode.
+episode. Every second pass of the released code leaves out frames (``passes``), and its predictors' rate falls after
+each minibatch, not after each update.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
 
 from tutorlib.envs.minigrid import MiniGrid, MiniGridState
-from tutorlib.envs.minigrid_levels import Levels
 from tutorlib.envs.minigrid_rooms import TASKS
 from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.errors import MOST, MOST_SIZE, NonFiniteError, bad_argument, choose, expect_fields
 from tutorlib.nn import Moments, no_moments, step_generator
 from tutorlib.papers.rcgvf import memory as nets
 from tutorlib.papers.rcgvf.algorithm import (
@@ -34,6 +34,7 @@ from tutorlib.papers.rcgvf.algorithm import (
     descend,
     dis,
     err,
+    gumbel,
     hyper,
     intrinsic,
     repeat,
@@ -42,7 +43,17 @@ from tutorlib.papers.rcgvf.algorithm import (
     uniform,
 )
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
+from tutorlib.papers.rcgvf.levels import bank, offered, places, ring
 from tutorlib.papers.rcgvf.memory import MEMORY, Network, Predictor
+from tutorlib.papers.rcgvf.passes import (
+    expect_passes,
+    kept,
+    leaves_out,
+    refreshed,
+    segments,
+    span,
+    steps_before,
+)
 from tutorlib.rl import advantages, entropy, policy_loss, value_loss
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
@@ -59,11 +70,11 @@ class Config:
     """one of ``minigrid_rooms.TASKS``; the released scripts name KeyCorridorS4R3 and ObstructedMaze-2Dlhb, and the
     paper's list is recalled, not known"""
     levels: int = 2048
-    """how many levels episodes are drawn from, the same for all seeds; the paper draws new ones without end"""
+    """how many levels episodes are drawn from, the same for all seeds; unused with ``renew``"""
     panorama: bool = False
     """whether the bonus looks all round (all but ppo)"""
     counts: bool = False
-    """whether episodic counts are told: the bonus of noveld is divided by their root; agac and ppo are paid for it"""
+    """whether episodic counts are told: every bonus is divided by their root; agac and ppo are paid for it alone"""
     envs: int = 16
     """P, environments of a seed"""
     steps: int = 128
@@ -97,7 +108,7 @@ class Config:
     alpha: float = 0.5
     """share of the present novelty that the next one must exceed (NovelD; else unused)"""
     d: int = 128
-    """pseudo-rewards; other sizes of Z and of predictors follow from it"""
+    """pseudo-rewards; other sizes of Z and of predictors follow from it, or from ``width``"""
     gamma: float = 0.99
     """discount"""
     lam: float = 0.95
@@ -112,19 +123,28 @@ class Config:
     """largest norm of a gradient"""
     looks: int = 10
     """how often to stop and look, evenly spaced, the last update included"""
+    passes: str = "whole"
+    """whole, or released: every second pass has shifted segments and newer memories, and leaves out frames
+    (``passes``)"""
+    width: int = 0
+    """units of the predictors' LSTM, from which the inner sizes of Z and predictors follow; 0: d. The released code has
+    128, whatever d is"""
+    renew: int = 0
+    """levels that each update makes anew, from which its episodes are drawn; 0: all from one bank. The released code
+    makes one for each episode (``levels``)"""
 
     def __post_init__(self) -> None:
-        choose("method", self.method, METHODS)
-        choose("task", self.task, list(TASKS))
         expect_fields(
             self,
-            counts=("levels", "envs", "steps", "updates", "minibatch", "bptt", "epochs", "looks"),
-            positive=("rate", "predictor_rate", "clip", "largest"),
+            counts=("updates", "epochs", "looks"),
+            sizes=("levels", "envs", "steps", "minibatch", "bptt", "heads", "d"),
+            most={"width": MOST_SIZE, "renew": MOST},
+            positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
             not_negative=("beta", "beta_counts", "adversary", "alpha", "entropy", "value"),
             shares=("gamma_z", "lambda_z", "gamma", "lam"),
+            endless=("anneal",),
+            choices={"method": METHODS, "task": TASKS},
         )
-        if not self.anneal > 0:
-            raise bad_argument("anneal", self.anneal, "a positive number, or infinity")
         if self.steps % self.bptt:
             raise bad_argument("bptt", self.bptt, f"a divisor of steps={self.steps}")
         if self.frames % self.minibatch or self.minibatch % self.bptt:
@@ -134,6 +154,7 @@ class Config:
             raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
         if self.method == "rcgvf" and self.heads < 2:
             raise bad_argument("heads", self.heads, "at least 2: one cannot disagree")
+        expect_passes(self.passes, self.steps, self.bptt)
         _ = self.predictor  # it refuses sizes that cannot be
 
     @property
@@ -149,12 +170,12 @@ class Config:
     @property
     def predictor(self) -> Predictor:
         """RC-GVF's predictor."""
-        return Predictor(self.channels, self.d, self.heads)
+        return Predictor(self.channels, self.d, self.heads, self.width)
 
     @property
     def z(self) -> Network:
         """Z, and the predictor of RND and NovelD."""
-        return nets.z_network(self.channels, self.d)
+        return nets.z_network(self.channels, self.d, self.width)
 
     @property
     def bonus_net(self) -> Network | None:
@@ -170,9 +191,18 @@ class Config:
         """Entries of its memory, 0 if it has none."""
         return {"rcgvf": self.predictor.memory, "agac": MEMORY}.get(self.method, 0)
 
-    def env(self, device: torch.device) -> MiniGrid:
-        """The environment, on ``device``."""
-        return MiniGrid(bank(self.task, self.levels, device), TASKS[self.task].max_steps)
+    @property
+    def held(self) -> int:
+        """Updates whose levels are held at once, with ``renew``."""
+        return places(TASKS[self.task].max_steps, self.steps)
+
+    def env(self, device: torch.device, number: int = 0) -> MiniGrid:
+        """The environment of update ``number``, on ``device``."""
+        if self.renew:
+            levels = ring(self.task, self.renew, number, self.held, device)
+        else:
+            levels = bank(self.task, self.levels, device)
+        return MiniGrid(levels, TASKS[self.task].max_steps)
 
 
 def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
@@ -188,12 +218,6 @@ def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
         "ppo": {"beta_counts": 0.1, "counts": True, "updates": 43_950, "anneal": 9e7},
     }
     return Config(method, task, **own[choose("method", method, METHODS)])
-
-
-@cache
-def bank(task: str, number: int, device: torch.device) -> Levels:
-    """Return ``number`` levels of ``task``, always the same."""
-    return TASKS[task].levels(number, torch.Generator().manual_seed(0)).to(device)
 
 
 # Acting.
@@ -269,7 +293,7 @@ def rollout(
         found["look"].append(env.panorama(e) if c.panorama else image)
         found["fresh"].append(fresh)
         found["memory"].append(memory)
-        after = nets.lstm_step(layers[3:5], nets.see(layers, image.float()), memory * (~fresh).unsqueeze(-1))
+        after = nets.lstm_step(layers[3:5], nets.features(layers, image), memory * (~fresh).unsqueeze(-1))
         y, v = nets.heads_of(layers, after.chunk(2, dim=-1)[0])
         found["v"].append(v)
         return y, v, after
@@ -314,12 +338,13 @@ def told(first: Tensor, x: Float[Tensor, "seeds time envs n"], fresh: Bool[Tenso
 @torch.no_grad()
 def curiosity(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
     """Return rewards and targets from a rollout, before any learning from it."""
-    look = past.look.float()
+    look = past.look
     beta = h.beta.view(-1, 1, 1)
-    root = past.visits.float().sqrt()
+    root = past.visits.to(past.v.dtype).sqrt()
+    share = root if c.counts else 1.0
     no_reward = torch.zeros_like(past.r)
     before = told(state.before, one_hot(past.actions, nets.ACTIONS), past.fresh)
-    z = look.new_zeros(*look.shape[:3], 0)
+    z = past.v.new_zeros(*look.shape[:3], 0)
     g, memory, felt = z[:, :-1].unsqueeze(-2), state.bonus_memory.unsqueeze(1), z
     if c.method == "ppo":
         reward = c.beta_counts / root if c.counts else no_reward
@@ -328,7 +353,7 @@ def curiosity(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
     assert net is not None
     layers = net.layers(state.phi)
     if c.method == "agac":
-        x = nets.see_all(layers, look[:, :-1])
+        x = nets.features(layers, look[:, :-1])
         hidden, memory = nets.unroll(layers[3:5], x, past.fresh[:, :-1], state.bonus_memory)
         log_pi, log_adv = past.logits.log_softmax(-1), nets.adversary_logits(layers, hidden).log_softmax(-1)
         gap = log_pi - log_adv
@@ -344,45 +369,49 @@ def curiosity(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
         v = c.predictor.predictions(layers, hidden)
         now = v[:, :, :-1]
         g_k = targets(z[:, :-1], now, v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
-        bonus = intrinsic("product", err(g_k, now), dis(now))
+        bonus = intrinsic("product", err(g_k, now), dis(now)) / share
         g = rearrange(g_k, "s k t p d -> s t p k d")
         # The one step more, at o_T, is taken again as the first of the next rollout.
         return Curiosity(beta * bonus, no_reward, no_reward, g, memories[:, :-1], before, felt)
     n = novelty(z, nets.see_all(layers, look))
-    bonus = n[:, :-1] if c.method == "rnd" else noveld_bonus(n, past.ended, c.alpha)
-    if c.method == "noveld" and c.counts:
-        bonus = bonus / root
+    bonus = (n[:, :-1] if c.method == "rnd" else noveld_bonus(n, past.ended, c.alpha)) / share
     memory = memory.expand(-1, c.steps + 1, -1, -1)
     return Curiosity(beta * bonus, no_reward, no_reward, z[:, :-1].unsqueeze(-2), memory, before, felt)
 
 
 class Batch(NamedTuple):
-    """Segments of ``bptt`` frames to learn from, ``n`` of each seed."""
+    """What is to be learned from: ``frames`` of a rollout, time by envs, or of n segments, n by ``bptt``.
+
+    Memories, of which there is one for each of ``starts``, stand before each frame, or before each segment.
+    """
 
     image: Tensor
-    """uint8 [seeds, n, bptt, 7, 7, 3]"""
+    """uint8 [seeds, *frames, 7, 7, 3]"""
     look: Tensor
-    """uint8 [seeds, n, bptt, 7, 7, channels]"""
-    fresh: Bool[Tensor, "seeds n bptt"]
-    memory: Float[Tensor, "seeds n 128"]
-    """of the actor-critic, before the segment"""
-    actions: Int[Tensor, "seeds n bptt"]
-    logits: Float[Tensor, "seeds n bptt 7"]
+    """uint8 [seeds, *frames, 7, 7, channels]"""
+    fresh: Bool[Tensor, "seeds *frames"]
+    memory: Float[Tensor, "seeds *starts 128"]
+    """of the actor-critic"""
+    actions: Int[Tensor, "seeds *frames"]
+    logits: Float[Tensor, "seeds *frames 7"]
     """before learning"""
-    v: Float[Tensor, "seeds n bptt"]
-    """before learning"""
-    advantage: Float[Tensor, "seeds n bptt"]
-    returns: Float[Tensor, "seeds n bptt"]
-    g: Float[Tensor, "seeds n bptt heads d"]
-    bonus_memory: Float[Tensor, "seeds n entries"]
-    """of predictors or adversary, before the segment"""
-    before: Float[Tensor, "seeds n bptt 7"]
-    felt: Float[Tensor, "seeds n bptt d"]
+    v: Float[Tensor, "seeds *frames"]
+    """before learning; for AGAC V + c KL(pi || pi_adv)"""
+    advantage: Float[Tensor, "seeds *frames"]
+    returns: Float[Tensor, "seeds *frames"]
+    """v + A"""
+    g: Float[Tensor, "seeds *frames heads d"]
+    bonus_memory: Float[Tensor, "seeds *starts entries"]
+    """of predictors or adversary"""
+    before: Float[Tensor, "seeds *frames 7"]
+    felt: Float[Tensor, "seeds *frames d"]
 
 
-def segments(x: Tensor, bptt: int) -> Tensor:
-    """Return ``[seeds, time, envs, ...]`` as ``[seeds, segments, bptt, ...]``, segments of one environment each."""
-    return rearrange(x, "s (n l) p ... -> s (n p) l ...", l=bptt)
+def segmented(c: Config, frames: Batch, shifted: bool = False) -> Batch:
+    """Return the frames of a rollout in segments, or in the shifted ones that leave some out (``passes``)."""
+    own = span(c.steps, c.bptt, shifted)
+    parts = Batch(*(segments(x[:, own], c.bptt) for x in frames))
+    return parts._replace(memory=parts.memory[:, :, 0], bonus_memory=parts.bonus_memory[:, :, 0])
 
 
 class Log(NamedTuple):
@@ -400,51 +429,63 @@ class Log(NamedTuple):
 
 @torch.no_grad()
 def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, Log, Curiosity]:
-    """Return what is to be learned from a rollout, what is to be kept of it, and what the bonus made of it."""
+    """Return the frames to learn from, what is to be kept of a rollout, and what the bonus made of it."""
     found = curiosity(c, h, state, past)
     r = (past.r + found.reward).clamp(-1, 1)
     v = past.v[:, :-1]
     first = [x.transpose(0, 1) for x in (r, v, past.ended)]  # time first
     a = advantages(first[0], first[1], past.v[:, -1], first[2], c.gamma, c.lam).transpose(0, 1)
-    parts = {
-        "image": past.image[:, :-1],
-        "look": past.look[:, :-1],
-        "fresh": past.fresh[:, :-1],
-        "actions": past.actions,
-        "logits": past.logits,
-        "v": v,
-        "advantage": a + found.more_advantage,
-        "returns": v + a + found.more_value,
-        "g": found.g,
-        "before": found.before[:, :-1],
-        "felt": found.felt[:, :-1],
-    }
-    starts = {"memory": past.memory[:, :-1], "bonus_memory": found.memory[:, :-1]}
-    batch = Batch(
-        **{name: segments(x, c.bptt) for name, x in parts.items()},
-        **{name: segments(x, c.bptt)[:, :, 0] for name, x in starts.items()},
+    # The released AGAC changes advantages and values after the estimate, and takes returns from both sums.
+    advantage, v = a + found.more_advantage, v + found.more_value
+    frames = Batch(
+        image=past.image[:, :-1],
+        look=past.look[:, :-1],
+        fresh=past.fresh[:, :-1],
+        memory=past.memory[:, :-1],
+        actions=past.actions,
+        logits=past.logits,
+        v=v,
+        advantage=advantage,
+        returns=v + advantage,
+        g=found.g,
+        bonus_memory=found.memory[:, :-1],
+        before=found.before[:, :-1],
+        felt=found.felt[:, :-1],
     )
     sums = (past.ended, past.ended & (past.r > 0), past.r)
     episodes, successes, returns = (x.float().sum(dim=(1, 2)) for x in sums)
-    return batch, Log(episodes, successes, returns, found.reward.mean(dim=(1, 2))), found
+    return frames, Log(episodes, successes, returns, found.reward.mean(dim=(1, 2))), found
 
 
 # Learning.
 
 
-def hidden_states(
+def unrolled(
     layers: nets.Layers, x: Tensor, fresh: Bool[Tensor, "seeds n bptt"], memory: Float[Tensor, "seeds n entries"]
-) -> Float[Tensor, "seeds n bptt units"]:
-    """Return h of every frame of segments, unrolled from the memories before them."""
-    h, _ = nets.unroll(layers, x.transpose(1, 2), fresh.transpose(1, 2), memory)
-    return h.transpose(1, 2)
+) -> tuple[Float[Tensor, "seeds n bptt units"], Float[Tensor, "seeds n less entries"]]:
+    """Return h of every frame of segments, from the memories before them, and the memory before all but the first."""
+    h, memories = nets.unroll(layers, x.transpose(1, 2), fresh.transpose(1, 2), memory)
+    return h.transpose(1, 2), memories[:, 1:-1].transpose(1, 2)
+
+
+def policy_states(theta: Float[Tensor, "seeds parameters"], b: Batch) -> tuple[Tensor, Tensor]:
+    """Return what ``unrolled`` does for the actor-critic."""
+    layers = nets.actor_critic().layers(theta)
+    return unrolled(layers[3:5], nets.features(layers, b.image), b.fresh, b.memory)
+
+
+def bonus_states(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> tuple[Tensor, Tensor]:
+    """Return what ``unrolled`` does for RC-GVF's predictor or AGAC's adversary."""
+    if c.method == "agac":
+        layers = nets.adversary(c.channels).layers(phi)
+        return unrolled(layers[3:5], nets.features(layers, b.look), b.fresh, b.bonus_memory)
+    layers = c.predictor.network.layers(phi)
+    return unrolled(layers[6:8], c.predictor.taken_in(layers, b.look, b.before, b.felt), b.fresh, b.bonus_memory)
 
 
 def policy_objective(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds"]:
     """Return PPO's loss over segments, the mean over their frames; advantages are not normalised."""
-    layers = nets.actor_critic().layers(theta)
-    h = hidden_states(layers[3:5], nets.see_all(layers, b.image.float()), b.fresh, b.memory)
-    logits, v = nets.heads_of(layers, h)
+    logits, v = nets.heads_of(nets.actor_critic().layers(theta), policy_states(theta, b)[0])
     log_pi, old = logits.log_softmax(dim=-1), b.logits.log_softmax(dim=-1)
     ratio = (log_pi - old).gather(-1, b.actions.unsqueeze(-1)).squeeze(-1).exp()
     policy = policy_loss(ratio.flatten(1), b.advantage.flatten(1), c.clip)
@@ -457,29 +498,41 @@ def bonus_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) ->
     net = c.bonus_net
     assert net is not None
     layers = net.layers(phi)
-    look = b.look.float()
     if c.method == "agac":
-        h = hidden_states(layers[3:5], nets.see_all(layers, look), b.fresh, b.bonus_memory)
-        log_adv, log_pi = nets.adversary_logits(layers, h).log_softmax(-1), b.logits.log_softmax(-1)
+        log_adv = nets.adversary_logits(layers, bonus_states(c, phi, b)[0]).log_softmax(-1)
+        log_pi = b.logits.log_softmax(-1)
         return (log_pi.exp() * (log_pi - log_adv)).sum(dim=-1).mean(dim=(1, 2))
     if c.method == "rcgvf":
-        x = c.predictor.taken_in(layers, look, b.before, b.felt)
-        v = c.predictor.predictions(layers, hidden_states(layers[6:8], x, b.fresh, b.bonus_memory))
+        v = c.predictor.predictions(layers, bonus_states(c, phi, b)[0])
         return (rearrange(v, "s k n l d -> s n l k d") - b.g).square().mean(dim=(1, 2, 3, 4))
-    return (nets.see_all(layers, look) - b.g.squeeze(-2)).square().mean(dim=(1, 2, 3))
+    return (nets.see_all(layers, b.look) - b.g.squeeze(-2)).square().mean(dim=(1, 2, 3))
 
 
-def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
-    """Return the state after update ``number``, counted from 0: act, look back, learn."""
-    past, e, fresh, memory = rollout(c, env, state, noise)
-    batch, log, found = look_back(c, h, state, past)
+@torch.no_grad()
+def newer_memories(c: Config, theta: Tensor, phi: Tensor, b: Batch) -> tuple[Tensor, Tensor]:
+    """Return the memories within segments that present weights make, of the actor-critic and of what the bonus has."""
+    return policy_states(theta, b)[1], bonus_states(c, phi, b)[1] if c.bonus_memory else b.bonus_memory
+
+
+def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epochs segments"], number: int) -> State:
+    """Return the state after the passes over what update ``number`` brought."""
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)
-    step = number * c.epochs * (c.frames // c.minibatch)
+    first, size = number * c.epochs, c.minibatch // c.bptt
+    step = steps_before(c.passes, first, c.frames // c.bptt, c.envs, size)
+    batch = segmented(c, frames)
     for epoch in range(c.epochs):
-        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch // c.bptt, dim=1) for x in batch]
+        own_order, shifted = order[:, epoch], leaves_out(c.passes, first + epoch)
+        if c.passes == "released":
+            batch = segmented(c, frames, shifted)
+        if shifted:
+            own_order = kept(own_order, c.frames // c.bptt - c.envs)
+        parts = [shuffled(x, own_order).split(size, dim=1) for x in batch]
+        newer = []
         for part in zip(*parts, strict=True):
             b = Batch(*part)
+            if c.passes == "released":
+                newer.append(newer_memories(c, theta, phi, b))
             own = partial(policy_objective, c, b=b)
             theta, theta_moments = descend(own, theta, theta_moments, step, rate, c.largest)
             if c.method != "ppo":
@@ -487,18 +540,26 @@ def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, numbe
                 own = partial(bonus_objective, c, b=b)
                 phi, phi_moments = descend(own, phi, phi_moments, step, slow, c.largest)
             step += 1
-    after = State(
+        if newer:
+            memory, bonus_memory = (torch.cat(found, dim=1) for found in zip(*newer, strict=True))
+            frames = frames._replace(memory=refreshed(frames.memory, memory, own_order, c.bptt, shifted))
+            if c.bonus_memory:
+                last = refreshed(frames.bonus_memory, bonus_memory, own_order, c.bptt, shifted)
+                frames = frames._replace(bonus_memory=last)
+    return state._replace(theta=theta.detach(), theta_moments=theta_moments, phi=phi.detach(), phi_moments=phi_moments)
+
+
+def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+    """Return the state after update ``number``, counted from 0: act, look back, learn."""
+    past, e, fresh, memory = rollout(c, env, state, noise)
+    frames, log, found = look_back(c, h, state, past)
+    after = learn(c, state, frames, noise.order, number)._replace(
         e=e,
         fresh=fresh,
         memory=memory,
         bonus_memory=found.memory[:, -1],
         before=one_hot(past.actions[:, -1], nets.ACTIONS),
         felt=felt_last(c, state, past),
-        theta=theta.detach(),
-        theta_moments=theta_moments,
-        phi=phi.detach(),
-        phi_moments=phi_moments,
-        zeta=state.zeta,
     )
     return after, log
 
@@ -508,7 +569,7 @@ def felt_last(c: Config, state: State, past: Rollout) -> Float[Tensor, "seeds en
     """Return the pseudo-rewards of a rollout's last step, which the next one is told (RC-GVF)."""
     if c.method != "rcgvf":
         return state.felt
-    return nets.see_all(c.z.layers(state.zeta), past.look[:, -2].float())
+    return nets.see_all(c.z.layers(state.zeta), past.look[:, -2])
 
 
 # Randomness, and the loop.
@@ -516,13 +577,14 @@ def felt_last(c: Config, state: State, past: Rollout) -> Float[Tensor, "seeds en
 
 def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.device) -> Noise:
     """Return the noise of update ``number``, each seed's from a generator of its own."""
-    gumbel, step, order = [], [], []
+    luck, step, order = [], [], []
     for seed in seeds:
         generator = step_generator(seed, number, device)
-        gumbel.append(-(-uniform(generator, c.steps, c.envs, nets.ACTIONS).log()).log())
-        step.append(uniform(generator, c.steps, c.envs, 1))
+        luck.append(gumbel(generator, c.steps, c.envs, nets.ACTIONS))
+        u = uniform(generator, c.steps, c.envs, 1)
+        step.append(offered(u, number, c.held) if c.renew else u)
         order.append(uniform(generator, c.epochs, c.frames // c.bptt).argsort(dim=-1))
-    return Noise(torch.stack(gumbel), torch.stack(step), torch.stack(order))
+    return Noise(torch.stack(luck), torch.stack(step), torch.stack(order))
 
 
 def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.device) -> State:
@@ -530,7 +592,8 @@ def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.
     theta, phi, zeta, start = [], [], [], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        start.append(uniform(generator, c.envs, 1))
+        u = uniform(generator, c.envs, 1)
+        start.append(offered(u, 0, c.held) if c.renew else u)
         theta.append(nets.actor_critic().initial(generator))
         zeta.append(c.z.initial(generator))
         phi.append(c.bonus_net.initial(generator) if c.bonus_net else torch.zeros(0))
@@ -565,7 +628,8 @@ def train(cells: Sequence[Cell], context: Context) -> Trained:
     env = c.env(context.device)
 
     def step(state: State, number: int) -> tuple[State, Log]:
-        return update(c, env, h, state, draw_noise(c, seeds, number, context.device), number)
+        own = c.env(context.device, number) if c.renew else env
+        return update(c, own, h, state, draw_noise(c, seeds, number, context.device), number)
 
     title, start = f"{c.method} in {c.task}, {len(cells)} side by side", initial_state(c, env, seeds, context.device)
     state, log, _ = repeat(c, context, title, start, step, Log, _unpack, partial(_refuse_non_finite, seeds))
@@ -601,19 +665,21 @@ __all__ = [
     "Rollout",
     "State",
     "Trained",
-    "bank",
     "bonus_objective",
+    "bonus_states",
     "curiosity",
     "draw_noise",
     "felt_last",
-    "hidden_states",
     "initial_state",
+    "learn",
     "look_back",
     "policy_objective",
+    "policy_states",
     "rollout",
-    "segments",
+    "segmented",
     "settings",
     "told",
     "train",
+    "unrolled",
     "update",
 ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import Layers, parameter_count, run_layers, split_layers
 from tutorlib.shapes import Float, Tensor
 
@@ -26,8 +26,9 @@ class MLP:
     """entries of the input, of each hidden layer, and of the output"""
 
     def __post_init__(self) -> None:
-        if len(self.sizes) < 2 or min(self.sizes) < 1:
-            raise bad_argument("sizes", self.sizes, "at least two sizes, each at least 1")
+        expect_fields(self, sizes=("sizes",))
+        if len(self.sizes) < 2:
+            raise bad_argument("sizes", self.sizes, "at least two sizes")
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -39,12 +40,14 @@ class MLP:
         """The number of weights and biases."""
         return parameter_count(self.shapes)
 
+    @checked()
     def initial(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return the start of Z and of predictors: all uniform in (-1, 1) / sqrt(n), n entries into the layer."""
         return torch.cat(
             [(2 * torch.rand((n + 1) * m, generator=generator) - 1) / math.sqrt(n) for n, m in self.shapes]
         )
 
+    @checked()
     def initial_unit(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return the start of the actor-critic: normal weights, those into a unit scaled to length 1; no biases."""
         parts = []
@@ -63,10 +66,39 @@ def run(layers: Layers, x: Float[Tensor, "nets batch inputs"]) -> Float[Tensor, 
     return run_layers(layers, x, torch.relu)
 
 
+@dataclass(frozen=True)
+class Apart:
+    """An actor and a critic that share nothing, as one flat vector of weights: the actor's, then the critic's."""
+
+    actor: MLP
+    critic: MLP
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Entries in and out of each layer."""
+        return [*self.actor.shapes, *self.critic.shapes]
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights and biases."""
+        return parameter_count(self.shapes)
+
+    def initial_unit(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
+        """Return the start of both, as for one network."""
+        return torch.cat([self.actor.initial_unit(generator), self.critic.initial_unit(generator)])
+
+    def layers(self, theta: Float[Tensor, "nets parameters"]) -> Layers:
+        """Return ``theta`` in its parts; raise ``UsageError`` if its length is not this network's."""
+        return split_layers(theta, self.shapes)
+
+
 def policy_and_value(
-    layers: Layers, o: Float[Tensor, "seeds batch observations"]
+    layers: Layers, o: Float[Tensor, "seeds batch observations"], shared: bool = True
 ) -> tuple[Float[Tensor, "seeds batch actions"], Float[Tensor, "seeds batch"]]:
-    """Return the actor's logits and the critic's value, the last output."""
+    """Return the actor's logits and the critic's value: the last output, or that of the critic of ``Apart``."""
+    if not shared:
+        half = len(layers) // 2
+        return run(layers[:half], o), run(layers[half:], o).squeeze(-1)
     y = run(layers, o)
     return y[..., :-1], y[..., -1]
 

@@ -5,7 +5,6 @@ alike, of which one was never entered. ``spread``: what lambda_z does to targets
 cases are ours; the paper argues for the same in words.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from einops import rearrange
 from tutorlib.envs.lock import GOOD, LockState
 from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import bad_argument, choose, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import adam_step, no_moments
 from tutorlib.papers.rcgvf.algorithm import (
@@ -59,10 +58,9 @@ class Fading:
     """c: Z is multiplied by it"""
 
     def __post_init__(self) -> None:
+        expect_fields(self, positive=("scale",))
         if not 0 <= self.right < 1:
             raise bad_argument("right", self.right, "a number from 0, below 1")
-        if not 0 < self.scale < math.inf:
-            raise bad_argument("scale", self.scale, "a positive number")
         if self.learner.method == "ppo":
             raise bad_argument("learner.method", "ppo", "a method with predictors")
 
@@ -214,12 +212,14 @@ class Maze:
     """how often to look at both corridors, evenly spaced, besides the beginning"""
 
     def __post_init__(self) -> None:
-        choose("method", self.method, METHODS)
         expect_fields(
             self,
-            counts=("length", "walks", "epochs", "heads", "d", "hidden", "looks"),
+            counts=("length", "walks", "epochs", "looks"),
+            sizes=("heads", "d", "hidden"),
+            most={"length": MOST_SIZE},
             shares=("gamma_z", "lambda_z"),
             positive=("rate",),
+            choices={"method": METHODS},
         )
         if self.walks % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of walks={self.walks}")
@@ -336,13 +336,14 @@ class Chain:
     """from each state"""
 
     def __post_init__(self) -> None:
-        for name, least in (("states", 3), ("steps", 1), ("walks", 2)):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
-                raise bad_argument(name, getattr(self, name), f"a whole number from {least}")
+        expect_fields(
+            self,
+            sizes=("states", "steps", "walks"),
+            least={"states": 3, "walks": 2},
+            not_negative=("wrong",),
+        )
         if not 0 <= self.gamma_z < 1:
             raise bad_argument("gamma_z", self.gamma_z, "a number from 0, below 1")
-        if not 0 <= self.wrong < math.inf:
-            raise bad_argument("wrong", self.wrong, "a number that is not negative")
 
 
 def exact_values(z: Float[Tensor, "states"], gamma_z: float) -> Float[Tensor, "states"]:

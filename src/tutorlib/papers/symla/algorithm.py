@@ -19,10 +19,10 @@ import torch
 from tutorlib.envs import Environment
 from tutorlib.evolution import Population, estimate
 from tutorlib.lab import Context
-from tutorlib.lab.errors import UsageError, bad_argument, choose
+from tutorlib.lab.errors import UsageError, bad_argument, checked, expect_fields
 from tutorlib.nn import Descent, Trained, descend
 from tutorlib.nn.training import Look
-from tutorlib.papers.symla.model import AGENTS, Agent, MetaRNN, SymLA, one_hot
+from tutorlib.papers.symla.model import AGENTS, STARTS, Agent, MetaRNN, SymLA, one_hot
 from tutorlib.papers.symla.problem import ENVIRONMENTS, PERMUTED, make
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
@@ -53,6 +53,7 @@ class Life(NamedTuple):
     """o_t, where they were asked for"""
 
 
+@checked()
 def draw_noise(agent: Agent, env: Environment, lifetimes: int, length: int, generator: torch.Generator) -> Noise:
     """Return the noise of ``lifetimes`` lifetimes of ``length`` steps, on the generator's device."""
     for name, value in (("lifetimes", lifetimes), ("length", length)):
@@ -152,15 +153,18 @@ class Config:
     """whether SymLA's sub-RNNs read their layer's own messages"""
 
     def __post_init__(self) -> None:
-        choose("agent", self.agent, AGENTS)
-        choose("environment", self.environment, ENVIRONMENTS)
-        choose("permuted", self.permuted, PERMUTED)
-        for name in ("length", "lifetimes"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "at least 1")
+        expect_fields(
+            self,
+            counts=("length", "generations", "looks"),
+            sizes=("pairs", "lifetimes", "hidden", "message"),
+            positive=("sigma", "rate"),
+            shares=("bias",),
+            choices={"agent": AGENTS, "environment": ENVIRONMENTS, "permuted": PERMUTED, "initial": STARTS},
+        )
         if len(self.environments) > self.lifetimes:
             raise bad_argument("sizes", self.sizes, f"at most as many as lifetimes={self.lifetimes}")
-        _ = self.population, self.descent  # they refuse what cannot be run
+        if self.generations % self.looks:
+            raise bad_argument("looks", self.looks, f"a divisor of generations={self.generations}")
         if len({agent.parameters for agent in self.agents}) > 1:
             raise bad_argument("sizes", self.sizes, f"one size: a theta of {self.agent} fits no other")
 
@@ -208,6 +212,7 @@ class Config:
         )
 
 
+@checked()
 def fitness(
     config: Config, theta: Float[Tensor, "*members parameters"], generator: torch.Generator
 ) -> Float[Tensor, "*members"]:

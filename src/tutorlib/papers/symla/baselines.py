@@ -7,13 +7,12 @@ lifetimes; the loops are those over time.
 Which of the two the paper trained is not known; this is the second black-box baseline.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 
 from tutorlib.envs import Environment
-from tutorlib.lab.errors import NonFiniteError, bad_argument
+from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
 from tutorlib.nn import adam_step, no_moments, step_generator
 from tutorlib.papers.symla.algorithm import Life, draw_noise, lifetime
 from tutorlib.papers.symla.model import MetaRNN, one_hot
@@ -50,15 +49,14 @@ class PPOConfig:
     """largest norm of a gradient"""
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "lifetimes", "length", "epochs"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "at least 1")
-        for name in ("rate", "clip", "largest"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a positive number")
-        for name in ("gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise bad_argument(name, getattr(self, name), "a number from 0 to 1")
+        expect_fields(
+            self,
+            counts=("iterations", "length", "epochs"),
+            sizes=("lifetimes",),
+            positive=("rate", "clip", "largest"),
+            not_negative=("entropy", "value"),
+            shares=("gamma", "lam"),
+        )
 
 
 def replay(

@@ -16,7 +16,7 @@ import torch
 
 from tutorlib.data.counter import as_uniform, words
 from tutorlib.envs.bandits import GAPS, BernoulliBandit, expected_regret
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, choose
 from tutorlib.papers.symla.model import SymLA, one_hot
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -69,6 +69,7 @@ def numbered(bandits: Int[Tensor, "lives"]) -> Draw:
     return draw
 
 
+@checked()
 def drawn(generator: torch.Generator, lives: int) -> Draw:
     """Return fresh uniforms of a generator for so many lives, on its device."""
 

@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib import nn
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import GridConfig, GridParameters, GridState, grid_tick, split, zero_state
+from tutorlib.nn.grid import REDUCTIONS
 from tutorlib.shapes import Float, Int, Tensor
 
 STARTS = ("zeros", "random")
@@ -107,13 +108,12 @@ class SymLA:
     """of the logits"""
 
     def __post_init__(self) -> None:
-        for name in ("observations", "actions"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "at least 1")
-        choose("initial", self.initial, STARTS)
-        if not 0 < self.scale < math.inf:
-            raise bad_argument("scale", self.scale, "a positive number")
-        _ = self.grid  # it refuses sizes that no sub-RNN can have
+        expect_fields(
+            self,
+            sizes=("observations", "actions", "hidden", "message", "micro_ticks"),
+            positive=("scale",),
+            choices={"initial": STARTS, "reduce": REDUCTIONS},
+        )
 
     @property
     def grid(self) -> GridConfig:
@@ -140,6 +140,7 @@ class SymLA:
         """Random starts take a normal number for every second entry of every cell."""
         return (self.observations, self.actions, self.hidden // 2) if self.initial == "random" else (0,)
 
+    @checked()
     def initial_parameters(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return theta before meta-training."""
         return nn.initial_parameters(self.grid, generator)
@@ -247,9 +248,7 @@ class MetaRNN:
     """size of the LSTM"""
 
     def __post_init__(self) -> None:
-        for name in ("observations", "actions", "hidden"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "at least 1")
+        expect_fields(self, sizes=("observations", "actions", "hidden"))
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -273,6 +272,7 @@ class MetaRNN:
         """A MetaRNN always starts from zeros."""
         return (0,)
 
+    @checked()
     def initial_parameters(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return theta before meta-training: matrices normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
         pieces = []
@@ -281,7 +281,7 @@ class MetaRNN:
             if len(shape) == 2:
                 of_lstm = shape[1] == 4 * self.hidden
                 sd = 1 / math.sqrt(self.hidden + (self.observations + self.actions + 1 if of_lstm else 0))
-                torch.nn.init.trunc_normal_(piece, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
+                piece = nn.truncated_normal(shape, sd, generator)
             pieces.append(piece.flatten())
         return torch.cat(pieces)
 

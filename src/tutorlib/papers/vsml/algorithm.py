@@ -14,6 +14,8 @@ Equation numbers are those of the paper as far as they are known (3.1 to 3.3 of 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,12 +23,23 @@ from torch.utils.checkpoint import checkpoint
 
 from tutorlib.evolution import Population, estimate
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import MOST, bad_argument, expect_fields
 from tutorlib.nn import Descent, FlatModule, GridConfig, GridState, Trained, descend, step_generator
+from tutorlib.nn.grid import REDUCTIONS
 from tutorlib.nn.training import Estimate, Look
 from tutorlib.papers.vsml import baselines
-from tutorlib.papers.vsml.baselines import squash
-from tutorlib.papers.vsml.model import ERROR, INPUT, LABEL, OUTPUT, Network, backward_sweep, dense, forward_sweep
+from tutorlib.papers.vsml.descent import squash
+from tutorlib.papers.vsml.model import (
+    ERROR,
+    INPUT,
+    LABEL,
+    OUTPUT,
+    Network,
+    backward_sweep,
+    convolutional,
+    dense,
+    forward_sweep,
+)
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -62,7 +75,7 @@ def example_step(
     mb = boundary(channels, e=(ERROR, error), y=(LABEL, label))
     states = forward_sweep(net, parts[0], states, m, mb)
     logits = squash(states[-1].forward[..., OUTPUT])
-    one_hot = F.one_hot(y, net.classes).to(x.dtype)
+    one_hot = (y.unsqueeze(-1) == torch.arange(net.classes, device=y.device)).to(x.dtype)
     error = (logits.softmax(dim=-1) - one_hot) / batch  # the gradient of the cross-entropy at the output
     label = one_hot if net.feed_label else torch.zeros_like(one_hot)
     if net.backward_pass:
@@ -77,14 +90,73 @@ def share_over_batch(state: GridState, batch: int) -> GridState:
 
     That half plays the part of weights, which all examples of a batch share; the other half stays each example's own.
     """
-    half = state.h.shape[-1] // 2
+    return state._replace(h=_shared(state.h, batch), c=_shared(state.c, batch))
 
-    def shared(part: Tensor) -> Tensor:
-        grouped = part[..., :half].unflatten(-4, (-1, batch))
-        mean = grouped.mean(dim=-4, keepdim=True).expand_as(grouped).flatten(-5, -4)
-        return torch.cat([mean, part[..., half:]], dim=-1)
 
-    return state._replace(h=shared(state.h), c=shared(state.c))
+def _shared(part: Tensor, batch: int) -> Tensor:
+    half = part.shape[-1] // 2
+    grouped = part[..., :half].unflatten(-4, (-1, batch))
+    mean = grouped.mean(dim=-4, keepdim=True).expand_as(grouped).flatten(-5, -4)
+    return torch.cat([mean, part[..., half:]], dim=-1)
+
+
+Lifetime = Callable[..., tuple[list[GridState], Tensor, Tensor, Tensor]]
+"""``lifetime``, or the same done in another way."""
+EXAMPLES = 10
+"""examples in a graph where lifetimes are compiled"""
+
+
+def lifetime(
+    net: Network,
+    parts: tuple[list, list],
+    states: list[GridState],
+    error: Float[Tensor, "*members sequences classes"],
+    label: Float[Tensor, "*members sequences classes"],
+    x: Float[Tensor, "*members sequences time inputs"],
+    y: Int[Tensor, "*members sequences time"],
+    batch: int = 1,
+) -> tuple[list[GridState], Tensor, Tensor, Float[Tensor, "*members sequences time classes"]]:
+    """Return what ``example_step`` does over some examples in a row: states, error, label, and all predictions."""
+    outputs = []
+    for t in range(x.shape[-2]):
+        states, logits, error, label = example_step(net, parts, states, error, label, x[..., t, :], y[..., t], batch)
+        outputs.append(logits)
+    return states, error, label, torch.stack(outputs, dim=-2)
+
+
+def in_pieces(live: Lifetime, examples: int) -> Lifetime:
+    """Return ``live`` applied to so many examples at a time, one piece after the other."""
+
+    def run(
+        net: Network, parts: tuple, states: list, error: Tensor, label: Tensor, x: Tensor, y: Tensor, batch: int
+    ) -> tuple[list[GridState], Tensor, Tensor, Tensor]:
+        found = []
+        for own_x, own_y in zip(x.split(examples, dim=-2), y.split(examples, dim=-1), strict=True):
+            states, error, label, logits = live(net, parts, states, error, label, own_x, own_y, batch)
+            found.append(logits)
+        return states, error, label, torch.cat(found, dim=-2)
+
+    return run
+
+
+def lifetime_in(context: Context) -> Lifetime:
+    """Return ``lifetime``, as graphs of ``EXAMPLES`` examples each if the run is to be compiled."""
+    if not context.compile:
+        return lifetime
+    graphs = in_pieces(context.compiled(lifetime), EXAMPLES)
+
+    def run(net: Network, parts: tuple, states: list[GridState], error: Tensor, *streams: Any) -> tuple:
+        if torch.is_grad_enabled() and parts[0][0].w_h.requires_grad:
+            # All pieces are one graph only if the first one's states ask for gradients, as those of the others do.
+            states = [GridState(*map(_asking, state)) for state in states]
+            error = error if net.backward_pass else _asking(error)
+        return graphs(net, parts, states, error, *streams)
+
+    return run
+
+
+def _asking(part: Tensor) -> Tensor:
+    return part if part.requires_grad else part.detach().requires_grad_()
 
 
 def online(
@@ -95,39 +167,21 @@ def online(
     generator: torch.Generator | list[torch.Generator] | None = None,
     chunk: int | None = None,
     batch: int = 1,
+    start: list[GridState] | None = None,
+    live: Lifetime = lifetime,
 ) -> Float[Tensor, "*members sequences time classes"]:
     """Return the prediction for every example, each made before its label was seen: one lifetime of learning.
 
-    ``generator`` draws the initial states; without one they are zero. ``chunk``: examples between two activation
-    checkpoints; the gradient then needs the memory of one chunk only, for one more forward pass. Raises ``UsageError``
-    if the streams do not fit the network.
+    ``generator`` draws the initial states; without one they are zero, or those of ``start``. ``chunk``: examples
+    between two activation checkpoints; the gradient then needs the memory of one chunk only, for one more forward
+    pass. ``batch``: sequences that learn together. Raises ``UsageError`` if the streams do not fit the network.
     """
     check_streams(net, theta, x, y, batch)
-    parts = net.split(theta)
-    states = net.start(theta.shape[:-1], x.shape[-3], theta, generator)
+    if chunk and torch.is_grad_enabled():
+        live = in_pieces(partial(checkpoint, live, use_reentrant=False), chunk)
+    states = start or net.start(theta.shape[:-1], x.shape[-3], theta, generator, batch)
     error = theta.new_zeros(*x.shape[:-2], net.classes)
-    label = torch.zeros_like(error)
-
-    def lifetime(states: list[GridState], error: Tensor, label: Tensor, first: int, last: int) -> tuple:
-        outputs = []
-        for t in range(first, last):
-            states, logits, error, label = example_step(
-                net, parts, states, error, label, x[..., t, :], y[..., t], batch
-            )
-            outputs.append(logits)
-        return states, error, label, torch.stack(outputs, dim=-2)
-
-    time = x.shape[-2]
-    every = time if chunk is None or not torch.is_grad_enabled() else chunk
-    found = []
-    for first in range(0, time, every):
-        span = (first, min(first + every, time))
-        if every < time:
-            states, error, label, logits = checkpoint(lifetime, states, error, label, *span, use_reentrant=False)
-        else:
-            states, error, label, logits = lifetime(states, error, label, *span)
-        found.append(logits)
-    return torch.cat(found, dim=-2)
+    return live(net, net.split(theta), states, error, torch.zeros_like(error), x, y, batch)[-1]
 
 
 def check_streams(net: Network, theta: Tensor, x: Tensor, y: Tensor, batch: int) -> None:
@@ -145,15 +199,23 @@ def check_streams(net: Network, theta: Tensor, x: Tensor, y: Tensor, batch: int)
 
 
 def online_loss(
-    logits: Float[Tensor, "*members sequences time classes"], y: Int[Tensor, "*members sequences time"]
+    logits: Float[Tensor, "*members sequences time classes"],
+    y: Int[Tensor, "*members sequences time"],
+    loss_type: str = "mean",
 ) -> Float[Tensor, "*members"]:
-    """Return the meta-loss: the mean cross-entropy over all examples of all sequences, member by member."""
+    """Return the meta-loss: the mean cross-entropy over all examples of all sequences, member by member.
+
+    ``loss_type`` "last" counts only the last example of each sequence, as in few-shot learning.
+    """
+    if loss_type == "last":
+        logits, y = logits[..., -1:, :], y[..., -1:]
     losses = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
     return losses.mean(dim=(-2, -1))
 
 
 ESTIMATORS = ("bptt", "es")
 LEARNERS = ("vsml", *baselines.LEARNERS)
+LOSSES = ("mean", "last")
 
 
 @dataclass(frozen=True)
@@ -166,6 +228,10 @@ class Config:
     """what is learned online, and T, the length of a lifetime"""
     hidden: tuple[int, ...] = ()
     """units of hidden layers [none, or 32]"""
+    convolutions: int = 0
+    """convolutions of 8 channels with stride 2 below them; inputs are then square images [none, 1 or 3]"""
+    channels: int = 1
+    """channels of these images, in the order (row, column, channel)"""
     size: int = 16
     """H [16]"""
     message: int = 8
@@ -183,13 +249,19 @@ class Config:
     layerwise: bool = False
     """own parameters in every layer [no]"""
     backward_pass: bool = False
-    """[no]"""
+    """[no; with convolutions: yes]"""
+    separate_backward: bool = False
+    """whether the backward pass has parameters of its own [no]"""
     feed_label: bool = False
-    """[no]"""
+    """[no; with hidden layers or convolutions: yes]"""
+    batch: int = 1
+    """examples of one task that come at once, in every lifetime [1]"""
     state_noise: bool = True
-    """whether half of c starts random [yes]"""
+    """whether half of c, or the matrix of the fast-weight programmer, starts random [yes]"""
     estimator: str = "bptt"
     """bptt or es [both]"""
+    loss_type: str = "mean"
+    """mean over all predictions, or the last one alone [mean; few-shot: last]"""
     sequences: int = 32
     """lifetimes in a meta-step; pairs of an evolution strategy have one each [128; ES: 1024]"""
     sigma: float = 0.05
@@ -206,14 +278,17 @@ class Config:
     """how often the losses are summed up"""
 
     def __post_init__(self) -> None:
-        choose("learner", self.learner, LEARNERS)
-        choose("estimator", self.estimator, ESTIMATORS)
-        if self.sequences < 1:
-            raise bad_argument("sequences", self.sequences, "a positive whole number")
-        if type(self.size) is not int or self.size < 1:
-            raise bad_argument("size", self.size, "a whole number from 1")
-        if self.chunk < 0:
-            raise bad_argument("chunk", self.chunk, "0 or a positive whole number")
+        expect_fields(
+            self,
+            counts=("steps", "looks"),
+            sizes=("hidden", "size", "message", "micro_ticks", "sequences", "batch", "channels"),
+            least={"convolutions": 0},
+            most={"chunk": MOST, "convolutions": 1_000},
+            positive=("sigma", "rate", "clip"),
+            choices={"learner": LEARNERS, "estimator": ESTIMATORS, "loss_type": LOSSES, "reduce": REDUCTIONS},
+        )
+        if self.batch > 1 and self.learner != "vsml":
+            raise bad_argument("batch", self.batch, f"1 for the learner {self.learner}")
         _ = self.descent, self.population
         if self.learner == "vsml":
             _ = self.network
@@ -234,13 +309,25 @@ class Config:
             reduce=self.reduce,
             layer_norm=self.layer_norm,
         )
-        return dense(
-            (inputs, *self.hidden, classes),
-            grid=grid,
-            layerwise=self.layerwise,
-            backward_pass=self.backward_pass,
-            feed_label=self.feed_label,
-        )
+        if not self.convolutions and self.channels > 1:
+            raise bad_argument("channels", self.channels, "1 without convolutions")
+        if self.convolutions and not self.is_image(inputs):
+            raise bad_argument("inputs", inputs, f"square images of {self.channels} channels, for convolutions")
+        settings = {
+            "grid": grid,
+            "layerwise": self.layerwise,
+            "backward_pass": self.backward_pass,
+            "separate_backward": self.separate_backward,
+            "feed_label": self.feed_label,
+        }
+        if self.convolutions:
+            side = math.isqrt(inputs // self.channels)
+            return convolutional(side, self.channels, classes, self.convolutions, self.hidden, **settings)
+        return dense((inputs, *self.hidden, classes), **settings)
+
+    def is_image(self, inputs: int) -> bool:
+        """Return whether so many inputs are a square image of ``channels`` channels."""
+        return math.isqrt(inputs // self.channels) ** 2 * self.channels == inputs
 
     @property
     def descent(self) -> Descent:
@@ -260,21 +347,30 @@ Learner = Callable[[Tensor, Tensor, Tensor, Start], Tensor]
 """(theta, x, y, generator of initial states) to logits."""
 
 
-def learner(config: Config, inputs: int | None = None, classes: int | None = None) -> Learner:
-    """Return the online learner of ``config``, for other sizes where given.
+def learner(
+    config: Config, inputs: int | None = None, classes: int | None = None, context: Context | None = None
+) -> Learner:
+    """Return the online learner of ``config``, for other sizes where given, compiled if the ``context`` says so.
 
     VSML takes any size. A baseline has a theta for its own sizes alone: streams are padded to them.
     """
     if config.learner == "vsml":
         net = config.network_for(inputs or config.streams.inputs, classes or config.streams.classes)
-        chunk = config.chunk or None
+        live = lifetime_in(context or Context())
 
         def run(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
-            return online(net, theta, x, y, generator if config.state_noise else None, chunk)
+            generator = generator if config.state_noise else None
+            return online(net, theta, x, y, generator, config.chunk or None, config.batch, live=live)
 
         return run
-    f = FlatModule(baselines.build(config.learner, config.streams.inputs, config.streams.classes))
-    return lambda theta, x, y, generator: f(theta, x, y)
+    module = baselines.build(config.learner, config.streams.inputs, config.streams.classes)
+    f = FlatModule(module)
+
+    def run_baseline(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
+        drawn = baselines.first_memory(module, x, generator if config.state_noise else None)
+        return f(theta, x, y) if drawn is None else f(theta, x, y, drawn)
+
+    return run_baseline
 
 
 def initial_theta(config: Config, seed: int) -> Float[Tensor, "parameters"]:
@@ -286,31 +382,40 @@ def initial_theta(config: Config, seed: int) -> Float[Tensor, "parameters"]:
     return baselines.initial(module, generator)
 
 
-def meta_gradient(config: Config) -> Estimate:
+def tasks(
+    streams: Streams, sequences: int, generator: torch.Generator, batch: int = 1
+) -> tuple[Float[Tensor, "sequences time inputs"], Int[Tensor, "sequences time"]]:
+    """Return ``batch`` streams of each of ``sequences`` tasks, in a row: what comes at once is of one task."""
+    x, y = sample(replace(streams, length=batch * streams.length), sequences, generator)
+    x, y = (part.unflatten(1, (batch, streams.length)).flatten(0, 1) for part in (x, y))
+    return x, y
+
+
+def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
     """Return the function from theta and a generator to the meta-gradient and the meta-loss (Alg. 1).
 
     BPTT also takes a stack of thetas with a generator for each: independent runs as one batch.
     """
-    run = learner(config)
+    run = learner(config, context=context)
 
     def bptt(theta: Tensor, generator: torch.Generator | list[torch.Generator]) -> tuple[Tensor, Tensor]:
         if isinstance(generator, list):
-            drawn = [sample(config.streams, config.sequences, own) for own in generator]
+            drawn = [tasks(config.streams, config.sequences, own, config.batch) for own in generator]
             x, y = (torch.stack(part) for part in zip(*drawn, strict=True))
         else:
-            x, y = sample(config.streams, config.sequences, generator)
+            x, y = tasks(config.streams, config.sequences, generator, config.batch)
         theta = theta.detach().requires_grad_()
-        loss = online_loss(run(theta, x, y, generator), y)
+        loss = online_loss(run(theta, x, y, generator), y, config.loss_type)
         (g,) = torch.autograd.grad(loss.sum(), theta)  # runs do not touch, so this is each run's own gradient
         return g, loss.detach()
 
     def es(theta: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        x, y = sample(config.streams, config.sequences, generator)
-        x, y = x.unsqueeze(1), y.unsqueeze(1)  # pair p has sequence p to itself
+        x, y = tasks(config.streams, config.sequences, generator, config.batch)
+        x, y = (part.unflatten(0, (config.sequences, config.batch)) for part in (x, y))  # pair p has a task to itself
         x, y = torch.cat([x, x]), torch.cat([y, y])  # the same for + and -, as are the initial states
 
         def losses(members: Tensor) -> Tensor:
-            return online_loss(run(members, x, y, generator), y)
+            return online_loss(run(members, x, y, generator), y, config.loss_type)
 
         return estimate(losses, theta, config.population, generator)
 
@@ -329,7 +434,7 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     Raises ``NonFiniteError`` if a run diverges; the last finite checkpoint is kept.
     """
     config = cells[0].config
-    gradient = meta_gradient(config)
+    gradient = meta_gradient(config, context)
     if len(cells) == 1:
         theta = initial_theta(config, cells[0].seed)
         return descend(theta, gradient, config.descent, cells[0].seed, context, look)

@@ -1,189 +1,42 @@
-"""What VSML (2012.14905) is compared with: online gradient descent, and other learners that are meta-trained alike.
+"""Learners that VSML (2012.14905) is compared with and that are meta-trained like it.
 
-Every learner answers example t with logits that come from the examples before t and from x_t alone.
+Every learner answers example t with logits that come from the examples before t and from x_t alone. They are networks
+whose weights are meta-variables, V_M, and whose state during a stream are the learned variables, V_L:
 
-Gradient descent is written out, without autograd, so that many streams run as one batch. The meta-trained learners are
-networks whose weights are meta-variables, V_M, and whose state during a stream are the learned variables, V_L:
-
-    meta-rnn            an LSTM reads x_t and the error and label of the example before (section 1 of the paper)
-    hebbian, oja        one linear map whose weights also grow by a local rule, without a loss
-    fast-weight-memory  an LSTM with a matrix that it writes to and reads from
-    delta-rule          one matrix that is written by the delta rule: a fast-weight programmer
+    meta-rnn                an LSTM reads x_t and the error and label of the example before (section 1 of the paper)
+    hebbian, oja            one linear map whose weights also grow by a local rule, without a loss
+    fast-weight-memory      an LSTM with a matrix that it writes to and reads from
+    fast-weight-programmer  one matrix that a slow linear map writes by the delta rule
+    delta-rule              the same idea with bounded keys and two looks; our own, not the code's
 
 Their theta has one length for one number of inputs and of classes: that is what padding is for, and what VSML spares.
-Sizes and starting values are those of the paper's code unless a line says otherwise.
+Methods, sizes and starting values are those of the paper's code, but for the delta rule. (Online gradient descent is in
+``descent``.)
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
+from tutorlib.papers.vsml.descent import affine, check_shapes, outer, squash
 from tutorlib.papers.vsml.problem import truncated_normal
 from tutorlib.shapes import Float, Int, Tensor
 
-SQUASH = 100.0
-"""Every model's outputs are SQUASH tanh(z / SQUASH)."""
-SGD_RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-"""Learning rates among which online SGD takes its best [.01]."""
-ADAM_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
-"""Learning rates among which online Adam takes its best [.001]."""
-HIDDEN = 160
-"""tanh units of the two-layer network of SGD and Adam"""
+CUT = 0.8796256610342398
+"""sd of the standard normal distribution cut at two sd"""
 
-Inputs = Float[Tensor, "*batch time inputs"]
-Labels = Int[Tensor, "*batch time"]
-Logits = Float[Tensor, "*batch time classes"]
-Gradients = list[Tensor]
-Update = Callable[[int, Gradients], Gradients]
-"""(number of the example, gradients) to the changes of the weights"""
-
-
-def squash(z: Tensor) -> Tensor:
-    """Return 100 tanh(z / 100), which keeps a diverging learner finite."""
-    return SQUASH * torch.tanh(z / SQUASH)
-
-
-# Online gradient descent
-
-
-def online_sgd(
-    x: Inputs, y: Labels, classes: int, rate: float, hidden: int = 0, generator: torch.Generator | None = None
-) -> Logits:
-    """Return the logits of a network that takes one step of SGD on each example after its answer to it.
-
-    ``hidden``: tanh units of a hidden layer; none is softmax regression. Weights start as ``start_weights`` says.
-    Raises ``UsageError`` if x and y do not fit, or for a ``rate`` that is not positive.
-    """
-    check_rate(rate)
-    return descend_online(x, y, classes, lambda t, g: [-rate * own for own in g], hidden, generator)
-
-
-def online_adam(
-    x: Inputs,
-    y: Labels,
-    classes: int,
-    rate: float,
-    hidden: int = 0,
-    generator: torch.Generator | None = None,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-) -> Logits:
-    """Return the logits of a network that takes one step of Adam on each example after its answer to it.
-
-    Arguments and errors are those of ``online_sgd``.
-    """
-    check_rate(rate)
-    m: list[Tensor] = []
-    v: list[Tensor] = []
-
-    def adam(t: int, g: Gradients) -> Gradients:
-        if t == 0:
-            m[:], v[:] = ([torch.zeros_like(own) for own in g] for _ in range(2))
-        changes = []
-        for i, own in enumerate(g):
-            m[i] = beta1 * m[i] + (1 - beta1) * own
-            v[i] = beta2 * v[i] + (1 - beta2) * own.square()
-            m_hat, v_hat = m[i] / (1 - beta1 ** (t + 1)), v[i] / (1 - beta2 ** (t + 1))
-            changes.append(-rate * m_hat / (v_hat.sqrt() + eps))
-        return changes
-
-    return descend_online(x, y, classes, adam, hidden, generator)
-
-
-def descend_online(
-    x: Inputs, y: Labels, classes: int, update: Update, hidden: int, generator: torch.Generator | None
-) -> Logits:
-    """Return the logits of networks, one for each stream, that ``update`` changes after each example.
-
-    With e = dCE/dz, and z the outputs before they are squashed, the gradients are::
-
-        one layer    z = x W + b                                dW = x e^T   db = e
-        two layers   h = tanh(x W_1 + b_1), z = h W_2 + b_2     dW_2 = h e^T, db_2 = e, and with
-                     d = (1 - h^2) * (W_2 e)                    dW_1 = x d^T, db_1 = d
-    """
-    check_stream(x, y, classes)
-    weights = start_weights(x, classes, hidden, generator)
-    answers = []
-    for t in range(x.shape[-2]):
-        x_t, h = x[..., t, :], x[..., t, :]
-        if hidden:
-            h = torch.tanh(_affine(x_t, *weights[:2]))
-        logits = squash(_affine(h, *weights[-2:]))
-        answers.append(logits)
-        error = logits.softmax(dim=-1) - F.one_hot(y[..., t], classes)
-        e = error * (1 - (logits / SQUASH).square())  # the derivative of the squashing is 1 - tanh^2
-        g = [_outer(h, e), e]
-        if hidden:
-            d = (1 - h.square()) * (weights[2] @ e.unsqueeze(-1)).squeeze(-1)
-            g = [_outer(x_t, d), d, *g]
-        weights = [w + change for w, change in zip(weights, update(t, g), strict=True)]
-    return torch.stack(answers, dim=-2)
-
-
-def start_weights(x: Inputs, classes: int, hidden: int, generator: torch.Generator | None) -> list[Tensor]:
-    """Return W and b of each layer, one network for each stream of ``x``.
-
-    Matrices are normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0. Without a ``generator`` the matrix of
-    softmax regression is 0 too. Raises ``UsageError`` if a hidden layer has no generator: units that start alike
-    would stay alike.
-    """
-    if hidden < 0:
-        raise bad_argument("hidden", hidden, "0 (softmax regression) or a positive whole number")
-    if hidden and generator is None:
-        raise bad_argument("generator", generator, f"a torch.Generator, to start hidden={hidden} units apart")
-    sizes = (x.shape[-1], hidden, classes) if hidden else (x.shape[-1], classes)
-    weights = []
-    for a, b in pairwise(sizes):
-        shape = (*x.shape[:-2], a, b)
-        w = truncated_normal(shape, generator) / math.sqrt(a) if generator else x.new_zeros(shape)
-        weights += [w.to(x), x.new_zeros(*x.shape[:-2], b)]
-    return weights
-
-
-def _affine(x: Float[Tensor, "*batch a"], w: Float[Tensor, "*batch a b"], b: Float[Tensor, "*batch b"]) -> Tensor:
-    return (x.unsqueeze(-2) @ w).squeeze(-2) + b
-
-
-def _outer(x: Float[Tensor, "*batch a"], e: Float[Tensor, "*batch b"]) -> Float[Tensor, "*batch a b"]:
-    return x.unsqueeze(-1) * e.unsqueeze(-2)
-
-
-def check_rate(rate: float) -> None:
-    """Raise ``UsageError`` unless ``rate`` is positive and finite."""
-    if not 0 < rate < math.inf:
-        raise bad_argument("rate", rate, "a positive number")
-
-
-def check_stream(x: Tensor, y: Tensor, classes: int) -> None:
-    """Raise ``UsageError`` unless x has one label for each example, all of ``classes`` classes."""
-    if classes < 1:
-        raise bad_argument("classes", classes, "a positive whole number")
-    check_shapes(x, y)
-    if not bool(((y >= 0) & (y < classes)).all()):
-        raise bad_argument("y", f"labels from {int(y.min())} to {int(y.max())}", f"labels from 0 to {classes - 1}")
-
-
-def check_shapes(x: Tensor, y: Tensor) -> None:
-    """Raise ``UsageError`` unless there are examples and each has a label."""
-    if y.shape != x.shape[:-1] or y.numel() == 0:
-        raise bad_argument("y", tuple(y.shape), f"one label for each of x's examples, {tuple(x.shape[:-1])}")
-
-
-# Learners that are meta-trained
+Generators = torch.Generator | list[torch.Generator] | None
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the meta-trained baselines. Defaults are the code's; where it is not known, the line says so."""
+    """Sizes of the meta-trained baselines. Defaults are the code's, but for the size of a value of our delta rule."""
 
     rnn: int = 128
     """units of the Meta RNN's LSTM"""
@@ -194,17 +47,14 @@ class Sizes:
     slots: int = 16
     """entries of a value, and of each of the two halves of a key, in that memory: a matrix of slots x slots^2"""
     fast: int = 64
-    """entries of a key and of a value of the delta rule"""
+    """entries of a key of the two that use the delta rule"""
     coefficient: float = 0.01
     """start of the factors before the plastic weights"""
     plasticity: float = -4.5
     """start of the logit of their learning rate eta, a sigmoid"""
 
     def __post_init__(self) -> None:
-        for name in ("rnn", "micro_ticks", "controller", "slots", "fast"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise bad_argument(name, value, "a positive whole number")
+        expect_fields(self, sizes=("rnn", "micro_ticks", "controller", "slots", "fast"))
 
 
 class Online(nn.Module, ABC):
@@ -221,8 +71,8 @@ class Online(nn.Module, ABC):
         self.inputs, self.classes = inputs, classes
 
     @abstractmethod
-    def start(self, like: Float[Tensor, "sequences inputs"]) -> Any:
-        """Return V_L before the first example."""
+    def start(self, like: Float[Tensor, "sequences inputs"], drawn: Tensor | None) -> Any:
+        """Return V_L before the first example; ``drawn`` is what ``first_memory`` gives."""
 
     @abstractmethod
     def predict(self, state: Any, x: Tensor, error: Tensor, label: Tensor) -> tuple[Any, Tensor]:
@@ -233,9 +83,11 @@ class Online(nn.Module, ABC):
         return state
 
     def forward(
-        self, x: Float[Tensor, "sequences time entries"], y: Int[Tensor, "sequences time"]
+        self, x: Float[Tensor, "sequences time entries"], y: Int[Tensor, "sequences time"], drawn: Tensor | None = None
     ) -> Float[Tensor, "sequences time classes"]:
         """Return the logits. Inputs with fewer entries than ``inputs`` are padded with zeros.
+
+        ``drawn`` is the random start of V_L where a kind has one (see ``first_memory``); without it V_L starts as 0.
 
         Raises ``UsageError`` if x has more entries, or y not one label for each example.
         """
@@ -245,7 +97,7 @@ class Online(nn.Module, ABC):
         x = F.pad(x, (0, self.inputs - x.shape[-1]))
         labels = F.one_hot(y, self.classes).to(x.dtype)
         error = label = torch.zeros_like(labels[:, 0])
-        state = self.start(x[:, 0])
+        state = self.start(x[:, 0], drawn)
         answers = []
         for t in range(x.shape[1]):
             state, z = self.predict(state, x[:, t], error, label)
@@ -277,7 +129,7 @@ class MetaRNN(Online):
         self.b_lstm = _weights(4 * self.hidden)
         self.w_out, self.b_out = _weights(self.hidden, classes), _weights(classes)
 
-    def start(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def start(self, like: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return h = c = 0."""
         h = like.new_zeros(len(like), self.hidden)
         return h, h
@@ -294,13 +146,12 @@ class Plastic(Online):
     """One linear map u (w + alpha * F) + b of u = [x, e, y], whose fast weights F grow by a local rule. V_L is F.
 
     An example is seen twice. The first time e = y = 0, and the outputs are the answer. The second time e and y are the
-    example's own, and with v the softmax of the outputs then
+    example's own, and with v the softmax of the outputs then, which are not squashed,
 
         Hebb   F_ab <- (1 - eta) F_ab + eta u_a v_b
         Oja    F_ab <- F_ab + eta v_b (u_a - v_b F_ab)
 
-    w, b, eta and one alpha for each weight are meta-learned. (Whether the code has one alpha or one for each weight is
-    not known.)
+    w, b, eta and one alpha for each weight are meta-learned.
     """
 
     def __init__(self, inputs: int, classes: int, sizes: Sizes, oja: bool) -> None:
@@ -310,13 +161,13 @@ class Plastic(Online):
         self.alpha = nn.Parameter(torch.full_like(self.w_out, sizes.coefficient))
         self.eta = nn.Parameter(torch.tensor([sizes.plasticity]))
 
-    def start(self, like: Tensor) -> Tensor:
+    def start(self, like: Tensor, drawn: Tensor | None = None) -> Tensor:
         """Return F = 0."""
         return like.new_zeros(len(like), *self.w_out.shape)
 
     def outputs(self, fast: Tensor, u: Tensor) -> Tensor:
         """Return u (w + alpha F) + b."""
-        return _affine(u, self.w_out + self.alpha * fast, self.b_out.expand(len(u), -1))
+        return affine(u, self.w_out + self.alpha * fast, self.b_out.expand(len(u), -1))
 
     def predict(self, state: Tensor, x: Tensor, error: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Return F and the outputs for [x, 0, 0]."""
@@ -325,11 +176,11 @@ class Plastic(Online):
     def learn(self, state: Tensor, x: Tensor, error: Tensor, label: Tensor) -> Tensor:
         """Return F after the second look, at [x, e, y]."""
         u = torch.cat([x, error, label], dim=-1)
-        v = squash(self.outputs(state, u)).softmax(dim=-1)
+        v = self.outputs(state, u).softmax(dim=-1)
         eta = torch.sigmoid(self.eta)
         if self.oja:
-            return state + eta * (_outer(u, v) - v.square().unsqueeze(-2) * state)
-        return (1 - eta) * state + eta * _outer(u, v)
+            return state + eta * (outer(u, v) - v.square().unsqueeze(-2) * state)
+        return (1 - eta) * state + eta * outer(u, v)
 
 
 class FastWeightMemory(Online):
@@ -338,10 +189,10 @@ class FastWeightMemory(Online):
     From h come k_1, k_2, v and beta to write, q_1 and q_2 to read (tanh; beta: sigmoid). Keys are tensor products::
 
         k = vec(k_1 k_2^T)     M <- M + beta (v - M k) k^T     M <- M / max(1, |M|)
-        q = vec(q_1 q_2^T)     z = (h + LayerNorm(M q) W) W_out + b
+        q = vec(q_1 q_2^T)     z = (h + LayerNorm(M q) W + b_W) W_out + b
 
-    The LSTM is updated once for each example. (Updates for each example, the nonlinearities before keys and values,
-    and a single read are not known of the code; they are the choice made here.)
+    |M| is the root of the sum of squares, and the layer norm has neither scale nor offset. The LSTM is updated once for
+    each example.
     """
 
     def __init__(self, inputs: int, classes: int, sizes: Sizes) -> None:
@@ -350,11 +201,10 @@ class FastWeightMemory(Online):
         self.w_lstm = _weights(inputs + 2 * classes + self.hidden, 4 * self.hidden)
         self.b_lstm = _weights(4 * self.hidden)
         self.w_memory, self.b_memory = _weights(self.hidden, 5 * self.slots + 1), _weights(5 * self.slots + 1)
-        self.scale, self.offset = nn.Parameter(torch.ones(self.slots)), _weights(self.slots)
         self.w_read, self.b_read = _weights(self.slots, self.hidden), _weights(self.hidden)
         self.w_out, self.b_out = _weights(self.hidden, classes), _weights(classes)
 
-    def start(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def start(self, like: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return h = c = 0 and M = 0."""
         h = like.new_zeros(len(like), self.hidden)
         return h, h, like.new_zeros(len(like), self.slots, self.slots**2)
@@ -365,22 +215,58 @@ class FastWeightMemory(Online):
         h, c = lstm(torch.cat([x, error, label, h], dim=-1) @ self.w_lstm + self.b_lstm, c)
         *parts, beta = (h @ self.w_memory + self.b_memory).split([self.slots] * 5 + [1], dim=-1)
         k1, k2, v, q1, q2 = (torch.tanh(part) for part in parts)
-        memory = delta_rule(memory, _outer(k1, k2).flatten(1), v, torch.sigmoid(beta))
+        memory = delta_rule(memory, outer(k1, k2).flatten(1), v, torch.sigmoid(beta))
         memory = memory / torch.linalg.vector_norm(memory, dim=(1, 2), keepdim=True).clamp(min=1.0)
-        found = (memory @ _outer(q1, q2).flatten(1).unsqueeze(-1)).squeeze(-1)
-        found = F.layer_norm(found, (self.slots,), self.scale, self.offset)
+        found = (memory @ outer(q1, q2).flatten(1).unsqueeze(-1)).squeeze(-1)
+        found = F.layer_norm(found, (self.slots,))
         return (h, c, memory), (h + found @ self.w_read + self.b_read) @ self.w_out + self.b_out
 
 
+class FastWeightProgrammer(Online):
+    """A fast-weight programmer: one slow linear map makes keys and values, which the delta rule writes into M.
+
+    With u = [x_t, o_{t-1}, e_{t-1}, y_{t-1}], where o is what was answered to the example before, each example does::
+
+        [k, v, q, beta] = u W + b     M <- M + sigmoid(beta) (v - M k) k^T     o = squash(M q)
+
+    M [classes, 64] starts random (see ``first_memory``), values have one entry for each class, and neither keys nor
+    queries go through a nonlinearity. V_L is (M, o).
+
+    Nothing bounds a key: a write multiplies what M holds along k by 1 - sigmoid(beta) |k|^2, and keys drawn by
+    ``initial`` have a |k|^2 far above 4. M then grows without end, and meta-training does not get off the ground.
+    """
+
+    def __init__(self, inputs: int, classes: int, sizes: Sizes) -> None:
+        super().__init__(inputs, classes)
+        self.fast = sizes.fast
+        made = 2 * self.fast + classes + 1
+        self.w_slow, self.b_slow = _weights(inputs + 3 * classes, made), _weights(made)
+
+    def start(self, like: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return M as it is drawn, or 0, and o = 0."""
+        memory = like.new_zeros(len(like), self.classes, self.fast) if drawn is None else drawn
+        return memory, like.new_zeros(len(like), self.classes)
+
+    def predict(self, state: tuple, x: Tensor, error: Tensor, label: Tensor) -> tuple[tuple, Tensor]:
+        """Return (M, o) after a write, and what M then holds for the query."""
+        memory, answer = state
+        made = torch.cat([x, answer, error, label], dim=-1) @ self.w_slow + self.b_slow
+        k, v, q, beta = made.split([self.fast, self.classes, self.fast, 1], dim=-1)
+        memory = delta_rule(memory, k, v, torch.sigmoid(beta))
+        z = (memory @ q.unsqueeze(-1)).squeeze(-1)
+        return (memory, squash(z)), z
+
+
 class DeltaRule(Online):
-    """A fast-weight programmer: slow weights make keys and values, which the delta rule writes into M. V_L is M.
+    """Slow weights make keys and values, which the delta rule writes into M. V_L is M. Ours, not the paper's code's.
 
     An example is seen twice, as by ``Plastic``: [x, 0, 0] is turned into a query, and [x, e, y] into what is written.
+    Keys and queries are positive and sum to 1, so that M stays bounded, and what is read goes through a linear map.
 
         q = softmax(u W_q)     z = M q W_out + b
         k = softmax(u W_k)     v = u W_v     beta = sigmoid(u W_beta + b_beta)     M <- M + beta (v - M k) k^T
 
-    Only the size, 64, is known of the code: the two looks and the softmax are the choice made here.
+    The code's own fast-weight programmer, ``FastWeightProgrammer``, has none of this.
     """
 
     def __init__(self, inputs: int, classes: int, sizes: Sizes) -> None:
@@ -391,7 +277,7 @@ class DeltaRule(Online):
         self.w_beta, self.b_beta = _weights(u, 1), _weights(1)
         self.w_out, self.b_out = _weights(self.fast, classes), _weights(classes)
 
-    def start(self, like: Tensor) -> Tensor:
+    def start(self, like: Tensor, drawn: Tensor | None = None) -> Tensor:
         """Return M = 0."""
         return like.new_zeros(len(like), self.fast, self.fast)
 
@@ -407,6 +293,31 @@ class DeltaRule(Online):
         return delta_rule(state, (u @ self.w_key).softmax(dim=-1), u @ self.w_value, beta)
 
 
+def first_memory(
+    module: Online, x: Float[Tensor, "*members sequences time entries"], generator: Generators
+) -> Float[Tensor, "*members sequences classes fast"] | None:
+    """Return the random start of V_L for the streams ``x``; None if the learner has none, or without a ``generator``.
+
+    That of the fast-weight programmer is normal, cut at two sd, of sd 1/sqrt(fast) after the cut. As with VSML's
+    initial states, one generator for many members is that of an evolution strategy, where both members of a pair start
+    alike: the first half of the members draws, and the second half repeats it. A list has one generator for each.
+
+    Raises ``UsageError`` for an odd number of members under one generator.
+    """
+    if generator is None or not isinstance(module, FastWeightProgrammer):
+        return None
+    shape = (x.shape[-3], module.classes, module.fast)
+    if isinstance(generator, list):
+        drawn = torch.stack([truncated_normal(shape, own) for own in generator])
+    elif x.dim() == 4:
+        if len(x) % 2:
+            raise bad_argument("x", tuple(x.shape), "an even number of members: pairs that start alike")
+        drawn = truncated_normal((len(x) // 2, *shape), generator).repeat(2, 1, 1, 1)
+    else:
+        drawn = truncated_normal(shape, generator)
+    return (drawn / (CUT * math.sqrt(module.fast))).to(x)
+
+
 def delta_rule(
     memory: Float[Tensor, "sequences values keys"],
     key: Float[Tensor, "sequences keys"],
@@ -415,10 +326,10 @@ def delta_rule(
 ) -> Float[Tensor, "sequences values keys"]:
     """Return M + beta (v - M k) k^T: what M holds for the key moves towards the value."""
     held = (memory @ key.unsqueeze(-1)).squeeze(-1)
-    return memory + _outer(beta * (value - held), key)
+    return memory + outer(beta * (value - held), key)
 
 
-LEARNERS = ("meta-rnn", "hebbian", "oja", "fast-weight-memory", "delta-rule")
+LEARNERS = ("meta-rnn", "hebbian", "oja", "fast-weight-memory", "delta-rule", "fast-weight-programmer")
 """Baselines that are meta-trained, by name."""
 
 
@@ -438,9 +349,12 @@ def build(name: str, inputs: int, classes: int, sizes: Sizes | None = None) -> O
         return FastWeightMemory(inputs, classes, sizes)
     if name == "delta-rule":
         return DeltaRule(inputs, classes, sizes)
+    if name == "fast-weight-programmer":
+        return FastWeightProgrammer(inputs, classes, sizes)
     return Plastic(inputs, classes, sizes, oja=name == "oja")
 
 
+@checked()
 def initial(module: Online, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return theta before meta-training, in the order of the module's parameters.
 

@@ -25,12 +25,12 @@ import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument, choose
+from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, expect_fields
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, adam_step, no_moments, step_generator
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
 from tutorlib.nn.grid import initial_parameters as grid_parameters
-from tutorlib.papers.vsml.problem import IMAGES
+from tutorlib.papers.vsml.problem import GREY
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 W, B = 0, 1
@@ -79,23 +79,19 @@ class Config:
     """examples in a stream"""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "steps", "batch", "warmup", "looks", "side", "width", "streams", "length"):
-            if getattr(self, name) < 1:
-                raise bad_argument(name, getattr(self, name), "a positive whole number")
-        if self.hidden < 2:
-            raise bad_argument("hidden", self.hidden, "at least 2, a slot for w and one for b")
-        for name in ("eta", "rate", "clip"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise bad_argument(name, getattr(self, name), "a positive number")
-        if not 0.0 <= self.fresh <= 1.0:
-            raise bad_argument("fresh", self.fresh, "a share from 0 to 1")
+        expect_fields(
+            self,
+            counts=("steps", "warmup", "looks", "length"),
+            sizes=("hidden", "micro_ticks", "batch", "side", "width", "streams"),
+            least={"hidden": 2},  # a slot for w and one for b
+            positive=("eta", "rate", "clip"),
+            shares=("fresh",),
+            choices={"kinds": GREY},
+        )
         if self.steps % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
         if not self.kinds:
             raise bad_argument("kinds", self.kinds, "at least one")
-        for kind in self.kinds:
-            choose("kinds", kind, IMAGES)
-        _ = self.grid  # it refuses sizes that no sub-RNN can have
 
     @property
     def grid(self) -> GridConfig:
@@ -156,6 +152,7 @@ def phase(
 # --- cloning
 
 
+@checked()
 def initial_parameters(config: Config, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return V_M before cloning: as for any grid, with slots that remember."""
     theta = grid_parameters(config.grid, generator)
@@ -166,12 +163,14 @@ def initial_parameters(config: Config, generator: torch.Generator) -> Float[Tens
     return theta
 
 
+@checked()
 def fresh_states(config: Config, generator: torch.Generator) -> GridState:
     """Return a batch of lone sub-RNNs (grids of 1 x 1) with w ~ N(0, 1/4^2) and b ~ N(0, 0.03^2)."""
     w, b = torch.randn(2, config.batch, 1, 1, generator=generator, device=generator.device)
     return planted(w / 4, 0.03 * b, config)
 
 
+@checked()
 def questions(batch: int, generator: torch.Generator) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch 1"]]:
     """Return inputs x ~ N(0, 1.5^2) and errors e = 1.2 u^3, u uniform in +-1: most are small, as in a softmax's."""
     x = 1.5 * torch.randn(batch, 1, generator=generator, device=generator.device)
@@ -347,6 +346,7 @@ def cloned(theta: Float[Tensor, "parameters"], config: Config) -> Learner:
     return Learner(forward, backward)
 
 
+@checked()
 def first_weights(sizes: Sequence[int], streams: int, generator: torch.Generator) -> list[Layer]:
     """Return a network's first weights: for each layer w ~ N(0, 1/(4 A)) and b = 0, for each stream its own."""
     shapes = [(streams, rows, columns) for rows, columns in pairwise(sizes)]

@@ -8,8 +8,8 @@ import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
 from tutorlib.nn import step_generator
-from tutorlib.papers.vsml import baselines, cloning, special_cases
-from tutorlib.papers.vsml.algorithm import Config, Learner, Start, learner, meta_train, shape
+from tutorlib.papers.vsml import baselines, cloning, descent, special_cases
+from tutorlib.papers.vsml.algorithm import Config, Learner, Start, learner, meta_train, shape, tasks
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Tensor
 
@@ -49,9 +49,9 @@ TRACE = 60
 """examples of the first stream of digits whose probabilities are recorded"""
 
 
-def meta_test_streams(streams: Streams, sequences: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the meta-test streams of a seed: the same for every learner."""
-    return sample(streams, sequences, step_generator(seed, TEST, torch.device("cpu")))
+def meta_test_streams(streams: Streams, sequences: int, seed: int, batch: int = 1) -> tuple[Tensor, Tensor]:
+    """Return the meta-test streams of a seed: the same for every learner that sees ``batch`` examples at once."""
+    return tasks(streams, sequences, step_generator(seed, TEST, torch.device("cpu")), batch)
 
 
 def one_shot_streams(seed: int, same: bool) -> tuple[Tensor, Tensor]:
@@ -115,7 +115,8 @@ def course(losses: Float[Tensor, "steps"], looks: int, classes: int) -> Metrics:
 
 
 def run_learn(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train and meta-test on all sets of ``TRANSFER``, at sizes that meta-training never had.
+    """Meta-train and meta-test on all sets of ``TRANSFER``, at sizes that meta-training never had. Learners with
+    convolutions take the sets whose inputs are square images.
 
     Metrics: those of ``course`` and, for each set, of ``set_metrics``; ``before``, ``after_same`` and ``after_other``:
     the probability of a digit's label before anything was shown, and when the same image or another one of its class
@@ -129,12 +130,15 @@ def _learn(cell: Cell, context: Context) -> Metrics:
     trained = meta_train([cell], context)
     metrics = course(trained.losses, c.looks, c.streams.classes)
     for name, (streams, sequences) in TRANSFER.items():
-        x, y = (part.to(context.device) for part in meta_test_streams(streams, sequences, cell.seed))
+        if c.convolutions and not c.is_image(streams.inputs):
+            continue
+        x, y = (part.to(context.device) for part in meta_test_streams(streams, sequences, cell.seed, c.batch))
         p = probabilities(learner(c, streams.inputs, streams.classes), trained.theta, x, y, cell.seed)
         metrics |= set_metrics(name, right_answers(p, y))
         if name == "digits":
             metrics |= {"trace": trace(p), "trace_labels": y[0, :TRACE].tolist()}
-    metrics |= _one_shot(learner(c, 64, 10), trained.theta, cell.seed)
+    if not c.convolutions or c.is_image(64):
+        metrics |= _one_shot(learner(replace(c, batch=1), 64, 10), trained.theta, cell.seed)
     return metrics | {"theta": [float(f"{value:.5g}") for value in trained.theta.tolist()]}
 
 
@@ -156,8 +160,8 @@ def online_learners(classes: int) -> dict[str, Learner]:
 
         return run
 
-    found = {f"sgd_{rate:g}": of(baselines.online_sgd, rate) for rate in baselines.SGD_RATES}
-    return found | {f"adam_{rate:g}": of(baselines.online_adam, rate) for rate in baselines.ADAM_RATES}
+    found = {f"sgd_{rate:g}": of(descent.online_sgd, rate) for rate in descent.SGD_RATES}
+    return found | {f"adam_{rate:g}": of(descent.online_adam, rate) for rate in descent.ADAM_RATES}
 
 
 def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -229,7 +233,8 @@ def run_matrix(cells: Sequence[Cell], context: Context) -> list[Metrics]:
         theta, losses = (trained.theta, trained.losses) if len(cells) == 1 else (trained.theta[i], trained.losses[:, i])
         metrics = course(losses, c.looks, c.streams.classes)
         for name, streams in MATRIX_TEST.items():
-            x, y = (part.to(context.device) for part in meta_test_streams(streams, MATRIX_SEQUENCES, cell.seed))
+            drawn = meta_test_streams(streams, MATRIX_SEQUENCES, cell.seed, c.batch)
+            x, y = (part.to(context.device) for part in drawn)
             metrics |= set_metrics(name, right_answers(probabilities(learner(c), theta, x, y, cell.seed), y))
         found.append(metrics)
     return found
@@ -307,16 +312,50 @@ def run_special_cases(cells: Sequence[Cell], context: Context) -> list[Metrics]:
 FAST = Config(forget_bias=1.0, input_bias=0.0, steps=300)
 """Gate biases of +1 and 0 leave the plateau soonest at 50 examples."""
 SLOW = Config(steps=420)
-"""The code's own biases, +5 and -5."""
+"""The code's own biases, +5 and -5; not recorded yet."""
 ES = Config(forget_bias=1.0, input_bias=0.0, estimator="es", sequences=64, rate=0.025, steps=600)
 PAPER = Config(
-    streams=Streams(kinds=("mnist",), inputs=784, classes=10, length=500, side=28, projection="bank", permuted=False),
+    streams=Streams(
+        kinds=("mnist",),
+        inputs=784,
+        classes=10,
+        length=500,
+        side=28,
+        projection="bank",
+        permuted=False,
+        scaling="unfiltered",
+    ),
     estimator="es",
     sequences=1024,
     rate=0.025,
     steps=10_000,
     looks=100,
 )
+FIGURE_8 = ("mnist", "fashion-mnist", "random-fixed", "emnist", "kmnist")
+"""The code's sets for Fig. 8: each alone, all, and all but one."""
+
+
+def without(left_out: str) -> tuple[str, ...]:
+    """Return the sets of Fig. 8 but one."""
+    return tuple(kind for kind in FIGURE_8 if kind != left_out)
+
+
+def of_figure_8(kinds: tuple[str, ...], padded: bool) -> Streams:
+    """Return streams of these sets; ``padded`` names all 62 classes of EMNIST, as a learner of one size needs."""
+    names = 62 if "emnist" in kinds else 10
+    shown = names if padded and names < 62 else 0
+    return replace(PAPER.streams, kinds=kinds, classes=62 if padded else names, shown=shown)
+
+
+ONE_SHOT_PAPER = replace(
+    PAPER,
+    streams=replace(PAPER.streams, kinds=("omniglot",), classes=5, length=6, projection="none"),
+    backward_pass=True,
+    feed_label=True,
+    loss_type="last",
+    steps=100_000,
+)
+"""The code's few-shot run: five characters of Omniglot, one drawing of each, and a query."""
 PAPER_BPTT = replace(PAPER, estimator="bptt", layer_norm=True, sequences=128, rate=1e-3, clip=25.0, chunk=10)
 
 LEARN = Experiment(
@@ -327,7 +366,7 @@ LEARN = Experiment(
     tiers={
         "live": Tier((replace(FAST, steps=204),), seeds=(0,)),
         "study": Tier((FAST, SLOW, ES), seeds=(0, 1, 2, 3, 4)),
-        "paper": Tier((PAPER, PAPER_BPTT), seeds=(0, 1, 2)),
+        "paper": Tier((PAPER, PAPER_BPTT, ONE_SHOT_PAPER), seeds=(0, 1, 2)),
     },
 )
 
@@ -377,6 +416,8 @@ PLATEAU = Experiment(
 TABLE = Config(forget_bias=1.0, input_bias=0.0, sequences=16, steps=400, looks=20, layer_norm=True)
 """With LayerNorm, as in the paper's code, more runs on images leave the plateau; baselines have none."""
 OTHER = replace(TABLE, rate=3e-3, layer_norm=False)
+BASELINES = tuple(name for name in baselines.LEARNERS if name != "fast-weight-programmer")
+"""The code's fast-weight programmer explodes from its own start, and the code's instructions run it nowhere."""
 
 MATRIX = Experiment(
     name="vsml.matrix",
@@ -390,24 +431,15 @@ MATRIX = Experiment(
             (
                 *grid(TABLE, streams=tuple(MATRIX_TRAIN.values())),
                 *grid(replace(OTHER, learner="meta-rnn"), streams=tuple(MATRIX_TRAIN.values())),
-                *grid(replace(OTHER, streams=SMALL), learner=tuple(n for n in baselines.LEARNERS if n != "meta-rnn")),
+                *grid(replace(OTHER, streams=SMALL), learner=BASELINES[1:]),
             ),
             seeds=(0, 1, 2, 3, 4),
         ),
         "paper": Tier(
-            grid(
-                PAPER,
-                streams=tuple(
-                    replace(PAPER.streams, kinds=kinds)
-                    for kinds in (
-                        ("mnist",),
-                        ("fashion-mnist",),
-                        ("kmnist",),
-                        ("random",),
-                        ("mnist", "fashion-mnist", "kmnist", "random"),
-                    )
-                ),
-                learner=("vsml", *baselines.LEARNERS),
+            tuple(
+                replace(PAPER, streams=of_figure_8(kinds, padded=name != "vsml"), learner=name)
+                for name in ("vsml", *BASELINES)
+                for kinds in (*((kind,) for kind in FIGURE_8), FIGURE_8, *map(without, FIGURE_8))
             ),
             seeds=(0, 1, 2),
         ),

@@ -2,20 +2,31 @@
 
 A layer is a grid of sub-RNNs (``tutorlib.nn.grid``). A dense layer from A to B units has A x B of them. A
 convolution has one grid of (kernel offsets x input channels) x (output channels), without a place of its own: the
-same states are ticked at every output position, and the new state is the mean over positions.
+same states are ticked at every output position, and after each micro tick the new state is the mean over positions.
 
 All of a network's layers share one theta, or each has its own (``layerwise``: the ablation of weight sharing).
 """
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
-from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
+from tutorlib.nn.grid import (
+    GridConfig,
+    GridParameters,
+    GridState,
+    grid_tick,
+    incoming,
+    initial_parameters,
+    micro_tick,
+    send,
+    split,
+    zero_state,
+)
+from tutorlib.nn.initial import truncated_normal
 from tutorlib.shapes import Float, Int, Tensor
 
 INPUT, ERROR, LABEL, OUTPUT = 0, 0, 1, 1
@@ -30,6 +41,9 @@ class Dense:
     """A, its inputs"""
     columns: int
     """B, its outputs"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self, sizes=("rows", "columns"))
 
     @property
     def inputs(self) -> int:
@@ -57,14 +71,22 @@ class Dense:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with zero "same" padding over square images of ``side`` pixels, features in the order (row, column,
-    channel)."""
+    """A convolution over square images of ``side`` pixels, features in the order (row, column, channel).
+
+    Half a kernel of zeros is padded on every side, so the first window has its middle on the first pixel.
+    """
 
     side: int
     channels_in: int
     channels_out: int = 8
     kernel: int = 3
+    """an odd number"""
     stride: int = 2
+
+    def __post_init__(self) -> None:
+        expect_fields(self, sizes=("side", "channels_in", "channels_out", "kernel", "stride"))
+        if self.kernel % 2 == 0:
+            raise bad_argument("kernel", self.kernel, "an odd number, so that half of it can be padded on both sides")
 
     @property
     def out_side(self) -> int:
@@ -86,11 +108,10 @@ class Convolution:
         """The A of the initial states' sd, 1/sqrt(A); the code takes the first axis of the kernel."""
         return self.kernel
 
-    @cached_property
+    @property
     def windows(self) -> Int[Tensor, "positions offsets"]:
         """The pixel under each kernel offset at each output position; ``side ** 2`` stands for the padding."""
-        total = max((self.out_side - 1) * self.stride + self.kernel - self.side, 0)
-        first = torch.arange(self.out_side) * self.stride - total // 2
+        first = torch.arange(self.out_side) * self.stride - self.kernel // 2
         at = first.unsqueeze(1) + torch.arange(self.kernel)
         inside = (at >= 0) & (at < self.side)
         pixel = at[:, None, :, None] * self.side + at[None, :, None, :]
@@ -113,16 +134,16 @@ class Convolution:
         image = torch.cat([image, image.new_zeros(*shape, 1, *image.shape[-2:])], dim=-3)
         rows = image[..., windows.flatten(), :, :].reshape(*shape, positions, offsets * self.channels_in, grid.message)
         columns = mb.unflatten(-2, (positions, self.channels_out))
-        # The same states at every position, as so many sequences.
-        h, c = (
-            part.unsqueeze(-4).expand(*shape, positions, *part.shape[-3:]).flatten(-5, -4)
-            for part in (state.h, state.c)
-        )
-        empty = m.new_zeros(0)  # a grid without self-messages does not read what it sent
-        h, c, forward, backward = grid_tick(
-            p, GridState(h, c, empty, empty), rows.flatten(-4, -3), columns.flatten(-4, -3), grid
-        )
-        h, c = (part.unflatten(-4, (shape[-1], positions)).mean(dim=-4) for part in (h, c))
+        z = incoming(p, rows.flatten(-4, -3), columns.flatten(-4, -3))
+        h, c = state.h, state.c
+        for _ in range(grid.micro_ticks):
+            # The same states at every position, as so many sequences; what they become is averaged at once.
+            own_h, own_c = (
+                part.unsqueeze(-4).expand(*shape, positions, *part.shape[-3:]).flatten(-5, -4) for part in (h, c)
+            )
+            own_h, own_c = micro_tick(p, z, own_h, own_c)
+            h, c = (part.unflatten(-4, (shape[-1], positions)).mean(dim=-4) for part in (own_h, own_c))
+        forward, backward = send(p, own_h, grid)
         forward = forward.unflatten(-3, (shape[-1], positions)).flatten(-3, -2)
         # Backward messages: each pixel gets the mean over kernel offsets, those that never touch it counting as 0.
         sent = backward.unflatten(-3, (shape[-1], positions)).unflatten(-2, (offsets, self.channels_in))
@@ -150,6 +171,7 @@ class Network:
     """whether the label is fed beside the error"""
 
     def __post_init__(self) -> None:
+        expect_fields(self)
         if not self.layers:
             raise bad_argument("layers", self.layers, "at least one")
         for below, above in pairwise(self.layers):
@@ -193,6 +215,7 @@ class Network:
         )
         return 2 * self.grid.hidden * sum(pairs)
 
+    @checked()
     def initial(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return theta before meta-training."""
         return torch.cat([initial_parameters(self.grid, generator) for _ in range(self.thetas)])
@@ -212,19 +235,21 @@ class Network:
         sequences: int,
         like: Tensor,
         generator: torch.Generator | list[torch.Generator] | None = None,
+        batch: int = 1,
     ) -> list[GridState]:
         """Return the layers' states before the first example.
 
         All zeros but for the first half of c, which is normal with sd 1/sqrt(A), cut at two sd; without a
-        ``generator`` it is zero too. One generator for many members is that of an evolution strategy, where both
-        members of a pair start alike: the first half of the members draws, and the second half repeats it. A list
-        has one generator for each member.
+        ``generator`` it is zero too. Each run of ``batch`` sequences, which learn together, starts from one state.
+        One generator for many members is that of an evolution strategy, where both members of a pair start alike:
+        the first half of the members draws, and the second half repeats it. A list has one generator for each member.
         """
         states = []
         for layer in self.layers:
             state = layer.start(self.grid, members, sequences, like)
             half = self.grid.hidden // 2
-            kept, shape = state.c[..., half:], (*state.c.shape[:-1], half)
+            kept, grid = state.c[..., half:], (*state.c.shape[-3:-1], half)
+            shape = (*members, sequences // batch, *grid)
             if isinstance(generator, list):
                 noise = torch.stack([_truncated(shape[1:], layer.fan, own, like) for own in generator])
             elif generator is not None and members:
@@ -234,16 +259,15 @@ class Network:
             elif generator is not None:
                 noise = _truncated(shape, layer.fan, generator, like)
             else:
-                noise = state.c[..., :half]
+                noise = like.new_zeros(shape)
+            noise = noise.repeat_interleave(batch, dim=-4) if batch > 1 else noise
             states.append(state._replace(c=torch.cat([noise, kept], dim=-1)))
         return states
 
 
 def _truncated(shape: tuple[int, ...], fan: int, generator: torch.Generator, like: Tensor) -> Tensor:
     """Return normal numbers with sd 1/sqrt(fan), cut at two sd."""
-    sd = 1 / math.sqrt(fan)
-    noise = torch.empty(shape, device=like.device, dtype=like.dtype)
-    return torch.nn.init.trunc_normal_(noise, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
+    return truncated_normal(shape, 1 / math.sqrt(fan), generator, like.device, like.dtype)
 
 
 def forward_sweep(
@@ -285,12 +309,15 @@ def dense(sizes: tuple[int, ...], **settings: object) -> Network:
     return Network(tuple(Dense(a, b) for a, b in pairwise(sizes)), **settings)  # type: ignore[arg-type]
 
 
-def convolutional(side: int, channels: int, classes: int, convolutions: int = 1, **settings: object) -> Network:
-    """Return ``convolutions`` convolutions of 8 channels with stride 2, then a dense layer."""
+def convolutional(
+    side: int, channels: int, classes: int, convolutions: int = 1, hidden: tuple[int, ...] = (), **settings: object
+) -> Network:
+    """Return ``convolutions`` convolutions of 8 channels with stride 2, then dense layers with ``hidden`` units."""
     if min(side, channels, classes, convolutions) < 1:
         raise bad_argument("sizes", (side, channels, classes, convolutions), "positive whole numbers")
-    layers: list[Layer] = []
+    layers: list[Convolution] = []
     for _ in range(convolutions):
         layers.append(Convolution(side, channels))
-        side, channels = layers[-1].out_side, layers[-1].channels_out  # type: ignore[union-attr]
-    return Network((*layers, Dense(side**2 * channels, classes)), **settings)  # type: ignore[arg-type]
+        side, channels = layers[-1].out_side, layers[-1].channels_out
+    top = dense((layers[-1].outputs, *hidden, classes))
+    return Network((*layers, *top.layers), **settings)  # type: ignore[arg-type]

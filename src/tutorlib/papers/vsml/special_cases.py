@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import checked, expect_fields
 from tutorlib.nn import grid_tick, split, zero_state
 from tutorlib.nn.grid import GridConfig, initial_parameters
 from tutorlib.shapes import Float, Tensor
@@ -28,8 +28,7 @@ class Config:
     """examples or ticks"""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise bad_argument("steps", self.steps, "a whole number from 1")
+        expect_fields(self, counts=("steps",))
 
 
 Cell = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -48,11 +47,13 @@ def message(w: Float[Tensor, "a b"], m: Float[Tensor, "a"]) -> Float[Tensor, "b"
     return (w * m[:, None]).sum(dim=0)
 
 
+@checked()
 def normal(generator: torch.Generator, *shape: int) -> Tensor:
     """Return standard normal numbers in double precision."""
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
+@checked()
 def meta_rnn(g: torch.Generator, steps: int) -> Pair:
     """A Meta RNN is a grid with one sub-RNN: the states of ``nn.grid`` beside those of ``torch.nn.LSTMCell``."""
     config = GridConfig(hidden=16, message=8)
@@ -77,6 +78,7 @@ def meta_rnn(g: torch.Generator, steps: int) -> Pair:
     return torch.cat([state.h.flatten(), state.c.flatten()]), torch.cat([own.flatten() for own in hc])
 
 
+@checked()
 def one_rnn(g: torch.Generator, steps: int) -> Pair:
     """Copies that talk like neurons are one RNN whose matrix is I (x) I (x) W + R (x) C (section 3.1, step 3)."""
     a, n = 3, 4
@@ -91,6 +93,7 @@ def one_rnn(g: torch.Generator, steps: int) -> Pair:
     return s.flatten(), flat
 
 
+@checked()
 def fast_weights(g: torch.Generator, steps: int) -> Pair:
     """Outer-product fast weights, W += x v^T, and their reading, which is linear attention."""
     keys, values, query = normal(g, steps, INPUTS), normal(g, steps, OUTPUTS), normal(g, INPUTS)
@@ -101,6 +104,7 @@ def fast_weights(g: torch.Generator, steps: int) -> Pair:
     return torch.cat([w.flatten(), message(w, query)]), torch.cat([(keys.T @ values).flatten(), attention])
 
 
+@checked()
 def hebb(g: torch.Generator, steps: int) -> Pair:
     """Hebb's rule, W += eta x y^T with y = W^T x: the output comes back as the backward message."""
     eta = 0.01
@@ -111,6 +115,7 @@ def hebb(g: torch.Generator, steps: int) -> Pair:
     return _local(g, steps, lambda w, m, mb: w + eta * m * mb, plain)
 
 
+@checked()
 def oja(g: torch.Generator, steps: int) -> Pair:
     """Oja's rule, W += eta (x y^T - W diag(y)^2)."""
     eta = 0.01
@@ -121,6 +126,7 @@ def oja(g: torch.Generator, steps: int) -> Pair:
     return _local(g, steps, lambda w, m, mb: w + eta * mb * (m - mb * w), plain)
 
 
+@checked()
 def learned_rule(g: torch.Generator, steps: int) -> Pair:
     """A learned local rule: W += k_0 x y^T + k_1 x 1^T + k_2 1 y^T + k_3, with coefficients k from outside."""
     k = 0.01 * normal(g, 4)
