@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tutorlib import __version__, cli, papers
-from tutorlib.lab import device_name, judge, recorded, records
+from tutorlib.lab import device_name, judge, recorded, records, withdrawals
 from tutorlib.lab.errors import RecordError
 from tutorlib.lab.records import NoRecordsError, load_folder, load_published
 
@@ -60,7 +60,7 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--device", "cuda:99"), "device='cuda:99': expected a device of this machine"),
         ((*LEARNING, "--engine", "fast"), "engine='fast': expected one of auto, local, vmapped, ray"),
         (("run", "gpicl.references", "--engine", "vmapped"), "engine='vmapped': expected local or ray: gpicl.ref"),
-        ((*LEARNING, "--jobs", "0"), "jobs=0: expected at least 1"),
+        ((*LEARNING, "--jobs", "0"), "jobs=0: expected a whole number from 1"),
         ((*LEARNING, "--jobs", "-1"), "jobs='-1': expected a whole number"),
         ((*LEARNING, "--jobs", "two"), "jobs='two': expected a whole number"),
         ((*LEARNING, "--seeds", "0"), r"seeds='0': expected how many \(3\), a list \(4,7\) or a range \(2-5\)"),
@@ -205,7 +205,9 @@ def test_doctor_says_what_is_here(capsys):
     for name, experiment in papers.experiments().items():
         if "study" in experiment.tiers:
             try:
-                expected = f"{name}: {len(recorded(name))} recorded cells"
+                every, gone = recorded(name, withdrawn=True), withdrawals(name)
+                count = sum(any(own.covers(r.config) for own in gone) for r in every)
+                expected = f"{name}: {len(every)} recorded cells" + f", {count} of them withdrawn" * bool(count)
             except NoRecordsError:
                 expected = f"{name}: not recorded yet"
             assert expected in shown

@@ -193,7 +193,7 @@ def test_streams_keys_and_indices_are_independent():
 
 def test_what_cannot_be_used_is_refused():
     index = torch.arange(3)
-    with pytest.raises(UsageError, match="n=0: expected at least 1"):
+    with pytest.raises(UsageError, match="n=0: expected a whole number from 1"):
         words(0, 0, index, 0)
     for stream in (-1, 2**32):
         with pytest.raises(UsageError, match=f"stream={stream}"):

@@ -257,7 +257,7 @@ def test_image_set():
         ({"images": torch.zeros(3, 4, 5, dtype=torch.uint8)}, r"images=.*shape \[3, 4, 5\]"),
         ({"images": torch.zeros(0, 4, 5, 1, dtype=torch.uint8)}, "at least one image"),
         ({"peak": 15}, "images=16: expected values from 0 to peak=15"),
-        ({"peak": 0}, "peak=0: expected a value from 1 to 255"),
+        ({"peak": 0}, "peak=0: expected a whole number from 1 to 255"),
         ({"peak": 256}, "peak=256"),
         ({"labels": torch.tensor([0, 1])}, r"labels=.*shape \[2\].*expected int64 of shape \[3\]"),
         ({"labels": torch.tensor([[0, 1, 2]])}, r"labels=.*shape \[1, 3\]"),

@@ -586,7 +586,7 @@ def test_no_value_is_read_and_no_device_is_hidden():
 def test_what_cannot_be_used_is_refused():
     levels = small().levels
     for wrong in (0, 2**15):
-        with pytest.raises(UsageError, match=f"max_steps={wrong}: expected a whole number from 1 to 32766"):
+        with pytest.raises(UsageError, match=f"max_steps={wrong}: expected a whole number from 1 to 32,766"):
             MiniGrid(levels, wrong)
     with pytest.raises(UsageError, match=r"levels.cells=\(2, 4, 7, 3\): expected a shape"):
         MiniGrid(levels._replace(cells=levels.cells[..., :3]), 9)

@@ -128,7 +128,7 @@ def test_the_engine_follows_the_device(tmp_path: Path, monkeypatch: pytest.Monke
     [
         ({"engine": "gpu"}, "engine='gpu': expected one of auto, local, vmapped, ray"),
         ({"engine": "vmapped"}, "engine='vmapped': expected local or ray: paper.study runs its cells one by one"),
-        ({"jobs": 0}, "jobs=0: expected at least 1 process"),
+        ({"jobs": 0}, "jobs=0: expected a whole number from 1"),
         ({"tier": "study"}, "tier='study': expected one of live"),
         ({"seeds": (-1,)}, "seeds=-1: expected whole numbers from 0"),
         ({"overrides": {"width": "x"}}, "width='x': expected a whole number"),

@@ -200,7 +200,7 @@ def test_gate_biases_hold_an_unwritten_memory() -> None:
         (lambda: GridConfig(reduce="max"), "reduce='max': expected one of mean, sum"),
         (lambda: split(torch.zeros(5), VSML), r"theta=\(5,\): expected \(2384,\)"),
         (lambda: split(torch.zeros(1, 1, 2384), VSML), r"theta=\(1, 1, 2384\)"),
-        (lambda: zero_state(VSML, (), 1, 0, 4, torch.zeros(1)), "rows=0: expected at least 1"),
+        (lambda: zero_state(VSML, (), 1, 0, 4, torch.zeros(1)), "rows=0: expected a whole number from 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, said: str) -> None:

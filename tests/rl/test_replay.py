@@ -53,5 +53,5 @@ def test_a_batch_is_enough():
 def test_sizes_that_cannot_be_are_named(own):
     observations, seeds, capacity = own
     name = ("observations", "seeds", "capacity")[own.index(0)]
-    with pytest.raises(UsageError, match=f"{name}=0: expected at least 1"):
+    with pytest.raises(UsageError, match=f"{name}=0: expected a whole number from 1"):
         empty_replay(observations, (), seeds, capacity, torch.device("cpu"))

@@ -59,7 +59,7 @@ def broken(*path: Any, value: Any) -> dict[str, Any]:
         (broken("theta", value=[0.5]), r"theta has shape \(1,\): expected \(3472,\) for hidden=16 and message=8"),
         (broken("theta", 7, value=float("nan")), r"theta\[7\]=nan: expected a finite number"),
         (broken("grid", "hidden", value=0), "grid hidden=0: expected a whole number from 1 to 64"),
-        (broken("grid", "micro_ticks", value=1.5), "grid micro_ticks=1.5: expected a whole number"),
+        (broken("grid", "micro_ticks", value=1.5), "micro_ticks'\\]=1.5: expected a whole number"),
         (broken("grid", "scale", value=float("inf")), "grid scale=inf: expected a finite number"),
         (broken("families", value=[]), r"families names=\[\]: expected at least one"),
         (broken("families", 1, "name", value="hard"), r"families names=.*: expected at least one, all different"),

@@ -73,7 +73,7 @@ def broken(*path: Any, value: Any) -> dict[str, Any]:
         (broken("choosers", 0, "name", value="scheme"), "choosers name='scheme': expected another name"),
         (broken("choosers", 0, "values", value=[]), r"bias values=\[\]: expected at least one value"),
         (broken("choosers", 1, "values", 0, value=RATES[1]), "rate values=.*all different"),
-        (broken("choosers", 0, "kind", value="slide"), "bias kind='slide': expected one of .*did you mean 'slider'"),
+        (broken("choosers", 0, "kind", value="slide"), "kind'\\]='slide': expected one of 'slider', 'buttons'"),
         (broken("x", "low", value=2400), r"x low and high=\(2400, 2400\): expected two finite numbers"),
         (broken("y", "low", value=0), "y low=0: expected a positive number on a logarithmic axis"),
         (broken("positions", 0, value=500), "positions=.*at least two, increasing, from 0 to 2400"),

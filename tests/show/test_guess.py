@@ -64,7 +64,7 @@ def broken(*path: Any, value: Any) -> dict[str, Any]:
          r"games probabilities\[1\]\[0\]\[0\]=None: expected no missing entry"),
         (broken("ceiling", value=[0.5]), "ceiling has length 1: expected 9, one entry for each position"),
         (broken("model_curve", 4, value=1.5), r"model, mean\[4\]=1.5: expected an accuracy from 0 to 1"),
-        (broken("nearest_curve", 4, value=float("nan")), r"1-NN, mean\[4\]=nan: expected an accuracy"),
+        (broken("nearest_curve", 4, value=float("nan")), r"nearest_curve\[4\]=nan: expected a number"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_name(raw: dict[str, Any], message: str) -> None:

@@ -45,7 +45,7 @@ def philox(counter: Sequence[Word], key: Sequence[Word]) -> tuple[Tensor, Tensor
     return even[0], odd[0], even[1], odd[1]
 
 
-@checked(sizes=("n",), most={"stream": _WORD})
+@checked(counts=("n",), most={"n": 100_000_000, "stream": _WORD})
 def words(
     key: Int[Tensor, "*#batch"] | int, stream: int, index: Int[Tensor, "*#batch"], n: int
 ) -> Int[Tensor, "*batch n"]:

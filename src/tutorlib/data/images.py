@@ -126,10 +126,6 @@ def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n featu
     Raises ``UsageError`` for other images, a ``size`` below 1, or a ``peak`` outside 1..255.
     """
     check_images(images)
-    if size < 1:
-        raise bad_argument("size", size, "at least 1")
-    if not 1 <= peak <= 255:
-        raise bad_argument("peak", peak, "a value from 1 to 255")
     planes = images.permute(0, 3, 1, 2)
     # In parts, as all pixels in float32 would take four times the set's memory.
     cells = [F.adaptive_avg_pool2d(part.float() / peak, size) for part in planes.split(4096)]

@@ -169,7 +169,7 @@ def _start(start: Mapping[str, int | str], families: Sequence[str], pulls: int) 
 
 
 @checked()
-def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Sequence[float]]) -> Figure:
+def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Any]) -> Figure:
     """Return mean regrets as a picture, for where no script runs.
 
     Args:
@@ -186,7 +186,10 @@ def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Sequence[float
         figure = Figure(layout="constrained")
         ax = figure.subplots()
         for player, (colour, dash) in zip(PLAYERS, looks, strict=True):
-            values = np.asarray(regrets.get(player, ()), dtype=float)
+            try:
+                values = np.asarray(regrets.get(player, ()), dtype=float)
+            except (TypeError, ValueError):
+                raise bad_argument(f"regrets[{player!r}]", regrets[player], "a list of numbers") from None
             if values.shape != (pulls,):
                 raise UsageError(f"regrets of {player} have shape {values.shape}: expected ({pulls},)")
             ax.plot(range(pulls + 1), [0, *values], dash, color=colour, label=f"{player}: {values[-1]:.1f}")

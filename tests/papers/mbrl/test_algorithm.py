@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -259,6 +260,45 @@ def test_runs_side_by_side_are_runs_alone(agent, environment, monkeypatch):
         assert (together.learner.model - before.model).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("agent", AGENTS)
+def test_luck_is_drawn_in_one_piece_and_in_order(agent):
+    """What is drawn at once are the numbers of one draw after the other, as recorded runs drew them."""
+    config = small(agent=agent, starts=5)
+    setting, _ = begin(config, [0, 1], torch.device("cpu"))
+    shapes = algorithm.luck_shapes(setting)
+    draw_ = partial(algorithm.uniforms, [generator(3), generator(4)], device=torch.device("cpu"))
+    whole = algorithm.uniforms([generator(3), generator(4)], (algorithm.total(shapes),), torch.device("cpu"))
+    latents = setting.model.noise if agent in ("gaussian", "categorical") else 0
+    noise = setting.model.noise if setting.model else setting.env.step_noise
+    expected = [(15,)] if agent == "er" else [(4,), (4, latents), (5,), (3, 5), (3, 5, noise), (5, latents)]
+    found = [part for part in algorithm.dealt(whole, shapes) if part.numel()]
+    expected = [draw_(shape) for shape in expected if 0 not in shape]
+    assert len(found) == len(expected)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+OPTIMISERS = {"beta1": 0.5, "beta2": 0.7, "epsilon": 1e-3, "decay": 1e-2}
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_the_optimisers_constants_are_settings(name, monkeypatch):
+    """Of both optimisers: that of the model and that of Q."""
+    used, step = [], algorithm.adamw_step
+    monkeypatch.setattr(algorithm, "adamw_step", lambda *a: used.append(a[5:]) or step(*a))
+    config = small(agent="simple", steps=9, **{name: OPTIMISERS[name]})
+    train(config, [0], Context())
+    constants = {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-5, "decay": 1e-6} | {name: OPTIMISERS[name]}
+    assert used == 2 * [tuple(constants.values())]
+
+
+def test_the_activation_is_that_of_all_networks():
+    setting, _ = begin(small(agent="categorical", activation="tanh"), [0], torch.device("cpu"))
+    assert {net.activation for net in (setting.net, *setting.model.nets.values())} == {"tanh"}
+    setting, _ = begin(small(agent="simple", activation="relu"), [0], torch.device("cpu"))
+    assert {net.activation for net in (setting.net, *setting.model.nets.values())} == {"relu"}
+
+
 def test_the_target_is_copied_when_it_should_be():
     config = small(agent="er", copy_every=5)
     found = train(small(config, steps=15), [0], Context()).learner
@@ -364,6 +404,9 @@ def test_the_bank_of_mazes_is_the_same_for_all(monkeypatch):
         (lambda: Config(capacity=31), "capacity=31: expected at least batch=32"),
         (lambda: Config(rate=0.0), "rate=0.0: expected a positive number"),
         (lambda: Config(gamma=1.0), "gamma=1.0"),
+        (lambda: Config(beta2=1.0), "beta2=1.0: expected a number from 0, below 1"),
+        (lambda: Config(epsilon=0.0), "epsilon=0.0: expected a positive number"),
+        (lambda: Config(activation="elo"), "activation='elo'.*did you mean 'elu'"),
         (lambda: train(SMALL, [], Context()), "seeds=\\[\\]: expected at least one"),
         (lambda: train(SMALL, [1, 2], Context(), rates=[0.1]), "rates=\\[0.1\\]: expected one for each of 2 seeds"),
     ],

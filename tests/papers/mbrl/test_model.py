@@ -46,8 +46,11 @@ def test_known_numbers_of_parameters():
     assert categorical.nets["encoder"].outputs == categorical.nets["next"].outputs == 1024
 
 
-def test_a_network_is_torchs():
-    net = MLP(7, 4, hidden=9, layers=2)
+@pytest.mark.parametrize(
+    ("activation", "theirs"), [("elu", torch.nn.ELU), ("relu", torch.nn.ReLU), ("tanh", torch.nn.Tanh)]
+)
+def test_a_network_is_torchs(activation, theirs):
+    net = MLP(7, 4, hidden=9, layers=2, activation=activation)
     theta = net.initial_parameters(1, torch.Generator().manual_seed(0)) + 0.1
     x = drawn(1, 5, 7)
     layers, at = [], 0
@@ -57,9 +60,14 @@ def test_a_network_is_torchs():
             linear.weight.copy_(theta[0, at : at + n * m].view(n, m).T)
             linear.bias.copy_(theta[0, at + n * m : at + n * m + m])
         at += n * m + m
-        layers += [linear, torch.nn.ELU()] if i < 2 else [linear]
+        layers += [linear, theirs()] if i < 2 else [linear]
     assert at == net.parameters == theta.shape[1]
     assert torch.allclose(net(theta, x)[0], torch.nn.Sequential(*layers)(x[0]), atol=1e-5)
+    theta = theta.requires_grad_()
+    (g,) = torch.autograd.grad(net(theta, x).square().sum(), theta)
+    torch.nn.Sequential(*layers)(x[0]).square().sum().backward()
+    parts = [part for layer in layers[::2] for part in (layer.weight.grad.T.flatten(), layer.bias.grad)]
+    torch.testing.assert_close(g[0], torch.cat(parts), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_are_cut_at_two_deviations():

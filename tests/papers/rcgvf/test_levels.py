@@ -12,8 +12,14 @@ from tutorlib.papers.rcgvf.levels import offered, places, ring
 
 CPU = torch.device("cpu")
 C = minigrid.Config(
-    task="KeyCorridorS3R1", renew=3, envs=4, steps=128, updates=6, minibatch=512, d=4, epochs=1, looks=2, method="ppo"
+    task="KeyCorridorS3R1", renew=3, envs=4, steps=16, updates=6, minibatch=64, d=4, epochs=1, looks=2, method="ppo"
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def short_lives(monkeypatch):
+    """Let episodes last 40 steps, two and a half updates."""
+    monkeypatch.setattr(minigrid, "TASKS", {C.task: TASKS[C.task]._replace(max_steps=40)})
 
 
 def made(number):
@@ -56,7 +62,7 @@ def test_agents_meet_new_levels_and_keep_theirs_to_the_end():
         state, log = minigrid.update(C, env, h, state, minigrid.draw_noise(C, [0], number, CPU), number)
         seen |= set((state.e.level // C.renew).flatten().tolist())
         ended += int(log.episodes)
-    assert ended >= 8, "768 steps of 270"
+    assert ended >= 8, "96 steps, 40 an episode"
     assert seen >= {0, 2}, "those of the first and the third update, in which the first episodes end at the latest"
     one = minigrid.train([Cell(C, 0)], Context())
     assert torch.equal(one.state.theta, state.theta)

@@ -344,7 +344,7 @@ def train(
         store(replay, t, b)
         if t >= config.warm_up:
             if t % config.copy_every == 0:
-                learner = learner._replace(copy=learner.q)
+                learner = learner._replace(copy=learner.q.clone())  # no alias: a compiled step asks
             for _ in range(config.updates):
                 learner = update(setting, learner, replay, t + 1, luck, learning)
         if (t + 1) % config.look_every == 0:

@@ -322,7 +322,7 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | 
     learning = context.compiled(learn_once)
     for number in range(done, config.updates):
         if number % config.copy_every == 0:
-            learner = learner._replace(copy=learner.q)
+            learner = learner._replace(copy=learner.q.clone())  # no alias: a compiled step asks
         luck = [step_generator(seed, 1 + number, context.device) for seed in seeds]
         learner = update(setting, learner, replay, config.transitions, luck, learning)
         if (number + 1) % every == 0:
