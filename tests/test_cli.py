@@ -17,6 +17,7 @@ import torch
 
 from tutorlib import __version__, cli, papers
 from tutorlib.lab import device_name, judge, recorded, records, withdrawals
+from tutorlib.lab.errors import RecordError
 from tutorlib.lab.records import NoRecordsError, load_folder, load_published
 
 SMALL = ("steps=2", "evaluations=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
@@ -385,6 +386,21 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (128 + number, "tutorlib: interrupted before anything had begun\n")
+
+
+@pytest.mark.parametrize("made", [None, RuntimeError("in a callback"), RecordError("torn")], ids=repr)
+def test_what_a_library_makes_of_a_termination_is_one(capsys, monkeypatch: pytest.MonkeyPatch, made: Exception | None):
+    def terminated(*arguments, **options):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except BaseException as error:
+            raise made or error from None
+
+    monkeypatch.setattr(cli, "run_sweep", terminated)
+    assert cli.main(run()) == 143
+    assert capsys.readouterr().err == "tutorlib: ended by SIGTERM; what is finished is kept, the same command goes on\n"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_run_that_is_asked_to_end_says_so_and_ends_its_processes(tmp_path: Path):

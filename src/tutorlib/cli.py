@@ -98,17 +98,26 @@ def main(arguments: list[str] | None = None) -> int:
 
     Interrupted it returns 130, ended by SIGTERM 143, and 141 if nobody reads what it prints.
     """
+    asked: list[int] = []
     try:
-        with _termination_raised():
+        with _termination_raised(asked):
             code = _run_command(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
         return code
+    except BaseException as error:
+        if asked:  # whatever a library made of the exception that was raised in it
+            return _end(143, f"ended by SIGTERM; {GOES_ON}")
+        return _explained(error)
+
+
+def _explained(error: BaseException) -> int:
+    """Say in a sentence what ended the command, and return the exit code; raise what is a fault of ours."""
+    try:
+        raise error
     except TutorlibError as error:
         return _end(2, str(error))
     except KeyboardInterrupt:
         return _end(130, f"interrupted; {GOES_ON}")
-    except _Terminated:
-        return _end(143, f"ended by SIGTERM; {GOES_ON}")
     except BrokenPipeError:
         _silence()
         return 141
@@ -134,14 +143,15 @@ def _silence() -> None:
 
 
 @contextmanager
-def _termination_raised() -> Iterator[None]:
-    """Raise SIGTERM as an exception meanwhile, so that processes which were started are ended too."""
+def _termination_raised(asked: list[int]) -> Iterator[None]:
+    """Raise SIGTERM as an exception meanwhile, so that processes which were started are ended too; note it."""
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield
         return
 
     def end(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        asked.append(number)
         raise _Terminated
 
     before = signal.signal(signal.SIGTERM, end)

@@ -36,13 +36,18 @@ def descent(context: Context) -> object:
 
 
 LOOPS: dict[str, tuple[str, str, int, Callable[[Context], object]]] = {
-    "descend": ("tutorlib.nn.training", "step", 4, descent),
-    "vsml.cloning": ("tutorlib.papers.vsml.cloning", "step", 4, lambda c: cloning.clone_backprop(Cell(CLONING, 0), c)),
-    "rcgvf": ("tutorlib.papers.rcgvf.algorithm", "update", 2, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
-    "mbrl": ("tutorlib.papers.mbrl.algorithm", "done", 6, lambda c: mbrl.train(MBRL, [0], c)),
-    "mbrl.offline": ("tutorlib.papers.mbrl.algorithm", "done", 6, lambda c: learn(OFFLINE, [0], c)),
+    "descend": ("tutorlib.nn.training.adam_step", "step", 4, descent),
+    "vsml.cloning": (
+        "tutorlib.papers.vsml.cloning.adam_step",
+        "step",
+        4,
+        lambda c: cloning.clone_backprop(Cell(CLONING, 0), c),
+    ),
+    "rcgvf": ("tutorlib.papers.rcgvf.algorithm.adam_", "update", 2, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
+    "mbrl": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: mbrl.train(MBRL, [0], c)),
+    "mbrl.offline": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: learn(OFFLINE, [0], c)),
 }
-"""where it takes Adam's step, how it counts, its first look, and the loop"""
+"""what takes Adam's step, how it counts, its first look, and the loop"""
 
 
 @pytest.fixture(autouse=True)
@@ -95,16 +100,22 @@ def test_a_checkpoint_of_other_content_is_refused(tmp_path: Path, name: str):
 @pytest.mark.parametrize("part", ["theta", "v"])
 def test_what_is_not_finite_is_never_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, part: str):
     place, _, _, loop = LOOPS[name]
-    module = importlib.import_module(place)
-    adam_step, checkpoint = module.adam_step, Checkpoint(tmp_path / "run.ckpt", "a")
+    module, _, function = place.rpartition(".")
+    adam = getattr(importlib.import_module(module), function)
+    checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
 
     def poisoned(*arguments: Any, **options: Any) -> Any:
-        theta, moments = adam_step(*arguments, **options)
+        after = adam(*arguments, **options)
+        if after is None:  # in place
+            theta, moments = arguments[:2]
+            (theta if part == "theta" else moments.v).mul_(torch.inf)
+            return None
+        theta, moments = after
         if part == "theta":
             return theta / 0.0, moments
         return theta, moments._replace(**{moments._fields[1]: moments[1] + torch.inf})
 
-    monkeypatch.setattr(module, "adam_step", poisoned)
+    monkeypatch.setattr(place, poisoned)
     with pytest.raises(NonFiniteError, match=r"finite") as error:
         loop(Context(checkpoint=checkpoint))
     assert "\n" not in str(error.value)
