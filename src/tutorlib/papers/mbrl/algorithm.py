@@ -450,6 +450,7 @@ __all__ = [
     "slope",
     "softmax_action",
     "store",
+    "total",
     "train",
     "uniforms",
     "unpack",
