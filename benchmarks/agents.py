@@ -1,13 +1,14 @@
 """How fast agents learn: RC-GVF on the lock at the paper's sizes, and seeds side by side.
 
-    python benchmarks/agents.py [--compile] [--rounds 3]
+    python benchmarks/agents.py [--compile] [--rounds 3] [--only lock|side|updates]
     python benchmarks/agents.py --device cuda
 
 Frames include acting, rewards and learning, in 32-bit floats. Matrix products are counted by hand: each frame goes
 through the actor-critic once to act and, in each pass of learning, three times (forward, and twice back); the same for
-predictors; and once through Z. All sides of a ratio are timed in turn in the same run; a number is the median over the
-rounds. Where the device is the CPU there is one thread, and times are this process's own, so other work on the machine
-counts for little.
+predictors; and once through Z. A step of the agents of model-based generalisation is one step in the environment and
+one update, at the paper's sizes. All sides of a ratio are timed in turn in the same run; a number is the median over
+the rounds. Where the device is the CPU there is one thread, and times are this process's own, so other work on the
+machine counts for little.
 """
 
 import argparse
@@ -20,7 +21,10 @@ from functools import partial
 import torch
 
 from tutorlib.lab import Cell, Context, device_name, pick_device
+from tutorlib.nn import step_generator
+from tutorlib.papers.mbrl import algorithm as mbrl
 from tutorlib.papers.mbrl.algorithm import train as train_model_based
+from tutorlib.papers.mbrl.config import Config as ModelBased
 from tutorlib.papers.mbrl.experiments import LITTLE_FLUTE
 from tutorlib.papers.rcgvf.algorithm import EAGER, Config, Gradients, draw_noise, hyper, initial_state, settings, update
 from tutorlib.papers.rcgvf.experiments import RCGVF
@@ -111,18 +115,70 @@ def side_by_side(device: torch.device, rounds: int) -> None:
         print(f"{agent} in the flute, the study's sizes: 5 seeds cost {statistics.median(ratios):.2f} times one")
 
 
+class Updates:
+    """Runs of one agent of model-based generalisation, which go on by ``steps`` steps and updates at each call."""
+
+    def __init__(self, c: ModelBased, seeds: range, device: torch.device, compiled: bool, steps: int = 20) -> None:
+        context = Context(device=device, compile=compiled)
+        self.learn, self.act = mbrl.compiled(mbrl.learn, context), mbrl.compiled(mbrl.act, context)
+        self.setting, self.learner = mbrl.begin(c, seeds, device)
+        self.luck = [step_generator(seed, 0, device) for seed in seeds]
+        env = self.setting.env
+        self.state = env.start(mbrl.uniforms(self.luck, (1, env.start_noise), device))
+        self.o = env.observe(self.state)
+        self.replay = mbrl.empty_replay(env.observations, (), len(seeds), c.capacity, device)
+        self.width, self.steps, self.t = mbrl.total(mbrl.act_shapes(self.setting)), steps, 0
+        for _ in range(c.batch):
+            self.go()
+
+    def go(self) -> None:
+        """Act, and store what happened."""
+        u = mbrl.uniforms(self.luck, (self.width,), self.learner.q.device)
+        learner = self.learner._replace(updates=0)
+        b, self.state, self.o = self.act(self.setting, learner, self.state, self.o, u)
+        mbrl.store(self.replay, self.t, b)
+        self.t += 1
+
+    def __call__(self) -> None:
+        for _ in range(self.steps):
+            self.go()
+            self.learner = mbrl.update(self.setting, self.learner, self.replay, self.t, self.luck, self.learn)
+
+
+def updates(device: torch.device, rounds: int, compiled: bool) -> None:
+    """Print what a step costs at the paper's sizes, eager and compiled, with one seed and with five side by side."""
+    for agent in ("er", "simple"):
+        for environment, size in (("maze", 4), ("flute", 5)):
+            c = ModelBased(agent, environment, size, capacity=10_000)
+            forms = [("eager", False), *([("compiled", True)] if compiled else [])]
+            runs = {(name, n): Updates(c, range(n), device, on) for n in (1, 5) for name, on in forms}
+            for run in runs.values():
+                run()
+            found: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
+            for _ in range(rounds):
+                for key, run in runs.items():
+                    found[key].append(1000 * seconds(run, device) / run.steps / key[1])
+            words = [f"{name}, {n} seeds {statistics.median(own):.2f} ms" for (name, n), own in found.items()]
+            print(f"{agent}, {environment} {size}, a step of a seed: {'; '.join(words)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default=None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--only", choices=("lock", "side", "updates"))
     arguments = parser.parse_args()
     device = pick_device(arguments.device)
     print(f"torch {torch.__version__}, {device_name(device)}")
     if device.type == "cpu":
         torch.set_num_threads(1)
-    lock(device, arguments.rounds, arguments.compile)
-    side_by_side(device, arguments.rounds)
+    if arguments.only in (None, "lock"):
+        lock(device, arguments.rounds, arguments.compile)
+    if arguments.only in (None, "side"):
+        side_by_side(device, arguments.rounds)
+    if arguments.only in (None, "updates"):
+        updates(device, arguments.rounds, arguments.compile)
 
 
 if __name__ == "__main__":

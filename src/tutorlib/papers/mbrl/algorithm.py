@@ -443,6 +443,7 @@ __all__ = [
     "simulate",
     "softmax_action",
     "store",
+    "total",
     "train",
     "uniforms",
     "unpack",

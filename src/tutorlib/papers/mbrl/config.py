@@ -152,3 +152,6 @@ class Config:
         if self.agent in ("gaussian", "categorical"):
             return LatentModel(o, a, self.agent, hidden=hidden, layers=self.layers, activation=self.activation)
         return None
+
+
+__all__ = ["AGENTS", "ENVIRONMENTS", "EPISODIC", "MAZES", "TUNED", "Config"]
