@@ -61,7 +61,9 @@ def test_no_configuration_answers_with_a_raw_error(outcomes: dict[str, Any]) -> 
 
 
 def named(trial: Trial) -> bool:
-    """Whether the refusal begins with the field that was spoilt, or speaks of it."""
+    """Whether the refusal speaks of the field that was spoilt, or of another tensor whose axes no longer agree."""
+    if " where " in trial[4] and (trial[2] == "a tensor" or trial[2].startswith("axis ")):
+        return True
     return re.search(rf"(?<![\w.]){re.escape(trial[1])}\b", trial[4]) is not None
 
 

@@ -53,9 +53,17 @@ def test_equal_values_make_a_point():
     assert nearly.low <= nearly.value <= nearly.high
 
 
-@pytest.mark.parametrize("values", [[], [1.0], [1.0, math.nan], [math.inf, 1.0]])
-def test_values_that_make_no_interval_are_refused(values: list[float]):
-    with pytest.raises(UsageError, match="one finite number per seed, of at least 2 seeds"):
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([], "one finite number per seed, of at least 2 seeds"),
+        ([1.0], "of at least 2 seeds"),
+        ([1.0, math.nan], r"values\[1\]=nan: expected a number"),
+        ([math.inf, 1.0], r"values\[0\]=inf: expected a finite number"),
+    ],
+)
+def test_values_that_make_no_interval_are_refused(values: list[float], says: str):
+    with pytest.raises(UsageError, match=says):
         interval(values)
 
 

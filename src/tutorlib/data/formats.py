@@ -84,6 +84,7 @@ def parse_idx(content: bytes) -> Tensor:
 # A zip of IDX files: EMNIST
 
 
+@checked()
 def read_emnist(path: Path, part: str) -> tuple[Tensor, Int[Tensor, " n"]]:
     """Return images uint8 ``[n, 28, 28, 1]`` and labels of one part of EMNIST's archive, such as ``byclass-test``.
 

@@ -42,7 +42,7 @@ def is_whole(value: object) -> bool:
     """Return whether ``value`` is a whole number that fits into 64 bits; True and False are none."""
     if type(value) is not int and (isinstance(value, bool | Tensor) or not isinstance(value, numbers.Integral)):
         return False
-    return -LARGEST - 1 <= value <= LARGEST  # type: ignore[operator]
+    return bool(-LARGEST - 1 <= value <= LARGEST)  # type: ignore[operator]
 
 
 def is_number(value: object) -> bool:
@@ -51,7 +51,7 @@ def is_number(value: object) -> bool:
         return value == value
     if isinstance(value, bool | Tensor) or not isinstance(value, numbers.Real):
         return False
-    return is_whole(value) if isinstance(value, numbers.Integral) else value == value
+    return is_whole(value) if isinstance(value, numbers.Integral) else bool(value == value)  # NumPy's are not bools
 
 
 def shown(value: object) -> str:

@@ -43,6 +43,7 @@ def adam_step(
     return theta - rate * m_hat / (v_hat.sqrt() + eps), Moments(m, v)
 
 
+@checked(most={"step": MOST}, not_negative=("rate",), positive=("eps",), shares=("beta1", "beta2"))
 def adam_(
     theta: Float[Tensor, "*cells parameters"],
     moments: Moments,

@@ -1,13 +1,12 @@
 """Numbers that networks start from, drawn alike by every version of torch."""
 
-import math
-
 import torch
 
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import checked
 from tutorlib.shapes import Float, Tensor
 
 
+@checked(sizes=("shape",), positive=("sd",))
 def truncated_normal(
     shape: tuple[int, ...],
     sd: float,
@@ -23,8 +22,6 @@ def truncated_normal(
 
     Raises ``UsageError`` if ``sd`` is not a positive number.
     """
-    if not 0 < sd < math.inf:
-        raise bad_argument("sd", sd, "a positive number")
     like = torch.empty(shape, device=device or generator.device, dtype=dtype)
     if like.is_meta:  # nothing is there to be drawn, so nothing to be looked at
         return like

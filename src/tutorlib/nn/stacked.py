@@ -49,6 +49,7 @@ def run_layers(
     return x
 
 
+@checked()
 def slope(
     loss: Callable[[Tensor], Float[Tensor, "nets"]], theta: Float[Tensor, "nets parameters"]
 ) -> Float[Tensor, "nets parameters"]:

@@ -97,6 +97,7 @@ def recall_of(replay: Replay, among: int | Tensor, u: Float[Tensor, "seeds batch
     return Experience(o.float(), action, reward, following.float(), terminal, state)
 
 
+@checked(most={"stored": MOST, "least": MOST})
 def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: int = 1) -> Experience:
     """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``.
 

@@ -147,6 +147,7 @@ def band(
     return ax.plot(xs, middle, color=colour, label=label, **line)[0]
 
 
+@checked(positive=("share",))
 def fit_title(ax: Axes, words: str, share: float = 1.0) -> None:
     """Give ``ax`` a title that breaks into as many lines as it needs to stay within the figure.
 

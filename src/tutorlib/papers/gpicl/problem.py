@@ -45,6 +45,9 @@ class BaseSet:
     """where each example stands in the data set that it comes from"""
     classes: int
 
+    def __post_init__(self) -> None:
+        expect_fields(self, counts=("classes",))
+
     def to(self, device: torch.device) -> "BaseSet":
         """Return the same set on ``device``."""
         return BaseSet(self.name, self.z.to(device), self.y.to(device), self.rows.to(device), self.classes)

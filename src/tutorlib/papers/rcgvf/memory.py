@@ -183,10 +183,9 @@ class Predictor:
     """units of the LSTM, from which all inner sizes follow; 0: d"""
 
     def __post_init__(self) -> None:
-        name = "width" if self.width else "d"
         expect_fields(self, sizes=("channels", "d", "heads"), most={"width": MOST_SIZE})
         if self.size < 4 or self.size % 4:
-            raise bad_argument(name, self.size, "a multiple of 4")
+            raise bad_argument("width" if self.width else "d", self.size, "a multiple of 4")
 
     @property
     def size(self) -> int:
