@@ -131,7 +131,7 @@ def test_bad_sizes_are_named():
         Predictor(3, 6)
     with pytest.raises(UsageError, match="width=6: expected a multiple of 4"):
         Predictor(3, 8, width=6)
-    with pytest.raises(UsageError, match="d=0: expected at least 1"):
+    with pytest.raises(UsageError, match="d=0: expected a whole number from 1"):
         Predictor(3, 0, width=8)
     with pytest.raises(UsageError, match="heads=0"):
         Predictor(3, 8, 0)
