@@ -26,6 +26,7 @@ from typing import (
 )
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 Sizes = dict[str, Any]
@@ -100,7 +101,7 @@ _PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 @cache
 def check_of(hint: Any) -> Check:
     """Return the check of values against the annotation ``hint``; what it does not know fits."""
-    if hint is Any or hint is object:
+    if hint is Any or hint is object or hint == ArrayLike:  # NumPy itself says what is no array
         return _anything
     if hint in _PLAIN:
         return _holds(*_PLAIN[hint])

@@ -212,7 +212,7 @@ def test_members_of_a_population_run_convolutions_too() -> None:
         (lambda: dense((3, 0)), r"sizes=\(3, 0\)"),
         (lambda: convolutional(0, 1, 10), "positive whole numbers"),
         (lambda: Convolution(6, 1, kernel=2), "kernel=2: expected an odd number"),
-        (lambda: Convolution(6, 1, stride=0), "stride=0: expected a positive whole number"),
+        (lambda: Convolution(6, 1, stride=0), "stride=0: expected a whole number from 1"),
         (lambda: dense((3, 2)).split(torch.zeros(7)), r"theta=\(7,\): expected 2384"),
     ],
 )

@@ -81,8 +81,8 @@ class Config:
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("steps", "warmup", "looks", "length"),
-            sizes=("hidden", "micro_ticks", "batch", "side", "width", "streams"),
+            counts=("steps", "warmup", "looks", "length", "batch"),
+            sizes=("hidden", "micro_ticks", "side", "width", "streams"),
             least={"hidden": 2},  # a slot for w and one for b
             positive=("eta", "rate", "clip"),
             shares=("fresh",),
