@@ -147,8 +147,8 @@ def test_the_matrix_is_sylvesters():
         found = hadamard(n, torch.float64, torch.device("cpu"))
         assert found.tolist() == scipys(n).tolist()
         assert torch.equal(found @ found, n * torch.eye(n, dtype=torch.float64))
-    for n in (0, 6, 100):
-        with pytest.raises(UsageError, match=f"n={n}: expected a power of 2"):
+    for n, expected in ((0, "a whole number from 1"), (6, "a power of 2"), (100, "a power of 2")):
+        with pytest.raises(UsageError, match=f"n={n}: expected {expected}"):
             hadamard(n, torch.float32, torch.device("cpu"))
 
 

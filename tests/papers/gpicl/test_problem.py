@@ -141,8 +141,8 @@ def test_unseen_data_sets_have_unit_variance_and_consistent_labels():
     (lambda: problem.digits(classes=11), "classes"),
     (lambda: problem.digits(rank=65), "rank"),
     (lambda: problem.base_sets("mnis", 4, 16), "dataset"),
-    (lambda: TaskLaw(16, 16, 4, "diagonal"), "projection"),
-    (lambda: TaskLaw(8, 16, 4, "orthogonal"), "projection"),
+    (lambda: TaskLaw(16, 16, 4, "diagonal"), "kind='diagonal'"),
+    (lambda: TaskLaw(8, 16, 4, "orthogonal"), "kind='orthogonal'"),
     (lambda: problem.principal(torch.zeros(5, 9), 6), "rank"),
 ])  # fmt: skip
 def test_bad_arguments_are_named(call, word):

@@ -312,7 +312,7 @@ def run_special_cases(cells: Sequence[Cell], context: Context) -> list[Metrics]:
 FAST = Config(forget_bias=1.0, input_bias=0.0, steps=300)
 """Gate biases of +1 and 0 leave the plateau soonest at 50 examples."""
 SLOW = Config(steps=420)
-"""The code's own biases, +5 and -5; not recorded yet."""
+"""The code's own biases, +5 and -5."""
 ES = Config(forget_bias=1.0, input_bias=0.0, estimator="es", sequences=64, rate=0.025, steps=600)
 PAPER = Config(
     streams=Streams(

@@ -165,7 +165,7 @@ class Images:
     counts: Int[Tensor, "classes"]
 
 
-@checked(choices={"kind": IMAGES, "part": PARTS, "scaling": SCALINGS}, sizes=("side",))
+@checked(choices={"kind": (*IMAGES, *CHARACTERS), "part": PARTS, "scaling": SCALINGS}, sizes=("side",))
 @cache
 def images(kind: str, part: str, side: int, scaling: str, device: torch.device) -> Images:
     """Return one part of an image set on ``device``, as standardised vectors of ``side`` x ``side`` pixels, in
