@@ -15,7 +15,7 @@ from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass,
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
 
-Step = TypeVar("Step", bound=Callable[..., Any])
+S = TypeVar("S", bound=Callable[..., Any])
 
 Metrics = dict[str, Any]
 """What a run found: numbers and lists of numbers, ready for JSON."""
@@ -48,7 +48,7 @@ class Context:
     def __post_init__(self) -> None:
         expect_fields(self)
 
-    def compiled(self, step: Step) -> Step:
+    def compiled(self, step: S) -> S:
         """Return ``step``, a function, compiled as one graph (``torch.compile``) if this run is to be compiled.
 
         What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own.
@@ -59,7 +59,7 @@ class Context:
             step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
         )
         own.__kwdefaults__ = step.__kwdefaults__
-        return cast(Step, torch.compile(own, fullgraph=True))
+        return cast(S, torch.compile(own, fullgraph=True))
 
 
 Run = Callable[[Sequence[Cell], Context], list[Metrics]]

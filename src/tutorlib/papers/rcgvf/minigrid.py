@@ -386,9 +386,9 @@ class Batch(NamedTuple):
     """
 
     image: Tensor
-    """uint8 [seeds, *frames, 7, 7, 3]"""
+    """uint8 ``[seeds, *frames, 7, 7, 3]``"""
     look: Tensor
-    """uint8 [seeds, *frames, 7, 7, channels]"""
+    """uint8 ``[seeds, *frames, 7, 7, channels]``"""
     fresh: Bool[Tensor, "seeds *frames"]
     memory: Float[Tensor, "seeds *starts 128"]
     """of the actor-critic"""

@@ -191,8 +191,8 @@ class FastWeightMemory(Online):
         k = vec(k_1 k_2^T)     M <- M + beta (v - M k) k^T     M <- M / max(1, |M|)
         q = vec(q_1 q_2^T)     z = (h + LayerNorm(M q) W + b_W) W_out + b
 
-    |M| is the root of the sum of squares, and the layer norm has neither scale nor offset. The LSTM is updated once for
-    each example.
+    ``|M|`` is the root of the sum of squares, and the layer norm has neither scale nor offset. The LSTM is updated once
+    for each example.
     """
 
     def __init__(self, inputs: int, classes: int, sizes: Sizes) -> None:
@@ -232,8 +232,9 @@ class FastWeightProgrammer(Online):
     M [classes, 64] starts random (see ``first_memory``), values have one entry for each class, and neither keys nor
     queries go through a nonlinearity. V_L is (M, o).
 
-    Nothing bounds a key: a write multiplies what M holds along k by 1 - sigmoid(beta) |k|^2, and keys drawn by
-    ``initial`` have a |k|^2 far above 4. M then grows without end, and meta-training does not get off the ground.
+    Nothing bounds a key: a write multiplies what M holds along k by ``1 - sigmoid(beta) |k|^2``, and keys drawn
+    by ``initial`` have a ``|k|^2`` far above 4. M then grows without end, and meta-training does not get off the
+    ground.
     """
 
     def __init__(self, inputs: int, classes: int, sizes: Sizes) -> None:
