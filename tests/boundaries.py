@@ -75,6 +75,7 @@ EXCEPTIONS: dict[str, str] = {
     "lab.checkpoint.kept_cells": INTERNAL,
     "lab.errors.install_line": "says how to install a named extra; its names are the library's own",
     "lab.errors.refused_by_system": "makes the error itself",
+    "lab.errors.short_of_memory": INTERNAL,
     "lab.experiment.filled": INTERNAL,
     "lab.finite.expect_finite": "is itself a check",
     "lab.records.load_of": INTERNAL,

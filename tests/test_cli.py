@@ -348,6 +348,7 @@ def test_an_interrupted_run_says_how_to_go_on(capsys, monkeypatch: pytest.Monkey
             "file='/a/b': expected one that can be used (Permission den",
         ),
         (MemoryError(), 2, "there is too little memory; what is finished is kept"),
+        (ImportError("some.so: failed to map segment from shared object"), 2, "there is too little memory"),
         (BrokenPipeError(), 141, ""),
     ],
     ids=repr,

@@ -31,7 +31,7 @@ from tutorlib.lab import (
     table,
     withdrawals,
 )
-from tutorlib.lab.errors import StorageError, UsageError, bad_argument, choose, refused_by_system
+from tutorlib.lab.errors import StorageError, UsageError, bad_argument, choose, refused_by_system, short_of_memory
 from tutorlib.lab.progress import progress_for
 from tutorlib.lab.records import NoRecordsError, publish
 from tutorlib.lab.tiers import parse_seeds
@@ -126,7 +126,9 @@ def _explained(error: BaseException) -> int:
         return _end(
             2, str(refused_by_system("file", error.filename or "standard output", "one that can be used", error))
         )
-    except MemoryError:
+    except Exception as error:
+        if not short_of_memory(error):
+            raise
         return _end(2, f"there is too little memory; {GOES_ON}")
 
 

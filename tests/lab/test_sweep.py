@@ -199,6 +199,7 @@ def test_a_lock_that_is_a_folder_is_a_sentence_with_the_path_and_the_others_are_
     "error",
     [
         MemoryError(),
+        ImportError("some.so: failed to map segment from shared object"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ..."),
         RuntimeError(
             "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to ..."

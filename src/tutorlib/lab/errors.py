@@ -58,6 +58,12 @@ def refused_by_system(name: str, path: object, expected: str, error: OSError) ->
     return StorageError(f"{name}={str(path)!r}: expected {expected} ({error.strerror or error})")
 
 
+def short_of_memory(error: BaseException) -> bool:
+    """Return whether ``error`` is how Python, its loader, or torch on any device, says that memory is short."""
+    words = ("can't allocate memory", "not enough memory", "can't start new thread", "failed to map segment")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
 def bad_argument(name: str, value: object, expected: str) -> UsageError:
     """Return the error for argument ``name`` with ``value``, saying what was ``expected``."""
     return UsageError(f"{name}={shown(value)}: expected {expected}")

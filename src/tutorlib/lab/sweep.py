@@ -35,6 +35,7 @@ from tutorlib.lab.errors import (
     choose,
     install_line,
     refused_by_system,
+    short_of_memory,
 )
 from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for, plain
 from tutorlib.lab.progress import Progress, Silent
@@ -265,7 +266,7 @@ def _in_processes(job: _Job, batches: Sequence[Batch], jobs: int) -> Iterator[Ou
 
 def _cannot_go_on(error: Exception) -> bool:
     """Return whether ``error`` is that of a pool whose processes died, or cannot be started for want of memory."""
-    return isinstance(error, BrokenProcessPool | OSError) or _short_of_memory(error)
+    return isinstance(error, BrokenProcessPool | OSError) or short_of_memory(error)
 
 
 @cache
@@ -339,20 +340,14 @@ def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outco
         failure = str(error)
     except OSError as error:
         failure = str(refused_by_system("file", error.filename or job.folder, "one that can be used", error))
-    except (MemoryError, RuntimeError) as error:
-        if not _short_of_memory(error):
+    except (MemoryError, RuntimeError, ImportError) as error:  # a library that is loaded late needs memory, too
+        if not short_of_memory(error):
             raise
         what = "a cell does" if len(batch) == 1 else f"{len(batch)} cells as one batch do"
         failure = f"{what} not fit into the memory of {job.device}"
     finally:
         progress.close()
     return batch, found, failure
-
-
-def _short_of_memory(error: Exception) -> bool:
-    """Return whether ``error`` is how Python, or torch on any device, says that memory is short."""
-    words = ("can't allocate memory", "not enough memory", "can't start new thread")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Cell, Record]) -> str | None:
