@@ -120,7 +120,7 @@ class Updates:
 
     def __init__(self, c: ModelBased, seeds: range, device: torch.device, compiled: bool, steps: int = 20) -> None:
         context = Context(device=device, compile=compiled)
-        self.learn, self.act = mbrl.compiled(mbrl.learn, context), mbrl.compiled(mbrl.act, context)
+        self.learn, self.act = context.compiled(mbrl.learn), context.compiled(mbrl.act)
         self.setting, self.learner = mbrl.begin(c, seeds, device)
         self.luck = [step_generator(seed, 0, device) for seed in seeds]
         env = self.setting.env

@@ -2,7 +2,8 @@
 
 Sphinx keeps what it has read and written in ``_build``. A build that was killed leaves half-written files there,
 and one with warnings leaves pages that give no warning again; two builds at once write over each other. So a stamp says
-that the folder is whole, and a lock that nobody else is at it.
+that the folder is whole, and a lock that nobody else is at it. Where this process alone is killed, the one that it
+started goes on: wait until that has ended.
 
     python book/make.py COMMAND ...    run the command that builds, with nothing of a broken build left
 """

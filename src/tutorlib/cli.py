@@ -64,7 +64,7 @@ class Run:
     jobs: Annotated[str, _option("N", "(default: one per core; one on a GPU)")] = ""
     """cells at a time"""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
-    """compile training steps (torch.compile): faster, after half a minute or more"""
+    """compile training steps (torch.compile), where an experiment has such a form: faster, after half a minute"""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, _option("NAME=VALUE ...", "")] = ()
     """fields of the configuration to change, such as width=32 steps=400"""
     results: Annotated[Path, _option("FOLDER", "(default: results)")] = Path("results")

@@ -151,25 +151,6 @@ def test_a_twin_on_a_page_becomes_two_files() -> None:
     assert files[data] == f'tutorlibExplorers["{module_name(MODULE)}"]("{key}", {state});\n'
 
 
-def test_a_twin_of_an_earlier_version_becomes_the_same_two_files() -> None:
-    from tutorlib_book.scripts import without_scripts
-
-    state = json.dumps({"module": MODULE, "label": "A label", "data": {"a": 1}, "selection": {}})
-    html = (
-        '<div class="tutorlib-explorer" data-explorer="0123">\n<style>.x{}</style>\n<p class="fallback">A label</p>\n'
-        f'<script type="application/json">{state}</script>\n</div>\n<script type="module">\nconst x = 1;\n</script>\n'
-    )
-    page, files = without_scripts(html, "_static/inline")
-    assert re.sub("-[0-9a-f]{12}", "", page) == (
-        '<div class="tutorlib-explorer" data-explorer="0123">\n<p class="fallback">A label</p>\n</div>\n'
-        '<script defer src="_static/inline/explorer.js"></script>\n'
-        '<script defer src="_static/inline/data.js"></script>\n\n'
-    )
-    state = '{"label":"A label","data":{"a":1},"selection":{}}'
-    call = f'tutorlibExplorers["{module_name(MODULE)}"]("0123", {state});\n'
-    assert sorted(files.values()) == sorted([classic(MODULE).strip() + "\n", call])
-
-
 def test_scripts_and_presses_of_a_page_go_to_files_and_data_stays() -> None:
     from tutorlib_book.scripts import without_scripts
 

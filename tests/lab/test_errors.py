@@ -220,3 +220,17 @@ def test_a_field_is_held_to_its_annotation(own: dict, words: str) -> None:
     assert Outer(rate=1, widths=(3, 4), episode=5)
     with pytest.raises(UsageError, match=words):
         Outer(**own)
+
+
+def test_rules_of_one_class_may_differ_between_its_members():
+    @dataclass(frozen=True)
+    class Limited:
+        most: int
+        n: int
+
+        def __post_init__(self) -> None:
+            expect_fields(self, most={"n": self.most})
+
+    assert Limited(5, 3)
+    with pytest.raises(UsageError, match="n=3: expected a whole number from 0 to 1"):
+        Limited(1, 3)

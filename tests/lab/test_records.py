@@ -327,12 +327,20 @@ def test_a_claim_whose_records_are_all_withdrawn_is_not_tested_and_says_why(ship
         ({"where": {"width": [8]}}, "expected a reason"),
         ({"reason": "a", "when": 1}, "expected a reason"),
         ({"reason": "a", "where": {"width": 8}}, "expected a list of values for each field"),
+        ({"reason": "a", "where": {"breadth": [8]}}, "where=.'breadth'.: expected fields of the configuration, width"),
     ],
 )
 def test_a_bad_list_of_withdrawals_is_refused(shipped: Path, entry, says):
     withdraw(shipped, **entry)
     with pytest.raises(RecordError, match=says):
         recorded("paper.study")
+
+
+def test_the_shipped_lists_of_withdrawals_name_shipped_files():
+    lists = list(Path(records.__file__).parents[1].glob("papers/*/recorded/withdrawn.json"))
+    assert lists
+    for path in lists:
+        assert set(json.loads(path.read_text())) <= {file.stem for file in path.parent.glob("*-study.json")}
 
 
 def test_provenance_has_device_versions_and_command_and_no_place():

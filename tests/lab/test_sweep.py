@@ -537,3 +537,18 @@ def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.
     line = re.escape(install_line("cluster"))
     with pytest.raises(UsageError, match=rf"^engine='ray': expected Ray to be installed: {line}$"):
         Counting().sweep(engine="ray", results=tmp_path)
+
+
+def test_a_configuration_without_a_shape_runs_alone(tmp_path: Path):
+    counting = Counting()
+    shape = lambda config: None if config.width == 2 else config.width  # noqa: E731
+    counting.experiment = replace(counting.experiment, shape=shape)
+    counting.sweep(engine="vmapped", results=tmp_path)
+    assert sorted(len(run) for run in counting.runs) == [1, 1, 2, 2]
+
+
+def test_a_sweep_is_compiled_only_where_that_is_asked_for(tmp_path: Path):
+    for compile in (False, True):
+        counting = Counting()
+        counting.sweep(results=tmp_path / str(compile), compile=compile)
+        assert {context.compile for context in counting.contexts} == {compile}

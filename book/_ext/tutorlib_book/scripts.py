@@ -6,19 +6,17 @@ from a file on the reader's own disk. What the theme and Sphinx write into pages
 """
 
 import hashlib
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 
-from tutorlib.show.explorer import CALL, classic, module_name
+from tutorlib.show.explorer import CALL
 
 FOLDER = "_static/inline"
 
 TWIN = re.compile(
-    r'(<div class="tutorlib-explorer" data-explorer="(?P<key>\w+)">\n)(?:<style>.*?</style>\n)?(?P<fallback>.*?)\n'
+    r'(<div class="tutorlib-explorer" data-explorer="(?P<key>\w+)">\n)(?P<fallback>.*?)\n'
     r'<script type="application/json">(?P<state>.*?)</script>\n</div>\n<script type="module">(?P<script>.*?)</script>',
     re.DOTALL,
 )
@@ -73,14 +71,9 @@ def without_scripts(page: str, folder: str) -> tuple[str, dict[str, str]]:
 
     def explorer(found: re.Match[str]) -> str:
         script, _, call = found["script"].strip().rpartition("\n")
-        state = found["state"]
-        if not call.startswith(CALL):  # stored by an earlier version, which kept the module beside the data
-            parts: dict[str, Any] = json.loads(state)
-            module = parts.pop("module")
-            script, call = classic(module), f'{CALL}["{module_name(module)}"]("{found["key"]}");'
-            state = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+        assert call.startswith(CALL), call
         kind = file_named("explorer", script.strip() + "\n")
-        data = file_named("data", call.replace(");", f", {state});") + "\n")
+        data = file_named("data", call.replace(");", f", {found['state']});") + "\n")
         tags = "".join(
             f'<script defer src="{folder}/{name}"></script>\n' for name in (kind, data) if name not in loaded
         )

@@ -42,7 +42,7 @@ TIMEOUT = 30.0
 
 MAX_TIMEOUT = 86_400.0  # a day: no system takes any number
 MAX_BYTES = 512 * 2**20
-"""Most bytes that are taken of a file whose size nobody states; the largest file of all sets has 182 MB."""
+"""Most bytes that are taken of a file whose size nobody states. The largest of all sets, EMNIST's 562 MB, states it."""
 
 CONNECT = 10.0  # seconds to wait for a connection: behind a firewall that drops packets, all of them
 CHUNK = 2**16  # bytes read at a time; pooch's own 1 KiB makes large archives slow
@@ -115,7 +115,7 @@ def fetch(file: RemoteFile, *, timeout: float | int = TIMEOUT) -> Path:
     there is no network, ``DownloadError`` where a server (404, hang, broken transfer) or the cache folder
     fails, and ``UsageError`` for a ``TUTORLIB_DATA`` that is no folder and a ``timeout`` that is no time.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= MAX_TIMEOUT:
+    if timeout > MAX_TIMEOUT:
         raise bad_argument("timeout", timeout, f"seconds, more than 0 and at most {MAX_TIMEOUT:g}")
     given, passed = search_given(file)
     if given is not None:

@@ -197,7 +197,7 @@ def expect_fields(config: Any, **rules: Any) -> None:
     if torch.compiler.is_compiling():  # one like it was checked before
         return
     # The rules of a class do not change, and some classes are made in every step of a run.
-    key = (type(config), *((rule, *names) for rule, names in rules.items()))
+    key = (type(config), *((rule, _frozen(own)) for rule, own in rules.items()))
     if (plans := _plans.get(key)) is None:
         hints, held = get_type_hints(type(config), include_extras=True), Rules(**rules)
         plans = _plans[key] = [
@@ -211,6 +211,13 @@ def expect_fields(config: Any, **rules: Any) -> None:
             rule(name, value)
         if fault is not None:
             raise bad_argument(name + fault[0], *fault[1:])
+
+
+def _frozen(rule: Any) -> tuple:
+    """Return the names of a rule, with what is said of each, as a key."""
+    if not isinstance(rule, Mapping):
+        return tuple(rule)
+    return tuple((name, said if isinstance(said, int) else tuple(said)) for name, said in rule.items())
 
 
 def checked(**rules: Any) -> Callable[[F], F]:

@@ -82,7 +82,7 @@ class Experiment:
     run: Run
     tiers: Mapping[str, Tier]
     shape: Callable[[Any], Hashable] | None = None
-    """what cells must share to run as one batch; None: always one by one"""
+    """what cells must share to run as one batch; None, as the field or for a configuration: one by one"""
 
     def __post_init__(self) -> None:
         expect_fields(self)

@@ -1,4 +1,4 @@
-"""The one check of a run's numbers, used by every loop where it looks: a state that is not finite is never kept."""
+"""The check of a run's whole state, which every loop makes where it looks: one that is not finite is never kept."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

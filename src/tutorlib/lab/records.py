@@ -324,7 +324,9 @@ class Withdrawal:
     """fields of the configuration and their values, for which alone records are withdrawn; empty: all of the file"""
 
     def covers(self, config: Mapping[str, Any]) -> bool:
-        """Return whether the record of ``config`` is withdrawn."""
+        """Return whether the record of ``config`` is withdrawn; ``RecordError`` if ``where`` names no field of it."""
+        if unknown := sorted(set(self.where) - set(config)):
+            raise RecordError(f"where={unknown}: expected fields of the configuration, {', '.join(sorted(config))}")
         return all(config[name] in values for name, values in self.where.items())
 
 

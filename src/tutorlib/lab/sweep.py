@@ -69,8 +69,9 @@ def run_sweep(
     core); ``vmapped`` runs cells of one shape as one batch; ``ray`` sends cells to the Ray cluster of this session or
     of ``RAY_ADDRESS``, each to a core (on ``cuda`` to a GPU, or a share of one if ``jobs`` exceeds the GPUs), and
     again, up to 5 times, where a node was lost; ``auto`` is ``vmapped`` on a GPU and ``local`` on a CPU. ``results``:
-    the folder of the records; None keeps nothing. ``compile``: steps are compiled (``torch.compile``), which takes
-    half a minute or more before the first step, and changes the last digits of sums.
+    the folder of the records; None keeps nothing. ``compile``: steps are compiled (``torch.compile``) where the
+    experiment has a compiled form, which takes half a minute or more before the first step, and changes the last digits
+    of sums; other experiments run as they are.
 
     Processes end with the one that started them, at most a moment later, even if that was killed (not on Windows).
 
@@ -205,7 +206,8 @@ def _batches(job: _Job, cells: Sequence[Cell], done: Mapping[Cell, Record], engi
         return [*batches, *((cell,) for cell in pending)]
     shapes: dict[Any, list[Cell]] = {}
     for cell in pending:
-        shapes.setdefault(shape(cell.config), []).append(cell)
+        own_shape = shape(cell.config)
+        shapes.setdefault(cell if own_shape is None else own_shape, []).append(cell)
     return [*batches, *map(tuple, shapes.values())]
 
 

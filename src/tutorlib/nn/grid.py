@@ -131,7 +131,7 @@ def initial_parameters(config: GridConfig, generator: torch.Generator) -> Float[
             sd = 1 / math.sqrt(inputs if name.startswith("w_") else config.hidden)
             start = truncated_normal(shape, sd, generator)
         else:
-            start = torch.ones(shape) if name.startswith("scale") else torch.zeros(shape)
+            start = torch.full(shape, float(name.startswith("scale")), device=generator.device)
         pieces.append(start.flatten())
     return torch.cat(pieces)
 
@@ -175,9 +175,6 @@ def zero_state(
 
     Raises ``UsageError`` if there is no sequence, row or column.
     """
-    for name, value in (("sequences", sequences), ("rows", rows), ("columns", columns)):
-        if value < 1:
-            raise bad_argument(name, value, "at least 1")
     cells = like.new_zeros(*members, sequences, rows, columns, config.hidden)
     forward = like.new_zeros(*members, sequences, columns, config.message)
     return GridState(cells, cells, forward, like.new_zeros(*members, sequences, rows, config.message))

@@ -213,14 +213,23 @@ def test_where_an_environment_is_missing_nothing_is_said_of_it(monkeypatch):
     flute = [r for r in records["mbrl.online"] if r.config["environment"] == "flute"]
     found = detail(monkeypatch, records | {"mbrl.online": flute}, "C3")
     assert found.verdict == "not yet tested"
+    assert found.interval is None, "a number beside the verdict would look like a result"
+    start = "Score of the simple model minus that of replay, means over the whole course. All: maze, much data: not yet"
+    assert found.detail.startswith(start)
     assert "maze, much data: not yet tested; maze, little data: not yet tested; flute, much data: 0.5" in found.detail
+    assert "flute, little data: 0.5" in found.detail
+    assert "The number is" not in found.detail
+    whole = detail(monkeypatch, records, "C3")
+    assert whole.interval.value == pytest.approx(0.5)
+    assert "The number is that of the flute with little data. Maze" in whole.detail
     assert detail(monkeypatch, records | {"mbrl.online": flute}, "C4").verdict == "holds in part"
 
 
 def test_of_what_is_shipped_the_maze_does_not_count():
     """Until it is recorded again."""
     found = {c.id: judge(c) for c in claims.CLAIMS}
-    assert found["mbrl.C3"].verdict == "not yet tested"
+    assert (found["mbrl.C3"].verdict, found["mbrl.C3"].interval) == ("not yet tested", None)
+    assert "flute, little data: 0." in found["mbrl.C3"].detail
     for claim in ("mbrl.C3", "mbrl.C4"):
         assert "Records of the maze are withdrawn: The fourth channel" in found[claim].detail
 

@@ -149,7 +149,7 @@ def test_a_convolution_looks_where_torch_does(side: int, stride: int, kernel: in
     padded = torch.cat([image.flatten(), torch.zeros(1, dtype=torch.float64)])
     expected = F.conv2d(image[None, None], weights[None, None], stride=stride, padding=kernel // 2)
     assert expected.shape[-1] == layer.out_side
-    torch.testing.assert_close((padded[layer.windows] * weights.flatten()).sum(dim=1), expected.flatten())
+    torch.testing.assert_close((padded[layer.windows()] * weights.flatten()).sum(dim=1), expected.flatten())
 
 
 def test_a_convolution_is_a_grid_at_every_position_with_one_state() -> None:
@@ -169,7 +169,7 @@ def test_a_convolution_is_a_grid_at_every_position_with_one_state() -> None:
             grid_tick(
                 p,
                 now,
-                image[:, layer.windows[position]].flatten(1, 2),
+                image[:, layer.windows()[position]].flatten(1, 2),
                 mb.unflatten(1, (4, 2))[:, position],
                 replace(grid, micro_ticks=1),
             )
@@ -181,7 +181,7 @@ def test_a_convolution_is_a_grid_at_every_position_with_one_state() -> None:
     back = torch.zeros(2, 10, 2, 3, dtype=torch.float64)
     for position, own in enumerate(ticked):
         for offset in range(9):
-            back[:, layer.windows[position, offset]] += own.backward.unflatten(1, (9, 2))[:, offset] / 9
+            back[:, layer.windows()[position, offset]] += own.backward.unflatten(1, (9, 2))[:, offset] / 9
     torch.testing.assert_close(after.h, now.h)
     torch.testing.assert_close(after.c, now.c)
     torch.testing.assert_close(after.forward, torch.cat([own.forward for own in ticked], dim=1))

@@ -461,6 +461,7 @@ def test_kinds_take_turns_in_a_mixture(real_files):
     (lambda: Streams(shuffled="always"), "shuffled='always'"),
     (lambda: Streams(scaling="cubic"), "scaling='cubic'"),
     (lambda: Streams(part="valid"), "part='valid'"),
+    (lambda: problem.images("digits", "nonsense", 8, "bilinear", CPU), "part='nonsense'.*train, test"),
     (lambda: Streams(shown=5), "shown=5.*classes=4"),
     (lambda: Streams(shown=1), "shown=1"),
     (lambda: Streams(subset=(1, 2)), "none without a kind of images"),

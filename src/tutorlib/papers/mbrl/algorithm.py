@@ -18,7 +18,7 @@ import torch
 
 from tutorlib.lab import Context
 from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import Moments, no_moments, slope, step_generator
 from tutorlib.papers.mbrl.config import AGENTS, ENVIRONMENTS, EPISODIC, TUNED, Config
@@ -64,6 +64,7 @@ class Setting(NamedTuple):
     temperature: Float[Tensor, "seeds 1 1"]
 
 
+@checked()
 def uniforms(generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> Tensor:
     """Return uniforms in (0, 1), ``[seeds, *shape]``: each seed's from its own generator."""
     drawn = torch.stack([torch.rand(*shape, generator=g, device=g.device) for g in generators])

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import torch
 
 from tutorlib.envs.tensors import pick
-from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.papers.mbrl.problem import (
+    LARGEST_SIZE,
     MOVES,
     ButtonGrid,
     ButtonState,
@@ -20,7 +21,6 @@ from tutorlib.papers.mbrl.problem import (
     PanFlute,
     ProcMaze,
     at_cell,
-    expect_whole,
     moved,
 )
 from tutorlib.shapes import Bool, Float, Int, Tensor
@@ -29,9 +29,9 @@ LARGEST = 2**16
 """patterns of a flute whose values are iterated"""
 
 
+@checked(least={"pipes": 2}, most={"pipes": LARGEST_SIZE})
 def flute_patterns(pipes: int, device: torch.device | None = None) -> Float[Tensor, "patterns cells"]:
     """Return all observations of a flute, the pattern of number s being the digits of s, the last cell the highest."""
-    expect_whole("pipes", pipes, 2)
     cells = pipes * (pipes + 1) // 2
     if 2**cells > LARGEST:
         raise bad_argument("pipes", pipes, f"at most {LARGEST} patterns, not {2**cells}")

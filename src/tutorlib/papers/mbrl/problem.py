@@ -81,12 +81,6 @@ LARGEST_SIZE = 20
 """The largest side of a grid and the most pipes: observations and the walks that make mazes grow with the square."""
 
 
-def expect_whole(name: str, value: int, least: int) -> None:
-    """Raise ``UsageError`` unless ``value`` is a whole number from ``least``."""
-    if not isinstance(value, int) or value < least:
-        raise bad_argument(name, value, f"a whole number from {least}")
-
-
 class FluteState(NamedTuple):
     """What is in the pipes."""
 
@@ -300,7 +294,6 @@ def carve(u: Float[Tensor, "*batch noise"], size: int) -> Bool[Tensor, "*batch c
     at random, and put that on top. Each look at the stack opens a cell or takes one off for good, so 2 size^2 looks
     suffice; a maze whose stack is empty waits for the others.
     """
-    expect_whole("size", size, 2)
     expect_last("u", u, maze_noise(size))
     batch, u = u.shape[:-1], u.reshape(-1, u.shape[-1])
     # A frame of two cells that are never inside: neighbours of neighbours need no other care.
@@ -332,11 +325,9 @@ def carve(u: Float[Tensor, "*batch noise"], size: int) -> Bool[Tensor, "*batch c
     return ~open_.view(-1, wide, wide)[:, 2:-2, 2:-2].reshape(*batch, size**2)
 
 
-@checked()
+@checked(counts=("mazes",), least={"size": 2}, most={"size": LARGEST_SIZE})
 def maze_bank(size: int, mazes: int, generator: torch.Generator) -> Bool[Tensor, "mazes cells"]:
     """Return the walls of ``mazes`` random mazes, for ``ProcMaze(size, bank)``."""
-    expect_whole("mazes", mazes, 1)
-    expect_whole("size", size, 2)
     return carve(torch.rand(mazes, maze_noise(size), generator=generator, device=generator.device), size)
 
 
@@ -533,7 +524,6 @@ __all__ = [
     "at_cell",
     "carve",
     "distinct_cells",
-    "expect_whole",
     "maze_bank",
     "maze_noise",
     "moved",

@@ -26,7 +26,7 @@ from tutorlib.envs.minigrid import MiniGrid, MiniGridState
 from tutorlib.envs.minigrid_rooms import TASKS
 from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.errors import MOST, MOST_SIZE, NonFiniteError, bad_argument, choose, expect_fields
+from tutorlib.lab.errors import MOST_SIZE, NonFiniteError, bad_argument, choose, expect_fields
 from tutorlib.nn import Moments, no_moments, step_generator
 from tutorlib.papers.rcgvf import memory as nets
 from tutorlib.papers.rcgvf.algorithm import (
@@ -138,7 +138,7 @@ class Config:
             self,
             counts=("updates", "epochs", "looks"),
             sizes=("levels", "envs", "steps", "minibatch", "bptt", "heads", "d"),
-            most={"width": MOST_SIZE, "renew": MOST},
+            most={"width": MOST_SIZE, "renew": MOST_SIZE},
             positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
             not_negative=("beta", "beta_counts", "adversary", "alpha", "entropy", "value"),
             shares=("gamma_z", "lambda_z", "gamma", "lam"),

@@ -277,7 +277,7 @@ class MetaRNN:
         """Return theta before meta-training: matrices normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0."""
         pieces = []
         for shape in self.shapes.values():
-            piece = torch.zeros(shape)
+            piece = torch.zeros(shape, device=generator.device)
             if len(shape) == 2:
                 of_lstm = shape[1] == 4 * self.hidden
                 sd = 1 / math.sqrt(self.hidden + (self.observations + self.actions + 1 if of_lstm else 0))

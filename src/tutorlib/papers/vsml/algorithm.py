@@ -422,10 +422,10 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
     return bptt if config.estimator == "bptt" else es
 
 
-def shape(config: Config) -> tuple | Config:
-    """Return what runs must share to be meta-trained as one batch: all but the learning rate; an evolution strategy has
-    the batch axis to itself."""
-    return config if config.estimator == "es" else astuple(replace(config, rate=1.0))
+def shape(config: Config) -> tuple | None:
+    """Return what runs must share to be meta-trained as one batch: all but the learning rate; None for an evolution
+    strategy, which has the batch axis to itself."""
+    return None if config.estimator == "es" else astuple(replace(config, rate=1.0))
 
 
 def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:

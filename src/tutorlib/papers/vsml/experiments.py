@@ -121,6 +121,9 @@ def run_learn(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     Metrics: those of ``course`` and, for each set, of ``set_metrics``; ``before``, ``after_same`` and ``after_other``:
     the probability of a digit's label before anything was shown, and when the same image or another one of its class
     follows at once; ``trace``: the probabilities along the first stream of digits, with ``trace_labels``; ``theta``.
+
+    Of a compiled run only meta-training is compiled: each meta-test set has a size, and so would have a graph, of its
+    own.
     """
     return [_learn(cell, context) for cell in cells]
 
@@ -225,7 +228,7 @@ MATRIX_SEQUENCES = 64
 
 def run_matrix(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     """Meta-train cells of one shape as one batch; return for each the metrics of ``course`` and, for every set of
-    ``MATRIX_TEST``, those of ``set_metrics``."""
+    ``MATRIX_TEST``, those of ``set_metrics``. Of a compiled run only meta-training is compiled."""
     trained = meta_train(cells, context)
     found = []
     for i, cell in enumerate(cells):

@@ -108,11 +108,10 @@ class Convolution:
         """The A of the initial states' sd, 1/sqrt(A); the code takes the first axis of the kernel."""
         return self.kernel
 
-    @property
-    def windows(self) -> Int[Tensor, "positions offsets"]:
-        """The pixel under each kernel offset at each output position; ``side ** 2`` stands for the padding."""
-        first = torch.arange(self.out_side) * self.stride - self.kernel // 2
-        at = first.unsqueeze(1) + torch.arange(self.kernel)
+    def windows(self, device: torch.device | None = None) -> Int[Tensor, "positions offsets"]:
+        """Return the pixel under each kernel offset at each output position; ``side ** 2`` stands for the padding."""
+        first = torch.arange(self.out_side, device=device) * self.stride - self.kernel // 2
+        at = first.unsqueeze(1) + torch.arange(self.kernel, device=device)
         inside = (at >= 0) & (at < self.side)
         pixel = at[:, None, :, None] * self.side + at[None, :, None, :]
         seen = inside[:, None, :, None] & inside[None, :, None, :]
@@ -126,7 +125,7 @@ class Convolution:
 
     def tick(self, p: GridParameters, state: GridState, m: Tensor, mb: Tensor, grid: GridConfig) -> GridState:
         """Return its state after one tick at all positions."""
-        windows = self.windows.to(m.device)
+        windows = self.windows(m.device)
         positions, offsets = windows.shape
         shape = m.shape[:-2]  # members and sequences
         # Forward messages: gather the window of each position; the padding is silent.
