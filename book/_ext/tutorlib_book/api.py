@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
 from sphinx.util.typing import stringify_annotation
 
-LONGEST_VALUE = 60
+LONGEST_VALUE = 36  # a narrow page has no room for more
 
 
 def setup(app: Sphinx) -> None:

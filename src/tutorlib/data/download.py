@@ -269,6 +269,8 @@ def chunks(url: str, timeout: float | int) -> Generator[bytes, None, None]:
             response.raise_for_status()
             yield from response.raw.stream(CHUNK, decode_content=False)
     except Exception as error:  # requests lets errors of five libraries through; the next address shall be tried
+        if isinstance(error, requests.TooManyRedirects) and error.response is not None:
+            error.response.close()  # the last of the answers, which nobody else has
         raise in_words(url, error, timeout) from error
 
 

@@ -141,7 +141,7 @@ def _live(source: str) -> str:
 
 
 def classic(source: str) -> str:
-    """Return a script that keeps how to show a module as ``tutorlibExplorers[module_name(source)](key, state)``.
+    """Return a script that keeps how to show a module, by ``module_name(source)`` in the table ``tutorlibExplorers``.
 
     A classic script, because browsers load no module from a file on the reader's own disk, and because a module within
     a page could only be had through a blob's address, which some pages' rules for contents refuse. ``source`` is a
