@@ -1,3 +1,4 @@
+import gc
 import gzip
 import hashlib
 import socket
@@ -98,7 +99,13 @@ def test_default_cache_is_the_systems(monkeypatch):
         ("stalled", DownloadError, "silent for 0.3 s"),
         ("endless", DownloadError, "sent more than the 262,144 bytes that the file can have"),
         ("toolong", DownloadError, "sent more than the 262,144 bytes that the file can have"),
-        ("twolengths", DownloadError, "broke off or sent what is no answer: .*5, 7"),
+        pytest.param(
+            "twolengths",
+            DownloadError,
+            "broke off or sent what is no answer: .*5, 7",
+            marks=pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+            id="twolengths",  # urllib3 forgets the answer whose length it refuses; its socket closes when it is collected
+        ),
         ("badencoding", DownloadError, "broke off or sent what is no answer"),
         ("headers200", DownloadError, "broke off or sent what is no answer: got more than 100 headers"),
         ("nonsense", DownloadError, "broke off or sent what is no answer"),
@@ -120,6 +127,7 @@ def test_failing_server(server, cache, kind, error, message):
     server.requests.clear()
     path = fetch(remote(f"{server.address}/{kind}", f"{server.address}/good"), timeout=0.3)  # the next one is asked
     assert path.read_bytes() == CONTENT
+    gc.collect()  # a socket that was left open shows here, and not in a later test
 
 
 def test_a_length_that_is_no_number_does_no_harm(server, cache):
