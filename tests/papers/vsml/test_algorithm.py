@@ -47,7 +47,7 @@ def stream(sequences: int, time: int, inputs: int, classes: int, seed: int = 0) 
     return x, torch.randint(classes, (sequences, time), generator=g)
 
 
-def test_one_dense_layer_does_what_section_3_3_says() -> None:
+def test_one_dense_layer_does_what_the_chapter_says() -> None:
     net = dense((4, 3), grid=SMALL, feed_label=True)
     theta, (x, y) = theta_of(net), stream(2, 5, 4, 3)
     found = online(net, theta, x, y)
@@ -112,7 +112,7 @@ def test_with_a_backward_pass_the_error_is_fed_at_once_and_not_again() -> None:
 
 @pytest.mark.parametrize("hidden", [(), (5,)])
 def test_permuted_pixels_and_labels_permute_the_logits(hidden: tuple[int, ...]) -> None:
-    """C7's exact part: with states that start at zero, order cannot matter (section 3.4)."""
+    """C7's exact part: with states that start at zero, order cannot matter ('vsml-idea-equivariance')."""
     net = dense((6, *hidden, 4), grid=SMALL)
     theta, (x, y) = theta_of(net).float(), stream(3, 20, 6, 4)
     x = x.float()

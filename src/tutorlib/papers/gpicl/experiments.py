@@ -350,7 +350,7 @@ LEARNING = Experiment(
         ),
     },
 )
-"""The method notebook's live runs (section 9a's CI cell)."""
+"""The method notebook's live runs."""
 
 PHASES = Experiment(
     name="gpicl.phases",
@@ -519,7 +519,7 @@ LENGTH = Experiment(
 VARIANTS = Experiment(
     name="gpicl.variants",
     title="What the recipe needs: depth, heads, positions, Adam's second decay, projection and permutation",
-    figure="none; section 9a's knobs",
+    figure="none; parts of our own recipe",
     run=run_plateau,
     varies=VARIES,
     tiers={

@@ -8,7 +8,7 @@ Meta-training (Alg. 1): repeat: run many such lifetimes, each on a task of its o
 cross-entropy of all predictions falls. Its gradient comes from evolution strategies or from backpropagation through
 the lifetime (BPTT).
 
-Equation numbers are those of the paper as far as they are known (3.1 to 3.3 of the derivation); sizes are the code's.
+A tick is the paper's Eq. 7, 'vsml-idea-vsml' in the chapter, where its steps are derived; sizes are the code's.
 """
 
 import math
@@ -67,7 +67,8 @@ def example_step(
     """Return the states after one example, its prediction, and the error and label to be fed with the next one.
 
     ``error`` and ``label`` are those of the example before: what is learned from an example is learned one step late.
-    With ``batch`` > 1 each run of so many sequences shares half of its states (section 3.7).
+    With ``batch`` > 1 each run of so many sequences shares half of its states (see 'vsml-idea-batch' in
+    the chapter).
     """
     channels = net.grid.message
     if batch > 1:

@@ -364,7 +364,7 @@ PAPER_BPTT = replace(PAPER, estimator="bptt", layer_norm=True, sequences=128, ra
 LEARN = Experiment(
     name="vsml.learn",
     title="Meta-trained on prototypes of 8 numbers and 4 classes; tested on other data at other sizes",
-    figure="Figs. 6 and 7, and the introspection of section 5",
+    figure="Figs. 6 and 7, and the introspection of the paper's section 5",
     run=run_learn,
     tiers={
         "live": Tier((replace(FAST, steps=204),), seeds=(0,)),
@@ -456,7 +456,7 @@ CLONE = cloning.Config(kinds=("digits", "mnist", "fashion-mnist"), streams=1, le
 CLONING = Experiment(
     name="vsml.cloning",
     title="Sub-RNNs that were taught backpropagation train networks by running forwards, beside gradient descent",
-    figure="Fig. 4 and section 4.1 (C3)",
+    figure="Fig. 4, the paper's section 4.1 (C3)",
     run=run_cloning,
     tiers={
         "live": Tier((cloning.Config(steps=3000, looks=10, streams=2, length=400),), seeds=(0,)),
@@ -479,7 +479,7 @@ CLONING = Experiment(
 SPECIAL = Experiment(
     name="vsml.special",
     title="Older ideas as special cases: each by a grid of sub-RNNs and by its own formula",
-    figure="none; section 3 (C1)",
+    figure="none; the special cases of claim C1",
     run=run_special_cases,
     tiers={
         "live": Tier((special_cases.Config(),), seeds=(0,)),
