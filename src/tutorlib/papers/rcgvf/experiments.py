@@ -10,19 +10,12 @@ from dataclasses import replace
 import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
-from tutorlib.papers.rcgvf import minigrid
-from tutorlib.papers.rcgvf.algorithm import Config, Trained, farthest, greedy_returns, settings, shape, train
-from tutorlib.papers.rcgvf.prediction import (
-    LEFT,
-    RIGHT,
-    Chain,
-    Fading,
-    Maze,
-    explore_maze,
-    fade,
-    fading_shape,
-    spread,
-)
+from tutorlib.papers.rcgvf import recurrent
+from tutorlib.papers.rcgvf.algorithm import Trained, farthest, greedy_returns, settings, train
+from tutorlib.papers.rcgvf.chain import Chain, spread
+from tutorlib.papers.rcgvf.config import Config, shape
+from tutorlib.papers.rcgvf.fading import Fading, fade, fading_shape
+from tutorlib.papers.rcgvf.maze import LEFT, RIGHT, Maze, explore_maze
 from tutorlib.shapes import Float, Tensor
 
 EPISODES = 10
@@ -61,7 +54,7 @@ def _course(c: Config, trained: Trained, i: int) -> Metrics:
     for name in ("returns", "bonus", "error", "disagreement"):
         metrics[name] = rounded(getattr(log, name)[:, i].view(c.looks, every).mean(dim=1))
     reached = log.visits[:, i].view(c.looks, every, c.horizon).sum(dim=1) / episodes
-    return metrics | {"reached": [rounded(own, 3) for own in reached]}
+    return metrics | {"reached": [rounded(shares, 3) for shares in reached]}
 
 
 def run_dissipation(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -104,11 +97,8 @@ def run_spread(cells: Sequence[Cell], context: Context) -> list[Metrics]:
 
     Metrics, one entry for each of ``lambdas``: ``bias``, squared, and ``variance``, both averaged over states.
     """
-    found = []
-    for cell in cells:
-        own = spread(cell.config, LAMBDAS, cell.seed)
-        found.append({"lambdas": list(LAMBDAS), "bias": rounded(own.bias), "variance": rounded(own.variance)})
-    return found
+    spreads = [spread(cell.config, LAMBDAS, cell.seed) for cell in cells]
+    return [{"lambdas": list(LAMBDAS), "bias": rounded(s.bias), "variance": rounded(s.variance)} for s in spreads]
 
 
 def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -118,13 +108,13 @@ def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     ended, ``success``, the share of them that did so with success, ``returns``, their mean return (both 0 if none
     ended), and ``bonus``, what a step was paid besides, in the mean.
     """
-    c, trained = cells[0].config, minigrid.train(cells, context)
+    c, trained = cells[0].config, recurrent.train(cells, context)
     every = c.updates // c.looks
-    found: list[Metrics] = []
+    metrics: list[Metrics] = []
     for i in range(len(cells)):
         episodes, successes, returns, bonus = (part[:, i].view(c.looks, every) for part in trained.log)
         total = episodes.sum(dim=1)
-        found.append(
+        metrics.append(
             {
                 "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
                 "episodes": total.long().tolist(),
@@ -133,7 +123,7 @@ def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
                 "bonus": rounded(bonus.mean(dim=1)),
             }
         )
-    return found
+    return metrics
 
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -276,7 +266,7 @@ TD_LAMBDA = Experiment(
     },
 )
 
-GRID = minigrid.Config(task="KeyCorridorS3R1", d=64, updates=96, rate=1e-3, anneal=1e9, looks=12)
+GRID = recurrent.Config(task="KeyCorridorS3R1", d=64, updates=96, rate=1e-3, anneal=1e9, looks=12)
 """The smallest corridor with a key, 1.97e5 frames, predictors half as wide, a larger rate that hardly falls; the
 environments of a seed, their steps, minibatches, epochs and entropy are the released code's."""
 GRID_PPO = replace(GRID, method="ppo", beta=0.0)
@@ -288,7 +278,7 @@ BLIND = (
     *grid(GRID_AGAC, adversary=(4e-4, 2e-3, 1e-2)),
     *grid(GRID, beta=(2.0, 10.0, 50.0)),
 )
-"""Methods that are told nothing of counts, each bonus with three weights a factor of 5 apart."""
+"""Methods that know nothing of counts, each bonus with three weights a factor of 5 apart."""
 
 MINIGRID = Experiment(
     name="rcgvf.minigrid",
@@ -300,7 +290,8 @@ MINIGRID = Experiment(
         "study": Tier(BLIND, seeds=SEEDS),
         "paper": Tier(
             tuple(
-                replace(minigrid.settings(method), counts=False) for method in ("ppo", "rnd", "noveld", "agac", "rcgvf")
+                replace(recurrent.settings(method), counts=False)
+                for method in ("ppo", "rnd", "noveld", "agac", "rcgvf")
             ),
             seeds=tuple(range(10)),
         ),
@@ -327,8 +318,8 @@ PRIVILEGED = Experiment(
         ),
         "paper": Tier(
             (
-                *(minigrid.settings(method) for method in ("ppo", "noveld", "agac")),
-                replace(minigrid.settings("rcgvf"), panorama=True),
+                *(recurrent.settings(method) for method in ("ppo", "noveld", "agac")),
+                replace(recurrent.settings("rcgvf"), panorama=True),
             ),
             seeds=tuple(range(10)),
         ),
