@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from tutorlib.lab import UsageError, judge
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError, Record
-from tutorlib.papers.rcgvf import analysis, claims, experiments, explorers, figures, minigrid
+from tutorlib.papers.rcgvf import analysis, claims, experiments, explorers, figures, recurrent
 from tutorlib.papers.rcgvf.algorithm import Config
 from tutorlib.papers.rcgvf.analysis import weight_of
-from tutorlib.papers.rcgvf.prediction import Fading, Maze
+from tutorlib.papers.rcgvf.fading import Fading
+from tutorlib.papers.rcgvf.maze import Maze
 from tutorlib.show.packing import unpack
 
 BY_NAME = {e.name.removeprefix("rcgvf."): e for e in experiments.EXPERIMENTS}
@@ -111,7 +112,7 @@ def good(c):
         return 0.5 if c.learner.gamma_z else 0.01
     if isinstance(c, Maze):
         return 0.03 + 0.3 * c.gamma_z if c.method == "rcgvf" and c.memory else None
-    if isinstance(c, minigrid.Config):
+    if isinstance(c, recurrent.Config):
         middle = {"ppo": 5e-3, "rnd": 1e-2, "noveld": 2e-2, "agac": 5e-3 if c.counts else 2e-3, "rcgvf": 10.0}[c.method]
         return (0.8 if c.method == "rcgvf" else 0.5) - 0.2 * (weight_of(as_record(c)) not in (0.0, middle))
     if isinstance(c, Config):
@@ -127,7 +128,7 @@ def bad(c):
         return -0.01
     if isinstance(c, Maze):
         return 0.3 if c.method == "rnd" else None
-    if isinstance(c, minigrid.Config):
+    if isinstance(c, recurrent.Config):
         return 0.2 if c.method == "rcgvf" else 0.5
     return 10.0
 
@@ -186,7 +187,7 @@ def test_in_each_grid_world_each_other_method_can_refute_a_claim(monkeypatch, me
 
     def other(mean):
         def found(c):
-            changed = isinstance(c, minigrid.Config) and (c.task, c.method, c.counts) == (world, method, told)
+            changed = isinstance(c, recurrent.Config) and (c.task, c.method, c.counts) == (world, method, told)
             return mean if changed else good(c)
 
         return found

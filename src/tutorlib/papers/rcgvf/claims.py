@@ -156,7 +156,7 @@ def _general() -> Evidence:
     """C5: RND as a special case, and predictions that depend on the policy."""
     records = recorded("rcgvf.dissipation")
     differences = analysis.special_case(records)
-    same, _ = above([EQUAL - difference for difference in differences], 0.0)
+    same, _ = above([EQUAL - gap for gap in differences], 0.0)
     future, none = (analysis.policy_gap(records, gamma) for gamma in (0.6, 0.0))
     depends, margin = above([a - TWICE * b for a, b in zip(future, none, strict=True)], 0.0)
     detail = (
