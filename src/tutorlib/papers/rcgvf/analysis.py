@@ -99,8 +99,8 @@ Score = Callable[[Sequence[Record]], tuple[float, ...]]
 def tuned(records: Sequence[Record], score: Score) -> list[Record]:
     """Return one record for each seed: that of the weight that scores highest on the other seeds.
 
-    No seed has a say in its own weight, so a lucky seed gains its method nothing. Of equals the smallest is taken. Raises
-    ``UsageError`` unless each weight has the same seeds, at least 2.
+    No seed has a say in its own weight, so a lucky seed gains its method nothing. Of equals the smallest is taken.
+    Raises ``UsageError`` unless each weight has the same seeds, at least 2.
     """
     weights = by_weight(records)
     seeds = {weight: [r.seed for r in runs] for weight, runs in weights.items()}
