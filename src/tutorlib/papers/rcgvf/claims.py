@@ -155,15 +155,15 @@ def _share_and_kept(records: Sequence[Record]) -> str:
 def _general() -> Evidence:
     """C5: RND as a special case, and predictions that depend on the policy."""
     records = recorded("rcgvf.dissipation")
-    differences = analysis.special_case(records)
-    same, _ = above([EQUAL - gap for gap in differences], 0.0)
+    gaps = analysis.special_case(records)
+    same, _ = above([EQUAL - gap for gap in gaps], 0.0)
     future, none = (analysis.policy_gap(records, gamma) for gamma in (0.6, 0.0))
     depends, margin = above([a - TWICE * b for a, b in zip(future, none, strict=True)], 0.0)
     detail = (
         f"Relative difference of predictions under two policies at gamma_z = 0.6, minus {TWICE:g} times that at "
-        f"gamma_z = 0: {interval(future)} and {interval(none)}. With gamma_z = 0, one predictor and the norm the "
-        f"bonus is RND's up to {max(differences):.1e} of its size. That behaviour becomes more varied is not studied, so "
-        f"this holds in part at most."
+        f"gamma_z = 0: {interval(future)} and {interval(none)}. With gamma_z = 0, one predictor and the norm the bonus "
+        f"is RND's up to {max(gaps):.1e} of its size. That behaviour becomes more varied is not studied, so this "
+        f"holds in part at most."
     )
     return Evidence(_capped([same, depends]), margin, detail)
 
