@@ -3,14 +3,16 @@
 PYTHON ?= python3
 PORT ?= 8000
 ONLY ?=
+SAMPLE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 INDEX := _build/html/index.html
+SLUGS := $(sort $(patsubst src/tutorlib/papers/%/__init__.py,%,$(wildcard src/tutorlib/papers/*/__init__.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve notebooks test colab refresh lint browser torture clean
+.PHONY: help book serve notebooks test check colab refresh lint browser mutants slug torture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,8 +49,14 @@ lint: $(READY) ## style, types, and the direction of imports
 
 test: browser lint book ## everything that CI runs
 	@# Two processes with as many threads each as there are cores wait for each other, up to 8 times as long.
-	OMP_NUM_THREADS=1 TUTORLIB_SITE=_build/html $(BIN)/pytest -m "not serial" -n 2 --dist loadscope --cov --cov-report=
-	$(BIN)/pytest -m serial --cov --cov-append --cov-fail-under=90
+	OMP_NUM_THREADS=1 TUTORLIB_SITE=_build/html $(BIN)/pytest -m "not serial" -n 2 --dist loadscope --durations=25 \
+		--cov --cov-report=
+	$(BIN)/pytest -m serial --durations=25 --cov --cov-append --cov-fail-under=90
+
+check: slug browser lint book ## lint, types, and the tests, notebooks and pages of one chapter (ONLY=gpicl)
+	OMP_NUM_THREADS=1 TUTORLIB_SITE=_build/html $(BIN)/pytest -m "not serial" -n 2 --dist loadscope -k $(ONLY) \
+		tests/papers tests/book
+	$(BIN)/python notebooks/make.py --verify $(ONLY)
 
 colab: $(READY) ## run all notebooks with the versions of a Colab runtime (part of make test, too)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/book/test_colab.py
@@ -56,8 +64,16 @@ colab: $(READY) ## run all notebooks with the versions of a Colab runtime (part 
 refresh: $(READY) ## take the versions of Colab's published list into tests/book/colab.txt
 	$(BIN)/python tests/book/colab.py --refresh
 
+mutants: $(READY) ## which small changes of a package its tests miss (ONLY=rl, ONLY=lab SAMPLE=100; not in CI)
+	$(BIN)/python -m pip install -q -c constraints.txt cosmic-ray
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutants.py $(or $(ONLY),"") $(if $(SAMPLE),--sample $(SAMPLE))
+
 torture: $(READY) ## kill, starve and crowd the sweeps for 20 minutes, against undisturbed runs (not in CI)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py
+
+slug:
+	@test "$(words $(ONLY))" = 1 -a "$(filter $(SLUGS),$(ONLY))" = "$(ONLY)" || { \
+	echo "make: ONLY=$(ONLY): expected one of $(SLUGS)" >&2; exit 1; }
 
 browser:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \

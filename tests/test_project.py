@@ -124,8 +124,10 @@ def test_until_the_first_release_what_installs_the_package_names_the_repository(
 
 
 def test_make_installs_the_package_with_all_extras_and_tells_pip_nothing_else() -> None:
-    (command,) = re.findall(r"pip install (.*)", read("Makefile"))
+    command, mutants = re.findall(r"pip install (.*)", read("Makefile"))
     assert command == f"-c constraints.txt -e '.[{','.join(EXTRAS)}]'"
+    assert mutants == "-q -c constraints.txt cosmic-ray"
+    assert "cosmic-ray" in pins()
 
 
 @pytest.mark.parametrize("page", ["README.md"])

@@ -3,12 +3,21 @@
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from bs4 import BeautifulSoup
 from filelock import FileLock
 from toc import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from visitor import Visitor
 
 sys.path.append(str(ROOT / "book" / "_ext"))
 
@@ -47,3 +56,25 @@ def soups(site: Path) -> dict[str, BeautifulSoup]:
         for path in site.rglob("*.html")
         if "_static" not in path.parts
     }
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """Where a web server of this machine shows the built pages."""
+    from visitor import Handler
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/tutorlib/"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def visitor(chromium: "Browser", address: str) -> "Visitor":
+    """Windows on the built pages, one per mode, that note what goes wrong."""
+    from visitor import Visitor
+
+    return Visitor(chromium, address)

@@ -141,13 +141,16 @@ def installed(runtime: Path, env: dict[str, str], tmp_path_factory: pytest.TempP
 def test_every_notebook_gives_there_what_is_stored(installed: Content) -> None:
     """The comparison of all notebooks by nbval; explorers have a kernel there."""
     runtime, env, content = installed
+    copies = []
     for name, text in PAIRS.items():
-        copy = content / f"{name}.ipynb"
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copy(text.with_suffix(".ipynb"), copy)
+        copies.append(content / f"{name}.ipynb")
+        copies[-1].parent.mkdir(exist_ok=True)
+        shutil.copy(text.with_suffix(".ipynb"), copies[-1])
     settings = {"TUTORLIB_DEVICE": "cpu", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-    options = ["-q", "-n", "2", "--dist", "loadscope", "--durations=5", f"--rootdir={content}", "--color=no"]
-    found = make.verify([content], options, env=env | settings, python=str(runtime), capture_output=True)
+    options = ["-q", *make.TWO, "--durations=5", f"--rootdir={content}", "--color=no"]
+    found = make.verify(
+        make.longest_first(copies), options, env=env | settings, python=str(runtime), capture_output=True
+    )
     assert found.returncode == 0, found.stdout[-20_000:] + found.stderr
     cells = sum(len(make.code_cells(make.from_text(text))) for text in PAIRS.values())
     assert f"{cells} passed" in found.stdout, found.stdout[-2_000:]

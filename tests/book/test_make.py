@@ -1,5 +1,6 @@
-"""What ``make book`` does around Sphinx: one build at a time, and none on what a broken one left."""
+"""What ``make book`` does around Sphinx: one build at a time, and none on what a broken one left; ``make check``."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tutorlib import papers
 
 MAKE = Path(__file__).parents[2] / "book" / "make.py"
 
@@ -78,3 +81,36 @@ def test_two_builds_take_turns(builder: list[str], tmp_path: Path):
 def test_make_book_goes_through_it():
     text = (MAKE.parents[1] / "Makefile").read_text()
     assert "$(BIN)/python book/make.py $(BIN)/jupyter-book build" in text
+
+
+SLUGS = sorted({name.partition(".")[0] for name in papers.experiments()})
+
+
+def make(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "-s", *words], cwd=MAKE.parents[1], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("only", ["", "gpicll", "%", "gpicl vsml", "lab"])
+def test_a_check_of_no_chapter_says_which_there_are(only: str):
+    done = make("check", f"ONLY={only}")
+    assert done.returncode == 2
+    assert done.stdout == ""  # before anything is installed or built
+    assert done.stderr.splitlines()[0] == f"make: ONLY={only}: expected one of {' '.join(SLUGS)}"
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_check_takes_the_tests_notebooks_and_pages_of_its_chapter(slug: str):
+    assert make("slug", f"ONLY={slug}").returncode == 0
+    commands = make("-n", "check", f"ONLY={slug}").stdout.replace("\\\n", " ")
+    assert "/mypy\n" in commands
+    assert re.search(rf"pytest .* -k {slug}\s+tests/papers tests/book\n", commands)
+    assert f"notebooks/make.py --verify {slug}\n" in commands
+    for file in ("test_published.py", "test_notebooks.py"):  # what -k chooses by
+        text = (MAKE.parents[1] / "tests" / "book" / file).read_text()
+        assert re.search(rf"def test_\w*_of_{slug}_", text) or "every_pair" in text, file
+
+
+def test_both_parts_of_the_tests_name_their_slowest():
+    commands = re.findall(r"pytest (.*)", make("-n", "test").stdout)
+    assert len(commands) == 2
+    assert all("--durations=25" in command for command in commands)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext.cli
 import nbformat
@@ -342,6 +343,28 @@ def test_the_command_says_what_is_wrong_and_fails(
     assert "elsewhere: expected one of demo/small" in capsys.readouterr().err
 
 
+def test_the_longest_notebook_begins_first(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind all others it would run alone, while the second process has nothing left to do."""
+    folder = text.parents[1]
+    monkeypatch.setattr(make, "FOLDER", folder)
+    for name, seconds in {"a": 2.0, "b": 30.0, "c": 4.0}.items():
+        text.with_stem(name).write_text(SMALL, encoding="utf-8")
+        make.record(folder, f"demo/{name}", {"seconds": seconds})
+    calls = []
+
+    def verify(notebooks: list[Path], options: list[str]) -> SimpleNamespace:
+        calls.append(([path.stem for path in notebooks], options))
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr(make, "verify", verify)
+    assert make.main(["--verify"]) == 3
+    ((order, options),) = calls
+    assert order == ["b", "c", "a", "small"]
+    assert "--no-loadscope-reorder" in options, "or pytest begins with that of most cells"
+    copies = [Path("elsewhere/demo") / f"{name}.ipynb" for name in ("a", "b", "c")]
+    assert [path.stem for path in make.longest_first(copies)] == ["b", "c", "a"]
+
+
 def altered(notebook: NotebookNode) -> NotebookNode:
     """Return ``notebook`` with one digit changed in the last output that is compared."""
     copy = nbformat.from_dict(notebook)
@@ -354,13 +377,11 @@ def altered(notebook: NotebookNode) -> NotebookNode:
 def test_control_of_the_comparison_one_altered_number_fails_and_nothing_else(text: Path, tmp_path: Path) -> None:
     make.make(text)
     samples = {"small": nbformat.read(text.with_suffix(".ipynb"), as_version=4)}
-    for name in {name.split("/")[0]: name for name in PAIRS}.values():
-        # One of each chapter, as far as its first compared cell with a number in it: the rest need not run for this.
-        notebook = stored(name)
-        cells = notebook.cells
-        last = next(i for i, c in enumerate(cells) if c in checked(notebook) and re.search(r"\d", text_of(c)))
-        notebook.cells = cells[: last + 1]
-        samples[name.replace("/", "-")] = notebook
+    # A real one, as far as its first compared cell with a number in it: the cell that all of them begin with.
+    name = next(iter(PAIRS))
+    notebook = stored(name)
+    notebook.cells = notebook.cells[: notebook.cells.index(checked(notebook)[0]) + 1]
+    samples[name.replace("/", "-")] = notebook
     folder = tmp_path / "control"
     folder.mkdir()
     for name, notebook in samples.items():

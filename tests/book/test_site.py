@@ -109,7 +109,7 @@ DATA_TYPES = ("application/json",)
 
 
 def test_no_page_holds_a_script(soups: Soups) -> None:
-    """So that a site can forbid scripts in pages; test_browser.py serves this one so."""
+    """So that a site can forbid scripts in pages; visitor.py serves this one so."""
     for page, soup in soups.items():
         inline = [e for e in soup.find_all("script") if not e.get("src") and e.get("type") not in DATA_TYPES]
         assert not inline, f"{page}: {inline}"

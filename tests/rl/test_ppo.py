@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tutorlib.lab import UsageError
-from tutorlib.rl import clip_by_norm, entropy, policy_loss, value_loss
+from tutorlib.nn import clip_by_norm
+from tutorlib.rl import entropy, policy_loss, value_loss
 
 
 def test_the_policy_loss():
@@ -67,6 +68,24 @@ def test_the_sum_over_seeds_has_each_seeds_own_gradient():
         assert torch.allclose(gradient(theta[s], x[s], a[s]), together[s], atol=1e-6)
 
 
+def test_axes_before_the_batch_are_seeds():
+    g = torch.Generator().manual_seed(1)
+    log_pi = torch.randn(2, 3, 5, 4, generator=g).log_softmax(dim=-1)
+    x, y, z = torch.rand(3, 2, 3, 5, generator=g)
+    together = (entropy(log_pi), policy_loss(x, y, 0.1), value_loss(x, y, z, 0.1), clip_by_norm(x, 0.5))
+    assert [found.shape for found in together] == [(2, 3), (2, 3), (2, 3), (2, 3, 5)]
+    for s in range(2):
+        alone = entropy(log_pi[s]), policy_loss(x[s], y[s], 0.1), value_loss(x[s], y[s], z[s], 0.1)
+        for one, all_of_them in zip((*alone, clip_by_norm(x[s], 0.5)), together, strict=True):
+            assert torch.allclose(one, all_of_them[s])
+
+
+@pytest.mark.parametrize("call", [lambda x: entropy(x.long()), lambda x: clip_by_norm(x.long(), 1.0)])
+def test_whole_numbers_are_no_gradients_and_no_probabilities(call):
+    with pytest.raises(UsageError, match=r"(log_pi|g)="):
+        call(torch.ones(2, 3))
+
+
 @pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan")])
 def test_bad_input_is_named(wrong):
     x = torch.ones(2, 3)
@@ -74,5 +93,5 @@ def test_bad_input_is_named(wrong):
         policy_loss(x, x, wrong)
     with pytest.raises(UsageError, match=f"clip={wrong}"):
         value_loss(x, x, x, wrong)
-    with pytest.raises(UsageError, match=f"largest={wrong}"):
+    with pytest.raises(UsageError, match=f"max_norm={wrong}"):
         clip_by_norm(x, wrong)

@@ -20,6 +20,7 @@ from tutorlib.papers.mbrl.algorithm import (
     Experience,
     Setting,
     Transitions,
+    act,
     adamw_step,
     as_replayed,
     begin,
@@ -39,6 +40,7 @@ from tutorlib.papers.mbrl.problem import (
     ProcMaze,
     maze_bank,
 )
+from tutorlib.rl import recall_of
 
 SMALL = Config(
     environment="flute",
@@ -307,6 +309,27 @@ def test_the_target_is_copied_when_it_should_be():
     )
     _, start = begin(config, [0], torch.device("cpu"))
     assert torch.equal(train(small(config, steps=10), [0], Context()).learner.copy, start.q)
+
+
+@pytest.mark.parametrize("agent", ["er", "simple"])
+def test_an_update_may_recall_the_newest_transition(agent, monkeypatch):
+    """Before the ring is full, and after; the agent that has just seen something learns from it at once."""
+    written, recalled = [], []
+
+    def numbered(*arguments):
+        b, state, o = act(*arguments)
+        written.append(len(written))
+        return b._replace(reward=torch.full_like(b.reward, written[-1])), state, o
+
+    def learning(setting, learner, replay, among, step, u):
+        one_by_one = torch.arange(16).expand(1, -1) / 16 + 1e-3
+        recalled.append((written[-1], set(recall_of(replay, among, one_by_one).reward.flatten().tolist())))
+        return learner
+
+    monkeypatch.setattr(algorithm, "act", numbered)
+    monkeypatch.setattr(algorithm, "learn", learning)
+    train(small(agent=agent), [0], Context())
+    assert recalled == [(t, set(range(max(0, t - 15), t + 1))) for t in range(8, 24)]
 
 
 def recorded(config, monkeypatch):

@@ -146,10 +146,8 @@ class State(NamedTuple):
     v: Float[Tensor, "*cells parameters"]
 
 
-def shape(config: Config) -> tuple:
-    """Return what cells must share to be meta-trained as one batch: all but ``Hyper``."""
-    own = asdict(config)
-    return tuple(value for name, value in own.items() if name not in ("tasks", "bias", "rate", "eps"))
+VARIES = ("tasks", "bias", "rate", "eps")
+"""fields in which runs side by side may differ, besides the seed"""
 
 
 def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:

@@ -13,7 +13,7 @@ A tick is the paper's Eq. 7, 'vsml-idea-vsml' in the chapter, where its steps ar
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tutorlib.evolution import Population, estimate
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.batching import common
 from tutorlib.lab.errors import MOST, bad_argument, expect_fields
 from tutorlib.nn import Descent, FlatModule, GridConfig, GridState, Trained, descend, step_generator
 from tutorlib.nn.grid import REDUCTIONS
@@ -423,10 +424,13 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
     return bptt if config.estimator == "bptt" else es
 
 
-def shape(config: Config) -> tuple | None:
-    """Return what runs must share to be meta-trained as one batch: all but the learning rate; None for an evolution
-    strategy, which has the batch axis to itself."""
-    return None if config.estimator == "es" else astuple(replace(config, rate=1.0))
+VARIES = ("rate",)
+"""fields in which runs side by side may differ, besides the seed"""
+
+
+def has_batch_axis(config: Config) -> bool:
+    """Return whether a run needs the batch axis for itself, as the members of an evolution strategy do."""
+    return config.estimator == "es"
 
 
 def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
@@ -434,7 +438,7 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
 
     Raises ``NonFiniteError`` if a run diverges; the last finite checkpoint is kept.
     """
-    config = cells[0].config
+    config = common(cells, VARIES)
     gradient = meta_gradient(config, context)
     if len(cells) == 1:
         theta = initial_theta(config, cells[0].seed)

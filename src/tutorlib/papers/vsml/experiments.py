@@ -9,7 +9,7 @@ import torch
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
 from tutorlib.nn import step_generator
 from tutorlib.papers.vsml import baselines, cloning, descent, special_cases
-from tutorlib.papers.vsml.algorithm import Config, Learner, Start, learner, meta_train, shape, tasks
+from tutorlib.papers.vsml.algorithm import VARIES, Config, Learner, Start, has_batch_axis, learner, meta_train, tasks
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Tensor
 
@@ -392,7 +392,8 @@ PLATEAU = Experiment(
     title="How long the plateau lasts: gate biases, learning rate, horizon and number of classes",
     figure="none; the explorer",
     run=run_plateau,
-    shape=shape,
+    varies=VARIES,
+    alone=has_batch_axis,
     tiers={
         "live": Tier((replace(QUICK, forget_bias=1.0, input_bias=0.0, streams=Streams(length=25)),), seeds=(0,)),
         "study": Tier(
@@ -427,7 +428,8 @@ MATRIX = Experiment(
     title="Meta-trained on one data set, tested on the others: VSML beside learners without its symmetries",
     figure="Fig. 8",
     run=run_matrix,
-    shape=shape,
+    varies=VARIES,
+    alone=has_batch_axis,
     tiers={
         "live": Tier((replace(TABLE, streams=SMALL, steps=100),), seeds=(0,)),
         "study": Tier(

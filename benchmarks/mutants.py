@@ -1,0 +1,169 @@
+"""Which small changes of a package its own tests notice: mutation testing, with the mutants of cosmic-ray.
+
+python benchmarks/mutants.py rl                   every mutant of tutorlib.rl, against tests/rl
+python benchmarks/mutants.py lab --sample 100     100 of them, drawn with a fixed seed; gpicl is tutorlib.papers.gpicl
+
+Mutants change a copy of the tree. The tests of each run in a process that was forked from this one, where torch and
+pytest are imported already, and stop at the first failure; those of the module's own name come first. Linux or macOS.
+Left out are mutants that say little: operators of bits, which no tensor of floats has and which `|` in annotations is;
+powers, remainders and whole quotients in place of + - * /; and of -x all but x. `make mutants` installs cosmic-ray.
+"""
+
+import argparse
+import difflib
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+BITS = "(?:BitOr|BitAnd|BitXor|LShift|RShift)"
+LEFT_OUT = rf"Binary\w+_{BITS}_|Binary\w+_(?:{BITS}|Pow|Mod|FloorDiv)$|USub_(?:Invert|Not|UAdd)$"
+TESTS = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not serial and not gpu"]
+TESTS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported before pytest begins
+
+
+def folders(only: str) -> tuple[str, str]:
+    """Return where the package ``only`` lies in ``src/tutorlib`` and its tests in ``tests``; exit if there is none."""
+    source = ROOT / "src" / "tutorlib"
+    found = {p.parent.name: p.parent.relative_to(source) for p in source.glob("**/__init__.py") if p.parent != source}
+    known = sorted(name for name, place in found.items() if (ROOT / "tests" / place).is_dir() and name != "papers")
+    if only not in known:
+        sys.exit(f"mutants: ONLY={only}: expected one of {', '.join(known)}")
+    return f"src/tutorlib/{found[only].as_posix()}", f"tests/{found[only].as_posix()}"
+
+
+def all_mutants(package: Path) -> list[tuple[Path, str, int]]:
+    """Return each mutant of the modules in ``package``: the file, the operator, and which of its places in the file."""
+    from cosmic_ray.ast import ast_nodes, get_ast_from_path
+    from cosmic_ray.plugins import get_operator, operator_names
+
+    names = [n for n in sorted(operator_names()) if not get_operator(n).arguments() and not re.search(LEFT_OUT, n)]
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        nodes = list(ast_nodes(get_ast_from_path(path)))
+        for name in names:
+            operator = get_operator(name)()
+            places = sum(len(list(operator.mutation_positions(node))) for node in nodes)
+            found += [(path, name, place) for place in range(places)]
+    return found
+
+
+def run_tests(copy: Path, files: str, limit: float) -> str:
+    """Run the tests in a forked process and return "survived", "killed" or "too slow"."""
+    sys.stdout.flush()
+    if process := os.fork():
+        until = time.monotonic() + limit
+        while time.monotonic() < until:
+            done, status = os.waitpid(process, os.WNOHANG)
+            if done:
+                return "killed" if status else "survived"
+            time.sleep(0.02)
+        os.killpg(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        return "too slow"
+    os.setsid()  # so that what the tests started ends with them
+    os.chdir(copy)
+    output = os.open(copy / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    sys.path.insert(0, str(copy / "src"))
+    import pytest
+
+    code = 1
+    try:
+        code = int(pytest.main([*TESTS, files]))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def warm_up() -> None:
+    """Import what all tests import, except for this library, which is mutated."""
+    import beartype
+    import hypothesis
+    import jaxtyping
+    import nbval.plugin
+    import pandas
+    import scipy.stats
+    import torch._meta_registrations  # the first tensor on "meta" imports seconds of modules
+
+    assert beartype, hypothesis
+    assert not [name for name in sys.modules if name.startswith("tutorlib")], "this library is imported already"
+    _ = jaxtyping, nbval, pandas, scipy, torch
+
+
+def main() -> int:
+    """Run the command line, print survivors and a row for ``benchmarks/README.md``; 1 if the tests fail unmutated."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("only", metavar="PACKAGE", help="rl, nn, lab, gpicl, ...")
+    parser.add_argument("--sample", type=int, metavar="N", help="draw N mutants, instead of all")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    options = parser.parse_args()
+    source, tests = folders(options.only)
+    from cosmic_ray.mutating import use_mutation
+    from cosmic_ray.plugins import get_operator
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sys.path[:] = [place for place in sys.path if Path(place) != ROOT / "src"]
+    warm_up()
+    outcomes: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "tree"
+        ignored = shutil.ignore_patterns("__pycache__", ".git", ".venv", "_build", ".*_cache", "shared")
+        shutil.copytree(ROOT, copy, ignore=ignored, symlinks=True)
+        os.environ["PYTHONPATH"] = str(copy / "src")
+        started = time.perf_counter()
+        if run_tests(copy, tests, 3600) != "survived":
+            print((copy / "output.txt").read_text()[-3000:], file=sys.stderr)
+            print(f"mutants: {tests} fail without a mutant", file=sys.stderr)
+            return 1
+        plain = time.perf_counter() - started
+        # From here on nothing compiled is kept: it is told apart by whole seconds, and mutants are faster.
+        os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "1", True
+        every = all_mutants(copy / source)
+        chosen = every
+        if options.sample and options.sample < len(every):
+            chosen = sorted(random.Random(options.seed).sample(every, options.sample))
+        print(f"{len(chosen)} of {len(every)} mutants; the tests take {plain:.0f} s", flush=True)
+        for path, name, place in tqdm(chosen, mininterval=10, leave=False):
+            own = f"{tests}/test_{path.stem}.py"
+            with use_mutation(path, get_operator(name)(), place) as (before, after):
+                outcome = "survived"
+                for files in filter(lambda place: (copy / place).exists(), (own, tests)):
+                    if outcome == "survived":
+                        outcome = run_tests(copy, files, 30 + 5 * plain)
+            outcomes[outcome] += 1
+            if outcome == "survived":
+                show(path.relative_to(copy), name, before, after)
+    seconds = time.perf_counter() - started
+    killed, drawn = outcomes.total() - outcomes["survived"], ""
+    if len(chosen) < len(every):
+        drawn = f", drawn from {len(every)} with seed {options.seed}"
+    print(f"\n{dict(outcomes)}")
+    print(f"| `{options.only}` | {len(chosen)}{drawn} | {killed} | {outcomes['survived']} | {seconds:.0f} |")
+    return 0
+
+
+def show(path: Path, name: str, before: str, after: Any) -> None:
+    """Print the lines that a surviving mutant changed."""
+    changed = difflib.unified_diff(before.splitlines(), (after or "").splitlines(), lineterm="", n=0)
+    lines = [line for line in changed if not line.startswith(("---", "+++"))]
+    print(f"survived: {path} {name.rpartition('/')[2]}", *lines, sep="\n  ", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
