@@ -108,7 +108,7 @@ def test_what_is_not_finite_is_never_kept(tmp_path: Path, monkeypatch: pytest.Mo
         after = adam(*arguments, **options)
         if after is None:  # in place
             theta, moments = arguments[:2]
-            (theta if part == "theta" else moments.v).mul_(torch.inf)
+            (theta if part == "theta" else moments.v).add_(torch.inf)  # later steps are zero, and theta stays finite
             return None
         theta, moments = after
         if part == "theta":
