@@ -196,3 +196,58 @@ def test_no_file_knows_a_machine_or_a_registry() -> None:
     for name, text in texts().items():
         for what, pattern in FOREIGN.items():
             assert not (found := re.search(pattern, text)), f"{name}: {what}: {found[0]!r}"
+
+
+# References. A number of a section or step is the paper's own, and says so; what is derived here has an anchor.
+
+CHAPTERS = "|".join(path.name for path in sorted((ROOT / "notebooks").iterdir()) if path.is_dir())
+LATER = ("src/tutorlib/papers/rcgvf/", "src/tutorlib/nn/grid.py")
+"""Files that are not yet held to it."""
+
+LEADS_NOWHERE = {
+    "a section of no named text": r"(?<!the paper's )\b(?:[Ss]ections?|§)\s*\d[\w.]*(?! of the paper)",
+    "a step of no named text": r"\b[Ss]teps?\s+\d+\s+of\s+the\s+(?:algorithm|derivation)",
+    "a number that nothing bears": r"(?<=[a-z]) \([1-9]\.\d(?: to \d\.\d)?(?: of the [a-z]+)?\)"
+    r"|\b[a-z]+s of [1-9]\.\d (?:its|the|their)\b",
+    "a text that is not here": r"\b(?:this|our|paper) card\b|\bcard(?:'s|s)? (?:says|said|measured|value|run)",
+}
+
+
+def written() -> dict[str, str]:
+    """Return what people read in the library, the notebooks and the book's pages, by file."""
+    kept = re.compile(r"src/.*\.py|notebooks/.*\.md|book/.*\.(?:md|py|bib|yml)")
+    return {name: text for name, text in texts().items() if kept.fullmatch(name)}
+
+
+def test_no_reference_leads_to_what_is_not_here() -> None:
+    found = [
+        f"{name}: {what}: {match[0]!r}"
+        for name, text in written().items()
+        if not name.startswith(LATER)
+        for what, pattern in LEADS_NOWHERE.items()
+        for match in re.finditer(pattern, text)
+    ]
+    assert found == []
+
+
+def test_every_anchor_that_a_docstring_names_is_in_a_notebook() -> None:
+    """Docstrings name an anchor in single quotes: a place, ``(name)=``, an equation, ``:label:``, or a figure."""
+    written_down = "\n".join(text for name, text in texts().items() if re.fullmatch(r"notebooks/.*\.md", name))
+    anchors = set(re.findall(r"^(?:\(([\w-]+)\)=|:label: ([\w-]+)| +name: ([\w-]+))$", written_down, re.M))
+    there = {name for group in anchors for name in group if name}
+    named = {
+        (name, anchor)
+        for name, text in texts().items()
+        if name.endswith(".py")
+        for anchor in re.findall(rf"'((?:{CHAPTERS})-[a-z0-9-]+)'", text)
+    }
+    assert named
+    assert {pair for pair in named if pair[1] not in there} == set()
+
+
+def test_every_step_of_an_idea_that_a_notebook_names_is_a_heading_there() -> None:
+    for name, text in texts().items():
+        for number in re.findall(r"\b[Ss]tep (\d+) of the idea\b", text) if name.endswith(".md") else ():
+            assert re.search(rf"^#+ Step {number}:", read(f"{name.rpartition('/')[0]}/idea.md"), re.M), (
+                f"{name}: {number}"
+            )

@@ -65,6 +65,10 @@ class Run:
     """cells at a time"""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
     """compile training steps (torch.compile), where an experiment has such a form: faster, after half a minute"""
+    batch: Annotated[str, _option("N", "(default: as many as share their sizes)")] = ""
+    """cells side by side at most; what does not fit into memory is halved by itself"""
+    save_every: Annotated[float, _option("SECONDS", "(default: 30)")] = 30.0
+    """how often the state of a run is kept, from which a killed one goes on"""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, _option("NAME=VALUE ...", "")] = ()
     """fields of the configuration to change, such as width=32 steps=400"""
     results: Annotated[Path, _option("FOLDER", "(default: results)")] = Path("results")
@@ -217,8 +221,9 @@ def _run(run: Run) -> None:
     experiment = papers.experiments()[choose("experiment", run.experiment, papers.experiments())]
     tier = pick_tier(run.tier or None)
     overrides = _overrides([assignment for group in run.set for assignment in group])
-    if run.jobs and not re.fullmatch("[0-9]{1,9}", run.jobs):
-        raise bad_argument("jobs", run.jobs, "a whole number")
+    for name, number in (("jobs", run.jobs), ("batch", run.batch)):
+        if number and not re.fullmatch("[0-9]{1,9}", number):
+            raise bad_argument(name, number, "a whole number")
     if run.publish and run.publish.is_dir():
         raise bad_argument("publish", str(run.publish), "a file, not a folder")
     records = run_sweep(
@@ -232,12 +237,16 @@ def _run(run: Run) -> None:
         results=run.results,
         progress=progress_for(),
         compile=run.compile,
+        batch=int(run.batch) if run.batch else None,
+        save_every=run.save_every,
     )
     frame = table(records)
     shown = [c for c in frame.columns if frame[c].map(lambda v: not isinstance(v, list)).all()]
     varied = [c for c in shown if frame[c].nunique() > 1]
     print(frame[varied or shown].to_string(index=False, max_rows=40))
     print(f"{len(records)} records in {run.results / experiment.name / tier}")
+    if lost := [record for record in records if record.diverged is not None]:
+        print(f"{len(lost)} of them diverged, the first with seed {lost[0].seed} by step {lost[0].diverged}")
     if run.publish:
         try:
             publish(records, run.publish)
@@ -269,7 +278,7 @@ def _doctor() -> int:
         if "study" not in experiment.tiers:
             continue
         try:
-            found = recorded(name, withdrawn=True)
+            found = recorded(name, withdrawn=True, diverged=True)
             gone = withdrawals(name)
             count = sum(any(own.covers(record.config) for own in gone) for record in found)
             print(f"{name}: {len(found)} recorded cells" + (f", {count} of them withdrawn" if count else ""))

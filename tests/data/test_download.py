@@ -104,8 +104,7 @@ def test_default_cache_is_the_systems(monkeypatch):
             DownloadError,
             "broke off or sent what is no answer: .*5, 7",
             marks=pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-            # urllib3 forgets the answer whose length it refuses; its socket closes when it is collected
-            id="twolengths",
+            id="twolengths",  # urllib3 forgets the answer that it refuses: its socket closes when it is collected
         ),
         ("badencoding", DownloadError, "broke off or sent what is no answer"),
         ("headers200", DownloadError, "broke off or sent what is no answer: got more than 100 headers"),

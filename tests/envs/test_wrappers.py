@@ -43,7 +43,7 @@ def play(env, agent, start, noise, gumbel):
 
 @pytest.mark.parametrize("env", [CartPole(), Acrobot(), ContextualBandit(4, 4), HeartGrid(size=3)], ids=str)
 def test_a_permuted_agent_lives_the_same_life_in_a_permuted_environment(env):
-    """Section 3.4 of SymLA: permute observations, actions and the noise of sampling, and nothing has changed."""
+    """Permute observations, actions and the noise of sampling, and nothing has changed: 'symla-idea-induction'."""
     lives, steps = 20, 40
     hidden = Permuted(env)
     start = uniform(lives, hidden.start_noise, dtype=torch.float64)

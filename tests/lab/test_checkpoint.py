@@ -58,7 +58,7 @@ def test_another_layout_is_refused(tmp_path: Path):
     path = tmp_path / "run.ckpt"
     for layout, content in ((1, {}), (99, {"layout": 99})):
         torch.save({"fingerprint": "a", "state": {}} | content, path)
-        with pytest.raises(CheckpointError, match=f"expected layout 2, found {layout}, of another version"):
+        with pytest.raises(CheckpointError, match=f"expected layout 3, found {layout}, of another version"):
             Checkpoint(path, "a").load()
 
 

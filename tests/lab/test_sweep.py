@@ -21,6 +21,7 @@ from filelock import FileLock
 from tutorlib.lab import Cell, Context, Experiment, Tier, UsageError, grid, records, run_sweep, sweep
 from tutorlib.lab.errors import NonFiniteError, RecordError, SweepError, install_line
 from tutorlib.lab.experiment import cell_key, checkpoint_for
+from tutorlib.lab.loop import repeat
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Counting:
             figure="Fig. 1",
             run=self.run,
             tiers={"live": Tier(grid(Config(), width=(1, 2, 3)), seeds=(0, 1))},
-            shape=(lambda config: config.width) if batches else None,
+            varies=("rate",) if batches else None,
         )
 
     def run(self, cells: Sequence[Cell], context: Context) -> list[dict[str, Any]]:
@@ -293,12 +294,95 @@ def test_a_checkpoint_outlives_a_failure_and_not_a_success(tmp_path: Path):
     assert list(folder.glob("*.ckpt")) == []
 
 
-def test_a_batch_too_large_for_the_memory_is_a_failure_in_words(tmp_path: Path):
+class Crowded(Counting):
+    """Runs of which only ``fits`` find room side by side."""
+
+    fits = 1
+
+    def run(self, cells: Sequence[Cell], context: Context) -> list[dict[str, Any]]:
+        if len(cells) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
+        return super().run(cells, context)
+
+
+@pytest.mark.parametrize(("fits", "sizes"), [(1, [1] * 10), (2, [2, 1, 2, 2, 1, 2]), (3, [2, 3, 2, 3]), (5, [5, 5])])
+def test_a_batch_too_large_for_the_memory_is_halved_until_it_fits(tmp_path: Path, fits: int, sizes: list[int]):
+    crowded = Crowded()
+    crowded.fits = fits
+    tiers = {"live": Tier(grid(Config(), width=(1, 2)), (0, 1, 2, 3, 4))}
+    crowded.experiment = replace(crowded.experiment, tiers=tiers)
+    found = crowded.sweep(engine="vmapped", results=tmp_path)
+    assert [len(run) for run in crowded.runs] == sizes
+    assert [r.metrics["value"] for r in found] == [10 * w + s for w in (1, 2) for s in range(5)]
+    assert [r.provenance["batch"] for r in found] == [size for size in sizes for _ in range(size)]
+
+
+def test_a_cell_too_large_for_the_memory_is_a_failure_in_words_and_the_others_are_done(tmp_path: Path):
     counting = Counting({1: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")})
-    with pytest.raises(
-        SweepError, match="^2 of 6 cells failed; the first: 2 cells as one batch do not fit into the mem"
-    ):
+    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: a cell does not fit into the memory of cpu"):
         counting.sweep(engine="vmapped", results=tmp_path)
+    assert sorted(set(counting.computed)) == ALL
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(None, [2, 2, 2]), (1, [1] * 6), (2, [2, 2, 2]), (7, [2, 2, 2])])
+def test_a_batch_has_a_bound(tmp_path: Path, batch: int | None, sizes: list[int]):
+    counting = Counting()
+    counting.sweep(engine="vmapped", results=tmp_path, batch=batch)
+    assert [len(run) for run in counting.runs] == sizes
+
+
+def test_a_bound_of_no_cells_is_refused(tmp_path: Path):
+    for batch in (0, -1, 1.5):
+        with pytest.raises(UsageError, match=rf"^batch={batch}: expected"):
+            Counting().sweep(results=tmp_path, batch=batch)
+
+
+GROWTH = {1: 1.5, 2: 1e38, 3: 0.5}
+
+
+def grow(cells: Sequence[Cell], context: Context) -> list[dict[str, Any]]:
+    """Ten multiplications by a factor that each cell's rate names; the second is soon infinite."""
+    factors = torch.tensor([GROWTH[int(cell.config.rate)] for cell in cells])
+    seeds = [cell.seed for cell in cells]
+
+    def step(state: tuple[torch.Tensor], number: int) -> tuple[tuple[torch.Tensor], torch.Tensor]:
+        return (state[0] * factors,), state[0]
+
+    course = repeat(step, (torch.ones(len(cells)),), 10, context, title="growth", seeds=seeds, look_every=2)
+    return [{"size": size} for size in course.state[0].tolist()]
+
+
+GROWING = Experiment(
+    "paper.growth", "t", "f", grow, {"live": Tier(grid(Config(), rate=(1.0, 2.0, 3.0)), (0,))}, ("rate",)
+)
+
+
+@pytest.mark.parametrize("engine", ["local", "vmapped"])
+def test_a_run_that_diverges_has_a_record_that_says_so_and_the_others_end(tmp_path: Path, engine: str):
+    found = run_sweep(GROWING, device="cpu", engine=engine, jobs=1, results=tmp_path)
+    assert [r.diverged for r in found] == [None, 2, None]
+    assert [r.metrics for r in found] == [{"size": 1.5**10}, {}, {"size": 0.5**10}]
+    folder = tmp_path / "paper.growth" / "live"
+    (last,) = folder.glob("*.last")
+    assert last.stem == cell_key("paper.growth", [GROWING.cells("live")[1]])
+    state = torch.load(last, weights_only=True)["state"]
+    assert (state["step"], state["state"][0].tolist()) == (0, [1.0]), "1e38 squared is infinite, at the first look"
+    assert list(folder.glob("*.ckpt")) == []
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+    assert run_sweep(GROWING, device="cpu", engine=engine, jobs=1, results=tmp_path) == found, "a result like others"
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.json")} == before
+
+
+def test_an_experiment_that_computes_on_the_cpu_alone_says_so_in_its_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    counting = Counting(batches=False)
+    counting.experiment = replace(counting.experiment, cpu_only=True)
+    found = run_sweep(counting.experiment, device="cuda", jobs=1, results=tmp_path)
+    assert {context.device.type for context in counting.contexts} == {"cpu"}
+    assert all(r.provenance["device"].startswith("CPU") for r in found)
 
 
 def test_an_error_in_the_experiment_itself_is_not_hidden(tmp_path: Path):
@@ -539,10 +623,9 @@ def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.
         Counting().sweep(engine="ray", results=tmp_path)
 
 
-def test_a_configuration_without_a_shape_runs_alone(tmp_path: Path):
+def test_a_configuration_that_runs_alone(tmp_path: Path):
     counting = Counting()
-    shape = lambda config: None if config.width == 2 else config.width  # noqa: E731
-    counting.experiment = replace(counting.experiment, shape=shape)
+    counting.experiment = replace(counting.experiment, alone=lambda config: config.width == 2)
     counting.sweep(engine="vmapped", results=tmp_path)
     assert sorted(len(run) for run in counting.runs) == [1, 1, 2, 2]
 

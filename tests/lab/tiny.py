@@ -97,7 +97,7 @@ def experiment(kind: str, cells: int = CELLS) -> Experiment:
         figure="none",
         run=run,
         tiers={"live": Tier(grid(Config(kind=kind), number=tuple(range(cells))), seeds=(3,))},
-        shape=lambda config: config.kind,
+        varies=("number",),
     )
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tutorlib.lab import UsageError
-from tutorlib.rl import clip_by_norm, entropy, policy_loss, value_loss
+from tutorlib.nn import clip_by_norm
+from tutorlib.rl import entropy, policy_loss, value_loss
 
 
 def test_the_policy_loss():
@@ -92,5 +93,5 @@ def test_bad_input_is_named(wrong):
         policy_loss(x, x, wrong)
     with pytest.raises(UsageError, match=f"clip={wrong}"):
         value_loss(x, x, x, wrong)
-    with pytest.raises(UsageError, match=f"largest={wrong}"):
+    with pytest.raises(UsageError, match=f"max_norm={wrong}"):
         clip_by_norm(x, wrong)

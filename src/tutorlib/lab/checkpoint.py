@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tutorlib.lab.errors import CheckpointError, checked, refused_by_system
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of what a file holds around a state; another one is refused, never guessed at."""
 
 
@@ -129,6 +129,11 @@ class Checkpoint:
                 f"delete it and start again"
             )
         return state
+
+    def of_run(self, run: int) -> "Checkpoint":
+        """Return the place of the last finite state of one run of the batch, which diverged: ``<its key>.last``."""
+        key = self.cells[run] if self.cells else self.fingerprint
+        return Checkpoint(self.path.with_name(f"{key}.last"), key)
 
     def clear(self) -> None:
         """Remove the file, if there is one."""

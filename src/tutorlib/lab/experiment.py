@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import FunctionType, UnionType
@@ -44,9 +44,13 @@ class Context:
     """where the state is kept and found again; None keeps nothing"""
     compile: bool = False
     """whether steps are compiled"""
+    save_every: float = 30.0
+    """seconds between two times at which the state is kept"""
+    diverged: dict[int, int] | None = None
+    """takes the place in the batch of each run that diverges, and the step by which it had; None: it is an error"""
 
     def __post_init__(self) -> None:
-        expect_fields(self)
+        expect_fields(self, not_negative=("save_every",))
 
     def compiled(self, step: S) -> S:
         """Return ``step``, a function, compiled as one graph (``torch.compile``) if this run is to be compiled.
@@ -65,12 +69,17 @@ class Context:
 Run = Callable[[Sequence[Cell], Context], list[Metrics]]
 
 
+def never(config: Any) -> bool:
+    """Return False: no configuration is meant."""
+    return False
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A study with a name, the figure or table of the paper that it stands for, and its tiers.
 
-    ``run`` takes cells and returns their metrics in the same order. It is given several cells at once only if
-    ``shape`` is set and equal for all of them: they then run as one batch.
+    ``run`` takes cells and returns their metrics in the same order. It is given several cells at once, to run as one
+    batch, only if ``varies`` names the fields in which they may differ, and they share the rest.
     """
 
     name: str
@@ -81,8 +90,12 @@ class Experiment:
     """the paper's figure, table or claim"""
     run: Run
     tiers: Mapping[str, Tier]
-    shape: Callable[[Any], Hashable] | None = None
-    """what cells must share to run as one batch; None, as the field or for a configuration: one by one"""
+    varies: tuple[str, ...] | None = None
+    """fields of the configuration in which runs side by side may differ, besides the seed; None: all run one by one"""
+    alone: Callable[[Any], bool] = never
+    """configurations that run one by one all the same"""
+    cpu_only: bool = False
+    """whether runs compute on the CPU whatever device is asked for"""
 
     def __post_init__(self) -> None:
         expect_fields(self)

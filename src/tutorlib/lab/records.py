@@ -49,6 +49,8 @@ class Record:
     provenance: dict[str, Any]
     """device, versions, command, and the number of cells that ran as one batch"""
     format: int = FORMAT
+    diverged: int | None = None
+    """the step by which the run was no longer finite; it has no metrics then"""
 
 
 @checked(counts=("batch",))
@@ -98,7 +100,12 @@ def record_path(folder: Path, experiment: str, cell: Cell) -> Path:
 def save(record: Record, path: Path) -> None:
     """Write ``record`` to ``path`` atomically. Raises ``RecordError`` if a metric is not a finite number."""
     _check_metrics(record.metrics, path, "metrics")
-    write_atomically(path, (json.dumps(asdict(record)) + "\n").encode())
+    write_atomically(path, (json.dumps(_as_filed(record)) + "\n").encode())
+
+
+def _as_filed(record: Record) -> dict[str, Any]:
+    """Return the fields of a record; only a run that diverged says when."""
+    return {name: value for name, value in asdict(record).items() if (name, value) != ("diverged", None)}
 
 
 def _check_metrics(metrics: Any, path: Path, name: str) -> None:
@@ -181,7 +188,10 @@ def _parse(content: Any, path: Path) -> Record:
             fine = fine and _finite(value) and value >= 0
         _check(fine, path, name, value, expected)
     _check(isinstance(content["provenance"].get("device"), str), path, "provenance", content["provenance"], "a device")
-    unknown = sorted(set(content) - {*_FIELDS, "format"})
+    diverged = content.get("diverged", 1)
+    fine = type(diverged) is int and diverged >= 1 and ("diverged" not in content or content["metrics"] == {})
+    _check(fine, path, "diverged", diverged, "the number of a step, and no metrics")
+    unknown = sorted(set(content) - {*_FIELDS, "format", "diverged"})
     _check(not unknown, path, "fields", unknown, "those of a record and no others")
     _check_metrics(content["metrics"], path, "metrics")
     return Record(**content)
@@ -222,11 +232,13 @@ def load_folder(folder: Path) -> list[Record]:
 def table(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row per record: the configuration's fields, ``seed``, the metrics, ``seconds`` and ``device``.
 
-    A field that is itself a configuration becomes columns such as ``streams.length``.
+    A field that is itself a configuration becomes columns such as ``streams.length``. Where a run diverged there is a
+    column ``diverged`` with the step, and that run has no metrics.
     """
     return pd.DataFrame(
         [
             {**_flat(r.config), "seed": r.seed, **r.metrics, "seconds": r.seconds, "device": r.provenance["device"]}
+            | ({} if r.diverged is None else {"diverged": r.diverged})
             for r in records
         ]
     )
@@ -268,6 +280,7 @@ def publish(records: Sequence[Record], path: Path) -> None:
             "seconds": r.seconds,
             "provenance": sources.index(r.provenance),
         }
+        | ({} if r.diverged is None else {"diverged": r.diverged})
         for r in sorted(records, key=lambda r: json.dumps([r.config, r.seed], sort_keys=True))
     ]
     lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
@@ -282,14 +295,15 @@ def publish(records: Sequence[Record], path: Path) -> None:
 
 
 @checked()
-def recorded(name: str, tier: str = "study", withdrawn: bool = False) -> list[Record]:
+def recorded(name: str, tier: str = "study", withdrawn: bool = False, diverged: bool = False) -> list[Record]:
     """Return the records that the package ships of experiment ``name`` (such as ``gpicl.phases``).
 
     Those that are withdrawn (see ``withdrawals``) are left out, unless ``withdrawn`` asks for them: a figure that
-    shows them says so.
+    shows them says so. Runs that diverged have no metrics: whoever can count them says ``diverged``.
 
     Raises ``NoRecordsError`` if it ships none, ``WithdrawnError`` if all of them are withdrawn, ``RecordError`` if the
-    file is torn or of another format version, and ``UsageError`` if no experiment can have that name.
+    file is torn or of another format version, or holds runs that diverged and nobody asked for them, and ``UsageError``
+    if no experiment can have that name.
     """
     path = _shipped(name, tier)
     if not path.exists():
@@ -303,6 +317,12 @@ def recorded(name: str, tier: str = "study", withdrawn: bool = False) -> list[Re
     if not standing:
         reasons = " ".join(dict.fromkeys(own.reason for own in gone))
         raise WithdrawnError(f"experiment={name!r}: its records are withdrawn: {reasons}")
+    lost = [record for record in standing if record.diverged is not None]
+    if lost and not diverged:  # left out without a word, they would flatter
+        raise RecordError(
+            f"experiment={name!r}: {len(lost)} of {len(standing)} runs diverged, the first with seed {lost[0].seed}: "
+            f"expected runs that ended, or diverged=True from whoever counts them"
+        )
     return standing
 
 

@@ -25,9 +25,11 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tutorlib.lab import records
+from tutorlib.lab.batching import shared
 from tutorlib.lab.checkpoint import kept_cells
 from tutorlib.lab.device import pick_device
 from tutorlib.lab.errors import (
+    NonFiniteError,
     SweepError,
     TutorlibError,
     bad_argument,
@@ -49,7 +51,7 @@ _ABANDONED = 3600.0
 """seconds after which a half-written file that no cell can be named for counts as left by a killed process"""
 
 
-@checked(counts=("jobs",))
+@checked(counts=("jobs", "batch"), not_negative=("save_every",))
 def run_sweep(
     experiment: Experiment,
     tier: str = "live",
@@ -62,6 +64,8 @@ def run_sweep(
     results: Path | None = None,
     progress: Progress | None = None,
     compile: bool = False,
+    batch: int | None = None,
+    save_every: float = 30.0,
 ) -> list[Record]:
     """Compute the cells of ``tier`` that have no record yet, and return the records of all of them in order.
 
@@ -71,7 +75,12 @@ def run_sweep(
     again, up to 5 times, where a node was lost; ``auto`` is ``vmapped`` on a GPU and ``local`` on a CPU. ``results``:
     the folder of the records; None keeps nothing. ``compile``: steps are compiled (``torch.compile``) where the
     experiment has a compiled form, which takes half a minute or more before the first step, and changes the last digits
-    of sums; other experiments run as they are.
+    of sums; other experiments run as they are. ``batch``: how many cells run side by side at most; whatever does not
+    fit into memory side by side is halved, again and again. ``save_every``: seconds after which the state of a run is
+    kept again.
+
+    A run that diverges has a record that says so, and its last finite state lies beside it in a file ``<key>.last``;
+    the other runs of its batch end as if it had not been there.
 
     Processes end with the one that started them, at most a moment later, even if that was killed (not on Windows).
 
@@ -80,10 +89,12 @@ def run_sweep(
     """
     choose("engine", engine, ENGINES)
     place = pick_device(device, here=engine != "ray")
+    if experiment.cpu_only:
+        place = torch.device("cpu")
     cells = experiment.cells(tier, seeds, overrides)
     if engine == "auto":
-        engine = "vmapped" if place.type == "cuda" and experiment.shape else "local"
-    if engine == "vmapped" and experiment.shape is None:
+        engine = "vmapped" if place.type == "cuda" and experiment.varies is not None else "local"
+    if engine == "vmapped" and experiment.varies is None:
         raise bad_argument("engine", engine, f"local or ray: {experiment.name} runs its cells one by one")
     command = records.command_line(experiment.name, tier, seeds, overrides, compile)
     with ExitStack() as stack:
@@ -93,7 +104,7 @@ def run_sweep(
             except OSError as error:
                 raise refused_by_system("folder", tempfile.gettempdir(), "a place for temporary files", error) from None
         folder = _folder(results / experiment.name / tier)
-        job = _Job(experiment, tier, str(place), folder, command, compile)
+        job = _Job(experiment, tier, str(place), folder, command, compile, batch, save_every)
         progress = progress or Silent()
         stack.callback(progress.close)
         return _finish(job, cells, engine, jobs, progress)
@@ -109,6 +120,8 @@ class _Job:
     folder: Path
     command: str
     compile: bool = False
+    batch: int | None = None
+    save_every: float = 30.0
 
     def record_path(self, cell: Cell) -> Path:
         return records.record_path(self.folder, self.experiment.name, cell)
@@ -191,8 +204,7 @@ def _batches(job: _Job, cells: Sequence[Cell], done: Mapping[Cell, Record], engi
     """Return the cells that run together: those that a checkpoint keeps as one batch, recorded ones included; of the
     others those of one shape if they run as one tensor, else one by one."""
     pending = {cell: None for cell in cells if cell not in done}
-    shape = job.experiment.shape
-    if shape is None:
+    if job.experiment.varies is None:
         return [(cell,) for cell in pending]
     batches: list[Batch] = []
     named = {cell_key(job.experiment.name, [cell]): cell for cell in cells}
@@ -204,11 +216,19 @@ def _batches(job: _Job, cells: Sequence[Cell], done: Mapping[Cell, Record], engi
             pending = {cell: None for cell in pending if cell not in own}
     if engine != "vmapped":
         return [*batches, *((cell,) for cell in pending)]
-    shapes: dict[Any, list[Cell]] = {}
-    for cell in pending:
-        own_shape = shape(cell.config)
-        shapes.setdefault(cell if own_shape is None else own_shape, []).append(cell)
-    return [*batches, *map(tuple, shapes.values())]
+    return [*batches, *side_by_side(job.experiment, list(pending), job.batch)]
+
+
+@checked(counts=("most",))
+def side_by_side(experiment: Experiment, cells: Sequence[Cell], most: int | None = None) -> list[tuple[Cell, ...]]:
+    """Return ``cells`` in batches of those that run side by side, ``most`` of them at most."""
+    alike: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        alone = experiment.varies is None or experiment.alone(cell.config)
+        alike.setdefault(cell if alone else shared(cell.config, experiment.varies or ()), []).append(cell)
+    return [
+        tuple(own[i : i + (most or len(own))]) for own in alike.values() for i in range(0, len(own), most or len(own))
+    ]
 
 
 def _compute_all(
@@ -345,11 +365,27 @@ def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outco
     except (MemoryError, RuntimeError, ImportError) as error:  # a library that is loaded late needs memory, too
         if not short_of_memory(error):
             raise
-        what = "a cell does" if len(batch) == 1 else f"{len(batch)} cells as one batch do"
-        failure = f"{what} not fit into the memory of {job.device}"
+        failure = f"a cell does not fit into the memory of {job.device}"
+        if len(batch) > 1:
+            error.__traceback__ = None  # its frames hold the tensors that were too large
+            return _halved(job, batch, progress)
     finally:
         progress.close()
     return batch, found, failure
+
+
+def _halved(job: _Job, batch: Batch, progress: Progress) -> Outcome:
+    """Compute ``batch``, which does not fit into memory, in two halves."""
+    if torch.device(job.device).type == "cuda":
+        torch.cuda.empty_cache()
+    middle = len(batch) // 2
+    found: dict[Cell, Record] = {}
+    failures = []
+    for half in (batch[:middle], batch[middle:]):
+        _, own, failure = _compute(job, half, progress)
+        found |= own
+        failures += [failure] if failure else []
+    return batch, found, failures[0] if failures else None
 
 
 def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Cell, Record]) -> str | None:
@@ -375,20 +411,28 @@ def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Cell, Rec
         checkpoint = checkpoint_for(job.folder, name, cells)
         _sweep_out(job, cells, checkpoint.path)
         started = time.perf_counter()
-        context = Context(device=device, progress=progress, checkpoint=checkpoint, compile=job.compile)
-        results = job.experiment.run(cells, context)
+        diverged: dict[int, int] = {}
+        context = Context(device, progress, checkpoint, job.compile, job.save_every, diverged)
+        try:
+            results = job.experiment.run(cells, context)
+        except NonFiniteError:
+            if len(diverged) < len(cells):
+                raise
+            results = [{} for _ in cells]
         seconds = round((time.perf_counter() - started) / len(cells), 3)
         source = records.provenance(device, len(cells), job.command)
         failure = None
-        for cell, metrics in zip(cells, results, strict=True):
+        for place, (cell, metrics) in enumerate(zip(cells, results, strict=True)):
             if cell in found:
                 continue
+            at = diverged.get(place)
+            metrics = metrics if at is None else {}
             if bad := records.not_finite(metrics):
                 failure = (
                     failure or f"the run of seed {cell.seed} gave {bad}: expected a finite number; did it diverge?"
                 )
                 continue
-            record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source)
+            record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source, diverged=at)
             records.save(record, job.record_path(cell))
             found[cell] = job.load(cell)
         if failure is None:

@@ -1,6 +1,6 @@
 """Building blocks that more than one paper uses."""
 
-from tutorlib.nn.adam import Moments, adam_, adam_step, no_moments
+from tutorlib.nn.adam import Moments, adam_, adam_step, clip_by_norm, no_moments
 from tutorlib.nn.flat import FlatModule
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
 from tutorlib.nn.initial import truncated_normal
@@ -18,6 +18,7 @@ __all__ = [
     "Trained",
     "adam_",
     "adam_step",
+    "clip_by_norm",
     "descend",
     "grid_tick",
     "initial_parameters",

@@ -1,4 +1,4 @@
-"""Adam on a flat parameter vector, or on a stack of them, as a pure function."""
+"""Adam on a flat parameter vector, or on a stack of them, as a pure function; and clipping by the norm before it."""
 
 from typing import NamedTuple
 
@@ -19,6 +19,12 @@ class Moments(NamedTuple):
 def no_moments(theta: Float[Tensor, "*cells parameters"]) -> Moments:
     """Return the moments before the first step."""
     return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
+
+
+@checked(positive=("max_norm",))
+def clip_by_norm(g: Float[Tensor, "*runs parameters"], max_norm: float) -> Float[Tensor, "*runs parameters"]:
+    """Return the gradients, each scaled down to norm ``max_norm`` where its own norm is larger."""
+    return g * (max_norm / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
 
 
 @checked(most={"step": MOST}, shares=("beta1", "beta2"), not_negative=("eps",))

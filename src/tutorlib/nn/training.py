@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from tutorlib.lab import Context
-from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, expect_fields
-from tutorlib.lab.finite import expect_finite
-from tutorlib.nn.adam import Moments, adam_step, no_moments
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
+from tutorlib.lab.loop import repeat
+from tutorlib.nn.adam import Moments, adam_step, clip_by_norm, no_moments
 from tutorlib.shapes import Float, Tensor
 
 Estimate = Callable[[Tensor, Any], tuple[Tensor, Tensor]]
@@ -78,62 +77,48 @@ def descend(
     """Descend from ``theta`` along what ``estimate`` returns.
 
     With a sequence of seeds, ``theta`` is a stack of as many independent runs; ``rates`` may then give each a learning
-    rate of its own. The state is kept in the context's checkpoint at every look, and taken up from there. Raises
-    ``NonFiniteError`` if a loss or a gradient is not finite; the checkpoint then still holds the last finite state.
+    rate of its own. For what is kept, and for runs that diverge, see ``lab.loop.repeat``.
     """
+    alone = isinstance(seed, int)
+    seeds = [seed] if isinstance(seed, int) else list(seed)
     theta = theta.to(context.device)
+    theta = theta.unsqueeze(0) if alone else theta
     rate = settings.rate if rates is None else torch.tensor(rates, device=context.device).unsqueeze(-1)
-    moments, begin = no_moments(theta), 0
-    losses: list[Tensor] = []
-    looks: list[Tensor] = []
-    every = settings.steps // settings.looks
 
-    def like(step: int) -> dict[str, Any]:
-        kept = {"theta": theta, "moments": list(moments), "losses": Rows(step)}
-        return kept | {"looks": Rows(step // every if look else 0)}
+    def step(state: Descending, number: int) -> tuple[Descending, Tensor]:
+        generators = [step_generator(own, number, context.device) for own in seeds]
+        if alone:
+            g, loss = (part.unsqueeze(0) for part in estimate(state.theta[0], generators[0]))
+        else:
+            g, loss = estimate(state.theta, generators)
+        g = clip_by_norm(g, settings.clip) if math.isfinite(settings.clip) else g
+        b1, b2 = settings.beta1, settings.beta2
+        return Descending(*adam_step(state.theta, state.moments, g, number, rate, b1, b2, settings.eps)), loss
 
-    points = range(every, settings.steps + 1, every)
-    if context.checkpoint and (saved := context.checkpoint.resume(context.device, "step", points, like)):
-        theta, moments, begin = saved["theta"], Moments(*saved["moments"]), saved["step"]
-        losses, looks = list(saved["losses"]), saved["looks"]
-    context.progress.start(settings.steps, title)
-    context.progress.advance(begin)
-    for step in range(begin, settings.steps):
-        g, loss = estimate(theta, _generators(seed, step, context.device))
-        if math.isfinite(settings.clip):
-            g = g * (settings.clip / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
-        theta, moments = adam_step(theta, moments, g, step, rate, settings.beta1, settings.beta2, settings.eps)
-        losses.append(loss)
-        if (step + 1) % every == 0:
-            _refuse_non_finite(torch.stack(losses), theta, settings)
-            seeds, advice = [seed] if isinstance(seed, int) else seed, f"a smaller rate than {settings.rate} may help"
-            expect_finite({"Adam's state": moments}, f"after step {step + 1} of {settings.steps}", seeds, advice)
-            if look:
-                looks.append(look(theta))
-            if context.checkpoint:
-                kept = {"theta": theta, "moments": list(moments), "step": step + 1}
-                context.checkpoint.save(kept | {"losses": torch.stack(losses), "looks": looks})
-            context.progress.advance(every)
-    context.progress.close()
-    return Trained(theta, torch.stack(losses), looks)
+    def seen(state: Descending, done: int) -> Tensor:
+        assert look is not None
+        return look(state.theta[0] if alone else state.theta)
+
+    course = repeat(
+        step,
+        Descending(theta, no_moments(theta)),
+        settings.steps,
+        context,
+        title=title,
+        seeds=seeds,
+        look_every=settings.steps // settings.looks,
+        look=seen if look else None,
+        advice=f"a smaller rate than {settings.rate} may help",
+    )
+    theta, losses = course.state.theta, course.log
+    return Trained(theta[0], losses[:, 0], course.looks) if alone else Trained(theta, losses, course.looks)
 
 
-def _generators(seed: int | Sequence[int], step: int, device: torch.device) -> torch.Generator | list[torch.Generator]:
-    """Return the generator of a step, or those of the same step of several runs."""
-    if isinstance(seed, int):
-        return step_generator(seed, step, device)
-    return [step_generator(own, step, device) for own in seed]
+class Descending(NamedTuple):
+    """What changes during a descent."""
 
-
-def _refuse_non_finite(losses: Tensor, theta: Tensor, settings: Descent) -> None:
-    bad = (~losses.isfinite()).nonzero()
-    if len(bad) or not bool(theta.isfinite().all()):
-        step = int(bad[0, 0]) if len(bad) else len(losses) - 1
-        found = f"loss={losses[tuple(bad[0])].item()}" if len(bad) else "a gradient that is not finite"
-        raise NonFiniteError(
-            f"{found} at step {step + 1} of {settings.steps}: expected finite numbers; the last finite checkpoint is "
-            f"kept, a smaller rate than {settings.rate} may help"
-        )
+    theta: Float[Tensor, "runs parameters"]
+    moments: Moments
 
 
 __all__ = ["Descent", "Estimate", "Look", "Trained", "descend", "step_generator"]

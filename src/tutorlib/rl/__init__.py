@@ -1,7 +1,8 @@
 """Parts of reinforcement learning that papers share: returns, advantages, the losses of PPO and DQN, and replay."""
 
+from tutorlib.nn import clip_by_norm
 from tutorlib.rl.dqn import dqn_targets, softmax_action, td_loss
-from tutorlib.rl.ppo import clip_by_norm, entropy, policy_loss, value_loss
+from tutorlib.rl.ppo import entropy, policy_loss, value_loss
 from tutorlib.rl.replay import Experience, Replay, empty_replay, held, recall, recall_of, store
 from tutorlib.rl.returns import advantages, lambda_returns
 

@@ -1,7 +1,7 @@
 """The losses of PPO (Schulman et al. 2017), one number for each seed.
 
-A leading axis holds independent runs, ``*seeds``: each has its own mean over its minibatch, and the norm of its own
-gradient is what its gradient is cut by. So runs that learn side by side learn what each would learn alone.
+A leading axis holds independent runs, ``*seeds``: each has its own mean over its minibatch. So runs that learn side by
+side learn what each would learn alone, if each one's gradient is cut by its own norm (``nn.clip_by_norm``).
 """
 
 import torch
@@ -39,10 +39,4 @@ def entropy(log_pi: Float[Tensor, "*seeds batch actions"]) -> Float[Tensor, "*se
     return -(log_pi.exp() * log_pi).sum(dim=-1).mean(dim=-1)
 
 
-@checked(positive=("largest",))
-def clip_by_norm(g: Float[Tensor, "*seeds parameters"], largest: float) -> Float[Tensor, "*seeds parameters"]:
-    """Return the gradients, each scaled down to norm ``largest`` where its own norm is larger."""
-    return g * (largest / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
-
-
-__all__ = ["clip_by_norm", "entropy", "policy_loss", "value_loss"]
+__all__ = ["entropy", "policy_loss", "value_loss"]

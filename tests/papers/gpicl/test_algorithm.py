@@ -134,7 +134,7 @@ def test_learning_curve_counts_right_predictions_per_position():
     ((0.50, 0.55), (0.25, 0.25), False, "task memorisation"),  # known at first more than gained later
         ((0.27, 0.36), (0.25, 0.25), False, "task identification"),
 ])  # fmt: skip
-def test_phase_rule_names_the_cards_runs(seen, unseen, infinite, expected):
+def test_phase_rule_names_runs_of_each_phase(seen, unseen, infinite, expected):
     assert algorithm.phase(seen, unseen, 0.25, 0.926, infinite) == expected
     assert expected in algorithm.PHASES
 

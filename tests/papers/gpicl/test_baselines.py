@@ -22,7 +22,7 @@ def sequences():
     (10, {0: 0.10, 1: 0.20, 2: 0.29, 4: 0.444, 9: 0.713, 19: 0.948, 31: 0.996}),
     (4, {0: 0.25, 1: 0.50, 2: 0.688, 4: 0.91, 9: 0.997, 19: 1.0, 31: 1.0}),
 ])  # fmt: skip
-def test_ceiling_has_the_cards_values(classes, expected):
+def test_ceiling_has_its_known_values(classes, expected):
     curve = baselines.ceiling(classes, 32)
     for j, value in expected.items():
         assert curve[j].item() == pytest.approx(value, abs=0.006)
@@ -93,7 +93,7 @@ def test_on_random_points_remembering_reaches_the_end(sequences):
     assert curve[0] == pytest.approx(0.25, abs=0.08)
 
 
-def test_reference_learners_reach_the_cards_values():
+def test_reference_learners_reach_what_was_measured_before():
     law = TaskLaw(16, 16, CLASSES)
     x, y = problem.meta_test_sequences(problem.digits()[1], law, 1, UNSEEN + torch.arange(2000), 32)
     for learner, value in (

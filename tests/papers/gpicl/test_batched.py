@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.batching import shared
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl.algorithm import (
+    VARIES,
     Config,
     hyper,
     initial_state,
     learning_curve,
     meta_train,
     objective,
-    shape,
 )
 from tutorlib.papers.gpicl.model import Transformer
 from tutorlib.papers.gpicl.problem import base_sets, meta_batch
@@ -46,9 +47,9 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def test_all_of_these_have_one_shape():
-    assert len({shape(cell.config) for cell in CELLS}) == 1
+    assert len({shared(cell.config, VARIES) for cell in CELLS}) == 1
     for name, value in {"width": 32, "clip": 1.0, "batch": 16, "steps": 100, "beta2": 0.9}.items():
-        assert shape(replace(BASE, **{name: value})) != shape(BASE)
+        assert shared(replace(BASE, **{name: value}), VARIES) != shared(BASE, VARIES)
 
 
 def test_losses_and_parameters_are_those_of_single_runs(batch, alone):

@@ -26,7 +26,7 @@ def test_a_task_is_the_same_alone_among_others_and_beyond_2_to_25():
     assert not torch.equal(a, LAW.projection(4, k)), "another key is another law"
 
 
-def test_moments_of_the_projection_are_those_of_the_card():
+def test_moments_of_the_projection_are_those_of_its_law():
     a = LAW.projection(0, torch.arange(20_000)).double()
     # 5.12 million entries: standard errors 1.1e-4 for the mean and 0.06 % for the variance.
     assert abs(a.mean().item()) < 6e-4

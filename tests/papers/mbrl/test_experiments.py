@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tutorlib.lab import Cell, Context, UsageError, recorded, run_sweep
+from tutorlib.lab.batching import shared
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError
 from tutorlib.papers.mbrl import experiments, version_space
@@ -41,9 +42,10 @@ def tiny(config, **own):
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
 def test_each_run_returns_finite_numbers(experiment):
-    shape = experiment.shape or repr
     configs = [tiny(c) for tier in experiment.tiers.values() for c in tier.configs]
-    for config in {shape(c): c for c in configs}.values():  # one of those that differ in rates alone, whatever the tier
+    for config in {
+        shared(c, experiment.varies or ()): c for c in configs
+    }.values():  # one of those that differ in rates alone, whatever the tier
         (found,) = experiment.run([Cell(config, 0)], Context())
         assert json.dumps(found, allow_nan=False)
 
@@ -53,7 +55,7 @@ def test_a_run_is_a_function_of_its_seed_also_beside_others(experiment):
     config = tiny(experiment.tiers["live"].configs[0])
     alone = [experiment.run([Cell(config, seed)], Context())[0] for seed in (0, 0, 1)]
     assert alone[0] == alone[1] != alone[2]
-    if experiment.shape:
+    if experiment.varies is not None:
         together = experiment.run([Cell(config, seed) for seed in (0, 1)], Context())
         for one, other in zip((alone[0], alone[2]), together, strict=True):
             assert one.keys() == other.keys()
@@ -160,8 +162,9 @@ def test_scores_are_means_of_the_course():
 def test_cells_of_a_batch_may_differ_in_rate_and_temperature():
     config = tiny(replace(experiments.FLUTE, agent="er"))
     cells = [Cell(replace(config, rate=rate, temperature=t), 0) for rate, t in ((1e-3, 0.1), (1e-1, 2.0))]
-    assert experiments.online_shape(cells[0].config) == experiments.online_shape(cells[1].config)
-    assert experiments.online_shape(config) != experiments.online_shape(replace(config, gamma=0.5))
+    assert len({shared(cell.config, experiments.ONLINE_VARIES) for cell in cells}) == 1
+    with pytest.raises(UsageError, match="cells='gamma=.* and gamma=0.5': expected cells that differ in rate, temper"):
+        run_online([cells[0], Cell(replace(config, gamma=0.5), 0)], Context())
     together = run_online(cells, Context())
     for cell, found in zip(cells, together, strict=True):
         (alone,) = run_online([cell], Context())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tutorlib.lab import Cell, Context, recorded
+from tutorlib.lab.batching import shared
 from tutorlib.lab.experiment import filled, plain
 from tutorlib.lab.records import Record
 from tutorlib.papers.rcgvf import experiments, minigrid
@@ -46,10 +47,11 @@ def tiny(config):
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
 def test_each_run_returns_numbers_ready_for_a_record(experiment):
-    shape = experiment.shape or repr
     for tier in ("live", "study"):
         # One of those that differ in weights alone.
-        for config in {shape(config): config for config in map(tiny, experiment.tiers[tier].configs)}.values():
+        for config in {
+            shared(config, experiment.varies or ()): config for config in map(tiny, experiment.tiers[tier].configs)
+        }.values():
             (found,) = experiment.run([Cell(config, 0)], Context())
             assert json.dumps(found, allow_nan=False)
 

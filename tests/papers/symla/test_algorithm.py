@@ -63,7 +63,7 @@ def test_memory_survives_the_end_of_an_episode(monkeypatch):
 
 
 def test_shuffled_worlds_give_shuffled_lives():
-    """With the noise of actions in the same order, SymLA's life in another order is the same life (section 3.4)."""
+    """With the noise of actions in the same order, SymLA's life in another order is the same life."""
     env, agent = CartPole(), SymLA(4, 2)
     theta, noise = thetas(agent), draw_noise(agent, env, 5, 60, generator())
     plain = lifetime(agent, theta, env, noise)

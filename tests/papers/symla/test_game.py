@@ -68,7 +68,7 @@ def largest(values):
 
 
 class PlainSymLA:
-    """SymLA with loops over sub-RNNs: equation of section 3.3 for one row, number by number."""
+    """SymLA with loops over sub-RNNs: 'symla-idea-update' for one row, number by number."""
 
     def __init__(self, theta, arms, bandit, h=16, m=8):
         self.arms, self.bandit, self.H, self.M = arms, bandit, h, m

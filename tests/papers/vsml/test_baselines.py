@@ -137,7 +137,7 @@ def test_streams_are_learned_apart_whatever_the_axes_before_them():
     assert torch.allclose(members.flatten(0, 1), alone, atol=1e-6)
 
 
-def test_weights_start_as_the_card_says():
+def test_weights_start_normal_and_cut_and_biases_at_zero():
     w1, b1, w2, b2 = descent.start_weights(torch.zeros(4, 1, 64), 10, descent.HIDDEN, generator())
     assert w1.shape == (4, 64, 160)
     assert w2.shape == (4, 160, 10)
@@ -150,7 +150,7 @@ def test_weights_start_as_the_card_says():
     assert not any(w.any() for w in descent.start_weights(torch.zeros(4, 1, 64), 10, 0, None))
 
 
-def test_online_descent_reaches_on_digits_what_the_card_measured():
+def test_online_descent_reaches_on_digits_what_was_measured_before():
     digits = Streams(kinds=("digits",), inputs=64, classes=10, length=500)
     x, y = sample(digits, 16, generator())
 

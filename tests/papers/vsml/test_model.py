@@ -78,7 +78,7 @@ def test_layers_share_theta_or_have_their_own() -> None:
 
 
 def test_a_whole_network_does_not_see_the_order_of_its_inputs_and_outputs() -> None:
-    """Section 3.4: renaming inputs, hidden units and outputs of states and messages renames what comes out."""
+    """Renaming inputs, hidden units and outputs of states and messages renames what comes out."""
     net = dense((4, 3, 2), grid=SMALL)
     theta = theta_of(net)
     parts = net.split(theta)[0]

@@ -33,7 +33,7 @@ OPTIMIZERS = ("adam", "sign")
 
 @dataclass(frozen=True)
 class Config:
-    """One meta-training run. Defaults are the live setting (section 9a); the paper's value stands in brackets."""
+    """One meta-training run. Defaults are the live setting; the paper's value stands in brackets."""
 
     dataset: str = "digits"
     """base set bar D [MNIST or Fashion-MNIST]"""
@@ -146,10 +146,8 @@ class State(NamedTuple):
     v: Float[Tensor, "*cells parameters"]
 
 
-def shape(config: Config) -> tuple:
-    """Return what cells must share to be meta-trained as one batch: all but ``Hyper``."""
-    own = asdict(config)
-    return tuple(value for name, value in own.items() if name not in ("tasks", "bias", "rate", "eps"))
+VARIES = ("tasks", "bias", "rate", "eps")
+"""fields in which runs side by side may differ, besides the seed"""
 
 
 def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:
@@ -192,7 +190,8 @@ def adam(state: State, g: Float[Tensor, "*cells parameters"], step: int, c: Conf
     """Return the state after one step of Adam, or of its sign variant; ``step`` counts from 0.
 
     Where ``|g|`` is far below epsilon, Adam is SGD with rate alpha/epsilon; for vanishing epsilon a steady gradient
-    moves a parameter by alpha, whatever its size, and the sign of m does the same (section 3.4, step 8).
+    moves a parameter by alpha, whatever its size, and the sign of m does the same: see the
+    derivation 'gpicl-idea-adam' in the chapter.
     """
     alpha = (h.rate * min(1.0, (step + 1) / c.warmup)).unsqueeze(-1)
     if c.optimizer == "sign":
@@ -297,7 +296,9 @@ PHASES = ("no learning", "task memorisation", "task identification", "partial", 
 
 
 def phase(seen: Sequence[float], unseen: Sequence[float], chance: float, best: float, infinite: bool) -> str:
-    """Return the phase of a run (section 9a): which of the algorithms of 3.1 its network implements.
+    """Return the phase of a run: which of the algorithms of the chapter's table its network implements.
+
+    The table is in 'gpicl-idea-questions'.
 
     ``seen`` and ``unseen`` are pairs (accuracy of the first prediction, mean of the last ten); ``best`` is what
     1-NN reaches at the end; ``infinite`` says that no task is met twice, so seen tasks mean nothing.

@@ -25,7 +25,7 @@ def ceiling(classes: int, length: int) -> Float[Tensor, "time"]:
     """Return the best possible accuracy after j = 0, 1, ... examples of balanced classes under permuted labels.
 
     acc_j = 1 - (1 - 1/C)^j + P(U >= 1)/C: either the query's class was shown, or the guess is among the U that
-    were not (section 3.4, step 5).
+    were not. See the derivation 'gpicl-idea-ceiling' in the chapter.
     """
     c = classes
     unseen = [1.0 - sum((-1) ** i * comb(c, i) * (1.0 - i / c) ** j for i in range(c + 1)) for j in range(length)]

@@ -8,7 +8,7 @@ import torch
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl import baselines
-from tutorlib.papers.gpicl.algorithm import Config, hyper, learning_curve, meta_train, phase, shape
+from tutorlib.papers.gpicl.algorithm import VARIES, Config, hyper, learning_curve, meta_train, phase
 from tutorlib.papers.gpicl.problem import (
     FEATURES,
     INFINITE,
@@ -337,7 +337,7 @@ LEARNING = Experiment(
     title="Four meta-training runs: memorise, identify, learn to learn, stay on the plateau",
     figure="Figs. 2 to 4 and 8, at one width",
     run=run_meta_training,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier(
             configs=(
@@ -350,14 +350,14 @@ LEARNING = Experiment(
         ),
     },
 )
-"""The method notebook's live runs (section 9a's CI cell)."""
+"""The method notebook's live runs."""
 
 PHASES = Experiment(
     name="gpicl.phases",
     title="Phase map: what a network becomes, over number of tasks, width and bias",
     figure="Fig. 2b, 2c and Fig. 8",
     run=run_meta_training,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier(grid(Config(steps=400), tasks=(16, "inf"), width=(16, 64), bias=(0.0, 0.9)), seeds=(0,)),
         "study": Tier(
@@ -381,7 +381,7 @@ TRANSITION = Experiment(
     title="How runs end at the transition: accuracy of many seeds around the number of tasks where learning begins",
     figure="Fig. 4 at 2^14, and the appendix on bimodal runs",
     run=run_meta_training,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier(grid(Config(steps=400, evaluations=4), tasks=(512, 2048)), seeds=(0,)),
         "study": Tier(grid(Config(steps=4000, evaluations=20), tasks=(512, 1024, 2048)), seeds=tuple(range(10))),
@@ -410,7 +410,7 @@ SINGLE = Experiment(
     title="What fits into an MLP that sees one example: seen tasks over number of tasks and hidden size",
     figure="Fig. 2a",
     run=run_meta_training,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier(
             grid(Config(architecture="mlp", steps=200, evaluations=2, length=8, batch=64), tasks=(4, 1024)), seeds=(0,)
@@ -440,7 +440,7 @@ STATE = Experiment(
     title="What the learned algorithm needs: accessible state or parameters, over architectures and sizes",
     figure="Fig. 5, and the LSTM row of Table 1",
     run=run_meta_training,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier(
             (
@@ -475,7 +475,7 @@ PLATEAU = Experiment(
     title="How long the plateau lasts: task batch, Adam's epsilon, sign updates and bias",
     figure="Figs. 6 to 8, and the appendix on epsilon",
     run=run_plateau,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier(grid(replace(BIASED, steps=800, evaluations=16), batch=(32, 64)), seeds=(0,)),
         "study": Tier(
@@ -508,7 +508,7 @@ LENGTH = Experiment(
     title="What longer sequences bring",
     figure="the appendix on sequence length (C7)",
     run=run_plateau,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier(grid(replace(BIASED, steps=400, evaluations=4), length=(16, 32)), seeds=(0,)),
         "study": Tier(grid(BIASED, length=(8, 16, 32, 64)), seeds=(0, 1, 2, 3, 4)),
@@ -519,9 +519,9 @@ LENGTH = Experiment(
 VARIANTS = Experiment(
     name="gpicl.variants",
     title="What the recipe needs: depth, heads, positions, Adam's second decay, projection and permutation",
-    figure="none; section 9a's knobs",
+    figure="none; parts of our own recipe",
     run=run_plateau,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier((replace(BIASED, layers=1, steps=400, evaluations=4),), seeds=(0,)),
         "study": Tier(
@@ -558,7 +558,7 @@ TABLE = Experiment(
     title="Meta-trained on one data set, tested on the others",
     figure="Table 1 and Fig. 3",
     run=run_table,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier((replace(TEN, dataset="digits", steps=400),), seeds=(0,)),
         "study": Tier(
@@ -597,7 +597,7 @@ FEATURE_RUNS = Experiment(
     title="The same meta-training behind a frozen network that was trained on other images",
     figure="Fig. 9",
     run=run_table,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier((replace(TEN, dataset="mnist-features", steps=400),), seeds=(0,)),
         "study": Tier((replace(TEN, dataset="mnist-features"),), seeds=(0, 1, 2, 3, 4)),
@@ -610,7 +610,7 @@ GAME_RUNS = Experiment(
     title="A learner of points in the plane, recorded to be played against",
     figure="none; the explorer",
     run=run_games,
-    shape=shape,
+    varies=VARIES,
     tiers={
         "live": Tier((Config(inputs=2, rank=2, length=16, classes=3, bias=0.9, steps=400, evaluations=4),), seeds=(0,)),
         "study": Tier(

@@ -5,7 +5,7 @@ Token j is the input x_j beside the label of the example before it, so one causa
 
 Differences from the paper: where LayerNorm stands in the Transformer, the activation and the initialisation are not
 known; here blocks are pre-LN with GELU, and linear maps start as torch's do by default. The outer-product LSTM
-follows the appendix as far as it is known (section 4).
+follows the appendix as far as it is known.
 """
 
 import math
@@ -63,7 +63,7 @@ class ModelConfig:
 
     @property
     def state_size(self) -> int:
-        """N_S: how many numbers reach the next prediction (section 3.4, step 7).
+        """N_S: how many numbers reach the next prediction (see 'gpicl-idea-state' in the chapter).
 
         Transformer: keys and values of all layers and positions. LSTM: cell and hidden vector. Outer-product LSTM:
         the matrices and the hidden vector. MLP: nothing.

@@ -4,12 +4,13 @@
 example, which learns from K random transitions of a small flute; ``mbrl.online`` and ``mbrl.bugs`` are agents that act.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl import offline, version_space
@@ -139,7 +140,7 @@ def run_dreams(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     ``actions``; ``truth``, the patterns before and after them; and for each look ``probability`` of each cell after
     each step, ``dreamt``, the patterns of a dream, and ``official``, those of one sampled as the paper's code does.
     """
-    c, seeds = _shared(cells)
+    c, seeds = common(cells), [cell.seed for cell in cells]
     if c.agent != "simple":
         raise bad_argument("agent", c.agent, "simple: nobody else dreams in patterns")
     actions = offline.tune(c.pipes, DREAMT)
@@ -168,7 +169,7 @@ def _learned(
     cells: Sequence[Cell], context: Context, more: Callable[[Setting, Learner], Tensor] | None = None
 ) -> tuple[list[Metrics], list[Tensor]]:
     """Return the metrics of ``run_offline`` and what ``more``, ``[numbers, seeds]``, returned at each look."""
-    c, seeds = _shared(cells)
+    c, seeds = common(cells), [cell.seed for cell in cells]
     names = offline.measures(c.agent)
     truth = offline.listed(c.env, c.gamma, context.device)
 
@@ -189,11 +190,8 @@ def _learned(
     return found, list(table[:, len(names) :].unbind())
 
 
-def _shared(cells: Sequence[Cell]) -> tuple[Offline, list[int]]:
-    """Return the configuration of all cells, and their seeds."""
-    if len({cell.config for cell in cells}) != 1:
-        raise bad_argument("cells", len(cells), "cells that differ in their seeds alone")
-    return cells[0].config, [cell.seed for cell in cells]
+ONLINE_VARIES = ("rate", "temperature")
+"""fields in which runs side by side may differ, besides the seed"""
 
 
 def run_online(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -203,9 +201,7 @@ def run_online(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     (``algorithm.evaluate``); ``score``, the mean over all looks, which is the area under that curve, and ``last``, that
     of the last quarter of them; ``updates``; and ``transitions``, those that Q learned from, real or imagined.
     """
-    c, seeds = cells[0].config, [cell.seed for cell in cells]
-    if len({online_shape(cell.config) for cell in cells}) != 1:
-        raise bad_argument("cells", len(cells), "cells that differ in rate, temperature and seed alone")
+    c, seeds = common(cells, ONLINE_VARIES), [cell.seed for cell in cells]
     if c.steps < c.look_every:
         raise bad_argument(
             "steps", c.steps, f"at least look_every={c.look_every}: without an evaluation nothing is known"
@@ -224,16 +220,6 @@ def run_online(cells: Sequence[Cell], context: Context) -> list[Metrics]:
         }
         for own in trained.looks.double().cpu().unbind(dim=-1)
     ]
-
-
-def online_shape(config: Config) -> Hashable:
-    """Return what cells must share to run as one batch: all but rate and temperature."""
-    return tuple(value for name, value in asdict(config).items() if name not in ("rate", "temperature"))
-
-
-def offline_shape(config: Offline) -> Hashable:
-    """Return what cells must share to run as one batch: everything."""
-    return config
 
 
 # The experiments
@@ -282,7 +268,7 @@ OFFLINE = Experiment(
             seeds=tuple(range(30)),
         ),
     },
-    shape=offline_shape,
+    varies=(),
 )
 
 ALONE = Offline(transitions=200)
@@ -316,7 +302,7 @@ ABLATIONS = Experiment(
             seeds=tuple(range(30)),
         ),
     },
-    shape=offline_shape,
+    varies=(),
 )
 
 DREAMS = Experiment(
@@ -328,7 +314,7 @@ DREAMS = Experiment(
         "live": Tier((Offline(updates=600, looks=3),), seeds=(0,)),
         "study": Tier((Offline(looks=10),), seeds=(0,)),
     },
-    shape=offline_shape,
+    varies=(),
 )
 
 MAZE = Config(
@@ -386,7 +372,7 @@ ONLINE = Experiment(
             seeds=tuple(range(30)),
         ),
     },
-    shape=online_shape,
+    varies=ONLINE_VARIES,
 )
 """One rate and one temperature for all agents here; the paper tunes both for each agent and environment."""
 
@@ -422,7 +408,7 @@ BUGS = Experiment(
             seeds=tuple(range(30)),
         ),
     },
-    shape=online_shape,
+    varies=ONLINE_VARIES,
 )
 """The same runs without the faults are in mbrl.online."""
 

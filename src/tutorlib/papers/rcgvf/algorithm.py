@@ -12,7 +12,7 @@ and lambda_z. What is random is a function of (seed, update), so runs side by si
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,14 +21,15 @@ from einops import rearrange
 
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.batching import column, common
 from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, choose, expect_fields
 from tutorlib.lab.finite import expect_finite
-from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
+from tutorlib.nn import Moments, adam_, adam_step, clip_by_norm, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
 from tutorlib.papers.rcgvf.model import MLP, Apart, policy_and_value, predict, run
 from tutorlib.papers.rcgvf.passes import expect_passes, kept, leaves_out, steps_before
-from tutorlib.rl import advantages, clip_by_norm, entropy, lambda_returns, policy_loss, value_loss
+from tutorlib.rl import advantages, entropy, lambda_returns, policy_loss, value_loss
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 METHODS = ("rcgvf", "rnd", "noveld", "ppo")
@@ -188,11 +189,6 @@ def settings(method: str) -> Config:
     return Config(method)
 
 
-def shape(config: Any) -> tuple:
-    """Return what cells must share to run as one batch: all of their configuration but the fields of ``Hyper``."""
-    return tuple(value for name, value in asdict(config).items() if name not in Hyper._fields)
-
-
 class Hyper(NamedTuple):
     """What may differ between runs side by side."""
 
@@ -214,6 +210,10 @@ class State(NamedTuple):
     phi_moments: Moments
     zeta: Float[Tensor, "seeds fixed"]
     """Z"""
+
+
+VARIES = Hyper._fields
+"""fields in which runs side by side may differ, besides the seed"""
 
 
 class Noise(NamedTuple):
@@ -563,10 +563,8 @@ def initial_state(c: Config, seeds: Sequence[int], device: torch.device) -> Stat
 
 def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:
     """Return what differs between ``cells``; raise ``UsageError`` unless the rest is the same for all."""
-    if len({shape(cell.config) for cell in cells}) != 1:
-        raise bad_argument("cells", len(cells), f"cells that differ in {', '.join(Hyper._fields)} and seed alone")
-    columns = ([getattr(cell.config, name) for cell in cells] for name in Hyper._fields)
-    return Hyper(*(torch.tensor(column, dtype=torch.float32, device=device) for column in columns))
+    common(cells, VARIES)
+    return Hyper(*(column(cells, name, device) for name in VARIES))
 
 
 Look = Callable[[State], Tensor]

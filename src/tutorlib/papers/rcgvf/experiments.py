@@ -11,8 +11,9 @@ import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
 from tutorlib.papers.rcgvf import minigrid
-from tutorlib.papers.rcgvf.algorithm import Config, Trained, farthest, greedy_returns, settings, shape, train
+from tutorlib.papers.rcgvf.algorithm import VARIES, Config, Trained, farthest, greedy_returns, settings, train
 from tutorlib.papers.rcgvf.prediction import (
+    FADING_VARIES,
     LEFT,
     RIGHT,
     Chain,
@@ -20,7 +21,6 @@ from tutorlib.papers.rcgvf.prediction import (
     Maze,
     explore_maze,
     fade,
-    fading_shape,
     spread,
 )
 from tutorlib.shapes import Float, Tensor
@@ -169,7 +169,7 @@ LOCK = Experiment(
             seeds=tuple(range(10)),
         ),
     },
-    shape=shape,
+    varies=VARIES,
 )
 """The paper's 100 columns are 20 here; its 10 seeds are as recalled, and its weight for NovelD is unknown."""
 
@@ -204,7 +204,7 @@ ABLATIONS = Experiment(
             seeds=tuple(range(10)),
         ),
     },
-    shape=shape,
+    varies=VARIES,
 )
 """At the paper tier every part has the released weight; its own are unknown."""
 
@@ -221,7 +221,7 @@ PASSES = Experiment(
         "live": Tier((replace(SHORT_LOCK, passes="released", updates=24, looks=4),), seeds=(0,)),
         "study": Tier(grid(SHORT_LOCK, passes=("whole", "released")), seeds=tuple(range(10))),
     },
-    shape=shape,
+    varies=VARIES,
 )
 """In a lock that is opened, so that the step which pays the prize counts."""
 
@@ -251,7 +251,7 @@ DISSIPATION = Experiment(
             seeds=SEEDS,
         ),
     },
-    shape=fading_shape,
+    varies=FADING_VARIES,
 )  # fmt: skip
 
 ALIASING = Experiment(
@@ -305,7 +305,7 @@ MINIGRID = Experiment(
             seeds=tuple(range(10)),
         ),
     },
-    shape=shape,
+    varies=VARIES,
 )
 """The paper's tasks are larger (the released code names KeyCorridorS4R3), with 3e7 frames and more."""
 
@@ -333,7 +333,7 @@ PRIVILEGED = Experiment(
             seeds=tuple(range(10)),
         ),
     },
-    shape=shape,
+    varies=VARIES,
 )
 
 ROOMS = Experiment(
@@ -346,7 +346,7 @@ ROOMS = Experiment(
         "study": Tier(tuple(replace(c, task="MultiRoom-N3-S6", updates=192) for c in BLIND), seeds=SEEDS),
         "paper": MINIGRID.tiers["paper"],
     },
-    shape=shape,
+    varies=VARIES,
 )
 """Three rooms of sides up to 6, the smallest chain we tried in which PPO alone learned nothing in 2e5 frames; they were
 tried with eyes that lacked their last ReLU."""

@@ -16,10 +16,12 @@ from einops import rearrange
 from tutorlib.envs.lock import GOOD, LockState
 from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.batching import common
 from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.lab.finite import expect_finite
 from tutorlib.nn import adam_step, no_moments
 from tutorlib.papers.rcgvf.algorithm import (
+    VARIES,
     Batch,
     Config,
     Log,
@@ -35,7 +37,6 @@ from tutorlib.papers.rcgvf.algorithm import (
     intrinsic,
     look_back,
     predictor_objective,
-    shape,
     shuffled,
     targets,
 )
@@ -65,9 +66,8 @@ class Fading:
             raise bad_argument("learner.method", "ppo", "a method with predictors")
 
 
-def fading_shape(config: Fading) -> tuple:
-    """Return what cells must share to run as one batch: all but gamma_z, lambda_z and the weight that nobody uses."""
-    return (config.right, config.scale, *shape(config.learner))
+FADING_VARIES = tuple(f"learner.{name}" for name in VARIES)
+"""fields in which runs side by side may differ, besides the seed"""
 
 
 def mixed_policy(c: Config, right: float, e: LockState) -> Float[Tensor, "*batch actions"]:
@@ -149,9 +149,7 @@ def fade(cells: Sequence[Cell], context: Context) -> Faded:
     Raises ``UsageError`` for cells that cannot run as one batch, and ``NonFiniteError`` at the first look after which a
     weight or a bonus is not finite.
     """
-    if len({fading_shape(cell.config) for cell in cells}) != 1:
-        raise bad_argument("cells", len(cells), "cells that differ in gamma_z, lambda_z and seed alone")
-    own: Fading = cells[0].config
+    own: Fading = common(cells, FADING_VARIES)
     c, seeds = own.learner, [cell.seed for cell in cells]
     h = hyper([Cell(cell.config.learner, cell.seed) for cell in cells], context.device)
     state = scaled(c, initial_state(c, seeds, context.device), own.scale)
@@ -387,6 +385,7 @@ def spread(c: Chain, lambdas: Sequence[float], seed: int) -> Spread:
 
 
 __all__ = [
+    "FADING_VARIES",
     "LEFT",
     "RIGHT",
     "Chain",
@@ -397,7 +396,6 @@ __all__ = [
     "exact_values",
     "explore_maze",
     "fade",
-    "fading_shape",
     "first_predictions",
     "learn",
     "maze_bonus",

@@ -1,14 +1,15 @@
 """SymLA (2109.10781): meta-train an agent by evolution strategies so that it learns within its lifetime.
 
 A lifetime is L steps in one environment, several episodes long: where an episode ends the environment starts anew,
-and the agent's memory does not (section 3.1). The meta-objective is the reward of the whole lifetime, and theta
-climbs it by the difference between antithetic perturbations (section 3.5). Meta-testing: theta is fixed, the same loop.
+and the agent's memory does not. The meta-objective is the reward of the whole lifetime (see 'symla-idea-objective' in
+the chapter), and theta climbs it by the difference between antithetic perturbations (the derivation
+'symla-idea-antithetic'). Meta-testing: theta is fixed, the same loop.
 
 ``lifetime`` is the inner loop and ``meta_train`` the outer one. The loop over time is the only Python loop: a
 population of agents in a batch of environments is one tensor. Everything random in a lifetime is drawn before it
 (``draw_noise``) and shared by the whole population, so that two members differ by their theta alone.
 
-Unknown in the paper and chosen here: population, sigma, learning rate, lifetimes, generations (section 6).
+Unknown in the paper and chosen here: population, sigma, learning rate, lifetimes, generations.
 """
 
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def lifetime(
     noise: Noise,
     keep_observations: bool = False,
 ) -> Life:
-    """Return rewards and actions of all members in all lifetimes: the inner loop (section 3.5, pseudo-code).
+    """Return rewards and actions of all members in all lifetimes: the inner loop, 'symla-idea-metarnn' step by step.
 
     Raises ``UsageError`` if the agent has not the environment's numbers of observations and actions.
     """
@@ -170,7 +171,7 @@ class Config:
 
     @property
     def population(self) -> Population:
-        """How members are drawn; their fitness counts by rank (section 6)."""
+        """How members are drawn; their fitness counts by rank."""
         return Population(self.pairs, self.sigma, ranks=True)
 
     @property
@@ -226,7 +227,7 @@ def fitness(
 
 
 def meta_train(config: Config, seed: int, context: Context, look: Look | None = None) -> Trained:
-    """Meta-train theta by evolution strategies: the outer loop (section 3.5).
+    """Meta-train theta by evolution strategies: the outer loop (see 'symla-idea-antithetic').
 
     grad_theta E[F(phi)], phi ~ N(theta, sigma^2 I), is estimated from N antithetic pairs, with centred ranks in place
     of F; Adam takes the step. The losses in what is returned are minus the mean reward of a step, averaged over the

@@ -13,10 +13,10 @@ import torch
 
 from tutorlib.envs import Environment
 from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
-from tutorlib.nn import adam_step, no_moments, step_generator
+from tutorlib.nn import adam_step, clip_by_norm, no_moments, step_generator
 from tutorlib.papers.symla.algorithm import Life, draw_noise, lifetime
 from tutorlib.papers.symla.model import MetaRNN, one_hot
-from tutorlib.rl import advantages, clip_by_norm, entropy, policy_loss
+from tutorlib.rl import advantages, entropy, policy_loss
 from tutorlib.shapes import Float, Tensor
 
 

@@ -108,8 +108,9 @@ def play(env: BernoulliBandit, pulls: int, draw: Draw, player: Callable[[Memory]
 def symla(
     theta: Float[Tensor, "parameters"], env: BernoulliBandit, pulls: int, draw: Draw, agent: SymLA | None = None
 ) -> Course:
-    """Return lives of SymLA (section 3.3): a grid of one row, a constant 1, and a column for each arm.
+    """Return lives of SymLA: a grid of one row, a constant 1, and a column for each arm.
 
+    Its update is 'symla-idea-update' in the chapter.
     It computes in the precision of ``theta``; in the browser that is float64. ``agent`` is for sizes that are not the
     default ones. Raises ``UsageError`` if it is no agent for ``env``.
     """

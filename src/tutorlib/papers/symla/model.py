@@ -1,7 +1,8 @@
 """The two agents of SymLA (2109.10781): SymLA itself, a grid of parameter-shared sub-RNNs, and the MetaRNN, one LSTM.
 
 Both read o_t, a_{t-1} and r_{t-1}, carry a memory h from step to step, and return the logits of pi(a_t | h_t). Nothing
-else tells them about the task: whatever they learn in a lifetime, they learn in h (section 3.1).
+else tells them about the task: whatever they learn in a lifetime, they learn in h (see
+'symla-idea-metarnn' in the chapter).
 
 Every tensor is ``[*members, lifetimes, ...]``. ``*members`` is nothing (one theta) or one axis of parameter vectors,
 the population of an evolution strategy; all of them run in one batched product.
@@ -82,7 +83,9 @@ SMALL = 12
 
 @dataclass(frozen=True)
 class SymLA:
-    """Section 3.3: one layer of A x B sub-RNNs between the observation's entries and the actions.
+    """One layer of A x B sub-RNNs between the observation's entries and the actions.
+
+    Its update is 'symla-idea-update' in the chapter, and what goes in and comes out is 'symla-idea-boundary'.
 
     theta does not depend on A and B, so one theta is an agent for any number of observations and actions. The
     reward is read by every sub-RNN; the previous action is the backward message into its column.
@@ -237,7 +240,8 @@ class MetaRNN:
     """The black-box baseline: an LSTM on (o_t, one-hot a_{t-1}, r_{t-1}) with a linear head.
 
     Each observation and each action has columns of its own in theta, so theta fits one A and one B, and can tell the
-    first action from the second before anything was learned: symmetries S2 and S3 fail (section 3.1).
+    first action from the second before anything was learned: symmetries S2 and S3 fail (see
+    'symla-idea-lacks' in the chapter).
     """
 
     observations: int

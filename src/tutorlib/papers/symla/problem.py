@@ -1,4 +1,4 @@
-"""The environments of SymLA (2109.10781): what agents are meta-trained in, and what they are tested in (section 5).
+"""The environments of SymLA (2109.10781): what agents are meta-trained in, and what they are tested in.
 
 Environments and wrappers are ``tutorlib.envs``; this room names those of the paper's figures. All tests keep theta
 fixed, and change what an agent meets: other families of bandits, more arms, permuted observations and actions, another

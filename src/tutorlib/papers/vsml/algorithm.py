@@ -8,12 +8,12 @@ Meta-training (Alg. 1): repeat: run many such lifetimes, each on a task of its o
 cross-entropy of all predictions falls. Its gradient comes from evolution strategies or from backpropagation through
 the lifetime (BPTT).
 
-Equation numbers are those of the paper as far as they are known (3.1 to 3.3 of the derivation); sizes are the code's.
+A tick is the paper's Eq. 7, 'vsml-idea-vsml' in the chapter, where its steps are derived; sizes are the code's.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tutorlib.evolution import Population, estimate
 from tutorlib.lab import Cell, Context
+from tutorlib.lab.batching import common
 from tutorlib.lab.errors import MOST, bad_argument, expect_fields
 from tutorlib.nn import Descent, FlatModule, GridConfig, GridState, Trained, descend, step_generator
 from tutorlib.nn.grid import REDUCTIONS
@@ -66,7 +67,8 @@ def example_step(
     """Return the states after one example, its prediction, and the error and label to be fed with the next one.
 
     ``error`` and ``label`` are those of the example before: what is learned from an example is learned one step late.
-    With ``batch`` > 1 each run of so many sequences shares half of its states (section 3.7).
+    With ``batch`` > 1 each run of so many sequences shares half of its states (see 'vsml-idea-batch' in
+    the chapter).
     """
     channels = net.grid.message
     if batch > 1:
@@ -422,10 +424,13 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
     return bptt if config.estimator == "bptt" else es
 
 
-def shape(config: Config) -> tuple | None:
-    """Return what runs must share to be meta-trained as one batch: all but the learning rate; None for an evolution
-    strategy, which has the batch axis to itself."""
-    return None if config.estimator == "es" else astuple(replace(config, rate=1.0))
+VARIES = ("rate",)
+"""fields in which runs side by side may differ, besides the seed"""
+
+
+def has_batch_axis(config: Config) -> bool:
+    """Return whether a run needs the batch axis for itself, as the members of an evolution strategy do."""
+    return config.estimator == "es"
 
 
 def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
@@ -433,7 +438,7 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
 
     Raises ``NonFiniteError`` if a run diverges; the last finite checkpoint is kept.
     """
-    config = cells[0].config
+    config = common(cells, VARIES)
     gradient = meta_gradient(config, context)
     if len(cells) == 1:
         theta = initial_theta(config, cells[0].seed)

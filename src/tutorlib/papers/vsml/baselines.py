@@ -3,7 +3,7 @@
 Every learner answers example t with logits that come from the examples before t and from x_t alone. They are networks
 whose weights are meta-variables, V_M, and whose state during a stream are the learned variables, V_L:
 
-    meta-rnn                an LSTM reads x_t and the error and label of the example before (section 1 of the paper)
+    meta-rnn                an LSTM reads x_t and the error and label of the example before (the paper's section 1)
     hebbian, oja            one linear map whose weights also grow by a local rule, without a loss
     fast-weight-memory      an LSTM with a matrix that it writes to and reads from
     fast-weight-programmer  one matrix that a slow linear map writes by the delta rule

@@ -1,4 +1,4 @@
-"""Learning algorithm cloning (VSML, 2012.14905, section 4.1): sub-RNNs are taught to be backpropagation.
+"""Learning algorithm cloning (the paper's section 4.1; VSML, 2012.14905): sub-RNNs are taught to be backpropagation.
 
 Each connection of an ordinary network holds a weight w and a bias b, and does two things (``backprop``). Cloning
 regresses one sub-RNN on that: two entries of its state, the slots, stand for w and b; its forward message shall be y,
@@ -116,7 +116,10 @@ def backprop(
     b: Float[Tensor, "*#cells"],
     eta: float,
 ) -> Rule:
-    """Return y, e' and the new w and b of a connection with y = tanh(x) w + b and the error e = dL/dy (section 3.5)."""
+    """Return y, e' and the new w and b of a connection with y = tanh(x) w + b and the error e = dL/dy.
+
+    See the derivation 'vsml-idea-backprop' in the chapter.
+    """
     t = torch.tanh(x)
     return Rule(y=t * w + b, e_in=e * w * (1 - t * t), w=w - eta * e * t, b=b - eta * e)
 

@@ -9,7 +9,7 @@ import torch
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
 from tutorlib.nn import step_generator
 from tutorlib.papers.vsml import baselines, cloning, descent, special_cases
-from tutorlib.papers.vsml.algorithm import Config, Learner, Start, learner, meta_train, shape, tasks
+from tutorlib.papers.vsml.algorithm import VARIES, Config, Learner, Start, has_batch_axis, learner, meta_train, tasks
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Float, Tensor
 
@@ -364,7 +364,7 @@ PAPER_BPTT = replace(PAPER, estimator="bptt", layer_norm=True, sequences=128, ra
 LEARN = Experiment(
     name="vsml.learn",
     title="Meta-trained on prototypes of 8 numbers and 4 classes; tested on other data at other sizes",
-    figure="Figs. 6 and 7, and the introspection of section 5",
+    figure="Figs. 6 and 7, and the introspection of the paper's section 5",
     run=run_learn,
     tiers={
         "live": Tier((replace(FAST, steps=204),), seeds=(0,)),
@@ -392,7 +392,8 @@ PLATEAU = Experiment(
     title="How long the plateau lasts: gate biases, learning rate, horizon and number of classes",
     figure="none; the explorer",
     run=run_plateau,
-    shape=shape,
+    varies=VARIES,
+    alone=has_batch_axis,
     tiers={
         "live": Tier((replace(QUICK, forget_bias=1.0, input_bias=0.0, streams=Streams(length=25)),), seeds=(0,)),
         "study": Tier(
@@ -427,7 +428,8 @@ MATRIX = Experiment(
     title="Meta-trained on one data set, tested on the others: VSML beside learners without its symmetries",
     figure="Fig. 8",
     run=run_matrix,
-    shape=shape,
+    varies=VARIES,
+    alone=has_batch_axis,
     tiers={
         "live": Tier((replace(TABLE, streams=SMALL, steps=100),), seeds=(0,)),
         "study": Tier(
@@ -454,7 +456,7 @@ CLONE = cloning.Config(kinds=("digits", "mnist", "fashion-mnist"), streams=1, le
 CLONING = Experiment(
     name="vsml.cloning",
     title="Sub-RNNs that were taught backpropagation train networks by running forwards, beside gradient descent",
-    figure="Fig. 4 and section 4.1 (C3)",
+    figure="Fig. 4, the paper's section 4.1 (C3)",
     run=run_cloning,
     tiers={
         "live": Tier((cloning.Config(steps=3000, looks=10, streams=2, length=400),), seeds=(0,)),
@@ -477,7 +479,7 @@ CLONING = Experiment(
 SPECIAL = Experiment(
     name="vsml.special",
     title="Older ideas as special cases: each by a grid of sub-RNNs and by its own formula",
-    figure="none; section 3 (C1)",
+    figure="none; the special cases of claim C1",
     run=run_special_cases,
     tiers={
         "live": Tier((special_cases.Config(),), seeds=(0,)),

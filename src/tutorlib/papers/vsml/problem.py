@@ -1,4 +1,4 @@
-"""Streams of examples to be learned online (section 5 of VSML, 2012.14905), each from one ``torch.Generator``.
+"""Streams of examples to be learned online (VSML, 2012.14905), each from one ``torch.Generator``.
 
 A stream is a sequence (x_1, y_1), (x_2, y_2), ... A learner predicts every y_t from x_t and the examples before it.
 Each sequence is a task of its own where the kind, a projection, a shuffle or a renaming of the labels says so.

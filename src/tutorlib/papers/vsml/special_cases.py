@@ -80,7 +80,10 @@ def meta_rnn(g: torch.Generator, steps: int) -> Pair:
 
 @checked()
 def one_rnn(g: torch.Generator, steps: int) -> Pair:
-    """Copies that talk like neurons are one RNN whose matrix is I (x) I (x) W + R (x) C (section 3.1, step 3)."""
+    """Copies that talk like neurons are one RNN whose matrix is I (x) I (x) W + R (x) C.
+
+    See the derivation 'vsml-idea-kronecker' in the chapter.
+    """
     a, n = 3, 4
     w, c, s = normal(g, n, n) / 2, normal(g, n, n) / 2, normal(g, a, a, n)
     eye, one = torch.eye(a, dtype=torch.float64), torch.ones(a, 1, dtype=torch.float64)
