@@ -251,8 +251,7 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     if context.checkpoint and (saved := context.checkpoint.resume(context.device, "step", points, like)):
         state, begin = State(*saved["state"]), saved["step"]
         losses, looks = list(saved["losses"]), saved["looks"]
-    context.progress.start(c.steps, f"meta-training, K={c.tasks}")
-    context.progress.advance(begin)
+    context.progress.start(c.steps, f"meta-training, K={c.tasks}", begin)
     for step in range(begin, c.steps):
         state, loss = meta_step(f, base, state, step, c, h)
         losses.append(loss)

@@ -625,8 +625,7 @@ def repeat(
     if context.checkpoint and (saved := context.checkpoint.resume(context.device, "update", points, like)):
         state, begin, looks = unpack(saved["state"]), saved["update"], saved["looks"]
         logs = [kind(*row) for row in zip(*saved["log"], strict=True)]
-    context.progress.start(c.updates, title)
-    context.progress.advance(begin)
+    context.progress.start(c.updates, title, begin)
     for number in range(begin, c.updates):
         state, log = step(state, number)
         logs.append(log)
