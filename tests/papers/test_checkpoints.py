@@ -5,6 +5,7 @@ GPICL's own loop has tests of its own, in ``gpicl/test_resume.py``.
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ LOOPS: dict[str, tuple[str, str, int, Callable[[Context], object]]] = {
     ),
     "rcgvf": ("tutorlib.papers.rcgvf.algorithm.adam_", "update", 2, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
     "mbrl": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: mbrl.train(MBRL, [0], c)),
+    # Without a model, so that Q's own state is all there is to look at.
+    "mbrl, replay": (
+        "tutorlib.papers.mbrl.algorithm.adamw_step",
+        "done",
+        6,
+        lambda c: mbrl.train(replace(MBRL, agent="er"), [0], c),
+    ),
     "mbrl.offline": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: learn(OFFLINE, [0], c)),
 }
 """what takes Adam's step, how it counts, its first look, and the loop"""
