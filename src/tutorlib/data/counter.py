@@ -32,17 +32,24 @@ def philox(counter: Sequence[Word], key: Sequence[Word]) -> tuple[Tensor, Tensor
     for name, own, n in (("counter", counter, 4), ("key", key, 2)):
         if len(own) != n:
             raise bad_argument(name, own, f"{n} words")
-    c0, c1, c2, c3, k0, k1 = torch.broadcast_tensors(*(torch.as_tensor(word) for word in (*counter, *key)))
+    given = [word for word in (*counter, *key) if isinstance(word, Tensor)]
+    device = given[0].device if given else None
+    # A number is filled in where the tensors are: to copy it there would make a step wait for the host.
+    c0, c1, c2, c3, k0, k1 = torch.broadcast_tensors(*(_at(word, device) for word in (*counter, *key)))
     # The two halves of the round function are the two rows of one tensor, so a round is 7 operations, not 14.
     even, odd, k = torch.stack([c0, c2]), torch.stack([c1, c3]), torch.stack([k0, k1])
-    column = (2,) + (1,) * c0.dim()
-    multiplier = torch.tensor(_MULTIPLIERS, device=c0.device).view(column)
-    weyl = torch.tensor(_WEYL, device=c0.device).view(column)
+    row = torch.arange(2, device=c0.device).view((2,) + (1,) * c0.dim())
+    multiplier, weyl = (first + row * (second - first) for first, second in (_MULTIPLIERS, _WEYL))
     for i in range(_ROUNDS):
         # An int64 product wraps modulo 2^64, so its bits are those of the unsigned 32 x 32 -> 64 product.
         product = (even * multiplier).flip(0)
         even, odd = ((product >> 32) ^ odd ^ (k + i * weyl)) & _WORD, product & _WORD
     return even[0], odd[0], even[1], odd[1]
+
+
+def _at(word: Word, device: torch.device | None) -> Int[Tensor, "..."]:
+    """Return ``word`` as a tensor, a number on ``device``."""
+    return word if isinstance(word, Tensor) else torch.full((), word, dtype=torch.int64, device=device)
 
 
 @checked(counts=("n",), most={"n": 100_000_000, "stream": _WORD})
@@ -56,7 +63,7 @@ def words(
     """
     # Counter: (index low, index high, block, stream); one block gives four words.
     block = torch.arange(-(-n // 4), device=index.device)
-    key = torch.as_tensor(key, device=index.device).unsqueeze(-1)
+    key = _at(key, index.device).to(index.device).unsqueeze(-1)
     number = index.unsqueeze(-1)
     counter = (number & _WORD, number >> 32, block, torch.full_like(block, stream))
     return torch.stack(philox(counter, (key & _WORD, key >> 32)), dim=-1).flatten(-2)[..., :n]

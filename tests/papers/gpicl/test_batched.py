@@ -56,11 +56,12 @@ def test_losses_and_parameters_are_those_of_single_runs(batch, alone):
     assert batch.theta.shape == (len(CELLS), alone[0].f.size)
     assert batch.losses.shape == (50, len(CELLS))
     for i, single in enumerate(alone):
-        assert single.losses.shape == (50,)
-        torch.testing.assert_close(batch.losses[:, i], single.losses, rtol=1e-5, atol=0)
-        assert distance(batch.theta[i], single.theta) < 1e-5
+        assert single.losses.shape == (50, 1)
+        assert single.theta.shape == (1, single.f.size)
+        torch.testing.assert_close(batch.losses[:, i], single.losses[:, 0], rtol=1e-5, atol=0)
+        assert distance(batch.theta[i], single.theta[0]) < 1e-5
         for seen, expected in zip(batch.looks, single.looks, strict=True):
-            assert distance(seen[i], expected) < 1e-5
+            assert distance(seen[i], expected[0]) < 1e-5
 
 
 def test_the_cells_do_differ(batch):
@@ -92,8 +93,8 @@ def test_every_cell_draws_its_own_sequences():
     for i, cell in enumerate(CELLS):
         own = hyper([cell], torch.device("cpu"))
         x_own, y_own = meta_batch(train, BASE.law, own.seed, 3, own.tasks, own.biased, BASE.batch, BASE.length)
-        assert torch.equal(x[i], x_own)
-        assert torch.equal(y[i], y_own)
+        assert torch.equal(x[i], x_own[0])
+        assert torch.equal(y[i], y_own[0])
     assert not torch.equal(x[0], x[1])
 
 
@@ -103,4 +104,5 @@ def test_learning_curves_of_a_batch_are_those_of_its_cells(batch):
     y = torch.randint(4, (len(CELLS), 20, BASE.length), generator=generator)
     curves = learning_curve(batch.f, batch.theta, x, y)
     for i in range(len(CELLS)):
-        torch.testing.assert_close(curves[i], learning_curve(batch.f, batch.theta[i], x[i], y[i]), rtol=0, atol=0.051)
+        own = learning_curve(batch.f, batch.theta[i : i + 1], x[i : i + 1], y[i : i + 1])
+        torch.testing.assert_close(curves[i], own[0], rtol=0, atol=0.051)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tutorlib.lab import Cell, Context
-from tutorlib.papers.gpicl import algorithm, baselines, experiments
+from tutorlib.papers.gpicl import algorithm, baselines, experiments, measures
 from tutorlib.papers.gpicl.algorithm import Config
 
 TINY = Config(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=20, evaluations=4)
@@ -13,7 +13,7 @@ TINY = Config(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=20, evalua
 
 @pytest.fixture(scope="module")
 def metrics():
-    return experiments.run_meta_training([Cell(TINY, 0)], Context())[0]
+    return measures.run_meta_training([Cell(TINY, 0)], Context())[0]
 
 
 def test_a_run_reports_ends_curves_and_course(metrics):
@@ -39,9 +39,9 @@ def test_an_untrained_network_is_at_chance_on_unseen_tasks(metrics):
 
 
 def test_meta_test_images_are_those_of_the_test_part():
-    sets = experiments.meta_test_sets(Config(tasks=16), 0, 64)
-    law, test = Config().law, experiments.base_sets("digits", 4, 16)[1]
-    k = experiments.UNSEEN + torch.arange(64)
+    sets = measures.meta_test_sets(Config(tasks=16), 0, 64)
+    law, test = Config().law, measures.base_sets("digits", 4, 16)[1]
+    k = measures.UNSEEN + torch.arange(64)
     a = law.projection(0, k)
     for s in range(64):
         shown = test.z @ a[s].T
@@ -50,8 +50,8 @@ def test_meta_test_images_are_those_of_the_test_part():
 
 
 def test_references_report_each_learner_and_the_best_rate_of_sgd():
-    found = experiments.run_references([Cell(Config(), 0)], Context())[0]
-    rates = [found[f"sgd_{rate}_last"] for rate in experiments.SGD_RATES]
+    found = measures.run_references([Cell(Config(), 0)], Context())[0]
+    rates = [found[f"sgd_{rate}_last"] for rate in measures.SGD_RATES]
     assert found["sgd_last"] == max(rates)
     assert min(found["nearest_last"], found["ridge_last"]) > found["means_last"] > found["sgd_last"] > 0.75
     assert all(a <= b + 0.06 for a, b in zip(found["nearest_curve"], baselines.ceiling(4, 32).tolist(), strict=True))
@@ -88,8 +88,8 @@ def test_the_phase_map_covers_eight_task_counts_and_four_widths():
 @pytest.mark.parametrize(("course", "left"), [((0.25, 0.34, 0.36, 0.3), 15), ((0.25, 0.3, 0.34, 0.35), 0)])
 def test_a_run_leaves_the_plateau_at_the_first_look_above_chance(monkeypatch, course, left):
     values = iter([*course, 0.5])
-    monkeypatch.setattr(experiments, "_curve", lambda *_: torch.full((1, 32), next(values)))
-    found = experiments.run_plateau([Cell(TINY, 0)], Context())[0]
+    monkeypatch.setattr(measures, "_curve", lambda *_: torch.full((1, 32), next(values)))
+    found = measures.run_plateau([Cell(TINY, 0)], Context())[0]
     assert found["exit"] == left
     assert found["look_last"] == pytest.approx(course)
     assert found["unseen_last"] == 0.5
@@ -101,18 +101,18 @@ TEN = Config(classes=10, length=16, batch=4, bias=0.9, width=8, layers=1, heads=
 @pytest.fixture
 def two_columns(monkeypatch, real_files):
     """Keep the table to two base sets and a few sequences."""
-    monkeypatch.setattr(experiments, "FOREIGN", ("digits", "kmnist-test"))
-    monkeypatch.setattr(experiments, "SEQUENCES", 64)
-    monkeypatch.setattr(experiments, "MAML_STEPS", 2)
+    monkeypatch.setattr(measures, "FOREIGN", ("digits", "kmnist-test"))
+    monkeypatch.setattr(measures, "SEQUENCES", 64)
+    monkeypatch.setattr(measures, "MAML_STEPS", 2)
 
 
 COLUMNS = {"digits", "kmnist-test", "random", "omniglot", "wine", "breast-cancer", "iris"}
 
 
 def test_all_data_sets_have_the_scale_of_meta_training(two_columns):
-    sets = experiments.foreign_sets(TEN, 0, 256, experiments.FOREIGN)
+    sets = measures.foreign_sets(TEN, 0, 256, measures.FOREIGN)
     assert set(sets) == COLUMNS
-    energy = experiments.base_sets("digits", 10, 16)[0].energy()
+    energy = measures.base_sets("digits", 10, 16)[0].energy()
     for name, (x, y) in sets.items():
         assert x.square().sum(-1).mean().item() == pytest.approx(energy, rel=0.1), name
         assert x.shape == (256, 16, 16)
@@ -120,7 +120,7 @@ def test_all_data_sets_have_the_scale_of_meta_training(two_columns):
 
 
 def test_a_run_of_the_table_reports_each_column(two_columns):
-    found = experiments.run_table([Cell(TEN, 0)], Context())[0]
+    found = measures.run_table([Cell(TEN, 0)], Context())[0]
     assert {name.removesuffix("_last") for name in found if name.endswith("_last")} == COLUMNS
     for name in COLUMNS:
         assert found[f"{name}_first"] == pytest.approx(found[f"{name}_curve"][0], abs=1e-3)
@@ -129,24 +129,24 @@ def test_a_run_of_the_table_reports_each_column(two_columns):
 
 def test_two_runs_of_the_table_as_one_batch_are_the_runs_alone(two_columns):
     cells = [Cell(TEN, 0), Cell(TEN, 1)]
-    together = experiments.run_table(cells, Context())
+    together = measures.run_table(cells, Context())
     for cell, found in zip(cells, together, strict=True):
-        alone = experiments.run_table([cell], Context())[0]
+        alone = measures.run_table([cell], Context())[0]
         assert found["digits_curve"] == pytest.approx(alone["digits_curve"], abs=0.04)
         assert found["random_last"] == pytest.approx(alone["random_last"], abs=0.02)
 
 
 def test_a_run_on_features_is_tested_on_features():
-    assert experiments._columns(TEN) == experiments.FOREIGN
+    assert measures._columns(TEN) == measures.FOREIGN
     features = Config(dataset="kmnist-features")
-    assert experiments._columns(features) == ("mnist-features", "fashion-mnist-features", "kmnist-features")
+    assert measures._columns(features) == ("mnist-features", "fashion-mnist-features", "kmnist-features")
 
 
 def test_the_tables_reference_learners_are_reported_for_each_column(two_columns):
-    found = experiments.run_table_references([Cell(TEN, 0)], Context())[0]
+    found = measures.run_table_references([Cell(TEN, 0)], Context())[0]
     learners = ("nearest", "means", "ridge", "probe", "maml", "sgd")
     assert {f"{learner}_{name}_last" for learner in learners for name in COLUMNS} <= set(found)
-    rates = [found[f"sgd_{rate}_digits_last"] for rate in experiments.SGD_RATES]
+    rates = [found[f"sgd_{rate}_digits_last"] for rate in measures.SGD_RATES]
     assert found["sgd_digits_last"] == max(rates)
     assert found["nearest_digits_last"] > 0.4
     assert found["probe_digits_last"] > 0.4
@@ -156,9 +156,9 @@ def test_the_tables_reference_learners_are_reported_for_each_column(two_columns)
 
 def test_games_hold_what_the_explorer_plays():
     c = Config(inputs=2, rank=2, length=12, classes=3, width=8, layers=1, heads=1, head_dim=8, steps=4, evaluations=2)
-    found = experiments.run_games([Cell(c, 0)], Context())[0]
-    assert np.shape(found["game_points"]) == (experiments.GAMES, 12, 2)
-    assert np.shape(found["game_labels"]) == (experiments.GAMES, 12)
-    assert np.sum(found["game_probabilities"], axis=2) == pytest.approx(np.ones((experiments.GAMES, 12)), abs=2e-3)
+    found = measures.run_games([Cell(c, 0)], Context())[0]
+    assert np.shape(found["game_points"]) == (measures.GAMES, 12, 2)
+    assert np.shape(found["game_labels"]) == (measures.GAMES, 12)
+    assert np.sum(found["game_probabilities"], axis=2) == pytest.approx(np.ones((measures.GAMES, 12)), abs=2e-3)
     assert len(found["unseen_curve"]) == len(found["nearest_curve"]) == 12
     assert found["nearest_curve"][-1] > found["nearest_curve"][0] + 0.2

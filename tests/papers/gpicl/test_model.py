@@ -34,7 +34,7 @@ def test_logits_loss_and_gradient_are_those_of_an_independent_implementation(gol
     theta = torch.from_numpy(known["theta"]).double().requires_grad_()
     x, y = torch.from_numpy(known["x"]).double(), torch.from_numpy(known["y"])
     logits = f(theta, x, y)
-    loss = objective(f, theta, x, y)
+    loss = objective(f, theta[None], x[None], y[None])[0]
     (g,) = torch.autograd.grad(loss, theta)
     for ours, name in ((logits, "logits"), (loss, "loss"), (g, "grad")):
         assert (ours - torch.from_numpy(known[name])).abs().max() < 1e-9, name

@@ -6,17 +6,9 @@ import pytest
 import torch
 
 from tutorlib.lab import Cell, Context, UsageError
-from tutorlib.papers.rcgvf.algorithm import (
-    Config,
-    draw_noise,
-    hyper,
-    initial_state,
-    look_back,
-    rollout,
-    settings,
-    train,
-)
+from tutorlib.papers.rcgvf.algorithm import draw_noise, hyper, initial_state, look_back, rollout, settings, train
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
+from tutorlib.papers.rcgvf.config import Config
 from tutorlib.papers.rcgvf.model import run
 
 SMALL = Config(

@@ -11,9 +11,10 @@ from tutorlib.lab import Cell, Context, recorded
 from tutorlib.lab.batching import shared
 from tutorlib.lab.experiment import filled, plain
 from tutorlib.lab.records import Record
-from tutorlib.papers.rcgvf import experiments, minigrid
+from tutorlib.papers.rcgvf import experiments, recurrent
 from tutorlib.papers.rcgvf.algorithm import farthest, train
 from tutorlib.papers.rcgvf.analysis import weight_of
+from tutorlib.papers.rcgvf.chain import Chain, spread
 from tutorlib.papers.rcgvf.experiments import (
     GRID,
     LOCK,
@@ -26,7 +27,8 @@ from tutorlib.papers.rcgvf.experiments import (
     run_minigrid,
     run_spread,
 )
-from tutorlib.papers.rcgvf.prediction import Chain, Fading, Maze, explore_maze, spread
+from tutorlib.papers.rcgvf.fading import Fading
+from tutorlib.papers.rcgvf.maze import Maze, explore_maze
 
 STUDIES = [e for e in experiments.EXPERIMENTS if "study" in e.tiers]
 
@@ -35,7 +37,7 @@ def tiny(config):
     """The same experiment in a second."""
     small = {"horizon": 5, "actions": 3, "envs": 6, "steps": 10, "updates": 4, "looks": 2, "minibatch": 20, "epochs": 1}
     widths = {"d": 4, "hidden_z": 6, "hidden": 8, "width": 8}
-    if isinstance(config, minigrid.Config):
+    if isinstance(config, recurrent.Config):
         sizes = {"levels": 2, "envs": 2, "steps": 4, "updates": 2, "looks": 2, "minibatch": 8, "epochs": 1, "d": 4}
         return replace(config, **sizes)
     if isinstance(config, Fading):
@@ -77,7 +79,7 @@ def test_the_course_of_a_run_in_minigrid_is_its_log():
     # 20 steps of 40 in each update: an episode ends, at the latest, in every other one.
     config = replace(tiny(replace(GRID, task="MultiRoom-N2-S4")), steps=20, updates=4, minibatch=40)
     cells = [Cell(config, 0), Cell(replace(config, beta=7.0), 1)]
-    found, log = run_minigrid(cells, Context()), minigrid.train(cells, Context()).log
+    found, log = run_minigrid(cells, Context()), recurrent.train(cells, Context()).log
     assert log.episodes.sum(dim=0).min() >= 2
     for i, own in enumerate(found):
         assert own["frames"] == [80, 160]
@@ -92,9 +94,9 @@ def test_the_course_of_a_run_in_minigrid_is_its_log():
 
 
 def test_success_in_minigrid_is_a_share_of_episodes(monkeypatch):
-    log = minigrid.Log(*(torch.tensor(x)[:, None] for x in ([2.0, 0.0, 3.0, 1.0], [1.0, 0.0, 3.0, 0.0],
+    log = recurrent.Log(*(torch.tensor(x)[:, None] for x in ([2.0, 0.0, 3.0, 1.0], [1.0, 0.0, 3.0, 0.0],
                                                             [0.5, 0.0, 2.0, 0.0], [4.0, 2.0, 1.0, 0.0])))  # fmt: skip
-    monkeypatch.setattr(minigrid, "train", lambda cells, context: minigrid.Trained(None, log))
+    monkeypatch.setattr(recurrent, "train", lambda cells, context: recurrent.Trained(None, log))
     (found,) = run_minigrid([Cell(replace(tiny(GRID), updates=4), 0)], Context())
     assert found == {
         "frames": [16, 32], "episodes": [2, 4], "success": [0.5, 0.75], "returns": [0.25, 0.5], "bonus": [3.0, 0.5]
@@ -117,7 +119,7 @@ def test_predictors_report_each_update():
 def test_corridors_are_cells_between_junction_and_end():
     c = replace(Maze(), walks=4, looks=2)
     (found,) = run_aliasing([Cell(c, 3)], Context())
-    bonus = explore_maze(c, 3, torch.device("cpu"))
+    bonus = explore_maze(c, 3, Context())
     assert found["looks"] == [0, 2, 4]
     for place, name in enumerate(("visited", "unvisited")):
         assert found[name] == pytest.approx(bonus[:, place, 1:7].mean(dim=1).tolist(), rel=1e-3)

@@ -11,8 +11,9 @@ import torch
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.envs.minigrid import MiniGrid, MiniGridState
 from tutorlib.nn import no_moments
-from tutorlib.papers.rcgvf import algorithm, minigrid
-from tutorlib.papers.rcgvf.algorithm import Hyper
+from tutorlib.papers.rcgvf import algorithm, bonus, recurrent
+from tutorlib.papers.rcgvf.config import Hyper
+from tutorlib.papers.rcgvf.methods import TABLE
 
 
 def same(found, known):
@@ -86,8 +87,8 @@ def test_rcgvf_in_the_lock(lock, monkeypatch):
     same(v[0, :, :-1], known["prediction"])
     found = algorithm.curiosity(c, h, z, v, past.ended)
     same(found.g[0], known["target"])
-    same(algorithm.err(found.g, v[:, :, :-1])[0], known["err"])
-    same(algorithm.dis(v[:, :, :-1])[0], known["dis"])
+    same(bonus.err(found.g, v[:, :, :-1])[0], known["err"])
+    same(bonus.dis(v[:, :, :-1])[0], known["dis"])
     same(20 * found.bonus[0], known["bonus_times_beta"])
     batch, _ = algorithm.look_back(c, h, state, past)
     same(batch.advantage[0], known["advantage"].flatten())
@@ -121,7 +122,7 @@ class Played(MiniGrid):
         return state._replace(t=state.t + 1), self.known["reward"][t].double().unsqueeze(0), ended
 
 
-GRID = minigrid.Config(
+GRID = recurrent.Config(
     task="KeyCorridorS3R3", levels=1, envs=2, steps=16, updates=1, minibatch=16, epochs=2, d=16, looks=1,
     anneal=float("inf"),
 )  # fmt: skip
@@ -143,8 +144,13 @@ def began(name, arrays):
     }
     theta, phi = (known[own].unsqueeze(0) for own in ("theta", "phi"))
     bytes_, whole = torch.zeros(1, 2, 1, 1, dtype=torch.int16), torch.zeros(1, 2, 2, dtype=torch.long)
-    zeros = {"memory": 128, "bonus_memory": c.bonus_memory, "before": 7, "felt": c.d if name == "rcgvf" else 0}
-    state = minigrid.State(
+    zeros = {
+        "memory": 128,
+        "bonus_memory": TABLE[name].memory(c),
+        "last_actions": 7,
+        "last_pseudo_rewards": c.d if name == "rcgvf" else 0,
+    }
+    state = recurrent.State(
         e=MiniGridState(bytes_, bytes_, whole, whole[..., 0], bytes_[..., 0, 0], whole[..., 0], whole[..., 0]),
         fresh=known["mask"][0].unsqueeze(0) == 0,
         **{own: torch.zeros(1, 2, n, dtype=torch.float64) for own, n in zeros.items()},
@@ -154,17 +160,17 @@ def began(name, arrays):
         phi_moments=no_moments(phi),
         zeta=known.get("zeta", torch.zeros(0, dtype=torch.float64)).unsqueeze(0),
     )
-    noise = minigrid.Noise(only(known["action"], 7), torch.zeros(1, 16, 2, 1), known["order"].long().unsqueeze(0))
+    noise = recurrent.Noise(only(known["action"], 7), torch.zeros(1, 16, 2, 1), known["order"].long().unsqueeze(0))
     return c, hyper(**weights), known, state, noise
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_methods_in_minigrid(name, golden):
     c, h, known, state, noise = began(name, tensors(golden("rl/rcgvf_minigrid")))
-    past, _, _, memory = minigrid.rollout(c, Played(known), state, noise)
+    past, _, _, memory = recurrent.rollout(c, Played(known), state, noise)
     same(past.logits[0].log_softmax(-1), known["logits"])
     same(memory[0], known["memory_last"])
-    frames, _, found = minigrid.look_back(c, h, state, past)
+    frames, _, found = recurrent.look_back(c, h, state, past)
     reward = (past.r + found.reward).clamp(-1, 1)
     same(reward[0], known["reward_with_bonus"])
     for own, theirs in ((frames.v, "value"), (frames.advantage, "advantage"), (frames.returns, "returns")):
@@ -177,11 +183,14 @@ def test_methods_in_minigrid(name, golden):
     if name == "rcgvf":
         same(found.g[0].movedim(-2, 0), known["target"])
         layers, all_but_last = c.predictor.network.layers(state.phi), slice(None, -1)
-        x = c.predictor.taken_in(layers, past.look, found.before, found.felt)
-        hidden, _ = minigrid.nets.unroll(layers[6:8], x, past.fresh, state.bonus_memory)
+        x = c.predictor.lstm_inputs(layers, past.look, found.last_actions, found.last_pseudo_rewards)
+        hidden, _ = recurrent.nets.unroll(layers["lstm"], x, past.fresh, state.bonus_memory)
         same(c.predictor.predictions(layers, hidden)[0, :, all_but_last], known["prediction"])
-        same(minigrid.nets.see_all(c.z.layers(state.zeta), past.look)[0, all_but_last], known["cumulant"])
-    after, _ = minigrid.update(c, Played(known), h, state, noise, 0)
+        same(
+            recurrent.nets.see_all(c.z.layers(state.zeta)["convolutions"], past.look)[0, all_but_last],
+            known["cumulant"],
+        )
+    after, _ = recurrent.update(c, Played(known), h, state, noise, 0)
     same(after.theta[0, ::8], known["theta_after_every_8th"])
     same(after.phi[0, ::4], known["phi_after_every_4th"])
     assert (after.theta - state.theta).abs().max() > 1e-4

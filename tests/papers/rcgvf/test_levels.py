@@ -7,11 +7,11 @@ import torch
 
 from tutorlib.envs.minigrid_rooms import TASKS
 from tutorlib.lab import Cell, Checkpoint, Context
-from tutorlib.papers.rcgvf import minigrid
+from tutorlib.papers.rcgvf import recurrent, recurrent_config
 from tutorlib.papers.rcgvf.levels import offered, places, ring
 
 CPU = torch.device("cpu")
-C = minigrid.Config(
+C = recurrent.Config(
     task="KeyCorridorS3R1", renew=3, envs=4, steps=16, updates=6, minibatch=64, d=4, epochs=1, looks=2, method="ppo"
 )  # fmt: skip
 
@@ -19,7 +19,7 @@ C = minigrid.Config(
 @pytest.fixture(autouse=True)
 def short_lives(monkeypatch):
     """Let episodes last 40 steps, two and a half updates."""
-    monkeypatch.setattr(minigrid, "TASKS", {C.task: TASKS[C.task]._replace(max_steps=40)})
+    monkeypatch.setattr(recurrent_config, "TASKS", {C.task: TASKS[C.task]._replace(max_steps=40)})
 
 
 def made(number):
@@ -53,25 +53,25 @@ def test_the_longest_episode_ends_before_its_level_goes():
 
 
 def test_agents_meet_new_levels_and_keep_theirs_to_the_end():
-    h, state = minigrid.hyper([Cell(C, 0)], CPU), minigrid.initial_state(C, C.env(CPU), [0], CPU)
+    h, state = recurrent.hyper([Cell(C, 0)], CPU), recurrent.initial_state(C, C.env(CPU), [0], CPU)
     seen, ended = set(), 0
     for number in range(6):
         env = C.env(CPU, number)
         target = env.levels.target[state.e.level]
         assert torch.equal(target, C.env(CPU, max(number - 1, 0)).levels.target[state.e.level])
-        state, log = minigrid.update(C, env, h, state, minigrid.draw_noise(C, [0], number, CPU), number)
+        state, log = recurrent.update(C, env, h, state, recurrent.draw_noise(C, [0], number, CPU), number)
         seen |= set((state.e.level // C.renew).flatten().tolist())
         ended += int(log.episodes)
     assert ended >= 8, "96 steps, 40 an episode"
     assert seen >= {0, 2}, "those of the first and the third update, in which the first episodes end at the latest"
-    one = minigrid.train([Cell(C, 0)], Context())
+    one = recurrent.train([Cell(C, 0)], Context())
     assert torch.equal(one.state.theta, state.theta)
 
 
 def test_a_run_with_new_levels_goes_on_where_it_was_cut(tmp_path, monkeypatch):
-    whole = minigrid.train([Cell(C, 0)], Context())
+    whole = recurrent.train([Cell(C, 0)], Context())
     context = Context(checkpoint=Checkpoint(tmp_path / "run", "one"))
-    calls, update = [], minigrid.update
+    calls, update = [], recurrent.update
 
     def dying(*args):
         calls.append(args[-1])
@@ -79,10 +79,12 @@ def test_a_run_with_new_levels_goes_on_where_it_was_cut(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return update(*args)
 
-    monkeypatch.setattr(minigrid, "update", dying)
+    monkeypatch.setattr(recurrent, "update", dying)
     with pytest.raises(KeyboardInterrupt):
-        minigrid.train([Cell(C, 0)], context)
-    again = minigrid.train([Cell(C, 0)], context)
+        recurrent.train([Cell(C, 0)], context)
+    again = recurrent.train([Cell(C, 0)], context)
     assert calls == [0, 1, 2, 3, 4, 3, 4, 5]
     assert torch.equal(again.state.theta, whole.state.theta)
-    assert not torch.equal(minigrid.train([Cell(replace(C, renew=0), 0)], Context()).state.theta, whole.state.theta)
+    assert not torch.equal(
+        recurrent.train([Cell(replace(C, renew=0, levels=3), 0)], Context()).state.theta, whole.state.theta
+    )

@@ -34,16 +34,17 @@ def test_eyes_are_torchs_convolutions(channels):
     net = nets.z_network(channels, 16)
     theta = torch.stack([net.initial(generator(seed)) for seed in (0, 1)])
     x = images(2, 5, 7, 7, channels)
-    found = nets.see(net.layers(theta), x)
+    layers = net.layers(theta)["convolutions"]
+    found = nets.see(layers, x)
     for i in range(2):
-        theirs = as_torch(net.layers(theta), i, channels, (4, 8, 16))(x[i].permute(0, 3, 1, 2))
+        theirs = as_torch(layers, i, channels, (4, 8, 16))(x[i].permute(0, 3, 1, 2))
         assert torch.allclose(found[i], theirs, atol=1e-4)
-    assert torch.allclose(nets.see_all(net.layers(theta), x.unflatten(1, (5, 1)))[:, :, 0], found, atol=1e-5)
+    assert torch.allclose(nets.see_all(layers, x.unflatten(1, (5, 1)))[:, :, 0], found, atol=1e-5)
 
 
 def test_what_an_lstm_is_given_has_relu_after_the_last_convolution_too():
     net = nets.actor_critic()
-    layers = net.layers(net.initial(generator())[None])
+    layers = net.layers(net.initial(generator())[None])["convolutions"]
     x = images(1, 2, 3, 7, 7, 3).to(torch.uint8)
     theirs = as_torch(layers, 0, 3, (16, 32, 64))(x.float()[0].flatten(0, 1).permute(0, 3, 1, 2))
     assert torch.allclose(nets.features(layers, x)[0].flatten(0, 1), theirs.relu(), atol=1e-4)
@@ -53,7 +54,7 @@ def test_what_an_lstm_is_given_has_relu_after_the_last_convolution_too():
 def test_the_lstm_is_torchs():
     net = nets.actor_critic()
     theta = net.initial(generator())[None]
-    (w_x, b_x), (w_h, b_h) = layers = net.layers(theta)[3:5]
+    (w_x, b_x), (w_h, b_h) = layers = net.layers(theta)["lstm"]
     cell = nn.LSTMCell(64, 64)
     with torch.no_grad():
         for own, value in ((cell.weight_ih, w_x[0].T), (cell.weight_hh, w_h[0].T), (cell.bias_ih, b_x[0, 0]),
@@ -65,7 +66,7 @@ def test_the_lstm_is_torchs():
 
 
 def test_unrolling_goes_step_by_step_and_forgets_where_an_episode_begins():
-    layers = nets.actor_critic().layers(nets.actor_critic().initial(generator())[None])[3:5]
+    layers = nets.actor_critic().layers(nets.actor_critic().initial(generator())[None])["lstm"]
     x = torch.randn(1, 3, 2, 64, generator=generator())
     memory = torch.randn(1, 2, 128, generator=generator(1))
     fresh = torch.tensor([[[False, False], [False, True], [False, False]]])
@@ -91,8 +92,8 @@ def test_sizes_are_those_of_the_released_code():
 def test_actor_and_critic_begin_with_units_of_length_1_and_the_rest_as_torchs():
     net = nets.actor_critic()
     parts = net.layers(net.initial(generator())[None])
-    for i, (w, b) in enumerate(parts):
-        if i >= 5:
+    for name, w, b in [(name, w, b) for name, layers in parts.items() for w, b in layers]:
+        if name in ("actor", "critic"):
             assert torch.allclose(w[0].norm(dim=0), torch.ones(w.shape[-1]), atol=1e-6)
             assert not b.any()
         else:
@@ -108,20 +109,20 @@ def test_heads_are_networks_of_their_own_on_shared_features():
     v = p.predictions(layers, h)
     assert v.shape == (1, 3, 4, 2, 8)
     for k in range(3):
-        (w1, b1), (w2, b2) = layers[8 + 2 * k : 10 + 2 * k]
+        (w1, b1), (w2, b2) = layers[f"head {k}"]
         assert torch.allclose(v[:, k], (h @ w1 + b1).relu() @ w2 + b2, atol=1e-5)
     assert (v[:, 0] - v[:, 1]).abs().min() > 0
 
 
-def test_the_predictor_takes_in_what_was_seen_done_and_felt():
+def test_the_predictor_reads_the_image_and_the_action_and_pseudo_rewards_before_it():
     p = Predictor(12, 8, 2)
     layers = p.network.layers(p.network.initial(generator())[None])
-    look, before, felt = images(1, 2, 3, 7, 7, 12), torch.rand(1, 2, 3, 7), torch.rand(1, 2, 3, 8)
-    x = p.taken_in(layers, look, before, felt)
+    look, action, z = images(1, 2, 3, 7, 7, 12), torch.rand(1, 2, 3, 7), torch.rand(1, 2, 3, 8)
+    x = p.lstm_inputs(layers, look, action, z)
     assert x.shape == (1, 2, 3, 8)
-    for part, others in ((slice(0, 4), (look * 0, before, felt)), (slice(4, 6), (look, before * 0, felt)),
-                         (slice(6, 8), (look, before, felt * 0))):  # fmt: skip
-        changed = (p.taken_in(layers, *others) != x).any(dim=2).any(dim=1).any(dim=0)
+    for part, others in ((slice(0, 4), (look * 0, action, z)), (slice(4, 6), (look, action * 0, z)),
+                         (slice(6, 8), (look, action, z * 0))):  # fmt: skip
+        changed = (p.lstm_inputs(layers, *others) != x).any(dim=2).any(dim=1).any(dim=0)
         assert changed[part].all()
         assert not torch.cat([changed[: part.start], changed[part.stop :]]).any()
 

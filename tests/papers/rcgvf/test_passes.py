@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tutorlib.lab import Cell, UsageError
-from tutorlib.papers.rcgvf import algorithm, minigrid, passes
+from tutorlib.papers.rcgvf import algorithm, methods, passes, recurrent
 from tutorlib.papers.rcgvf import memory as nets
 
 CPU = torch.device("cpu")
@@ -15,7 +15,7 @@ LOCK = algorithm.Config(
     horizon=5, actions=3, envs=3, steps=7, updates=1, minibatch=7, epochs=3, d=4, hidden_z=4, hidden=5, width=5,
     looks=1, rate=1e-2, passes="released",
 )  # fmt: skip
-GRID = minigrid.Config(
+GRID = recurrent.Config(
     task="MultiRoom-N2-S4", levels=4, envs=3, steps=12, updates=1, minibatch=12, bptt=4, epochs=3, d=8, looks=1,
     rate=1e-2, beta=1.0, passes="released",
 )  # fmt: skip
@@ -60,16 +60,16 @@ def test_in_the_lock_every_second_pass_is_without_last_steps(method, number):
 def remembered(c, theta, phi, b):
     """Return the memories after each frame of segments but the last, of actor-critic and bonus, step by step."""
     layers, found = nets.actor_critic().layers(theta), []
-    own = c.bonus_net.layers(phi) if c.bonus_memory else None
+    own = methods.TABLE[c.method].network(c).layers(phi) if methods.TABLE[c.method].states else None
     memory, other = b.memory, b.bonus_memory
     for i in range(c.bptt - 1):
         keep = (~b.fresh[:, :, i]).unsqueeze(-1)
-        memory = nets.lstm_step(layers[3:5], nets.features(layers, b.image[:, :, i]), memory * keep)
+        memory = nets.lstm_step(layers["lstm"], nets.features(layers["convolutions"], b.image[:, :, i]), memory * keep)
         if c.method == "agac":
-            other = nets.lstm_step(own[3:5], nets.features(own, b.look[:, :, i]), other * keep)
+            other = nets.lstm_step(own["lstm"], nets.features(own["convolutions"], b.look[:, :, i]), other * keep)
         elif c.method == "rcgvf":
-            x = c.predictor.taken_in(own, b.look[:, :, i], b.before[:, :, i], b.felt[:, :, i])
-            other = nets.lstm_step(own[6:8], x, other * keep)
+            x = c.predictor.lstm_inputs(own, b.look[:, :, i], b.last_actions[:, :, i], b.last_pseudo_rewards[:, :, i])
+            other = nets.lstm_step(own["lstm"], x, other * keep)
         found.append((memory.detach(), other.detach()))
     return found
 
@@ -78,11 +78,11 @@ def remembered(c, theta, phi, b):
 @pytest.mark.parametrize("method", ["rcgvf", "agac", "rnd"])
 def test_in_minigrid_every_second_pass_has_shifted_segments_and_newer_memories(method, number):
     c = replace(GRID, method=method, adversary=0.5 * (method == "agac"))
-    env, h = c.env(CPU), minigrid.hyper([Cell(c, 0)], CPU)
-    state = minigrid.initial_state(c, env, [0], CPU)
-    noise = minigrid.draw_noise(c, [0], number, CPU)
-    past, *_ = minigrid.rollout(c, env, state, noise)
-    frames, _, _ = minigrid.look_back(c, h, state, past)
+    env, h = c.env(CPU), recurrent.hyper([Cell(c, 0)], CPU)
+    state = recurrent.initial_state(c, env, [0], CPU)
+    noise = recurrent.draw_noise(c, [0], number, CPU)
+    past, *_ = recurrent.rollout(c, env, state, noise)
+    frames, _, _ = recurrent.look_back(c, h, state, past)
     memory, other = frames.memory.clone(), frames.bonus_memory.clone()
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     # Nine segments of a whole pass, six of a shifted one, three at a time; the first update has one shifted pass.
@@ -97,19 +97,19 @@ def test_in_minigrid_every_second_pass_has_shifted_segments_and_newer_memories(m
             }
             parts["memory"] = torch.stack([memory[:, t, p] for t, p in own], dim=1)
             parts["bonus_memory"] = torch.stack([other[:, t, p] for t, p in own], dim=1)
-            b = minigrid.Batch(**parts)
+            b = recurrent.Batch(**parts)
             for i, (one, two) in enumerate(remembered(c, theta, phi, b)):
                 for j, (t, p) in enumerate(own):
                     memory[:, t + i + 1, p], other[:, t + i + 1, p] = one[:, j], two[:, j]
-            f = partial(minigrid.policy_objective, c, b=b)
-            theta, theta_moments = minigrid.descend(f, theta, theta_moments, step, rate, c.largest)
-            f = partial(minigrid.bonus_objective, c, b=b)
-            phi, phi_moments = minigrid.descend(f, phi, phi_moments, step, rate * c.predictor_rate, c.largest)
+            f = partial(recurrent.policy_objective, c, b=b)
+            theta, theta_moments = recurrent.descend(f, theta, theta_moments, step, rate, c.largest)
+            f = partial(recurrent.bonus_objective, c, b=b)
+            phi, phi_moments = recurrent.descend(f, phi, phi_moments, step, rate * c.predictor_rate, c.largest)
             step += 1
-    found, _ = minigrid.update(c, env, h, state, noise, number)
+    found, _ = recurrent.update(c, env, h, state, noise, number)
     assert torch.allclose(found.theta, theta, atol=1e-5)
     assert torch.allclose(found.phi, phi, atol=1e-5)
-    whole, _ = minigrid.update(replace(c, passes="whole"), env, h, state, noise, number)
+    whole, _ = recurrent.update(replace(c, passes="whole"), env, h, state, noise, number)
     assert not torch.allclose(whole.theta, theta, atol=1e-4)
 
 

@@ -4,9 +4,9 @@ Meta-training: repeat: draw a batch of tasks, draw a sequence of examples from e
 every label from the examples before it, and take one Adam step on the mean cross-entropy. Meta-testing: no gradient;
 one forward pass over a sequence of an unseen task shows how well the network learned from it.
 
-Every tensor may carry a leading axis of cells: independent runs of one shape, each with its own seed, number of
-tasks, bias, learning rate and epsilon. One run has no such axis. Everything random is a function of (seed, step), so
-the state of a run is its parameters, its two moments, and the number of steps.
+Every tensor has a leading axis of runs, one run too: independent ones of one shape, each with its own seed, number of
+tasks, bias, learning rate and epsilon. Everything random is a function of (seed, step), so the state of a run is its
+parameters, its two moments, and the number of steps.
 
 Unknown in the paper and our own choice: learning rate (2e-3), warm-up (100 steps), clipping (at a norm of 1) and, where
 it is not swept, epsilon (1e-12). A replication that worked took a rate of 2e-4, an epsilon of 1e-10, and clips at 2.
@@ -14,21 +14,23 @@ it is not swept, epsilon (1e-12). A replication that worked took a rate of 2e-4,
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
-from tutorlib.lab.finite import expect_finite
-from tutorlib.nn import FlatModule, Moments, adam_step
+from tutorlib.lab.batching import column, common
+from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.loop import repeat
+from tutorlib.nn import FlatModule, Moments, adam_step, clip_by_norm
 from tutorlib.papers.gpicl.model import ModelConfig, initial_parameters, network
 from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, PROJECTIONS, BaseSet, TaskLaw, base_sets, meta_batch
 from tutorlib.shapes import Float, Int, Tensor
 
 OPTIMIZERS = ("adam", "sign")
+VARIES = ("tasks", "bias", "rate", "eps")
+"""the fields in which the runs of a batch may differ, besides their seeds"""
 
 
 @dataclass(frozen=True)
@@ -129,166 +131,172 @@ class Config:
 
 
 class Hyper(NamedTuple):
-    """What may differ between the cells of a batch, as tensors of shape ``*cells``."""
+    """What may differ between the runs of a batch."""
 
-    seed: Int[Tensor, "*cells"]
-    tasks: Int[Tensor, "*cells"]
-    biased: Int[Tensor, "*cells"]
-    rate: Float[Tensor, "*cells"]
-    eps: Float[Tensor, "*cells"]
+    seed: Int[Tensor, "runs"]
+    tasks: Int[Tensor, "runs"]
+    biased: Int[Tensor, "runs"]
+    rate: Float[Tensor, "runs"]
+    eps: Float[Tensor, "runs"]
 
 
 class State(NamedTuple):
-    """All that changes while a run learns."""
+    """All that changes while runs learn."""
 
-    theta: Float[Tensor, "*cells parameters"]
-    m: Float[Tensor, "*cells parameters"]
-    v: Float[Tensor, "*cells parameters"]
-
-
-VARIES = ("tasks", "bias", "rate", "eps")
-"""fields in which runs side by side may differ, besides the seed"""
+    theta: Float[Tensor, "runs parameters"]
+    m: Float[Tensor, "runs parameters"]
+    v: Float[Tensor, "runs parameters"]
 
 
 def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:
-    """Return the hyper-parameters of ``cells``: scalars for one cell, stacked for several."""
-
-    def column(values: list, dtype: torch.dtype) -> Tensor:
-        stacked = torch.tensor(values, dtype=dtype, device=device)
-        return stacked[0] if len(cells) == 1 else stacked
-
-    configs = [cell.config for cell in cells]
+    """Return the hyper-parameters of ``cells``."""
     return Hyper(
-        seed=column([cell.seed for cell in cells], torch.int64),
-        tasks=column([INFINITE if c.tasks == "inf" else c.tasks for c in configs], torch.int64),
-        biased=column([round(c.bias * c.batch) for c in configs], torch.int64),
-        rate=column([c.rate for c in configs], torch.float32),
-        eps=column([c.eps for c in configs], torch.float32),
+        seed=torch.tensor([cell.seed for cell in cells], dtype=torch.int64, device=device),
+        tasks=column(cells, lambda c: INFINITE if c.tasks == "inf" else c.tasks, device, torch.int64),
+        biased=column(cells, lambda c: round(c.bias * c.batch), device, torch.int64),
+        rate=column(cells, "rate", device),
+        eps=column(cells, "eps", device),
     )
 
 
 def initial_state(f: FlatModule, cells: Sequence[Cell], device: torch.device) -> State:
-    """Return the state before the first step; each cell's parameters come from its own seed."""
+    """Return the state before the first step; each run's parameters come from its own seed."""
     start = [initial_parameters(f.module, torch.Generator().manual_seed(cell.seed)) for cell in cells]
-    theta = (start[0] if len(cells) == 1 else torch.stack(start)).to(device)
+    theta = torch.stack(start).to(device)
     return State(theta, torch.zeros_like(theta), torch.zeros_like(theta))
+
+
+def predict(
+    f: FlatModule,
+    theta: Float[Tensor, "runs parameters"],
+    x: Float[Tensor, "runs batch time inputs"],
+    y: Int[Tensor, "runs batch time"],
+) -> Float[Tensor, "runs batch time classes"]:
+    """Return each run's logits for every y_j, on sequences of its own."""
+    if len(theta) == 1:  # vmap costs a tenth of the speed on a CPU, so one network is not a batch of one
+        return f(theta[0], x[0], y[0]).unsqueeze(0)
+    return f(theta, x, y)
 
 
 def objective(
     f: FlatModule,
-    theta: Float[Tensor, "*cells parameters"],
-    x: Float[Tensor, "*cells batch time inputs"],
-    y: Int[Tensor, "*cells batch time"],
-) -> Float[Tensor, "*cells"]:
-    """Return J(theta) / T of each cell: the mean over sequences and positions of ell(f_theta(D_{1:j-1}, x_j), y_j)."""
-    logits = f(theta, x, y)
+    theta: Float[Tensor, "runs parameters"],
+    x: Float[Tensor, "runs batch time inputs"],
+    y: Int[Tensor, "runs batch time"],
+) -> Float[Tensor, "runs"]:
+    """Return J(theta) / T of each run: the mean over sequences and positions of ell(f_theta(D_{1:j-1}, x_j), y_j)."""
+    logits = predict(f, theta, x, y)
     losses = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
     return losses.mean(dim=(-2, -1))
 
 
-def adam(state: State, g: Float[Tensor, "*cells parameters"], step: int, c: Config, h: Hyper) -> State:
+def adam(state: State, g: Float[Tensor, "runs parameters"], step: int | Int[Tensor, ""], c: Config, h: Hyper) -> State:
     """Return the state after one step of Adam, or of its sign variant; ``step`` counts from 0.
 
     Where ``|g|`` is far below epsilon, Adam is SGD with rate alpha/epsilon; for vanishing epsilon a steady gradient
     moves a parameter by alpha, whatever its size, and the sign of m does the same: see the
     derivation 'gpicl-idea-adam' in the chapter.
     """
-    alpha = (h.rate * min(1.0, (step + 1) / c.warmup)).unsqueeze(-1)
+    t = step.double() if isinstance(step, Tensor) else step
+    warm = (t + 1) / c.warmup
+    warm = warm.clamp(max=1.0) if isinstance(warm, Tensor) else min(1.0, warm)
+    alpha = (h.rate * warm).unsqueeze(-1)  # [runs, 1], as epsilon
     if c.optimizer == "sign":
         m = c.beta1 * state.m + (1 - c.beta1) * g
         return State(state.theta - alpha * m.sign(), m, state.v)
     eps = h.eps.unsqueeze(-1)
-    theta, (m, v) = adam_step(state.theta, Moments(state.m, state.v), g, step, alpha, c.beta1, c.beta2, eps)
+    theta, (m, v) = adam_step(state.theta, Moments(state.m, state.v), g, t, alpha, c.beta1, c.beta2, eps)
     return State(theta, m, v)
 
 
 def meta_step(
-    f: FlatModule, base: BaseSet, state: State, step: int, c: Config, h: Hyper
-) -> tuple[State, Float[Tensor, "*cells"]]:
-    """Return the state after meta-training step number ``step``, and the objective before it."""
+    f: FlatModule, base: BaseSet, state: State, step: int | Int[Tensor, ""], c: Config, h: Hyper
+) -> tuple[State, Float[Tensor, "runs"]]:
+    """Return the state after meta-training step number ``step``, and the objective before it.
+
+    In a compiled step its number is a tensor: a whole number would be compiled anew in each step.
+    """
     x, y = meta_batch(base, c.law, h.seed, step, h.tasks, h.biased, c.batch, c.length)
-    theta = state.theta.detach().requires_grad_()
-    loss = objective(f, theta, x, y)
-    (g,) = torch.autograd.grad(loss.sum(), theta)  # cells do not touch, so this is each cell's own gradient
-    g = g * (c.clip / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
-    with torch.no_grad():
-        return adam(state, g, step, c, h), loss.detach()
+    g, losses = _slope(lambda theta: objective(f, theta, x, y), state.theta)
+    return adam(state, clip_by_norm(g, c.clip), step, c, h), losses
+
+
+def _slope(
+    loss: Callable[[Tensor], Float[Tensor, "runs"]], theta: Float[Tensor, "runs parameters"]
+) -> tuple[Float[Tensor, "runs parameters"], Float[Tensor, "runs"]]:
+    """Return the gradient of each run's own loss, and the losses; runs do not touch, so it is that of the sum."""
+
+    def total(theta: Tensor) -> tuple[Tensor, Tensor]:
+        losses = loss(theta)
+        return losses.sum(), losses
+
+    if torch.compiler.is_compiling():  # a graph has no tape, and the tape is faster by a fifth where there is no graph
+        return torch.func.grad(total, has_aux=True)(theta)
+    theta = theta.detach().requires_grad_()
+    with torch.enable_grad():
+        whole, losses = total(theta)
+        (g,) = torch.autograd.grad(whole, theta)
+    return g, losses.detach()
 
 
 class Trained(NamedTuple):
     """What meta-training leaves."""
 
     f: FlatModule
-    theta: Float[Tensor, "*cells parameters"]
-    losses: Float[Tensor, "steps *cells"]
+    theta: Float[Tensor, "runs parameters"]
+    losses: Float[Tensor, "steps runs"]
     looks: list[Tensor]
     """what ``look`` returned, each time"""
 
 
-Look = Callable[[FlatModule, Float[Tensor, "*cells parameters"]], Tensor]
+Look = Callable[[FlatModule, Float[Tensor, "runs parameters"]], Tensor]
 
 
 def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
-    """Meta-train ``cells`` of one shape.
+    """Meta-train ``cells``, which may differ in seed and the fields of ``VARIES``, side by side.
 
-    ``look(f, theta)`` is called ``evaluations`` times, evenly spaced. The state is kept in the context's checkpoint
-    at the same times, and taken up from there. Raises ``NonFiniteError`` if a loss, a weight or a moment of Adam is not
-    finite; the checkpoint then still holds the last good state.
+    ``look(f, theta)`` is called ``evaluations`` times, evenly spaced. For what is kept, and for runs that diverge, see
+    ``lab.loop.repeat``. Raises ``UsageError`` for cells that differ in more.
     """
-    c = cells[0].config
+    c = common(cells, VARIES)
     h = hyper(cells, context.device)
     base = c.bases[0].to(context.device)
     f = FlatModule(network(c.model).to(context.device))
-    state, begin = initial_state(f, cells, context.device), 0
-    losses: list[Tensor] = []
-    looks: list[Tensor] = []
-    every = c.steps // c.evaluations
+    learn = context.compiled(meta_step)
+    if context.compile:  # or what an earlier run in this process had of another size would be left open in the graph
+        learn = torch._dynamo.config.patch(automatic_dynamic_shapes=False)(learn)
 
-    def like(step: int) -> dict[str, Any]:
-        return {"state": list(state), "losses": Rows(step), "looks": Rows(step // every if look else 0)}
+    def step(state: State, number: int) -> tuple[State, Tensor]:
+        counted = torch.full((), number, device=context.device) if context.compile else number
+        return learn(f, base, state, counted, c, h)
 
-    points = range(every, c.steps + 1, every)
-    if context.checkpoint and (saved := context.checkpoint.resume(context.device, "step", points, like)):
-        state, begin = State(*saved["state"]), saved["step"]
-        losses, looks = list(saved["losses"]), saved["looks"]
-    context.progress.start(c.steps, f"meta-training, K={c.tasks}", begin)
-    for step in range(begin, c.steps):
-        state, loss = meta_step(f, base, state, step, c, h)
-        losses.append(loss)
-        if (step + 1) % every == 0:
-            _refuse_non_finite(torch.stack(losses), cells)
-            when, seeds = f"after step {step + 1} of {c.steps}", [cell.seed for cell in cells]
-            expect_finite(state._asdict(), when, seeds, f"a smaller rate than {c.rate} may help")
-            if look:
-                looks.append(look(f, state.theta))
-            if context.checkpoint:
-                kept = {"state": list(state), "step": step + 1, "losses": torch.stack(losses), "looks": looks}
-                context.checkpoint.save(kept)
-            context.progress.advance(every)
-    context.progress.close()
-    return Trained(f, state.theta, torch.stack(losses), looks)
+    def seen(state: State, done: int) -> Tensor:
+        assert look is not None
+        return look(f, state.theta)
 
-
-def _refuse_non_finite(losses: Float[Tensor, "steps *cells"], cells: Sequence[Cell]) -> None:
-    bad = (~losses.isfinite()).view(len(losses), -1).nonzero()
-    if len(bad):
-        step, cell = bad[0].tolist()
-        value = losses.view(len(losses), -1)[step, cell].item()
-        raise NonFiniteError(
-            f"loss={value} at step {step + 1} of {cells[cell].config.steps} (seed {cells[cell].seed}): expected a "
-            f"finite number; the last good checkpoint is kept, a smaller rate than {cells[cell].config.rate} may help"
-        )
+    course = repeat(
+        step,
+        initial_state(f, cells, context.device),
+        c.steps,
+        context,
+        title=f"meta-training, K={c.tasks}",
+        seeds=[cell.seed for cell in cells],
+        look_every=c.steps // c.evaluations,
+        look=seen if look else None,
+        advice=f"a smaller rate than {c.rate} may help",
+    )
+    return Trained(f, course.state.theta, course.log, course.looks)
 
 
 @torch.no_grad()
 def learning_curve(
     f: FlatModule,
-    theta: Float[Tensor, "*cells parameters"],
-    x: Float[Tensor, "*cells sequences time inputs"],
-    y: Int[Tensor, "*cells sequences time"],
-) -> Float[Tensor, "*cells time"]:
-    """Return the accuracy of each cell at each position: meta-testing, a forward pass and nothing else."""
-    return (f(theta, x, y).argmax(dim=-1) == y).float().mean(dim=-2)
+    theta: Float[Tensor, "runs parameters"],
+    x: Float[Tensor, "runs sequences time inputs"],
+    y: Int[Tensor, "runs sequences time"],
+) -> Float[Tensor, "runs time"]:
+    """Return the accuracy of each run at each position: meta-testing, a forward pass and nothing else."""
+    return (predict(f, theta, x, y).argmax(dim=-1) == y).float().mean(dim=-2)
 
 
 PHASES = ("no learning", "task memorisation", "task identification", "partial", "general learning")

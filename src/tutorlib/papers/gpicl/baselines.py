@@ -5,7 +5,8 @@ examples before j alone. With no example it guesses label 0, which is right once
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from math import comb
 from typing import NamedTuple
 
@@ -40,8 +41,22 @@ def nearest_neighbour(x: Inputs, y: Labels, classes: int) -> Guesses:
     return _nothing_at_first(y.gather(1, nearest))
 
 
+AT_ONCE = 2**27
+"""Entries of the largest tensors that a reference learner holds; where its sequences have more, it takes fewer."""
+
+
+def _in_parts(learner: Callable[[Inputs, Labels], Guesses], x: Inputs, y: Labels, entries: int) -> Guesses:
+    """Return the guesses of ``learner``, which holds ``entries`` numbers for each sequence. Sequences do not touch."""
+    few = max(1, AT_ONCE // entries)
+    return torch.cat([learner(*part) for part in zip(x.split(few), y.split(few), strict=True)])
+
+
 def class_means(x: Inputs, y: Labels, classes: int) -> Guesses:
     """Return the label whose earlier examples have the nearest mean."""
+    return _in_parts(partial(_class_means, classes=classes), x, y, x.shape[1] * classes * x.shape[2])
+
+
+def _class_means(x: Inputs, y: Labels, classes: int) -> Guesses:
     shown = _before(F.one_hot(y, classes).to(x.dtype))  # (sequences, time, classes): examples seen of each class
     total = _before(einsum(F.one_hot(y, classes).to(x.dtype), x, "s t c, s t n -> s t c n"))
     mean = total / shown.clamp(min=1.0).unsqueeze(-1)
@@ -51,6 +66,11 @@ def class_means(x: Inputs, y: Labels, classes: int) -> Guesses:
 
 def ridge(x: Inputs, y: Labels, classes: int, penalty: float = 1.0) -> Guesses:
     """Return the largest output of ridge regression from earlier inputs (and a constant) to one-hot labels."""
+    learner = partial(_ridge, classes=classes, penalty=penalty)
+    return _in_parts(learner, x, y, x.shape[1] * (x.shape[2] + 1) ** 2)
+
+
+def _ridge(x: Inputs, y: Labels, classes: int, penalty: float) -> Guesses:
     x = F.pad(x, (0, 1), value=1.0)
     one_hot = F.one_hot(y, classes).to(x.dtype)
     gram = _before(einsum(x, x, "s t n, s t m -> s t n m")) + penalty * torch.eye(x.shape[-1], device=x.device)

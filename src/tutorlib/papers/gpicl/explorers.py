@@ -11,8 +11,8 @@ from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.gpicl.algorithm import PHASES, Config, Hyper, State, adam
 from tutorlib.papers.gpicl.analysis import task_counts, tasks_label, vote
 from tutorlib.papers.gpicl.baselines import ceiling, nearest_neighbour
-from tutorlib.papers.gpicl.experiments import LAST
 from tutorlib.papers.gpicl.figures import PHASE_COLOURS, REFERENCES, SHORT, mean_curve, phase_picture
+from tutorlib.papers.gpicl.measures import LAST
 from tutorlib.show.curves import curves_data, curves_picture
 from tutorlib.show.explorer import Explorer
 from tutorlib.show.grid import Phase, Reference, grid_data
@@ -148,15 +148,15 @@ def steady_step(sizes: Sequence[float], eps: float | None, steps: int = 20) -> l
 
     Made by ``algorithm.adam`` itself, as its last of ``steps`` steps; its sign variant if ``eps`` is None.
     """
-    g = torch.tensor(sizes, dtype=torch.float64)
+    g = torch.tensor([sizes], dtype=torch.float64)  # [1, sizes]: one run
     c = Config(optimizer="adam" if eps else "sign", warmup=1)
-    one = torch.ones((), dtype=torch.float64)
-    whole = torch.zeros((), dtype=torch.int64)
+    one = torch.ones(1, dtype=torch.float64)
+    whole = torch.zeros(1, dtype=torch.int64)
     h = Hyper(seed=whole, tasks=whole, biased=whole, rate=one, eps=one * (eps or 1.0))
     before = state = State(torch.zeros_like(g), torch.zeros_like(g), torch.zeros_like(g))
     for step in range(steps):
         before, state = state, adam(state, g, step, c, h)
-    return (before.theta - state.theta).tolist()
+    return (before.theta - state.theta)[0].tolist()
 
 
 def epsilon_explorer() -> Explorer:

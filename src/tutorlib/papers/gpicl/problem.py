@@ -32,6 +32,9 @@ FIXED = 2**42
 # One stream of the counter-based generator for each thing that is drawn.
 PROJECTION, PERMUTATION, SEQUENCE, POINT, LABEL = range(5)
 PROJECTIONS = ("gaussian", "orthogonal", "identity")
+AT_ONCE = 2**27
+"""Entries of projections that are held at a time. At the paper's sizes one projection has 2.4 million, and the words
+that a batch of them is drawn from would fill a GPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,9 +187,9 @@ class TaskLaw:
             raise bad_argument("kind", self.kind, f"gaussian where rank={self.rank} exceeds inputs={self.inputs}")
 
     def projection(self, key: Tensor | int, k: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch inputs rank"]:
-        """Return A^(k) (or B^(k) = A^(k) V): entries ~ N(0, 1/N_x)."""
+        """Return A^(k) (or B^(k) = A^(k) V): entries ~ N(0, 1/N_x). All are held: ``project`` needs a few at a time."""
         if self.kind == "identity":
-            shape = torch.broadcast_shapes(k.shape, torch.as_tensor(key).shape)
+            shape = torch.broadcast_shapes(k.shape, key.shape if isinstance(key, Tensor) else ())
             return torch.eye(self.inputs, self.rank, device=k.device).expand(*shape, -1, -1)
         n = self.inputs * self.rank
         a = as_normal(words(key, PROJECTION, k, n + n % 2))[..., :n].unflatten(-1, (self.inputs, self.rank))
@@ -208,34 +211,52 @@ class TaskLaw:
         rho: Int[Tensor, "*batch classes"],
     ) -> tuple[Float[Tensor, "*batch time inputs"], Int[Tensor, "*batch time"]]:
         """Return (A z, rho(y)): the sequences as task k shows them."""
-        return einsum(z, a, "... time rank, ... inputs rank -> ... time inputs"), rho.gather(-1, y)
+        return _projected(z, a), rho.gather(-1, y)
+
+    def project(
+        self, key: Tensor | int, k: Int[Tensor, "*batch"], z: Float[Tensor, "*batch time rank"]
+    ) -> Float[Tensor, "*batch time inputs"]:
+        """Return A^(k) z. Projections are drawn, used and dropped, as many at a time as ``AT_ONCE`` entries are."""
+        few = max(1, AT_ONCE // (self.inputs * self.rank))
+        if k.numel() <= few:
+            return _projected(z, self.projection(key, k))
+        # A projection is a function of its own (key, k) alone, so where the parts end changes no number.
+        keys = [key] * -(-k.numel() // few) if isinstance(key, int) else key.expand(k.shape).flatten().split(few)
+        parts = zip(keys, k.flatten().split(few), z.flatten(0, k.dim() - 1).split(few), strict=True)
+        return torch.cat([_projected(zs, self.projection(own, ks)) for own, ks, zs in parts]).unflatten(0, k.shape)
+
+
+def _projected(
+    z: Float[Tensor, "*batch time rank"], a: Float[Tensor, "*batch inputs rank"]
+) -> Float[Tensor, "*batch time inputs"]:
+    return einsum(z, a, "... time rank, ... inputs rank -> ... time inputs")
 
 
 def meta_batch(
     base: BaseSet,
     law: TaskLaw,
-    key: Int[Tensor, "*cells"],
-    step: int,
-    tasks: Int[Tensor, "*cells"],
-    biased: Int[Tensor, "*cells"],
+    key: Int[Tensor, "runs"],
+    step: int | Int[Tensor, ""],
+    tasks: Int[Tensor, "runs"],
+    biased: Int[Tensor, "runs"],
     batch: int,
     length: int,
-) -> tuple[Float[Tensor, "*cells batch length inputs"], Int[Tensor, "*cells batch length"]]:
-    """Return the ``batch`` sequences of meta-training step number ``step``, one meta-batch for each cell.
+) -> tuple[Float[Tensor, "runs batch length inputs"], Int[Tensor, "runs batch length"]]:
+    """Return the ``batch`` sequences of meta-training step number ``step``, one meta-batch for each run.
 
     Each sequence draws a task number uniformly from ``tasks`` (``INFINITE``: a new one each time) and ``length``
     training examples with replacement. The first ``biased`` sequences take rho_0 in place of their task's own
     permutation; their projection stays the task's own (the biased distribution of the paper's Fig. 8).
     """
-    key, tasks, biased = (per_cell.unsqueeze(-1) for per_cell in (key, tasks, biased))
+    key, tasks, biased = (own.unsqueeze(-1) for own in (key, tasks, biased))  # [runs, 1]
     place = torch.arange(batch, device=key.device)
-    sequence = step * batch + place
-    drawn = words(key, SEQUENCE, sequence, 1 + length)
+    sequence = step * batch + place  # [batch], no two alike in a run
+    drawn = words(key, SEQUENCE, sequence, 1 + length)  # [runs, batch, 1 + length]
     number = as_integers(drawn[..., 0], tasks.clamp(max=2**31))
-    k = torch.where(tasks == INFINITE, FRESH + sequence, number)
-    rho = law.permutation(key, torch.where(place < biased, FIXED, k))
-    example = as_integers(drawn[..., 1:], len(base.y))
-    return law.apply(base.z[example], base.y[example], law.projection(key, k), rho)
+    k = torch.where(tasks == INFINITE, FRESH + sequence, number)  # [runs, batch]
+    rho = law.permutation(key, torch.where(place < biased, FIXED, k))  # [runs, batch, classes]
+    example = as_integers(drawn[..., 1:], len(base.y))  # [runs, batch, length]
+    return law.project(key, k, base.z[example]), rho.gather(-1, base.y[example])
 
 
 def seen_tasks(key: int, tasks: int, sequences: int, trained: int) -> Int[Tensor, "sequences"]:
@@ -256,7 +277,7 @@ def meta_test_sequences(
     rho = law.permutation(key, torch.where(biased, FIXED, k))
     drawn = words(key, SEQUENCE, UNSEEN + place, 1 + length)
     example = as_integers(drawn[:, 1:], len(base.y))
-    return law.apply(base.z[example], base.y[example], law.projection(key, k), rho)
+    return law.project(key, k, base.z[example]), rho.gather(-1, base.y[example])
 
 
 def random_set(
@@ -302,4 +323,4 @@ def character_set(
     drawers = len(base.y) // base.classes
     row = chosen.gather(1, y) * drawers + as_integers(drawn[:, length:], drawers)
     z = base.z[base.y.argsort(stable=True)[row]]
-    return law.apply(z, y, law.projection(key, UNSEEN + place), torch.arange(law.classes).expand(sequences, -1))
+    return law.project(key, UNSEEN + place, z), y

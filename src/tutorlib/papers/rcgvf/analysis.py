@@ -9,8 +9,8 @@ import pandas as pd
 
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.papers.rcgvf.fading import Fading
 from tutorlib.papers.rcgvf.passes import PASSES
-from tutorlib.papers.rcgvf.prediction import Fading
 
 METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -31,7 +31,7 @@ BLIND: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "RC-GVF": {"method": "rcgvf", "counts": False, "panorama": False},
     }
 )
-"""Methods of ``rcgvf.minigrid`` that are told nothing of counts, and see what the policy sees."""
+"""Methods of ``rcgvf.minigrid`` that know nothing of counts, and see what the policy sees."""
 
 PRIVILEGED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -41,7 +41,7 @@ PRIVILEGED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "RC-GVF, panorama": {"method": "rcgvf", "counts": False, "panorama": True},
     }
 )
-"""Methods of ``rcgvf.privileged``: told of counts, or RC-GVF, whose bonus looks all round."""
+"""Methods of ``rcgvf.privileged``: knowing counts, or RC-GVF, whose bonus looks all round."""
 
 PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -69,10 +69,10 @@ def chosen(records: Sequence[Record], **fields: object) -> list[Record]:
 
     Raises ``UsageError`` if there are none.
     """
-    found = [r for r in records if all(value_of(r, name) == value for name, value in fields.items())]
-    if not found:
+    matching = [r for r in records if all(value_of(r, name) == value for name, value in fields.items())]
+    if not matching:
         raise bad_argument("fields", fields, f"the values of some of the {len(records)} records")
-    return sorted(found, key=lambda r: r.seed)
+    return sorted(matching, key=lambda r: r.seed)
 
 
 # Weights, tuned alike.
@@ -92,27 +92,27 @@ def by_weight(records: Sequence[Record]) -> dict[float, list[Record]]:
     return {w: sorted((r for r in records if weight_of(r) == w), key=lambda r: r.seed) for w in weights}
 
 
-Worth = Callable[[Sequence[Record]], tuple[float, ...]]
+Score = Callable[[Sequence[Record]], tuple[float, ...]]
 """What weights are compared by: of the runs of one weight, numbers of which the first that differs decides."""
 
 
-def tuned(records: Sequence[Record], worth: Worth) -> list[Record]:
-    """Return one record for each seed: that of the weight which was worth most on the other seeds, of equals the least.
+def tuned(records: Sequence[Record], score: Score) -> list[Record]:
+    """Return one record for each seed: that of the weight that scores highest on the other seeds.
 
-    No seed has a say in its own weight, so a method with luck at one weight gains nothing from it. Raises
-    ``UsageError`` unless each weight has the same seeds, at least 2.
+    No seed has a say in its own weight, so a lucky seed gains its method nothing. Of equals the smallest is taken.
+    Raises ``UsageError`` unless each weight has the same seeds, at least 2.
     """
-    own = by_weight(records)
-    seeds = {weight: [r.seed for r in runs] for weight, runs in own.items()}
+    weights = by_weight(records)
+    seeds = {weight: [r.seed for r in runs] for weight, runs in weights.items()}
     first = next(iter(seeds.values()), [])
     if len(first) < 2 or len(set(first)) < len(first) or any(other != first for other in seeds.values()):
         raise bad_argument("seeds", seeds, "the same seeds for each weight, at least 2")
-    found = []
+    best = []
     for place in range(len(first)):
-        others = {weight: runs[:place] + runs[place + 1 :] for weight, runs in own.items()}
-        weight = max(others, key=lambda weight: worth(others[weight]))
-        found.append(own[weight][place])
-    return found
+        others = {weight: runs[:place] + runs[place + 1 :] for weight, runs in weights.items()}
+        weight = max(others, key=lambda weight: score(others[weight]))
+        best.append(weights[weight][place])
+    return best
 
 
 # The lock.
@@ -120,12 +120,12 @@ def tuned(records: Sequence[Record], worth: Worth) -> list[Record]:
 
 def reached(record: Record, frames: float | int = float("inf")) -> float:
     """Return the farthest column up to ``frames``; raise ``UsageError`` if the first look came later."""
-    found = [
+    columns = [
         column for at, column in zip(record.metrics["frames"], record.metrics["farthest"], strict=True) if at <= frames
     ]
-    if not found:
+    if not columns:
         raise bad_argument("frames", frames, f"at least {record.metrics['frames'][0]}")
-    return float(found[-1])
+    return float(columns[-1])
 
 
 def farthest(records: Sequence[Record], frames: float | int = float("inf")) -> list[float]:
@@ -164,7 +164,7 @@ def differences(ours: Sequence[Record], theirs: Sequence[Record], frames: float 
 def course(records: Sequence[Record], name: str = "farthest") -> tuple[list[int], list[Interval]]:
     """Return frames and, at each of them, the mean over seeds of a metric of ``run_lock``, with its interval."""
     values = np.array([r.metrics[name] for r in records], float)
-    return list(records[0].metrics["frames"]), [interval(own.tolist()) for own in values.T]
+    return list(records[0].metrics["frames"]), [interval(at_look.tolist()) for at_look in values.T]
 
 
 def share_of_episodes(records: Sequence[Record]) -> np.ndarray:
@@ -185,14 +185,14 @@ def return_differences(ours: Sequence[Record], theirs: Sequence[Record]) -> list
     return [a - b for a, b in zip(mean_return(ours), mean_return(theirs), strict=True)]
 
 
-def earned(records: Sequence[Record]) -> tuple[float]:
+def mean_return_of_all(records: Sequence[Record]) -> tuple[float]:
     """Return the mean of ``mean_return``: what weights are compared by in MiniGrid."""
     return (float(np.mean(mean_return(records))),)
 
 
 def grid_methods(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Record]]:
     """Return the tuned runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``."""
-    return {label: tuned(chosen(records, **fields), earned) for label, fields in which.items()}
+    return {label: tuned(chosen(records, **fields), mean_return_of_all) for label, fields in which.items()}
 
 
 def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -267,12 +267,12 @@ def policy_gap(records: Sequence[Record], gamma_z: float) -> list[float]:
     usual = fading(records, gamma_z)
     runs = chosen(records, method="rcgvf", bonus="product", gamma_z=gamma_z, scale=PLAIN[1])
     other = [r for r in runs if r.config["right"] != PLAIN[0]]
-    found = []
+    gaps = []
     for a, b in zip(usual, other, strict=True):
         place = a.metrics["looks"].index(b.metrics["looks"][-1])
         one, two = np.array(a.metrics["first"][place]), np.array(b.metrics["first"][-1])
-        found.append(float(np.linalg.norm(one - two) / np.linalg.norm(one)))
-    return found
+        gaps.append(float(np.linalg.norm(one - two) / np.linalg.norm(one)))
+    return gaps
 
 
 def special_case(records: Sequence[Record]) -> list[float]:
@@ -290,11 +290,11 @@ def special_case(records: Sequence[Record]) -> list[float]:
 
 def unseen_share(records: Sequence[Record]) -> list[float]:
     """Return the share of what both corridors pay at the end that the one pays which was never entered."""
-    found = []
+    shares = []
     for r in records:
         visited, unvisited = r.metrics["visited"][-1], r.metrics["unvisited"][-1]
-        found.append(unvisited / (visited + unvisited))
-    return found
+        shares.append(unvisited / (visited + unvisited))
+    return shares
 
 
 def kept(records: Sequence[Record]) -> list[float]:
@@ -312,7 +312,7 @@ def maze_table(records: Sequence[Record]) -> pd.DataFrame:
 
 def maze_groups(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the runs of ``rcgvf.aliasing`` by what their predictors look at."""
-    found = {"RND": chosen(records, method="rnd")}
+    groups = {"RND": chosen(records, method="rnd")}
     for memory, words in ((True, "memory"), (False, "no memory")):
         for gamma in sorted({float(r.config["gamma_z"]) for r in records}):
             runs = [
@@ -321,5 +321,5 @@ def maze_groups(records: Sequence[Record]) -> dict[str, list[Record]]:
                 if (r.config["method"], r.config["memory"], r.config["gamma_z"]) == ("rcgvf", memory, gamma)
             ]
             if runs:
-                found[f"{words}, γ_z = {gamma:g}"] = sorted(runs, key=lambda r: r.seed)
-    return found
+                groups[f"{words}, γ_z = {gamma:g}"] = sorted(runs, key=lambda r: r.seed)
+    return groups

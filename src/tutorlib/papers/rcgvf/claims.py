@@ -79,24 +79,24 @@ class _Grid(NamedTuple):
     detail: str
 
 
-def _grid(name: str, which: Mapping[str, Mapping[str, Any]], ours: str, least: float) -> _Grid:
-    """Compare the mean return of ``ours`` with that of each other method: it must be more than ``least`` ahead."""
+def _grid(name: str, which: Mapping[str, Mapping[str, Any]], ours: str, margin: float) -> _Grid:
+    """Compare the mean return of ``ours`` with that of each other method: it must be more than ``margin`` ahead."""
     groups = analysis.grid_methods(recorded(name), which)
-    found = {
-        label: above(analysis.return_differences(groups[ours], runs), least)
+    judged = {
+        label: above(analysis.return_differences(groups[ours], runs), margin)
         for label, runs in groups.items()
         if label != ours
     }
-    closest = min(found, key=lambda label: found[label][1].value)
+    closest = min(judged, key=lambda label: judged[label][1].value)
     c = groups[ours][0].config
     each = "; ".join(f"{label} {interval(analysis.mean_return(runs))}" for label, runs in groups.items())
-    verdicts = "; ".join(f"{label} {gap} ({verdict})" for label, (verdict, gap) in found.items())
+    verdicts = "; ".join(f"{label} {gap} ({verdict})" for label, (verdict, gap) in judged.items())
     detail = (
         f"{c['task']}, {c['updates'] * c['envs'] * c['steps'] / 1e5:.1f}e5 frames: mean return over the whole course "
-        f"of {ours} minus that of {closest}, which is closest or ahead; to hold, more than {least:g} for each: "
+        f"of {ours} minus that of {closest}, which is closest or ahead; to hold, more than {margin:g} for each: "
         f"{verdicts}. Mean returns: {each}."
     )
-    return _Grid([verdict for verdict, _ in found.values()], found[closest][1], detail)
+    return _Grid([verdict for verdict, _ in judged.values()], judged[closest][1], detail)
 
 
 SMALLER = (
@@ -106,20 +106,20 @@ SMALLER = (
 
 
 def _without_counts() -> Evidence:
-    """C2: in two grid worlds, against methods that are told no counts. Both count."""
+    """C2: in two grid worlds, against methods that know no counts. Both count."""
     corridor, rooms = (_grid(name, analysis.BLIND, "RC-GVF", CLEARLY) for name in ("rcgvf.minigrid", "rcgvf.rooms"))
     detail = f"{corridor.detail} {rooms.detail} {SMALLER}"
     return Evidence(
         _capped(corridor.verdicts + rooms.verdicts),
-        min(corridor.closest, rooms.closest, key=lambda found: found.value),
+        min(corridor.closest, rooms.closest, key=lambda gap: gap.value),
         detail,
     )
 
 
 def _with_counts() -> Evidence:
-    """C3: with a panorama, against methods that are told."""
-    found = _grid("rcgvf.privileged", analysis.PRIVILEGED, "RC-GVF, panorama", -COMPETES)
-    return Evidence(_capped(found.verdicts), found.closest, f"{found.detail} {SMALLER}")
+    """C3: with a panorama, against methods that know counts."""
+    grid = _grid("rcgvf.privileged", analysis.PRIVILEGED, "RC-GVF, panorama", -COMPETES)
+    return Evidence(_capped(grid.verdicts), grid.closest, f"{grid.detail} {SMALLER}")
 
 
 def _aliasing() -> Evidence:
@@ -129,7 +129,7 @@ def _aliasing() -> Evidence:
         groups[label] for label in ("RND", "memory, γ_z = 0.9", "memory, γ_z = 0", "no memory, γ_z = 0.9")
     )
     blind, _ = above([BLIND - abs(share - 0.5) for share in analysis.unseen_share(rnd)], 0.0)
-    faded, _ = above([FADED - own for own in analysis.kept(rnd)], 0.0)
+    faded, _ = above([FADED - share for share in analysis.kept(rnd)], 0.0)
     sees, share = above(analysis.unseen_share(ours), SEES)
     keeps, _ = above([a - b for a, b in zip(analysis.kept(ours), analysis.kept(rnd), strict=True)], 0.0)
     lasts, more = above([a - b for a, b in zip(analysis.kept(ours), analysis.kept(short), strict=True)], 0.0)
@@ -155,15 +155,15 @@ def _share_and_kept(records: Sequence[Record]) -> str:
 def _general() -> Evidence:
     """C5: RND as a special case, and predictions that depend on the policy."""
     records = recorded("rcgvf.dissipation")
-    found = analysis.special_case(records)
-    same, _ = above([EQUAL - own for own in found], 0.0)
+    differences = analysis.special_case(records)
+    same, _ = above([EQUAL - gap for gap in differences], 0.0)
     future, none = (analysis.policy_gap(records, gamma) for gamma in (0.6, 0.0))
     depends, margin = above([a - TWICE * b for a, b in zip(future, none, strict=True)], 0.0)
     detail = (
         f"Relative difference of predictions under two policies at gamma_z = 0.6, minus {TWICE:g} times that at "
-        f"gamma_z = 0: {interval(future)} and {interval(none)}. With gamma_z = 0, one predictor and the norm the bonus "
-        f"is RND's up to {max(found):.1e} of its size. That behaviour becomes more varied is not studied, so this "
-        f"holds in part at most."
+        f"gamma_z = 0: {interval(future)} and {interval(none)}. With gamma_z = 0, one predictor and the norm the "
+        f"bonus is RND's up to {max(differences):.1e} of its size. That behaviour becomes more varied is not studied, so "
+        f"this holds in part at most."
     )
     return Evidence(_capped([same, depends]), margin, detail)
 

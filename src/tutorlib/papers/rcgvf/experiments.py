@@ -10,19 +10,13 @@ from dataclasses import replace
 import torch
 
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
-from tutorlib.papers.rcgvf import minigrid
-from tutorlib.papers.rcgvf.algorithm import VARIES, Config, Trained, farthest, greedy_returns, settings, train
-from tutorlib.papers.rcgvf.prediction import (
-    FADING_VARIES,
-    LEFT,
-    RIGHT,
-    Chain,
-    Fading,
-    Maze,
-    explore_maze,
-    fade,
-    spread,
-)
+from tutorlib.papers.rcgvf import recurrent
+from tutorlib.papers.rcgvf.algorithm import Trained, farthest, greedy_returns, settings, train
+from tutorlib.papers.rcgvf.chain import Chain, spread
+from tutorlib.papers.rcgvf.config import VARIES, Config
+from tutorlib.papers.rcgvf.fading import VARIES as FADING_VARIES
+from tutorlib.papers.rcgvf.fading import Fading, fade
+from tutorlib.papers.rcgvf.maze import LEFT, RIGHT, Maze, explore_maze
 from tutorlib.shapes import Float, Tensor
 
 EPISODES = 10
@@ -45,7 +39,7 @@ def run_lock(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     the share of episodes that were in a good row of each column.
     """
     c, seeds = cells[0].config, [cell.seed for cell in cells]
-    trained = train(cells, context, lambda state: greedy_returns(c, state, seeds, EPISODES))
+    trained = train(cells, context, lambda state, done: greedy_returns(c, state, seeds, EPISODES))
     return [_course(c, trained, i) for i in range(len(cells))]
 
 
@@ -61,7 +55,7 @@ def _course(c: Config, trained: Trained, i: int) -> Metrics:
     for name in ("returns", "bonus", "error", "disagreement"):
         metrics[name] = rounded(getattr(log, name)[:, i].view(c.looks, every).mean(dim=1))
     reached = log.visits[:, i].view(c.looks, every, c.horizon).sum(dim=1) / episodes
-    return metrics | {"reached": [rounded(own, 3) for own in reached]}
+    return metrics | {"reached": [rounded(shares, 3) for shares in reached]}
 
 
 def run_dissipation(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -88,7 +82,7 @@ def run_aliasing(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     Metrics, one entry for each of ``looks`` (walks, 0 included): ``visited`` and ``unvisited``, the mean bonus of a
     cell of that corridor, and ``visited_end`` and ``unvisited_end``, that of its end.
     """
-    return [_paid(cell.config, explore_maze(cell.config, cell.seed, context.device)) for cell in cells]
+    return [_paid(cell.config, explore_maze(cell.config, cell.seed, context)) for cell in cells]
 
 
 def _paid(c: Maze, bonus: Float[Tensor, "looks arms time"]) -> Metrics:
@@ -104,11 +98,8 @@ def run_spread(cells: Sequence[Cell], context: Context) -> list[Metrics]:
 
     Metrics, one entry for each of ``lambdas``: ``bias``, squared, and ``variance``, both averaged over states.
     """
-    found = []
-    for cell in cells:
-        own = spread(cell.config, LAMBDAS, cell.seed)
-        found.append({"lambdas": list(LAMBDAS), "bias": rounded(own.bias), "variance": rounded(own.variance)})
-    return found
+    spreads = [spread(cell.config, LAMBDAS, cell.seed) for cell in cells]
+    return [{"lambdas": list(LAMBDAS), "bias": rounded(s.bias), "variance": rounded(s.variance)} for s in spreads]
 
 
 def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -118,13 +109,13 @@ def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     ended, ``success``, the share of them that did so with success, ``returns``, their mean return (both 0 if none
     ended), and ``bonus``, what a step was paid besides, in the mean.
     """
-    c, trained = cells[0].config, minigrid.train(cells, context)
+    c, trained = cells[0].config, recurrent.train(cells, context)
     every = c.updates // c.looks
-    found: list[Metrics] = []
+    metrics: list[Metrics] = []
     for i in range(len(cells)):
         episodes, successes, returns, bonus = (part[:, i].view(c.looks, every) for part in trained.log)
         total = episodes.sum(dim=1)
-        found.append(
+        metrics.append(
             {
                 "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
                 "episodes": total.long().tolist(),
@@ -133,7 +124,7 @@ def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
                 "bonus": rounded(bonus.mean(dim=1)),
             }
         )
-    return found
+    return metrics
 
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -276,7 +267,7 @@ TD_LAMBDA = Experiment(
     },
 )
 
-GRID = minigrid.Config(task="KeyCorridorS3R1", d=64, updates=96, rate=1e-3, anneal=1e9, looks=12)
+GRID = recurrent.Config(task="KeyCorridorS3R1", d=64, updates=96, rate=1e-3, anneal=1e9, looks=12)
 """The smallest corridor with a key, 1.97e5 frames, predictors half as wide, a larger rate that hardly falls; the
 environments of a seed, their steps, minibatches, epochs and entropy are the released code's."""
 GRID_PPO = replace(GRID, method="ppo", beta=0.0)
@@ -288,7 +279,7 @@ BLIND = (
     *grid(GRID_AGAC, adversary=(4e-4, 2e-3, 1e-2)),
     *grid(GRID, beta=(2.0, 10.0, 50.0)),
 )
-"""Methods that are told nothing of counts, each bonus with three weights a factor of 5 apart."""
+"""Methods that know nothing of counts, each bonus with three weights a factor of 5 apart."""
 
 MINIGRID = Experiment(
     name="rcgvf.minigrid",
@@ -300,7 +291,8 @@ MINIGRID = Experiment(
         "study": Tier(BLIND, seeds=SEEDS),
         "paper": Tier(
             tuple(
-                replace(minigrid.settings(method), counts=False) for method in ("ppo", "rnd", "noveld", "agac", "rcgvf")
+                replace(recurrent.settings(method), counts=False)
+                for method in ("ppo", "rnd", "noveld", "agac", "rcgvf")
             ),
             seeds=tuple(range(10)),
         ),
@@ -327,8 +319,8 @@ PRIVILEGED = Experiment(
         ),
         "paper": Tier(
             (
-                *(minigrid.settings(method) for method in ("ppo", "noveld", "agac")),
-                replace(minigrid.settings("rcgvf"), panorama=True),
+                *(recurrent.settings(method) for method in ("ppo", "noveld", "agac")),
+                replace(recurrent.settings("rcgvf"), panorama=True),
             ),
             seeds=tuple(range(10)),
         ),

@@ -25,7 +25,7 @@ def fading_explorer(records: Sequence[Record]) -> Explorer:
     gammas = discounts(records)
     runs = {gamma: fading(records, gamma) for gamma in gammas}
     rnd = curve(chosen(records, method="rnd", scale=1.0), "bonus")
-    curves = {name: {gamma: curve(own, name) for gamma, own in runs.items()} for name in CURVES}
+    curves = {name: {gamma: curve(records, name) for gamma, records in runs.items()} for name in CURVES}
     lines: list[Line] = [
         {"label": label, "values": [[_viewed(curves[name][gamma], view) for view in VIEWS] for gamma in gammas]}
         for name, label in CURVES.items()
@@ -83,24 +83,24 @@ def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
     ``groups`` are the tuned runs of at most four methods by label, one for each seed. Raises ``UsageError`` if records
     are of another experiment, or groups differ in their seeds.
     """
-    runs = [r for own in groups.values() for r in own]
+    runs = [r for group in groups.values() for r in group]
     if not runs or any(r.experiment != "rcgvf.lock" for r in runs):
         raise bad_argument("groups", sorted({r.experiment for r in runs}), "records of rcgvf.lock")
-    seeds = {label: [r.seed for r in own] for label, own in groups.items()}
+    seeds = {label: [r.seed for r in group] for label, group in groups.items()}
     first = next(iter(seeds.values()))
-    if any(own != first for own in seeds.values()):
+    if any(other != first for other in seeds.values()):
         raise bad_argument("seeds", seeds, "the same seeds for each method")
     c, frames = runs[0].config, runs[0].metrics["frames"]
-    reached = {label: _with_mean([r.metrics["reached"] for r in own]) for label, own in groups.items()}
-    far = {label: _with_mean([r.metrics["farthest"] for r in own]) for label, own in groups.items()}
-    greedy = {label: _with_mean([r.metrics["greedy"] for r in own]) for label, own in groups.items()}
+    reached = {label: _with_mean([r.metrics["reached"] for r in group]) for label, group in groups.items()}
+    far = {label: _with_mean([r.metrics["farthest"] for r in group]) for label, group in groups.items()}
+    greedy = {label: _with_mean([r.metrics["greedy"] for r in group]) for label, group in groups.items()}
     shown = (("far", "farthest column so far", far), ("greedy", "return of its best actions", greedy))
     numbers: list[Number] = [
         {"name": f"{name}{i}", "label": f"{label}, {words}", "values": values[label].T}
         for name, words, values in shown
         for i, label in enumerate(groups)
     ]
-    least = c["horizon"] / (c["envs"] * c["steps"] * c["updates"] // c["looks"] * len(first))
+    smallest = c["horizon"] / (c["envs"] * c["steps"] * c["updates"] // c["looks"] * len(first))
     data = curves_data(
         title="How far into the lock",
         choosers=[
@@ -109,10 +109,10 @@ def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
              "values": [f"mean of {len(first)}", *(f"seed {seed}" for seed in first)]},
         ],
         x={"label": "column", "low": 0, "high": c["horizon"] - 1},
-        y={"label": "share of episodes in a good row", "low": _power(least, math.floor), "high": 1.0, "log": True},
+        y={"label": "share of episodes in a good row", "low": _power(smallest, math.floor), "high": 1.0, "log": True},
         positions=list(range(c["horizon"])),
         # What was never reached has no place on a logarithmic axis.
-        lines=[{"label": label, "values": _or_none(own.swapaxes(0, 1))} for label, own in reached.items()],
+        lines=[{"label": label, "values": _or_none(shares.swapaxes(0, 1))} for label, shares in reached.items()],
         numbers=numbers,
         start={"frames": len(frames) - 1},
         note=(
@@ -129,8 +129,8 @@ def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
 
 def _with_mean(values: Sequence) -> np.ndarray:
     """Return what each seed has, [seeds, ...], after their mean: [1 + seeds, ...]."""
-    own = np.array(values, float)
-    return np.concatenate([own.mean(axis=0, keepdims=True), own])
+    seeds = np.array(values, float)
+    return np.concatenate([seeds.mean(axis=0, keepdims=True), seeds])
 
 
 def _or_none(values: np.ndarray) -> list:
@@ -141,8 +141,8 @@ def _or_none(values: np.ndarray) -> list:
 def _betas(groups: Mapping[str, Sequence[Record]]) -> str:
     """Return the weights in words, those of methods that have any."""
     said = []
-    for label, own in groups.items():
-        betas = sorted({f"{r.config['beta']:g}" for r in own if r.config["method"] != "ppo"}, key=float)
+    for label, group in groups.items():
+        betas = sorted({f"{r.config['beta']:g}" for r in group if r.config["method"] != "ppo"}, key=float)
         if betas:
             said.append(f"{label}: {' or '.join(betas)}")
     return "; ".join(said)

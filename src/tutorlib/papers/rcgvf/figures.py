@@ -23,7 +23,7 @@ Groups = Mapping[str, Sequence[Record]]
 
 
 def colour_of(label: str) -> str:
-    """Return the colour of a method, whatever it is told, and that of parts of RC-GVF."""
+    """Return the colour of a method, whatever it knows, and that of parts of RC-GVF."""
     return COLOURS.get(label.split(" + ")[0].split(", ")[0], PURPLE)
 
 
@@ -33,19 +33,19 @@ def _expect_groups(groups: Groups) -> None:
 
 
 def draw_intervals(
-    ax: Axes, x: Sequence[float] | Sequence[int], found: Sequence[Interval], label: str, colour: str, **line: Any
+    ax: Axes, x: Sequence[float] | Sequence[int], intervals: Sequence[Interval], label: str, colour: str, **line: Any
 ) -> None:
     """Draw intervals over ``x`` as a line with its band."""
-    low, high = [f.low for f in found], [f.high for f in found]
-    band(ax, np.array(x, float), [f.value for f in found], low, high, label=label, colour=colour, **line)
+    low, high = [i.low for i in intervals], [i.high for i in intervals]
+    band(ax, np.array(x, float), [i.value for i in intervals], low, high, label=label, colour=colour, **line)
 
 
 def draw_course(ax: Axes, groups: Groups, name: str = "farthest", ylabel: str = "farthest column") -> None:
     """Draw a metric of ``run_lock`` over frames, one line for each group. Raises ``UsageError`` without groups."""
     _expect_groups(groups)
     for label, records in groups.items():
-        frames, found = analysis.course(records, name)
-        draw_intervals(ax, [n / 1000 for n in frames], found, label, colour_of(label))
+        frames, intervals = analysis.course(records, name)
+        draw_intervals(ax, [n / 1000 for n in frames], intervals, label, colour_of(label))
     ax.set(xlabel="thousand frames", ylabel=ylabel)
 
 
@@ -56,12 +56,12 @@ def draw_betas(ax: Axes, groups: Groups) -> None:
     """
     _expect_groups(groups)
     for label, records in groups.items():
-        own, colour = by_weight(records), colour_of(label)
-        found = [interval(farthest(runs)) for runs in own.values()]
-        if len(own) == 1:
-            ax.axhline(found[0].value, color=colour, linestyle="--", linewidth=1.2, label=label)
+        weights, colour = by_weight(records), colour_of(label)
+        intervals = [interval(farthest(runs)) for runs in weights.values()]
+        if len(weights) == 1:
+            ax.axhline(intervals[0].value, color=colour, linestyle="--", linewidth=1.2, label=label)
         else:
-            draw_intervals(ax, list(own), found, label, colour, marker="o")
+            draw_intervals(ax, list(weights), intervals, label, colour, marker="o")
     ax.set_xscale("log")
     ax.set(xlabel="β", ylabel="farthest column", ylim=(0, None))
 
@@ -82,10 +82,10 @@ def draw_returns(ax: Axes, groups: Groups) -> None:
 
 def _draw_bars(ax: Axes, groups: Mapping[str, Sequence[float]]) -> None:
     for place, (label, values) in enumerate(groups.items()):
-        found, colour = interval(values), colour_of(label)
-        ax.barh(place, found.value, 0.7, color=colour, alpha=0.75)
-        ends = [[found.value - found.low], [found.high - found.value]]
-        ax.errorbar([found.value], [place], xerr=ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+        mean, colour = interval(values), colour_of(label)
+        ax.barh(place, mean.value, 0.7, color=colour, alpha=0.75)
+        ends = [[mean.value - mean.low], [mean.high - mean.value]]
+        ax.errorbar([mean.value], [place], xerr=ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
         ax.plot(values, [place] * len(values), ".", color="black", markersize=3)
     ax.set_yticks(range(len(groups)), list(groups))
     ax.invert_yaxis()

@@ -31,18 +31,20 @@ def places(max_steps: int, steps: int) -> int:
     return 2 + (max_steps - 1) // steps
 
 
-def ring(task: str, renew: int, number: int, held: int, device: torch.device) -> Levels:
-    """Return the ``held`` times ``renew`` levels of update ``number``, each where it was in the update before.
+def ring(task: str, renew: int, number: int, num_updates_held: int, device: torch.device) -> Levels:
+    """Return the levels of update ``number``, ``renew`` for each update held, each where it was in the update before.
 
     Places that are not filled yet hold the first levels, which no episode draws.
     """
-    made = {update % held: max(update, 0) for update in range(number - held + 1, number + 1)}
-    return join_levels([_made(task, renew, made[place], device) for place in range(held)])
+    last = range(number - num_updates_held + 1, number + 1)
+    made = {update % num_updates_held: max(update, 0) for update in last}
+    return join_levels([_made(task, renew, made[place], device) for place in range(num_updates_held)])
 
 
-def offered(u: Float[Tensor, "*batch one"], number: int, held: int) -> Float[Tensor, "*batch one"]:
+def offered(u: Float[Tensor, "*batch one"], number: int, num_updates_held: int) -> Float[Tensor, "*batch one"]:
     """Return uniforms with which the ring gives levels of update ``number`` alone."""
-    return (number % held + u.clamp(max=1 - 1e-5)) / held  # or rounding might lead to the next place
+    below = u.clamp(max=1 - 1e-5)  # or rounding might lead to the next place
+    return (number % num_updates_held + below) / num_updates_held
 
 
 __all__ = ["bank", "offered", "places", "ring"]

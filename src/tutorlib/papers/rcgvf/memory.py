@@ -5,7 +5,8 @@ As in ``model``, networks of one shape run side by side: weights are a stack ``[
 released code for d = 128 pseudo-rewards.
 
 Four of them: the actor-critic and the adversary of AGAC, with an LSTM; Z, random, without memory, whose shape RND's and
-NovelD's predictor has; and the predictor of RC-GVF, whose K heads share eyes and LSTM.
+NovelD's predictor has; and the predictor of RC-GVF, whose K heads share convolutions and LSTM. ``Network.layers`` gives
+a network's layers by the names of its parts: ``layers["lstm"]``.
 """
 
 from collections.abc import Sequence
@@ -38,42 +39,46 @@ def pool(x: Float[Tensor, "nets batch height width channels"]) -> Float[Tensor, 
     return torch.maximum(rows[:, :, :, ::2], rows[:, :, :, 1::2])
 
 
-def see(layers: Layers, x: Tensor) -> Float[Tensor, "nets batch features"]:
+def see(convolutions: Layers, x: Tensor) -> Float[Tensor, "nets batch features"]:
     """Return what three convolutions make of images ``[nets, batch, 7, 7, channels]``, bytes or numbers.
 
     ReLU stands between them and not after the last, as in Z; pooling follows the first.
     """
-    x = pool(convolve(layers[:1], x.to(layers[0][0].dtype)).relu())  # 7 x 7 -> 6 x 6 -> 3 x 3
-    x = convolve(layers[1:2], x).relu()  # -> 2 x 2
-    return convolve(layers[2:3], x).flatten(2)  # -> 1 x 1
+    first, second, third = ([layer] for layer in convolutions)
+    x = x.to(convolutions[0][0].dtype)  # bytes 0 to 10 go in as they are
+    x = pool(convolve(first, x).relu())  # 7 x 7 -> 6 x 6 -> 3 x 3
+    x = convolve(second, x).relu()  # -> 2 x 2
+    return convolve(third, x).flatten(2)  # -> 1 x 1, which leaves features alone
 
 
-def see_all(layers: Layers, x: Tensor) -> Float[Tensor, "nets *batch features"]:
+def see_all(convolutions: Layers, x: Tensor) -> Float[Tensor, "nets *batch features"]:
     """Return ``see`` of images ``[nets, *batch, 7, 7, channels]``, with any axes after the first."""
     flat = x.reshape(len(x), -1, *x.shape[-3:])
-    return see(layers, flat).reshape(*x.shape[:-3], -1)
+    return see(convolutions, flat).reshape(*x.shape[:-3], -1)
 
 
-def features(layers: Layers, x: Tensor) -> Float[Tensor, "nets *batch features"]:
+def features(convolutions: Layers, x: Tensor) -> Float[Tensor, "nets *batch features"]:
     """Return what an LSTM is given of images: ``see_all``, with ReLU after the last convolution, too.
 
-    These are the eyes of the actor-critic, of the adversary and of RC-GVF's predictor. Z has none but ``see_all``.
+    So see the actor-critic, the adversary and RC-GVF's predictor. Z has no ReLU there: its pseudo-rewards have both
+    signs.
     """
-    return see_all(layers, x).relu()
+    return see_all(convolutions, x).relu()
 
 
 def lstm_step(
-    layers: Layers, x: Float[Tensor, "nets batch inputs"], memory: Float[Tensor, "nets batch two_units"]
+    lstm: Layers, x: Float[Tensor, "nets batch inputs"], memory: Float[Tensor, "nets batch two_units"]
 ) -> Float[Tensor, "nets batch two_units"]:
-    """Return the memory (h, c) of an LSTM after one step; ``layers`` are those of x and of h."""
+    """Return the memory (h, c) of an LSTM after one step; ``lstm`` are the layers of x and of h."""
+    of_x, of_h = ([layer] for layer in lstm)
     h, c = memory.chunk(2, dim=-1)
-    i, f, g, o = (run(layers[:1], x) + run(layers[1:2], h)).chunk(4, dim=-1)
+    i, f, g, o = (run(of_x, x) + run(of_h, h)).chunk(4, dim=-1)  # gates [nets, batch, units], in torch's order
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return torch.cat([o.sigmoid() * c.tanh(), c], dim=-1)
 
 
 def unroll(
-    layers: Layers,
+    lstm: Layers,
     x: Float[Tensor, "nets time batch inputs"],
     fresh: Bool[Tensor, "nets time batch"],
     memory: Float[Tensor, "nets batch two_units"],
@@ -82,25 +87,42 @@ def unroll(
 
     ``fresh``: whether an episode begins with this step; what was remembered is then forgotten.
     """
-    found = [memory]
+    steps = [memory]
     for t in range(x.shape[1]):
-        memory = lstm_step(layers, x[:, t], memory * (~fresh[:, t]).unsqueeze(-1))
-        found.append(memory)
-    memories = torch.stack(found, dim=1)
+        memory = lstm_step(lstm, x[:, t], memory * (~fresh[:, t]).unsqueeze(-1))  # the mask m_t
+        steps.append(memory)
+    memories = torch.stack(steps, dim=1)
     return memories[:, 1:].chunk(2, dim=-1)[0], memories
+
+
+def unroll_segments(
+    lstm: Layers, x: Tensor, fresh: Bool[Tensor, "nets n bptt"], memory: Float[Tensor, "nets n two_units"]
+) -> tuple[Float[Tensor, "nets n bptt units"], Float[Tensor, "nets n less two_units"]]:
+    """Return h of every frame of segments, from the memories before them, and the memory before all but the first."""
+    h, memories = unroll(lstm, x.transpose(1, 2), fresh.transpose(1, 2), memory)
+    return h.transpose(1, 2), memories[:, 1:-1].transpose(1, 2)
+
+
+Shapes = tuple[tuple[int, int], ...]
+"""entries in and out of layers"""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network as a function of a flat vector: the shapes of its layers, and how they begin."""
+    """A network as a function of a flat vector: the shapes of its layers, by parts, and how they begin."""
 
-    shapes: tuple[tuple[int, int], ...]
-    """entries in and out of each layer, in the order of the flat vector"""
-    units: tuple[int, ...] = field(default=(), compare=False)
-    """numbers of the layers whose weights begin as units of length 1 with no bias; others uniform, as torch's"""
+    parts: tuple[tuple[str, Shapes], ...]
+    """name and layers of each part, in the order of the flat vector"""
+    unit_parts: tuple[str, ...] = field(default=(), compare=False)
+    """parts whose weights into a unit begin with length 1 and no bias; others begin uniform, as torch's"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"units": MOST_SIZE})
+        expect_fields(self)
+
+    @property
+    def shapes(self) -> Shapes:
+        """Entries in and out of each layer, in the order of the flat vector."""
+        return tuple(shape for _, shapes in self.parts for shape in shapes)
 
     @property
     def parameters(self) -> int:
@@ -116,50 +138,58 @@ class Network:
         """
         return torch.cat(
             [
-                MLP(shape).initial_unit(generator) if i in self.units else MLP(shape).initial(generator)
-                for i, shape in enumerate(self.shapes)
+                MLP(shape).initial_unit(generator) if name in self.unit_parts else MLP(shape).initial(generator)
+                for name, shapes in self.parts
+                for shape in shapes
             ]
         )
 
-    def layers(self, theta: Float[Tensor, "nets parameters"]) -> Layers:
-        """Return ``theta`` in its parts; raise ``UsageError`` if its length is not this network's."""
-        return split_layers(theta, self.shapes)
+    def layers(self, theta: Float[Tensor, "nets parameters"]) -> dict[str, Layers]:
+        """Return the layers of each part; raise ``UsageError`` if the length of ``theta`` is not this network's."""
+        layers = iter(split_layers(theta, self.shapes))
+        return {name: [next(layers) for _ in shapes] for name, shapes in self.parts}
 
 
-def _eyes(channels: int, sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    return tuple((4 * n, m) for n, m in zip((channels, *sizes), sizes, strict=False))
-
-
-def actor_critic(channels: int = 3) -> Network:
-    """Return the actor-critic; ``channels`` of an image: 3, or 12 for a panorama.
-
-    Layers 0 to 2 see, 3 and 4 are the LSTM's, 5 and 6 the actor's, 7 and 8 the critic's.
-    """
-    lstm = ((64, 256), (64, 256))
-    return Network((*_eyes(channels, (16, 32, 64)), *lstm, (64, 64), (64, ACTIONS), (64, 64), (64, 1)), (5, 6, 7, 8))
+def _convolutions(channels: int, sizes: Sequence[int]) -> tuple[str, Shapes]:
+    """Return the part of three convolutions: a patch of 2 x 2 has four times the entries of a cell."""
+    return "convolutions", tuple((4 * n, m) for n, m in zip((channels, *sizes), sizes, strict=False))
 
 
 MEMORY = 128
 """entries of the memory of the actor-critic and of the adversary: h and c of 64 units"""
 
 
-def heads_of(layers: Layers, h: Float[Tensor, "nets *batch 64"]) -> tuple[Tensor, Tensor]:
-    """Return the actor's logits ``[nets, *batch, actions]`` and the critic's values ``[nets, *batch]``."""
-    flat = h.reshape(len(h), -1, h.shape[-1])
-    logits = run(layers[6:7], run(layers[5:6], flat).tanh())
-    v = run(layers[8:9], run(layers[7:8], flat).tanh())
-    return logits.reshape(*h.shape[:-1], -1), v.reshape(h.shape[:-1])
-
-
 def adversary(channels: int = 3) -> Network:
-    """Return the adversary of AGAC: the actor-critic's eyes, LSTM and actor."""
-    return Network(actor_critic(channels).shapes[:7], (5, 6))
+    """Return the adversary of AGAC: the actor-critic's convolutions, LSTM and actor.
+
+    ``channels`` of an image: 3, or 12 for a panorama.
+    """
+    lstm = ("lstm", ((64, 256), (64, 256)))
+    actor = ("actor", ((64, 64), (64, ACTIONS)))
+    return Network((_convolutions(channels, (16, 32, 64)), lstm, actor), ("actor",))
 
 
-def adversary_logits(layers: Layers, h: Float[Tensor, "nets *batch 64"]) -> Float[Tensor, "nets *batch actions"]:
-    """Return the adversary's logits."""
+def actor_critic(channels: int = 3) -> Network:
+    """Return the actor-critic; ``channels`` of an image: 3, or 12 for a panorama."""
+    critic = ("critic", ((64, 64), (64, 1)))
+    return Network((*adversary(channels).parts, critic), ("actor", "critic"))
+
+
+def logits_of(layers: dict[str, Layers], h: Float[Tensor, "nets *batch 64"]) -> Float[Tensor, "nets *batch actions"]:
+    """Return the logits of an actor: the actor-critic's, or the adversary's."""
+    return _tanh_between(layers["actor"], h)
+
+
+def values_of(layers: dict[str, Layers], h: Float[Tensor, "nets *batch 64"]) -> Float[Tensor, "nets *batch"]:
+    """Return the critic's values."""
+    return _tanh_between(layers["critic"], h).squeeze(-1)
+
+
+def _tanh_between(layers: Layers, h: Float[Tensor, "nets *batch units"]) -> Float[Tensor, "nets *batch outputs"]:
+    """Return the output of two layers with tanh between them, whatever the axes between nets and units."""
+    first, second = ([layer] for layer in layers)
     flat = h.reshape(len(h), -1, h.shape[-1])
-    return run(layers[6:7], run(layers[5:6], flat).tanh()).reshape(*h.shape[:-1], -1)
+    return run(second, run(first, flat).tanh()).reshape(*h.shape[:-1], -1)
 
 
 def z_network(channels: int, d: int, width: int = 0) -> Network:
@@ -168,12 +198,15 @@ def z_network(channels: int, d: int, width: int = 0) -> Network:
     Its inner convolutions have a quarter and a half of ``width`` features; 0: of d.
     """
     size = width or d
-    return Network(_eyes(channels, (size // 4, size // 2, d)))
+    return Network((_convolutions(channels, (size // 4, size // 2, d)),))
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """RC-GVF's: V^(k) of what was seen, done and felt so far; the K heads share all but their last two layers."""
+    """RC-GVF's: V^(k) of history; the K heads share all but their last two layers.
+
+    A step of history is what is seen, the action before it, and the pseudo-rewards before it.
+    """
 
     channels: int = 3
     d: int = 128
@@ -199,37 +232,43 @@ class Predictor:
 
     @property
     def network(self) -> Network:
-        """Layers 0 to 2 see; 3, 4 and 5 take in what was seen, done and felt; 6 and 7 are the LSTM's; then heads."""
+        """Convolutions, a layer for each input of the LSTM, the LSTM, and the heads."""
         n, d = self.size, self.d
-        taken = ((n, n // 2), (ACTIONS, n // 4), (d, n // 4))
+        heads = tuple((f"head {k}", ((n, 2 * n), (2 * n, d))) for k in range(self.heads))
         return Network(
             (
-                *_eyes(self.channels, (n // 4, n // 2, n)),
-                *taken,
-                *2 * ((n, 4 * n),),
-                *self.heads * ((n, 2 * n), (2 * n, d)),
+                _convolutions(self.channels, (n // 4, n // 2, n)),
+                ("image", ((n, n // 2),)),
+                ("last action", ((ACTIONS, n // 4),)),
+                ("last pseudo-rewards", ((d, n // 4),)),
+                ("lstm", ((n, 4 * n), (n, 4 * n))),
+                *heads,
             )
         )
 
-    def taken_in(
+    def lstm_inputs(
         self,
-        layers: Layers,
+        layers: dict[str, Layers],
         look: Tensor,
-        before: Float[Tensor, "nets *batch actions"],
-        felt: Float[Tensor, "nets *batch d"],
+        last_actions: Float[Tensor, "nets *batch actions"],
+        last_pseudo_rewards: Float[Tensor, "nets *batch d"],
     ) -> Float[Tensor, "nets *batch size"]:
-        """Return the LSTM's input from the image, the action before it, one-hot, and the pseudo-rewards before it."""
-        seen = features(layers, look)
-        parts = [
-            run(layers[i : i + 1], x.reshape(len(x), -1, x.shape[-1])) for i, x in ((3, seen), (4, before), (5, felt))
-        ]
+        """Return the LSTM's input: a half of it from the image, a quarter each from the action and z before it.
+
+        ``look`` is the image ``[nets, *batch, 7, 7, channels]``; ``last_actions`` are one-hot.
+        """
+        seen = features(layers["convolutions"], look)
+        inputs = {"image": seen, "last action": last_actions, "last pseudo-rewards": last_pseudo_rewards}
+        parts = [run(layers[name], x.reshape(len(x), -1, x.shape[-1])) for name, x in inputs.items()]
         return torch.cat(parts, dim=-1).reshape(*seen.shape[:-1], -1)
 
-    def predictions(self, layers: Layers, h: Float[Tensor, "nets *batch size"]) -> Float[Tensor, "nets heads *batch d"]:
+    def predictions(
+        self, layers: dict[str, Layers], h: Float[Tensor, "nets *batch size"]
+    ) -> Float[Tensor, "nets heads *batch d"]:
         """Return V^(k) of all heads."""
         flat = h.reshape(len(h), -1, self.size)
-        found = [run(layers[8 + 2 * k : 10 + 2 * k], flat) for k in range(self.heads)]
-        return torch.stack(found, dim=1).reshape(len(h), self.heads, *h.shape[1:-1], self.d)
+        v = [run(layers[f"head {k}"], flat) for k in range(self.heads)]
+        return torch.stack(v, dim=1).reshape(len(h), self.heads, *h.shape[1:-1], self.d)
 
 
 __all__ = [
@@ -240,14 +279,15 @@ __all__ = [
     "Predictor",
     "actor_critic",
     "adversary",
-    "adversary_logits",
     "convolve",
     "features",
-    "heads_of",
+    "logits_of",
     "lstm_step",
     "pool",
     "see",
     "see_all",
     "unroll",
+    "unroll_segments",
+    "values_of",
     "z_network",
 ]

@@ -54,17 +54,17 @@ def span(time: int, bptt: int, shifted: bool) -> slice:
     return slice(bptt // 2, time - bptt + bptt // 2) if shifted else slice(0, time)
 
 
-def refreshed(memory: Tensor, found: Tensor, order: Int[Tensor, "seeds segments"], bptt: int, shifted: bool) -> Tensor:
+def refreshed(memory: Tensor, newer: Tensor, order: Int[Tensor, "seeds segments"], bptt: int, shifted: bool) -> Tensor:
     """Return memories ``[seeds, time, envs, entries]`` with those within segments replaced by newer ones.
 
-    ``found``: ``[seeds, segments, bptt - 1, entries]``, before all frames but the first of each segment, in ``order``.
+    ``newer``: ``[seeds, segments, bptt - 1, entries]``, before all frames but the first of each segment, in ``order``.
     """
-    envs, own = memory.shape[2], span(memory.shape[1], bptt, shifted)
+    envs, steps = memory.shape[2], span(memory.shape[1], bptt, shifted)
     rows = torch.arange(len(order), device=order.device).unsqueeze(-1)
-    new = found[rows, order.argsort(dim=-1)]
-    whole = torch.cat([segments(memory[:, own], bptt)[:, :, :1], new], dim=2)
+    within = newer[rows, order.argsort(dim=-1)]
+    whole = torch.cat([segments(memory[:, steps], bptt)[:, :, :1], within], dim=2)
     middle = rearrange(whole, "s (n p) l m -> s (n l) p m", p=envs)
-    return torch.cat([memory[:, : own.start], middle, memory[:, own.stop :]], dim=1)
+    return torch.cat([memory[:, : steps.start], middle, memory[:, steps.stop :]], dim=1)
 
 
 __all__ = ["PASSES", "expect_passes", "kept", "leaves_out", "refreshed", "segments", "span", "steps_before"]

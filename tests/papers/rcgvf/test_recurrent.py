@@ -9,9 +9,11 @@ import torch
 from tutorlib.lab import Cell, Checkpoint, Context, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.rcgvf import memory as nets
-from tutorlib.papers.rcgvf import minigrid as m
-from tutorlib.papers.rcgvf.algorithm import dis, err, targets
-from tutorlib.papers.rcgvf.minigrid import Config
+from tutorlib.papers.rcgvf import recurrent as m
+from tutorlib.papers.rcgvf import recurrent_config
+from tutorlib.papers.rcgvf.bonus import dis, err, targets
+from tutorlib.papers.rcgvf.passes import segments
+from tutorlib.papers.rcgvf.recurrent_config import TASKS, Config
 from tutorlib.rl import advantages
 
 CPU = torch.device("cpu")
@@ -33,8 +35,8 @@ EVERY = (
 @pytest.fixture(autouse=True)
 def short_lives(monkeypatch):
     """Let episodes end within a rollout, so that what happens at their ends is seen."""
-    task = m.TASKS["MultiRoom-N2-S4"]
-    monkeypatch.setattr(m, "TASKS", {**m.TASKS, "MultiRoom-N2-S4": task._replace(max_steps=5)})
+    task = TASKS["MultiRoom-N2-S4"]
+    monkeypatch.setattr(recurrent_config, "TASKS", {**TASKS, "MultiRoom-N2-S4": task._replace(max_steps=5)})
 
 
 def began(c, seeds=(0,), updates=1):
@@ -60,8 +62,8 @@ def test_a_rollout_is_a_walk_step_by_step():
         assert torch.equal(past.visits[:, t], env.count(e))
         assert torch.equal(past.fresh[:, t], fresh)
         memory = torch.where(fresh.unsqueeze(-1), 0.0, memory)
-        memory = nets.lstm_step(layers[3:5], nets.features(layers, env.image(e)), memory)
-        logits, v = nets.heads_of(layers, memory[..., :64])
+        memory = nets.lstm_step(layers["lstm"], nets.features(layers["convolutions"], env.image(e)), memory)
+        logits, v = nets.logits_of(layers, memory[..., :64]), nets.values_of(layers, memory[..., :64])
         assert torch.allclose(past.logits[:, t], logits, atol=1e-5)
         assert torch.allclose(past.v[:, t], v, atol=1e-5)
         a = (logits + noise.gumbel[:, t]).argmax(dim=-1)
@@ -81,9 +83,10 @@ def test_before_learning_segments_give_what_the_rollout_gave(c):
     past, *_ = m.rollout(c, env, state, noise)
     frames, _, found = m.look_back(c, h, state, past)
     batch = m.segmented(c, frames)
-    logits, v = nets.heads_of(nets.actor_critic().layers(state.theta), m.policy_states(state.theta, batch)[0])
+    layers, hidden = nets.actor_critic().layers(state.theta), m.policy_states(state.theta, batch)[0]
+    logits, v = nets.logits_of(layers, hidden), nets.values_of(layers, hidden)
     assert torch.allclose(logits, batch.logits, atol=1e-5)
-    assert torch.allclose(v, batch.v - m.segments(found.more_value, c.bptt), atol=1e-5)
+    assert torch.allclose(v, batch.v - segments(found.more_value, c.bptt), atol=1e-5)
     assert batch.actions.shape == (1, 6, 4)
     assert torch.equal(batch.actions[:, 0], past.actions[:, :4, 0])
     assert torch.equal(batch.actions[:, 3], past.actions[:, 4:, 0])
@@ -104,18 +107,18 @@ def test_before_learning_segments_give_what_the_rollout_gave(c):
 def online_predictions(c, state, past):
     """Return RC-GVF's predictions [heads, times, envs, d] and z, step by step, as an agent would make them."""
     layers, z_layers = c.predictor.network.layers(state.phi), c.z.layers(state.zeta)
-    memory, before, felt = state.bonus_memory, state.before, state.felt
+    memory, action, last_z = state.bonus_memory, state.last_actions, state.last_pseudo_rewards
     v, z = [], []
     for t in range(c.steps + 1):
         keep = (~past.fresh[:, t]).float().unsqueeze(-1)
         look = past.look[:, t].float()
-        x = c.predictor.taken_in(layers, look, before * keep, felt * keep)
-        memory = nets.lstm_step(layers[6:8], x, memory * keep)
+        x = c.predictor.lstm_inputs(layers, look, action * keep, last_z * keep)
+        memory = nets.lstm_step(layers["lstm"], x, memory * keep)
         v.append(c.predictor.predictions(layers, memory[..., : c.d]))
-        z.append(nets.see(z_layers, look))
-        felt = z[-1]
+        z.append(nets.see(z_layers["convolutions"], look))
+        last_z = z[-1]
         if t < c.steps:
-            before = torch.nn.functional.one_hot(past.actions[:, t], 7).float()
+            action = torch.nn.functional.one_hot(past.actions[:, t], 7).float()
     return torch.stack(v, dim=2), torch.stack(z, dim=1)
 
 
@@ -124,7 +127,7 @@ def test_the_bonus_of_rcgvf_is_that_of_predictions_made_online(panorama, counts)
     c = replace(SMALL, panorama=panorama, counts=counts)
     env, h, state, noise = began(c)
     past, *_ = m.rollout(c, env, state, noise)
-    assert state.felt.abs().max() > 0
+    assert state.last_pseudo_rewards.abs().max() > 0
     v, z = online_predictions(c, state, past)
     g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
     expected = (err(g, v[:, :, :-1]) * dis(v[:, :, :-1])).sum(dim=-1)
@@ -149,11 +152,32 @@ def test_two_short_rollouts_predict_what_a_long_one_does():
         parts.append(found)
         state_ = state_._replace(
             e=e, fresh=fresh, memory=memory, bonus_memory=found.memory[:, -1],
-            before=torch.nn.functional.one_hot(half.actions[:, -1], 7).float(), felt=m.felt_last(SMALL, state_, half),
+            last_actions=torch.nn.functional.one_hot(half.actions[:, -1], 7).float(),
+            last_pseudo_rewards=m.last_pseudo_rewards(SMALL, state_, half),
         )  # fmt: skip
-    for name in ("memory", "before", "felt"):
+    for name in ("memory", "last_actions", "last_pseudo_rewards"):
         both = torch.cat([getattr(p, name)[:, :-1] for p in parts], dim=1)
         assert torch.allclose(both, getattr(whole, name)[:, :-1], atol=1e-5), name
+
+
+def test_the_next_rollout_reads_the_pseudo_rewards_in_which_the_last_action_was_chosen():
+    env, _, state, noise = began(SMALL)
+    past, *_ = m.rollout(SMALL, env, state, noise)
+    images = torch.randint(0, 11, past.look.shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    found = m.last_pseudo_rewards(SMALL, state, past._replace(look=images))  # all images differ
+    z = nets.see_all(SMALL.z.layers(state.zeta)["convolutions"], images)
+    assert torch.allclose(found, z[:, -2], atol=1e-5), "of o_{T-1}"
+    assert (found - z[:, -1]).abs().max() > 0.1, "not of o_T"
+
+
+def test_noise_is_new_in_every_update_and_for_every_seed():
+    for c in (SMALL, replace(SMALL, renew=2)):
+        first, again, second = (m.draw_noise(c, (0, 1), number, CPU) for number in (3, 3, 4))
+        for name in first._fields:
+            one, same, other = (getattr(noise, name) for noise in (first, again, second))
+            assert torch.equal(one, same), name
+            assert not torch.isclose(one.double(), other.double()).all(dim=-1).all(), f"{name} of the next update"
+            assert not torch.equal(one[0], one[1]), f"{name} of the other seed"
 
 
 def test_bonuses_of_one_observation_are_the_plain_ones():
@@ -163,7 +187,9 @@ def test_bonuses_of_one_observation_are_the_plain_ones():
             env, h, state, noise = began(c)
             past, *_ = m.rollout(c, env, state, noise)
             look = past.look.float()
-            gap = nets.see_all(c.z.layers(state.zeta), look) - nets.see_all(c.z.layers(state.phi), look)
+            gap = nets.see_all(c.z.layers(state.zeta)["convolutions"], look) - nets.see_all(
+                c.z.layers(state.phi)["convolutions"], look
+            )
             n = gap.square().sum(-1).sqrt()
             found = m.curiosity(c, h, state, past).reward
             for t in range(c.steps):
@@ -184,9 +210,9 @@ def test_counts_pay_and_the_adversary_adds_to_advantages_and_values():
     assert torch.allclose(found.reward, 0.3 / past.visits.float().sqrt())
     layers = nets.adversary().layers(state.phi)
     hidden, _ = nets.unroll(
-        layers[3:5], nets.features(layers, past.look[:, :-1]), past.fresh[:, :-1], state.bonus_memory
+        layers["lstm"], nets.features(layers["convolutions"], past.look[:, :-1]), past.fresh[:, :-1], state.bonus_memory
     )
-    p, q = past.logits.softmax(-1), nets.adversary_logits(layers, hidden).softmax(-1)
+    p, q = past.logits.softmax(-1), nets.logits_of(layers, hidden).softmax(-1)
     gap = (p / q).log()
     assert torch.allclose(found.more_value, 0.5 * (p * gap).sum(-1), atol=1e-5)
     assert torch.allclose(found.more_advantage, 0.5 * gap.gather(-1, past.actions.unsqueeze(-1))[..., 0], atol=1e-5)
@@ -223,14 +249,14 @@ def test_gradients_go_back_through_a_segment_and_no_further():
     past, *_ = m.rollout(SMALL, env, state, noise)
     batch = m.segmented(SMALL, m.look_back(SMALL, h, state, past)[0])
     layers = nets.actor_critic().layers(state.theta)
-    x = nets.features(layers, batch.image).detach().requires_grad_()
+    x = nets.features(layers["convolutions"], batch.image).detach().requires_grad_()
     still = torch.zeros_like(batch.fresh)
-    hidden, _ = m.unrolled(layers[3:5], x, still, batch.memory)
+    hidden, _ = nets.unroll_segments(layers["lstm"], x, still, batch.memory)
     (g,) = torch.autograd.grad(hidden[:, :, -1].sum(), x)
     assert (g.abs().amax(dim=-1) > 0).all()
     begins = still.clone()
     begins[:, :, 2] = True  # an episode that begins at the third frame knows nothing of the two before
-    (g,) = torch.autograd.grad(m.unrolled(layers[3:5], x, begins, batch.memory)[0][:, :, -1].sum(), x)
+    (g,) = torch.autograd.grad(nets.unroll_segments(layers["lstm"], x, begins, batch.memory)[0][:, :, -1].sum(), x)
     assert not g[:, :, :2].any()
     assert (g[:, :, 2:].abs().amax(dim=-1) > 0).all()
 
@@ -246,7 +272,7 @@ def test_the_policy_never_sees_the_panorama():
 
 @pytest.mark.parametrize("c", EVERY, ids=name_of)
 def test_runs_side_by_side_are_runs_alone(c):
-    c = replace(c, rate=1e-3)
+    c = replace(c, rate=1e-3, updates=2, looks=1)  # the second starts from what the first remembers
     cells = [Cell(c, 0), Cell(replace(c, beta=0.3, gamma_z=0.3), 1)]
     both = m.train(cells, Context())
     for i, cell in enumerate(cells):

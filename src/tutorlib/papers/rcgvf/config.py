@@ -1,0 +1,174 @@
+"""What can be set in a run on the lock (2211.10282), and what may differ between runs side by side."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tutorlib.envs.lock import Lock
+from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.papers.rcgvf.model import MLP, Apart
+from tutorlib.papers.rcgvf.passes import expect_passes
+from tutorlib.shapes import Float, Tensor
+
+METHODS = ("rcgvf", "rnd", "noveld", "ppo")
+"""those of ``methods.TABLE`` that run on the lock"""
+BONUSES = ("product", "std", "error", "variance", "norm")
+EVALUATIONS = ("greedy", "sampled")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run on the lock. Defaults are the released code's for RC-GVF; ``settings`` has those of other methods."""
+
+    method: str = "rcgvf"
+    """rcgvf, rnd, noveld, or ppo, which has no bonus"""
+    bonus: str = "product"
+    """R^i of RC-GVF: product; std, the product with the root of the disagreement; error or variance; or norm, the root
+    of the summed error; else unused"""
+    horizon: int = 100
+    """H, columns of the lock"""
+    actions: int = 10
+    """of the lock"""
+    noise: float = 0.1
+    """standard deviation of the noise of the lock's observations"""
+    envs: int = 16
+    """P, environments of a seed; all have the same lock"""
+    steps: int = 100
+    """T, steps of an environment between two updates"""
+    updates: int = 12_500
+    """2e7 frames"""
+    minibatch: int = 200
+    """frames of a minibatch, a divisor of T P"""
+    epochs: int = 5
+    """passes over the frames of an update"""
+    rate: float = 5e-4
+    """Adam's learning rate for the actor-critic"""
+    predictor_rate: float = 0.5
+    """that of the predictors, as a multiple of ``rate``"""
+    anneal: float = 1e8
+    """frames after which both rates would have fallen to 0, linearly, a step after each update (in the released code
+    after each minibatch); inf: never"""
+    beta: float = 20.0
+    """weight of R^i; what is right depends on method and sizes, for R^i is quartic in the scale of Z"""
+    gamma_z: float = 0.6
+    """discount of the pseudo-rewards (RC-GVF; else unused)"""
+    lambda_z: float = 0.9
+    """lambda of their targets (RC-GVF; else unused)"""
+    heads: int = 2
+    """K, predictors (RC-GVF; else 1)"""
+    alpha: float = 0.5
+    """share of the present novelty that the next one must exceed (NovelD; else unused)"""
+    d: int = 128
+    """pseudo-rewards"""
+    hidden_z: int = 128
+    """units of the hidden layer of Z"""
+    hidden: int = 256
+    """units of the hidden layers of a predictor"""
+    layers: int = 2
+    """hidden layers of a predictor"""
+    width: int = 256
+    """units of the three hidden layers of the actor-critic"""
+    gamma: float = 0.99
+    """discount"""
+    lam: float = 0.95
+    """lambda of the generalised advantage estimate"""
+    clip: float = 0.2
+    """how far PPO's ratio and values may move and still gain"""
+    entropy: float = 0.01
+    """weight of the policy's entropy"""
+    value: float = 0.5
+    """weight of the critic's loss"""
+    largest: float = 2.5
+    """largest norm of a gradient"""
+    looks: int = 10
+    """how often to stop and look, evenly spaced, the last update included"""
+    passes: str = "whole"
+    """whole, or released: every second pass leaves out the last step of each environment (``passes``)"""
+    prize: float = 10.0
+    """what the end of the lock pays in a good row"""
+    shared: bool = True
+    """whether actor and critic share a trunk; else each has two hidden layers of its own"""
+    evaluation: str = "greedy"
+    """which actions are judged at looks: greedy, the most probable ones, or sampled from the policy"""
+
+    def __post_init__(self) -> None:
+        expect_fields(
+            self,
+            counts=("updates", "epochs", "looks"),
+            sizes=(
+                "horizon",
+                "actions",
+                "envs",
+                "steps",
+                "minibatch",
+                "heads",
+                "d",
+                "hidden_z",
+                "hidden",
+                "layers",
+                "width",
+            ),
+            least={"horizon": 2, "actions": 2},
+            most={"layers": 1_000},
+            positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
+            not_negative=("noise", "beta", "alpha", "entropy", "value"),
+            shares=("gamma_z", "lambda_z", "gamma", "lam"),
+            endless=("anneal",),
+            choices={"method": METHODS, "bonus": BONUSES, "evaluation": EVALUATIONS},
+        )
+        if self.frames % self.minibatch:
+            raise bad_argument("minibatch", self.minibatch, f"a divisor of the {self.frames} frames of an update")
+        if self.updates % self.looks:
+            raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
+        if self.disagrees and self.bonus in ("product", "std", "variance") and self.heads < 2:
+            raise bad_argument("heads", self.heads, f"at least 2 for bonus={self.bonus!r}: one cannot disagree")
+        expect_passes(self.passes, self.steps)
+
+    @property
+    def env(self) -> Lock:
+        """The environment."""
+        return Lock(self.horizon, self.actions, self.noise, self.prize)
+
+    @property
+    def frames(self) -> int:
+        """N = T P, frames of an update."""
+        return self.steps * self.envs
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the method has K predictors, as RC-GVF has; others have one, or none."""
+        return self.method == "rcgvf"
+
+    @property
+    def ensemble(self) -> int:
+        """K, 1 for methods other than RC-GVF."""
+        return self.heads if self.disagrees else 1
+
+    @property
+    def actor_critic(self) -> MLP | Apart:
+        """Observation to logits and value."""
+        if not self.shared:
+            hidden = self.env.observations, self.width, self.width
+            return Apart(MLP((*hidden, self.actions)), MLP((*hidden, 1)))
+        return MLP((self.env.observations, *3 * (self.width,), self.actions + 1))
+
+    @property
+    def z(self) -> MLP:
+        """Z, observation to pseudo-rewards."""
+        return MLP((self.env.observations, self.hidden_z, self.d))
+
+    @property
+    def predictor(self) -> MLP:
+        """V^(k), observation to predictions."""
+        return MLP((self.env.observations, *self.layers * (self.hidden,), self.d))
+
+
+class Hyper(NamedTuple):
+    """What may differ between runs side by side."""
+
+    beta: Float[Tensor, "seeds"]
+    gamma_z: Float[Tensor, "seeds"]
+    lambda_z: Float[Tensor, "seeds"]
+
+
+VARIES = Hyper._fields
+"""fields in which runs side by side may differ, besides the seed"""

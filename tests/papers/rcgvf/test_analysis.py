@@ -1,0 +1,128 @@
+"""Numbers drawn from records: weights tuned alike, and tables."""
+
+from dataclasses import replace
+
+import pytest
+from rcgvf_worlds import good, made_up
+
+from tutorlib.lab import UsageError
+from tutorlib.lab.experiment import plain
+from tutorlib.lab.records import Record
+from tutorlib.papers.rcgvf import analysis, experiments
+
+
+@pytest.fixture(scope="module")
+def records():
+    return made_up(good)
+
+
+def with_columns(columns):
+    """Return records of RND whose farthest columns at the end are ``columns[beta][seed]``."""
+    base, frames = plain(experiments.RND), {"frames": [10, 20]}
+    return [
+        Record("rcgvf.lock", "study", base | {"beta": beta}, seed, frames | {"farthest": [0, column]}, 1.0, {})
+        for beta, own in columns.items()
+        for seed, column in enumerate(own)
+    ]
+
+
+def weights_of(runs):
+    return [r.config["beta"] for r in analysis.tuned(runs, analysis.explored)]
+
+
+def test_no_seed_has_a_say_in_its_own_weight():
+    runs = with_columns({0.1: [4, 4, 4], 0.5: [3, 3, 12], 2.5: [1, 1, 1]})
+    # Seed 2 alone makes 0.5 the best: 18 against 12.
+    assert weights_of(runs) == [0.5, 0.5, 0.1]
+    assert analysis.farthest(analysis.tuned(runs, analysis.explored)) == [3.0, 3.0, 4.0]
+    for some in (runs[:-1], with_columns({0.1: [4]})):
+        with pytest.raises(UsageError, match="seeds="):
+            analysis.tuned(some, analysis.explored)
+
+
+def test_of_equal_weights_the_course_decides_and_then_the_smallest():
+    runs = with_columns({0.1: [4, 4], 0.5: [4, 4]})
+    assert weights_of(runs) == [0.1, 0.1]
+    faster = [replace(r, metrics=r.metrics | {"farthest": [2, 4]}) if r.config["beta"] == 0.5 else r for r in runs]
+    assert weights_of(faster) == [0.5, 0.5]
+
+
+def test_the_farthest_column_up_to_some_frames():
+    (run,) = with_columns({0.1: [7]})
+    assert [analysis.reached(run, n) for n in (10, 19, 20, 1e9)] == [0, 0, 7, 7]
+    with pytest.raises(UsageError, match="frames=9"):
+        analysis.reached(run, 9)
+
+
+def test_tables_of_the_lock(records):
+    lock, ablations = records["rcgvf.lock"], records["rcgvf.ablations"]
+    groups = analysis.methods(lock)
+    assert list(groups) == ["PPO", "RND", "NovelD", "RC-GVF"]
+    assert {r.config["beta"] for r in groups["RC-GVF"]} == {100.0}
+    assert {r.config["beta"] for r in groups["RND"]} == {0.5}
+    assert analysis.differences(groups["RC-GVF"], groups["RND"]) == [6.0] * 5
+    parts = analysis.parts(lock, ablations)
+    assert len(parts) == 9
+    assert all(len(own) == 5 for own in parts.values())
+    assert {r.config["heads"] for r in parts["4 predictors"]} == {4}
+    assert {r.config["gamma_z"] for r in parts["γ_z = 0.3"]} == {0.3}
+    frames, found = analysis.course(groups["RC-GVF"])
+    assert frames == [1000, 2000, 3000, 4000]
+    assert [f.value for f in found] == pytest.approx([3.9, 7.4, 10.9, 14.4])
+    with pytest.raises(UsageError, match="fields="):
+        analysis.chosen(lock, method="nobody")
+
+
+def test_runs_with_other_passes_are_told_apart(records):
+    groups = analysis.by_passes(records["rcgvf.passes"])
+    assert {label: {r.config["passes"] for r in runs} for label, runs in groups.items()} == {
+        "whole": {"whole"}, "released": {"released"}
+    }  # fmt: skip
+    assert [r.seed for r in groups["whole"]] == [r.seed for r in groups["released"]] == list(range(5))
+
+
+def test_numbers_of_minigrid(records):
+    groups = analysis.grid_methods(records["rcgvf.minigrid"], analysis.BLIND)
+    groups |= analysis.grid_methods(records["rcgvf.privileged"], analysis.PRIVILEGED)
+    assert list(groups) == [
+        "PPO", "RND", "NovelD", "AGAC", "RC-GVF", "PPO + counts", "NovelD + counts", "AGAC + counts", "RC-GVF, panorama"
+    ]  # fmt: skip
+    assert {label: {analysis.weight_of(r) for r in own} for label, own in groups.items()} == {
+        "PPO": {0.0}, "RND": {1e-2}, "NovelD": {2e-2}, "AGAC": {2e-3}, "RC-GVF": {10.0},
+        "PPO + counts": {5e-3}, "NovelD + counts": {2e-2}, "AGAC + counts": {5e-3}, "RC-GVF, panorama": {10.0},
+    }  # fmt: skip
+    assert analysis.mean_return(groups["RC-GVF"]) == pytest.approx([0.8 + 0.001 * (s - 2) for s in range(5)])
+    assert analysis.earned(groups["RC-GVF"]) == pytest.approx((0.8,))
+    gaps = analysis.return_differences(groups["RC-GVF"], groups["RND"][::-1])
+    assert gaps == pytest.approx([0.3 + 0.002 * (s - 2) for s in range(5)])
+    table = analysis.grid_table(records["rcgvf.minigrid"], analysis.BLIND)
+    assert table.method.tolist() == ["PPO"] + [m for m in ("RND", "NovelD", "AGAC", "RC-GVF") for _ in range(3)]
+    assert table.weight.tolist()[-3:] == [2.0, 10.0, 50.0]
+    assert [found.value for found in table["mean return"]][-3:] == pytest.approx([0.6, 0.8, 0.6])
+    assert table.iloc[-2].iloc[-1] == pytest.approx([1.28 + 0.001 * (s - 2) for s in range(5)], abs=0.006)
+    assert {r.config["panorama"] for r in groups["RC-GVF, panorama"]} == {True}
+    assert {r.config["counts"] for r in groups["AGAC + counts"]} == {True}
+    assert {r.config["counts"] for r in groups["AGAC"]} == {False}
+
+
+def test_numbers_of_fading(records):
+    runs = records["rcgvf.dissipation"]
+    assert analysis.discounts(runs) == [0.0, 0.3, 0.6, 0.9]
+    assert analysis.falls(analysis.fading(runs, 0.6), "bonus", 5, 80) == pytest.approx([16.0] * 5)
+    assert analysis.falls(analysis.fading(runs, 0.6), "error", 5, 80) == pytest.approx([0.6 / 0.50625] * 5)
+    assert analysis.powers(runs, "rcgvf", 40) == pytest.approx([4.0] * 5)
+    assert analysis.powers(runs, "rnd", 40) == pytest.approx([1.0] * 5)
+    assert analysis.special_case(runs) == pytest.approx([0.0] * 5)
+    assert analysis.policy_gap(runs, 0.6) == pytest.approx([0.5 * (1 + s / 10) for s in range(5)])
+    assert analysis.policy_gap(runs, 0.0)[0] == pytest.approx(0.01)
+
+
+def test_numbers_of_the_maze(records):
+    groups = analysis.maze_groups(records["rcgvf.aliasing"])
+    assert list(groups) == [
+        "RND", *(f"{m}, γ_z = {g}" for m in ("memory", "no memory") for g in ("0", "0.6", "0.9"))
+    ]  # fmt: skip
+    assert analysis.unseen_share(groups["RND"]) == [0.5] * 5
+    assert analysis.unseen_share(groups["memory, γ_z = 0.9"])[0] == pytest.approx(0.3 / 0.31)
+    assert analysis.kept(groups["memory, γ_z = 0.9"]) == pytest.approx([0.3 * (1 + s / 100) for s in range(5)])
+    assert analysis.maze_table(records["rcgvf.aliasing"]).loc["RND", "kept"].value == pytest.approx(0.01)
