@@ -5,6 +5,7 @@ GPICL's own loop has tests of its own, in ``gpicl/test_resume.py``.
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ LOOPS: dict[str, tuple[str, str, int, Callable[[Context], object]]] = {
     ),
     "rcgvf": ("tutorlib.papers.rcgvf.algorithm.adam_", "update", 2, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
     "mbrl": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: mbrl.train(MBRL, [0], c)),
+    # Without a model, so that Q's own state is all there is to look at.
+    "mbrl, replay": (
+        "tutorlib.papers.mbrl.algorithm.adamw_step",
+        "done",
+        6,
+        lambda c: mbrl.train(replace(MBRL, agent="er"), [0], c),
+    ),
     "mbrl.offline": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: learn(OFFLINE, [0], c)),
 }
 """what takes Adam's step, how it counts, its first look, and the loop"""
@@ -108,7 +116,7 @@ def test_what_is_not_finite_is_never_kept(tmp_path: Path, monkeypatch: pytest.Mo
         after = adam(*arguments, **options)
         if after is None:  # in place
             theta, moments = arguments[:2]
-            (theta if part == "theta" else moments.v).mul_(torch.inf)
+            (theta if part == "theta" else moments.v).add_(torch.inf)  # later steps are zero, and theta stays finite
             return None
         theta, moments = after
         if part == "theta":

@@ -338,8 +338,7 @@ def train(
     if context.checkpoint and (saved := context.checkpoint.resume(device, "done", points, like)):
         learner, state, o = _taken_up(saved, replay, luck, type(state))
         done, steps, looks = saved["done"], saved["steps"], saved["looks"]
-    context.progress.start(config.steps, f"{config.agent} in {config.environment}")
-    context.progress.advance(done)
+    context.progress.start(config.steps, f"{config.agent} in {config.environment}", done)
     for t in range(done, config.steps):
         b, state, o = acting(setting, learner._replace(updates=0), state, o, uniforms(luck, (step_luck,), device))
         store(replay, t, b)

@@ -317,8 +317,7 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | 
     if context.checkpoint and (saved := context.checkpoint.resume(device, "done", points, like)):
         learner, done = unpack(saved["learner"]), saved["done"]
         updates, looks = saved["updates"], saved["looks"]
-    context.progress.start(config.updates, f"{config.agent}, {config.transitions} transitions")
-    context.progress.advance(done)
+    context.progress.start(config.updates, f"{config.agent}, {config.transitions} transitions", done)
     learning = context.compiled(learn_once)
     for number in range(done, config.updates):
         if number % config.copy_every == 0:

@@ -245,8 +245,7 @@ def clone_backprop(cell: Cell, context: Context) -> Clone:
     if context.checkpoint and (saved := context.checkpoint.resume(context.device, "step", points, like)):
         theta, moments, pool = saved["theta"], Moments(*saved["moments"]), GridState(*saved["pool"])
         errors, begin = list(saved["errors"]), saved["step"]
-    context.progress.start(c.steps, "cloning backpropagation")
-    context.progress.advance(begin)
+    context.progress.start(c.steps, "cloning backpropagation", begin)
     for step in range(begin, c.steps):
         generator = step_generator(cell.seed, step, context.device)
         x, e = questions(c.batch, generator)
