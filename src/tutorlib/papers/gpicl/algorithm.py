@@ -164,14 +164,17 @@ def _expect_one_shape(cells: Sequence[Cell]) -> None:
 
 def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:
     """Return the hyper-parameters of ``cells``."""
+
+    def column(values: list, dtype: torch.dtype) -> Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)
+
     configs = [cell.config for cell in cells]
-    whole, real = ({"dtype": dtype, "device": device} for dtype in (torch.int64, torch.float32))
     return Hyper(
-        seed=torch.tensor([cell.seed for cell in cells], **whole),
-        tasks=torch.tensor([INFINITE if c.tasks == "inf" else c.tasks for c in configs], **whole),
-        biased=torch.tensor([round(c.bias * c.batch) for c in configs], **whole),
-        rate=torch.tensor([c.rate for c in configs], **real),
-        eps=torch.tensor([c.eps for c in configs], **real),
+        seed=column([cell.seed for cell in cells], torch.int64),
+        tasks=column([INFINITE if c.tasks == "inf" else c.tasks for c in configs], torch.int64),
+        biased=column([round(c.bias * c.batch) for c in configs], torch.int64),
+        rate=column([c.rate for c in configs], torch.float32),
+        eps=column([c.eps for c in configs], torch.float32),
     )
 
 

@@ -11,8 +11,8 @@ from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.gpicl.algorithm import PHASES, Config, Hyper, State, adam
 from tutorlib.papers.gpicl.analysis import task_counts, tasks_label, vote
 from tutorlib.papers.gpicl.baselines import ceiling, nearest_neighbour
-from tutorlib.papers.gpicl.measures import LAST
 from tutorlib.papers.gpicl.figures import PHASE_COLOURS, REFERENCES, SHORT, mean_curve, phase_picture
+from tutorlib.papers.gpicl.measures import LAST
 from tutorlib.show.curves import curves_data, curves_picture
 from tutorlib.show.explorer import Explorer
 from tutorlib.show.grid import Phase, Reference, grid_data
