@@ -129,7 +129,7 @@ def references_of_a_table(c, base):
     start, batch = torch.Generator(), (x[: c.batch], y[: c.batch])
     baselines.nearest_neighbour(x, y, c.classes)
     baselines.class_means(x, y, c.classes)
-    baselines.ridge(x[:2], y[:2], c.classes)  # it takes one sequence at a time
+    baselines.ridge(x[:3], y[:3], c.classes)  # it takes one sequence at a time
     baselines.linear_probe(x, y, c.classes, last=measures.LAST, steps=3)
     baselines.online_sgd(x, y, c.classes, start)
     theta = baselines.maml(baselines.start_weights((), c.inputs, 64, c.classes, start), [batch])
