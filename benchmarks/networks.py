@@ -96,6 +96,7 @@ def step_of_ours(c: Config, x: Tensor, y: Tensor, device: torch.device, compiled
     cell = [Cell(c, 0)]
     f, h = FlatModule(network(c.model).to(device)), hyper(cell, device)
     state = [initial_state(f, cell, device)]
+    x, y = x[None], y[None]  # one run
 
     def loss_of(theta: Tensor) -> Tensor:
         return objective(f, theta, x, y)
