@@ -224,7 +224,7 @@ def double(x: int, by: int = 2) -> int:
 
 
 def test_a_step_is_compiled_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch, "compile", lambda step, fullgraph, options: lambda x: (fullgraph, step, step(x)))
+    monkeypatch.setattr(torch, "compile", lambda step, fullgraph, **how: lambda x: (fullgraph, step, step(x)))
     assert Context().compiled(double) is double
     _, step, found = Context(compile=True).compiled(double)(3)
     whole, other, _ = Context(compile=True).compiled(double)(3)
