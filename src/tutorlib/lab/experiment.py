@@ -14,6 +14,7 @@ from tutorlib.lab.checkpoint import Checkpoint
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
+from tutorlib.shapes import Float, Tensor
 
 S = TypeVar("S", bound=Callable[..., Any])
 
@@ -224,3 +225,11 @@ def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Chec
     """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
     key = cell_key(experiment, cells)
     return Checkpoint(folder / f"{key}.ckpt", key, [cell_key(experiment, [cell]) for cell in cells])
+
+
+@checked(counts=("digits",), most={"digits": 17})
+def rounded(values: Float[Tensor, "*shape"], digits: int = 5) -> Any:
+    """Return the entries of a tensor as nested lists, with ``digits`` significant digits, ready for JSON."""
+    if values.dim() == 0:
+        return float(f"{values.item():.{digits - 1}e}")
+    return [rounded(value, digits) for value in values]

@@ -8,13 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.mbrl.analysis import (
     AGENTS,
     AT,
     advantage,
-    chosen,
     class_label,
     classes,
     errors,
@@ -42,7 +41,7 @@ def draw_intervals(
 
 def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> None:
     """Draw the sizes of Q_MB and Q_MF over the number of transitions, for one class of models."""
-    own = chosen(records, bits=bits, more=more)
+    own = select(records, bits=bits, more=more)
     for name, label, colour in (("free", "model-free, Q_MF", BASELINE), ("based", "model-based, Q_MB", OURS)):
         sizes = np.array([r.metrics[name] for r in own])
         draw_intervals(ax, range(sizes.shape[1]), [interval(column.tolist()) for column in sizes.T], label, colour)

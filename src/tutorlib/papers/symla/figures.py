@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.symla.analysis import arms_table, chosen, orders_table, regret_matrix, scale, score
+from tutorlib.papers.symla.analysis import arms_table, orders_table, regret_matrix, scale, score
 from tutorlib.papers.symla.problem import ARMS, MATRIX
 from tutorlib.show.style import BASELINE, OURS, PURPLE, REFERENCE, SKY, band
 
@@ -84,7 +84,7 @@ def draw_bars(ax: Axes, groups: Groups, tests: Mapping[str, str], ylabel: str, p
 
 def draw_random(ax: Axes, references: Sequence[Record], environment: str, test: str) -> None:
     """Draw what random actions score in ``test``, as a dashed line."""
-    found = score(chosen(references, environment=environment), f"random {test}")
+    found = score(select(references, environment=environment), f"random {test}")
     ax.axhline(found.value, color=REFERENCE, linestyle="--", linewidth=1.2, label="random")
 
 
