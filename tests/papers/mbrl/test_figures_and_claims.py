@@ -269,7 +269,7 @@ def test_errors_of_the_example(records):
     table = analysis.offline_table(example, "rate")
     assert list(table.columns) == ["replay", "simple model", "perfect model"]
     assert table.loc[1000, "simple model"] == pytest.approx(0.28 * 1.02)
-    with pytest.raises(UsageError, match="others="):
+    with pytest.raises(UsageError, match="theirs="):
         analysis.log_ratios(er, simple[:3])
     with pytest.raises(UsageError, match="group='unseen'"):
         analysis.errors(select(example, agent="er", transitions=3000), "unseen")
