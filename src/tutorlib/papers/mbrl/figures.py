@@ -23,7 +23,7 @@ from tutorlib.papers.mbrl.analysis import (
     transition_counts,
 )
 from tutorlib.papers.mbrl.offline import best_rate
-from tutorlib.show.style import BASELINE, BLACK, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style
+from tutorlib.show.style import BASELINE, BLACK, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {"er": BASELINE, "simple": OURS, "gaussian": SKY, "categorical": PURPLE, "perfect": BLACK}
@@ -51,10 +51,8 @@ def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> 
 def draw_gaps(ax: Axes, records: Sequence[Record]) -> None:
     """Draw how many times larger Q_MF is than Q_MB after ``AT`` transitions, one bar for each class; 1: no gap."""
     found = {class_label(*c): interval(gaps(records, *c)) for c in classes(records)}
-    values = [f.value for f in found.values()]
-    ends = [[f.value - f.low for f in found.values()], [f.high - f.value for f in found.values()]]
-    ax.bar(range(len(found)), values, color=OURS, alpha=0.75)
-    ax.errorbar(range(len(found)), values, ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+    ax.bar(range(len(found)), [f.value for f in found.values()], color=OURS, alpha=0.75)
+    whiskers(ax, range(len(found)), list(found.values()))
     ax.axhline(1.0, color=REFERENCE, linestyle="--", linewidth=1.2)
     ax.set_xticks(range(len(found)), list(found), rotation=20, ha="right")
     ax.set(ylabel=f"Q_MF over Q_MB, {AT} transitions")
@@ -142,8 +140,7 @@ def draw_advantages(ax: Axes, records: Sequence[Record], environment: str) -> No
         found = [interval(advantage(records, environment, data, agent)) for data in ("much", "little")]
         x = np.arange(2) + (place - (len(others) - 1) / 2) * width
         ax.bar(x, [f.value for f in found], 0.9 * width, color=COLOURS[agent], alpha=0.75, label=AGENTS[agent])
-        ends = [[f.value - f.low for f in found], [f.high - f.value for f in found]]
-        ax.errorbar(x, [f.value for f in found], ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+        whiskers(ax, x, found)
     ax.axhline(0.0, color=REFERENCE, linewidth=1.2)
     ax.set_xticks(range(2), ["much data", "little data"])
     ax.set(ylabel="score minus replay's")

@@ -11,7 +11,7 @@ from tutorlib.lab import Interval, Record, interval, select, withdrawals
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.rcgvf import analysis
 from tutorlib.papers.rcgvf.analysis import by_weight, curve, discounts, fading, farthest, share_of_episodes
-from tutorlib.show.style import BASELINE, BLUE, CYCLE, OURS, PURPLE, REFERENCE, SKY, band
+from tutorlib.show.style import BASELINE, BLUE, CYCLE, OURS, PURPLE, REFERENCE, SKY, band, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {"RC-GVF": OURS, "RND": BASELINE, "NovelD": SKY, "AGAC": BLUE, "PPO": REFERENCE}
@@ -84,8 +84,7 @@ def _draw_bars(ax: Axes, groups: Mapping[str, Sequence[float]]) -> None:
     for place, (label, values) in enumerate(groups.items()):
         mean, colour = interval(values), colour_of(label)
         ax.barh(place, mean.value, 0.7, color=colour, alpha=0.75)
-        ends = [[mean.value - mean.low], [mean.high - mean.value]]
-        ax.errorbar([mean.value], [place], xerr=ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+        whiskers(ax, [place], [mean], horizontal=True)
         ax.plot(values, [place] * len(values), ".", color="black", markersize=3)
     ax.set_yticks(range(len(groups)), list(groups))
     ax.invert_yaxis()
