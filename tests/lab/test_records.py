@@ -123,7 +123,7 @@ def test_another_format_version_is_refused(tmp_path: Path, found):
         ({"tier": 1}, "tier=1: expected text"),
         ({"diverged": 3}, "diverged=3: expected the number of a step, and no metrics"),
         ({"diverged": 0, "metrics": {}}, "diverged=0: expected the number of a step"),
-        ({"diverged": None, "metrics": {}}, "diverged=None: expected the number of a step"),
+        ({"diverged": True, "metrics": {}}, "diverged=True: expected the number of a step"),
         ({"colour": "red"}, "fields=['colour']: expected those of a record and no others"),
     ],
     ids=str,
