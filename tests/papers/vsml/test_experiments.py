@@ -51,9 +51,9 @@ def test_a_run_reports_its_course_and_every_set(monkeypatch: pytest.MonkeyPatch)
     cell = Cell(TINY, 1)
     found = experiments.run_learn([cell], Context())[0]
     trained = meta_train([cell], Context())
-    losses = trained.losses.view(2, 2).mean(dim=1).tolist()
+    losses = trained.losses[:, 0].view(2, 2).mean(dim=1).tolist()
     assert found["look_loss"] == pytest.approx(losses, abs=1e-3)
-    assert found["theta"] == pytest.approx(trained.theta.tolist(), rel=1e-4, abs=1e-9)
+    assert found["theta"] == pytest.approx(trained.theta[0].tolist(), rel=1e-4, abs=1e-9)
     assert found["escape"] == 0
     assert len(found["digits_curve"]) == 12
     assert len(found["prototypes_curve"]) == 6
@@ -64,7 +64,7 @@ def test_a_run_reports_its_course_and_every_set(monkeypatch: pytest.MonkeyPatch)
     assert len(found["trace_labels"]) == 60
     # The curve is what the frozen theta does on the streams of the seed.
     x, y = experiments.meta_test_streams(*sets["prototypes"], 1)
-    p = experiments.probabilities(learner(TINY, 5, 2), trained.theta, x, y, 1)
+    p = experiments.probabilities(learner(TINY, 5, 2), trained.theta[0], x, y, 1)
     right = (p.argmax(dim=-1) == y).float().mean(dim=0)
     assert found["prototypes_curve"] == pytest.approx(right.view(6, 10).mean(dim=1).tolist(), abs=1e-3)
 
@@ -196,7 +196,7 @@ def test_what_the_authors_code_can_do_is_a_word_on_the_command_line(settings, es
         (record,) = load_folder(folder / "vsml.plateau" / "live")
         name, _, value = assignments[0].partition("=")
         assert str(record.config[name]).lower() == value
-        return meta_train([Cell(config_of(record), 0)], Context()).losses.tolist()
+        return meta_train([Cell(config_of(record), 0)], Context()).losses[:, 0].tolist()
 
     neutral = {"convolutions": "convolutions=0", "loss_type": "loss_type=mean", "batch": "batch=1"}
     name, _, _ = settings[0].partition("=")

@@ -115,8 +115,8 @@ def course(losses: Float[Tensor, "steps"], looks: int, classes: int) -> Metrics:
 
 
 def run_learn(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train and meta-test on all sets of ``TRANSFER``, at sizes that meta-training never had. Learners with
-    convolutions take the sets whose inputs are square images.
+    """Meta-train ``cells`` of one shape as one batch, and meta-test each on all sets of ``TRANSFER``, at sizes that
+    meta-training never had. Learners with convolutions take the sets whose inputs are square images.
 
     Metrics: those of ``course`` and, for each set, of ``set_metrics``; ``before``, ``after_same`` and ``after_other``:
     the probability of a digit's label before anything was shown, and when the same image or another one of its class
@@ -125,24 +125,25 @@ def run_learn(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     Of a compiled run only meta-training is compiled: each meta-test set has a size, and so would have a graph, of its
     own.
     """
-    return [_learn(cell, context) for cell in cells]
+    trained = meta_train(cells, context)
+    runs = zip(cells, trained.theta, trained.losses.unbind(dim=1), strict=True)
+    return [_learned(cell, theta, losses) for cell, theta, losses in runs]
 
 
-def _learn(cell: Cell, context: Context) -> Metrics:
+def _learned(cell: Cell, theta: Float[Tensor, "parameters"], losses: Float[Tensor, "steps"]) -> Metrics:
     c = cell.config
-    trained = meta_train([cell], context)
-    metrics = course(trained.losses, c.looks, c.streams.classes)
+    metrics = course(losses, c.looks, c.streams.classes)
     for name, (streams, sequences) in TRANSFER.items():
         if c.convolutions and not c.is_image(streams.inputs):
             continue
-        x, y = (part.to(context.device) for part in meta_test_streams(streams, sequences, cell.seed, c.batch))
-        p = probabilities(learner(c, streams.inputs, streams.classes), trained.theta, x, y, cell.seed)
+        x, y = (part.to(theta.device) for part in meta_test_streams(streams, sequences, cell.seed, c.batch))
+        p = probabilities(learner(c, streams.inputs, streams.classes), theta, x, y, cell.seed)
         metrics |= set_metrics(name, right_answers(p, y))
         if name == "digits":
             metrics |= {"trace": trace(p), "trace_labels": y[0, :TRACE].tolist()}
     if not c.convolutions or c.is_image(64):
-        metrics |= _one_shot(learner(replace(c, batch=1), 64, 10), trained.theta, cell.seed)
-    return metrics | {"theta": [float(f"{value:.5g}") for value in trained.theta.tolist()]}
+        metrics |= _one_shot(learner(replace(c, batch=1), 64, 10), theta, cell.seed)
+    return metrics | {"theta": [float(f"{value:.5g}") for value in theta.tolist()]}
 
 
 def _one_shot(run: Learner, theta: Tensor, seed: int) -> Metrics:
@@ -193,7 +194,7 @@ def _references(cell: Cell) -> Metrics:
 
 def run_plateau(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     """Meta-train cells of one shape as one batch and return the metrics of ``course`` for each."""
-    losses = meta_train(cells, context).losses.view(-1, len(cells))
+    losses = meta_train(cells, context).losses
     c = cells[0].config
     return [course(own, c.looks, c.streams.classes) for own in losses.unbind(dim=1)]
 
@@ -231,9 +232,8 @@ def run_matrix(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     ``MATRIX_TEST``, those of ``set_metrics``. Of a compiled run only meta-training is compiled."""
     trained = meta_train(cells, context)
     found = []
-    for i, cell in enumerate(cells):
+    for cell, theta, losses in zip(cells, trained.theta, trained.losses.unbind(dim=1), strict=True):
         c = cell.config
-        theta, losses = (trained.theta, trained.losses) if len(cells) == 1 else (trained.theta[i], trained.losses[:, i])
         metrics = course(losses, c.looks, c.streams.classes)
         for name, streams in MATRIX_TEST.items():
             drawn = meta_test_streams(streams, MATRIX_SEQUENCES, cell.seed, c.batch)
@@ -366,6 +366,8 @@ LEARN = Experiment(
     title="Meta-trained on prototypes of 8 numbers and 4 classes; tested on other data at other sizes",
     figure="Figs. 6 and 7, and the introspection of the paper's section 5",
     run=run_learn,
+    varies=VARIES,
+    alone=has_batch_axis,
     tiers={
         "live": Tier((replace(FAST, steps=204),), seeds=(0,)),
         "study": Tier((FAST, SLOW, ES), seeds=(0, 1, 2, 3, 4)),

@@ -27,6 +27,7 @@ from tutorlib.nn.grid import (
     zero_state,
 )
 from tutorlib.nn.initial import truncated_normal
+from tutorlib.papers.vsml.problem import truncated_normal as standard_truncated
 from tutorlib.shapes import Float, Int, Tensor
 
 INPUT, ERROR, LABEL, OUTPUT = 0, 0, 1, 1
@@ -265,8 +266,15 @@ class Network:
 
 
 def _truncated(shape: tuple[int, ...], fan: int, generator: torch.Generator, like: Tensor) -> Tensor:
-    """Return normal numbers with sd 1/sqrt(fan), cut at two sd."""
-    return truncated_normal(shape, 1 / math.sqrt(fan), generator, like.device, like.dtype)
+    """Return normal numbers with sd 1/sqrt(fan), cut at two sd.
+
+    On a CPU they are the recorded studies', which draw again what lies beyond. To look whether anything does would make
+    a device wait in every meta-step, so there they come through the inverse of the distribution.
+    """
+    sd = 1 / math.sqrt(fan)
+    if like.device.type == "cpu":
+        return truncated_normal(shape, sd, generator, like.device, like.dtype)
+    return sd * standard_truncated(shape, generator, like)
 
 
 def forward_sweep(
