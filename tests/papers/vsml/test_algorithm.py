@@ -17,7 +17,6 @@ from tutorlib.nn import step_generator
 from tutorlib.nn.grid import GridConfig, grid_tick, split
 from tutorlib.papers.vsml import algorithm
 from tutorlib.papers.vsml.algorithm import (
-    Config,
     check_streams,
     check_values,
     initial_theta,
@@ -30,6 +29,7 @@ from tutorlib.papers.vsml.algorithm import (
     share_over_batch,
     tasks,
 )
+from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.model import convolutional, dense
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Tensor

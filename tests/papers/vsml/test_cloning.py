@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tutorlib.lab import Cell, Checkpoint, Context, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.nn.grid import GridState, split
-from tutorlib.papers.vsml import cloning, experiments
+from tutorlib.papers.vsml import cloning, experiments, measures
 from tutorlib.papers.vsml.cloning import UNIT, Config
 
 SMALL = Config(hidden=6, steps=16, looks=4, batch=8, warmup=5, streams=2, length=60, width=3)
@@ -401,7 +401,7 @@ def test_bad_settings_are_refused_by_name(name, value):
 
 @pytest.fixture(scope="module")
 def metrics():
-    (found,) = experiments.run_cloning([Cell(SMALL, 5)], Context())
+    (found,) = measures.run_cloning([Cell(SMALL, 5)], Context())
     return found
 
 
@@ -422,8 +422,8 @@ def test_an_exact_clone_has_no_gap(monkeypatch):
     monkeypatch.setattr(cloning, "planted", lambda w, b, config: (w, b))
     monkeypatch.setattr(cloning, "slots", lambda state: state)
     first = cloning.first_weights((64, 10), 2, seeded())
-    x, y = experiments.sample(experiments.Streams(("digits",), 64, 10, 250), 2, seeded())
-    found = experiments._race(torch.zeros(1), first, x, y, SMALL)
+    x, y = measures.sample(measures.Streams(("digits",), 64, 10, 250), 2, seeded())
+    found = measures._race(torch.zeros(1), first, x, y, SMALL)
     assert found["gap"] == 0.0
     assert found["agree"] == pytest.approx(1.0)
     assert found["clone_curve"] == found["exact_curve"]
