@@ -149,8 +149,12 @@ def split(theta: Float[Tensor, "*members parameters"], config: GridConfig) -> Gr
         name: piece.unflatten(-1, shape)
         for (name, shape), piece in zip(config.shapes.items(), theta.split(sizes, dim=-1), strict=True)
     }
-    gate = _of_gates(theta, config, 1.0, 2.0, 1.0, 1.0)  # tanh(g) = 2 sigmoid(2 g) - 1
-    part["beta"] = part["beta"] + _of_gates(theta, config, config.input_bias, 0.0, config.forget_bias, 0.0)
+    gate = torch.ones(4, config.hidden, device=theta.device, dtype=theta.dtype)
+    fixed = torch.zeros_like(gate)  # filled on the device: a list of numbers would be a copy from the host
+    gate[1] = 2.0  # tanh(g) = 2 sigmoid(2 g) - 1
+    fixed[0], fixed[2] = config.input_bias, config.forget_bias
+    gate, fixed = gate.flatten(), fixed.flatten()
+    part["beta"] = part["beta"] + fixed
     gates = {name: part[name] * gate if name in part else None for name in ("w_m", "w_b", "w_F", "w_B", "w_r", "w_h")}
     return GridParameters(
         **gates,  # type: ignore[arg-type]
@@ -162,11 +166,6 @@ def split(theta: Float[Tensor, "*members parameters"], config: GridConfig) -> Gr
         norm_F=(part["scale_F"], part["offset_F"]) if config.layer_norm else None,
         norm_B=(part["scale_B"], part["offset_B"]) if config.layer_norm else None,
     )
-
-
-def _of_gates(like: Tensor, config: GridConfig, *values: float) -> Float[Tensor, "gates"]:
-    """Return the values of the gates (i, g, f, o), each for all H entries; they are filled in on the device."""
-    return torch.cat([like.new_full((config.hidden,), value) for value in values])
 
 
 @checked(sizes=("members", "sequences", "rows", "columns"))
@@ -200,6 +199,7 @@ def grid_tick(
         raise bad_argument(
             "m and mb", (m.shape[-2], mb.shape[-2]), f"messages for {h.shape[-3]} rows and {h.shape[-2]} columns"
         )
+    # [*members, sequences, rows, 4H] and [*members, sequences, columns, 4H]: no product for each sub-RNN
     rows, columns = _product(m, p.w_m), _product(mb, p.w_b) + p.beta[..., None, None, :]
     if p.w_r is not None and r is not None:
         columns = columns + (r @ p.w_r).unsqueeze(-2)

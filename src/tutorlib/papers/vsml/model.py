@@ -134,6 +134,7 @@ class Convolution:
         image = torch.cat([image, image.new_zeros(*shape, 1, *image.shape[-2:])], dim=-3)
         rows = image[..., windows.flatten(), :, :].reshape(*shape, positions, offsets * self.channels_in, grid.message)
         columns = mb.unflatten(-2, (positions, self.channels_out))
+        # [*members, sequences x positions, rows, columns, 4H]: positions are more sequences under the same theta
         z = incoming(p, rows.flatten(-4, -3), columns.flatten(-4, -3))
         h, c = state.h, state.c
         for _ in range(grid.micro_ticks):
@@ -143,6 +144,7 @@ class Convolution:
             )
             own_h, own_c = micro_tick(p, z, own_h, own_c)
             h, c = (part.unflatten(-4, (shape[-1], positions)).mean(dim=-4) for part in (own_h, own_c))
+        # [*members, sequences x positions, columns or rows, message], from the last tick's h before its mean
         forward, backward = send(p, own_h, grid)
         forward = forward.unflatten(-3, (shape[-1], positions)).flatten(-3, -2)
         # Backward messages: each pixel gets the mean over kernel offsets, those that never touch it counting as 0.
