@@ -313,10 +313,10 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "dtype": torch.float32,
         },
         "nn.training.descend": {
-            "theta": f(6),
-            "estimate": lambda t, generator: (t, t.sum()),
+            "theta": f(1, 6),
+            "estimate": lambda t, generators: (t, t.sum(dim=-1)),
             "settings": descent,
-            "seed": 0,
+            "seeds": [0],
             "context": Context(),
             "look": None,
             "title": "t",

@@ -235,7 +235,11 @@ def meta_train(config: Config, seed: int, context: Context, look: Look | None = 
     """
     theta = config.agents[0].initial_parameters(torch.Generator().manual_seed(seed))
 
-    def step(theta: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return estimate(lambda phi: -fitness(config, phi, generator), theta, config.population, generator)
+    def step(thetas: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
+        (theta,), (generator,) = thetas, generators
+        g, loss = estimate(lambda phi: -fitness(config, phi, generator), theta, config.population, generator)
+        return g.unsqueeze(0), loss.unsqueeze(0)
 
-    return descend(theta, step, config.descent, seed, context, look)
+    seen = (lambda thetas: look(thetas[0])) if look else None
+    found = descend(theta.unsqueeze(0), step, config.descent, [seed], context, seen)
+    return Trained(found.theta[0], found.losses[:, 0], found.looks)

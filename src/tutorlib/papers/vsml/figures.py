@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from tutorlib.lab import Record, interval
 from tutorlib.papers.vsml.analysis import LEARNERS, SETS, best_online, matrix, mean_curve, stream_name, variants
-from tutorlib.papers.vsml.experiments import BIN, MATRIX_TEST, MATRIX_TRAIN
+from tutorlib.papers.vsml.experiments import MATRIX_TRAIN
+from tutorlib.papers.vsml.measures import BIN, MATRIX_TEST
 from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style, whiskers
 
 
