@@ -149,11 +149,12 @@ def split(theta: Float[Tensor, "*members parameters"], config: GridConfig) -> Gr
         name: piece.unflatten(-1, shape)
         for (name, shape), piece in zip(config.shapes.items(), theta.split(sizes, dim=-1), strict=True)
     }
-    gate = torch.ones(4, 1, device=theta.device, dtype=theta.dtype)
+    gate = torch.ones(4, config.hidden, device=theta.device, dtype=theta.dtype)
+    fixed = torch.zeros_like(gate)  # filled on the device: a list of numbers would be a copy from the host
     gate[1] = 2.0  # tanh(g) = 2 sigmoid(2 g) - 1
-    gate = gate.expand(-1, config.hidden).flatten()
-    fixed = torch.tensor([[config.input_bias], [0.0], [config.forget_bias], [0.0]], device=theta.device)
-    part["beta"] = part["beta"] + fixed.to(theta.dtype).expand(-1, config.hidden).flatten()
+    fixed[0], fixed[2] = config.input_bias, config.forget_bias
+    gate, fixed = gate.flatten(), fixed.flatten()
+    part["beta"] = part["beta"] + fixed
     gates = {name: part[name] * gate if name in part else None for name in ("w_m", "w_b", "w_F", "w_B", "w_r", "w_h")}
     return GridParameters(
         **gates,  # type: ignore[arg-type]
