@@ -62,8 +62,9 @@ def test_a_generation_keeps_to_its_device(c, runs, monkeypatch):
     elsewhere = []
 
     def descend(theta, estimate, settings, seeds, context, look):
+        theta = theta.to(context.device)
         with Ledger() as ledger:
-            g, losses = estimate(theta.to(context.device), [Anywhere(META) for _ in seeds])
+            g, losses = estimate(theta, [Anywhere(META) for _ in seeds])
         elsewhere.extend(ledger.elsewhere)
         return Trained(g, losses.unsqueeze(0), [])
 

@@ -138,7 +138,7 @@ class EveryOrder(Permuted):
 
     def start(self, u: Float[Tensor, "*runs members lifetimes start_noise"]) -> OrderState:
         """Return the state inside with the members' orders."""
-        shown = [torch.tensor(part, device=u.device)[:, None] for part in zip(*self.orders, strict=True)]
+        shown = [torch.tensor(part).to(u.device)[:, None] for part in zip(*self.orders, strict=True)]
         state = super().start(u)
         observation, action = (own.expand(*u.shape[:-1], -1) for own in shown)
         return state._replace(observation=observation, action=action)
