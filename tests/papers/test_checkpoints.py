@@ -1,11 +1,10 @@
 """What every loop of the papers does with a checkpoint that it cannot have written, and with numbers that diverge.
 
-GPICL's own loop has tests of its own, in ``gpicl/test_resume.py``.
+GPICL and model-based generalisation are on the shared loop, whose tests are in ``lab/test_loop.py``.
 """
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,9 @@ import torch
 from tutorlib.lab import Cell, Checkpoint, Context
 from tutorlib.lab.errors import CheckpointError, NonFiniteError
 from tutorlib.nn import Descent, descend
-from tutorlib.papers.mbrl import algorithm as mbrl
-from tutorlib.papers.mbrl.offline import Offline, learn
 from tutorlib.papers.rcgvf import algorithm as rcgvf
 from tutorlib.papers.vsml import cloning
 
-MBRL = mbrl.Config(
-    agent="simple", environment="flute", size=2, steps=12, warm_up=4, copy_every=4, batch=4, length=3, capacity=10,
-    hidden=8, layers=1, look_every=6, look_episodes=2, look_length=5,
-)  # fmt: skip
-OFFLINE = Offline(pipes=2, transitions=30, updates=12, copy_every=3, batch=4, length=3, hidden=8, layers=1, looks=2)
 LOCK = rcgvf.Config(
     horizon=4, actions=3, envs=4, steps=6, updates=4, minibatch=12, epochs=1, d=4, hidden_z=4, hidden=4, width=4,
     looks=2,
@@ -45,22 +37,8 @@ LOOPS: dict[str, tuple[str, str, int, Callable[[Context], object]]] = {
         lambda c: cloning.clone_backprop(Cell(CLONING, 0), c),
     ),
     "rcgvf": ("tutorlib.papers.rcgvf.algorithm.adam_", "update", 2, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
-    "mbrl": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: mbrl.train(MBRL, [0], c)),
-    # Without a model, so that Q's own state is all there is to look at.
-    "mbrl, replay": (
-        "tutorlib.papers.mbrl.algorithm.adamw_step",
-        "done",
-        6,
-        lambda c: mbrl.train(replace(MBRL, agent="er"), [0], c),
-    ),
-    "mbrl.offline": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: learn(OFFLINE, [0], c)),
 }
 """what takes Adam's step, how it counts, its first look, and the loop"""
-
-
-@pytest.fixture(autouse=True)
-def every_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mbrl, "KEEP", 1)
 
 
 def first_tensor(state: Any) -> tuple[Any, Any]:
