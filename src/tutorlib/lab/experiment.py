@@ -71,7 +71,9 @@ class Context:
     def compiled(self, step: S) -> S:
         """Return ``step``, a function, compiled as one graph (``torch.compile``) if this run is to be compiled.
 
-        What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own.
+        What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own,
+        in which sizes are fixed. Arguments are looked at in each call, functions and constants of modules are not: they
+        stay what they were.
         """
         if not self.compile:
             return step
@@ -79,7 +81,17 @@ class Context:
             step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
         )
         own.__kwdefaults__ = step.__kwdefaults__
-        return cast(S, torch.compile(own, fullgraph=True))
+        return cast(S, torch.compile(own, fullgraph=True, dynamic=False, options={"guard_filter_fn": _of_arguments}))
+
+
+def _of_arguments(guards: Sequence[Any]) -> list[bool]:
+    """Return which of a graph's conditions are asked in each call: those on arguments and on torch's modes.
+
+    The rest, hundreds of them, ask whether functions that the step calls are still the same, in modules and in classes.
+    """
+    return [
+        not guard.is_global and not guard.name.startswith(("type(", "dict(type(", "__import__(")) for guard in guards
+    ]
 
 
 Run = Callable[[Sequence[Cell], Context], list[Metrics]]

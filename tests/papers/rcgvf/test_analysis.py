@@ -92,7 +92,7 @@ def test_numbers_of_minigrid(records):
         "PPO + counts": {5e-3}, "NovelD + counts": {2e-2}, "AGAC + counts": {5e-3}, "RC-GVF, panorama": {10.0},
     }  # fmt: skip
     assert analysis.mean_return(groups["RC-GVF"]) == pytest.approx([0.8 + 0.001 * (s - 2) for s in range(5)])
-    assert analysis.earned(groups["RC-GVF"]) == pytest.approx((0.8,))
+    assert analysis.mean_return_of_all(groups["RC-GVF"]) == pytest.approx((0.8,))
     gaps = analysis.return_differences(groups["RC-GVF"], groups["RND"][::-1])
     assert gaps == pytest.approx([0.3 + 0.002 * (s - 2) for s in range(5)])
     table = analysis.grid_table(records["rcgvf.minigrid"], analysis.BLIND)
