@@ -26,6 +26,7 @@ from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
     FakeTensorMode,
+    unset_fake_temporarily,
 )
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -43,7 +44,7 @@ aten = torch.ops.aten
 
 _FREE = {
     aten.empty, aten.empty_strided, aten.empty_like, aten.new_empty, aten.new_empty_strided, aten.detach, aten.alias,
-    aten._unsafe_view, aten.lift_fresh, aten._local_scalar_dense, aten.is_same_size,
+    aten._unsafe_view, aten.lift_fresh, aten._local_scalar_dense, aten.is_same_size, torch.ops.prim.device,
 }  # fmt: skip
 """Operations besides views for which nothing runs on a device."""
 
@@ -126,7 +127,8 @@ class Ledger(TorchDispatchMode):
                 self.flops += count(*args, **kwargs, out_val=found)
         for tensor in made:
             storage = tensor.untyped_storage()
-            if tensor.device.type == self.device and storage._cdata not in storages | self._known.keys():
+            name = storage._cdata
+            if tensor.device.type == self.device and name not in storages and name not in self._known:
                 self._take(storage, tuple(tensor.shape))
         return found
 
@@ -161,6 +163,7 @@ class _Rehearsed(Ledger):
 
     def __init__(self) -> None:
         super().__init__()
+        self.fake = FakeTensorMode(allow_non_fake_inputs=True)
         self.inside = False
         """whether a step is being taken"""
         self.after = False
@@ -171,8 +174,10 @@ class _Rehearsed(Ledger):
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         on_device = any(tensor.device.type == self.device for tensor in tensors)
         name = operation.overloadpacket
-        if self.inside:
+        if on_device and self.inside:
             return operation(*args, **kwargs)
+        if name == aten.randint and not on_device and not args[-1]:  # a roll of a die, on which a program may branch
+            return self._real(operation, args, kwargs)
         if name == aten._to_copy and on_device and torch.device(kwargs.get("device") or DEVICE).type != DEVICE:
             self._read(on_device)
         try:
@@ -180,6 +185,12 @@ class _Rehearsed(Ledger):
         except (DataDependentOutputException, DynamicOutputShapeException):
             self._read(on_device)
             return _stand_in(name, args, tensors)
+
+    def _real(self, operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        """Return what ``operation``, which takes no tensor, returns for real: on the CPU, and its value is known."""
+        with unset_fake_temporarily():
+            value = operation(*args, **kwargs)
+        return self.fake.fake_tensor_converter.from_real_tensor(self.fake, value, make_constant=True)
 
     def _read(self, on_device: bool) -> None:
         if self.after and on_device:
@@ -243,6 +254,10 @@ class Rehearsal:
     files: dict[str, str] = field(default_factory=dict)
     """files of data that the run wants, and for each where it lies or what to do about it"""
 
+    def wants(self, file: str, whereabouts: str) -> None:
+        """Note a file of data."""
+        self.files[file] = whereabouts
+
     def step(self, title: str, steps: int, take: Callable[[], T]) -> T:
         """Return what a step returns, which is ``take``."""
         found, asked = self._watched(take)
@@ -263,13 +278,13 @@ class Rehearsal:
     def _watched(self, take: Callable[[], T]) -> tuple[T, tuple[int, int, int, list[str], int, int]]:
         ledger = self.ledger
         ledger.launches, ledger.flops, ledger.moved, ledger.elsewhere = 0, 0, 0, []
-        ledger._made.ledger = ledger
         ledger.largest, ledger.peak, ledger.inside = 0, ledger.held, True
         try:
             found = take()
         finally:
             ledger.inside = False
-        return found, (ledger.launches, ledger.flops, ledger.moved, ledger.elsewhere, ledger.largest, ledger.peak)
+        elsewhere, ledger.elsewhere = ledger.elsewhere, []
+        return found, (ledger.launches, ledger.flops, ledger.moved, elsewhere, ledger.largest, ledger.peak)
 
 
 _now: ContextVar[Rehearsal | None] = ContextVar("rehearsal", default=None)
@@ -311,7 +326,7 @@ def _nowhere(own: Rehearsal) -> Iterator[None]:
     try:
         with ExitStack() as stack:
             stack.enter_context(patch.object(torch, "Generator", _Generator))
-            stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+            stack.enter_context(own.ledger.fake)
             stack.enter_context(own.ledger)
             yield
     finally:
