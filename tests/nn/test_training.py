@@ -12,86 +12,97 @@ from tutorlib.nn import Descent, adam_step, descend, no_moments, step_generator
 TARGET = torch.tensor([1.0, -2.0, 3.0])
 
 
-def noisy(theta: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """The gradient and the value of ``|theta - TARGET|^2 / 2``, with noise on the gradient."""
+def noisy(theta: torch.Tensor, generators: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The gradient and the value of ``|theta - TARGET|^2 / 2`` of each run, with noise on the gradient."""
     error = theta - TARGET
-    return error + 0.01 * torch.randn(3, generator=generator), error.square().sum() / 2
+    noise = torch.stack([torch.randn(3, generator=own) for own in generators])
+    return error + 0.01 * noise, error.square().sum(dim=-1) / 2
+
+
+def by_hand(seed: int, rate: float, steps: int) -> torch.Tensor:
+    """One run, written out."""
+    theta, moments = torch.zeros(1, 3), no_moments(torch.zeros(1, 3))
+    for step in range(steps):
+        g, _ = noisy(theta, [step_generator(seed, step, torch.device("cpu"))])
+        theta, moments = adam_step(theta, moments, g, step, rate)
+    return theta[0]
 
 
 def test_it_descends_along_the_estimates_with_adam() -> None:
     settings = Descent(steps=300, rate=0.05, looks=3)
-    found = descend(torch.zeros(3), noisy, settings, 5, Context(), lambda theta: theta.sum())
-    theta, moments = torch.zeros(3), no_moments(torch.zeros(3))
-    for step in range(300):
-        g, _ = noisy(theta, step_generator(5, step, torch.device("cpu")))
-        theta, moments = adam_step(theta, moments, g, step, 0.05)
-    assert torch.equal(found.theta, theta)
+    found = descend(torch.zeros(1, 3), noisy, settings, [5], Context(), lambda theta: theta.sum(dim=-1))
+    assert torch.equal(found.theta, by_hand(5, 0.05, 300).unsqueeze(0))
     assert (found.theta - TARGET).abs().max() < 0.1
-    assert found.losses.shape == (300,)
+    assert found.losses.shape == (300, 1)
     assert found.losses[0] == TARGET.square().sum() / 2
     assert len(found.looks) == 3
-    assert found.looks[-1] == theta.sum()
+    assert torch.equal(found.looks[-1], found.theta.sum(dim=-1))
+
+
+def test_runs_have_seeds_and_rates_of_their_own() -> None:
+    settings, runs = Descent(steps=20, rate=0.05), {5: 0.05, 6: 0.05, 7: 0.2}
+    found = descend(torch.zeros(3, 3), noisy, settings, list(runs), Context(), rates=list(runs.values()))
+    assert found.losses.shape == (20, 3)
+    for theta, (seed, rate) in zip(found.theta, runs.items(), strict=True):
+        torch.testing.assert_close(theta, by_hand(seed, rate, 20))
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"seeds": [1]}, r"seeds=\[1\]: expected one for each of the 2 runs of theta"),
+    ({"rates": [0.1]}, r"rates=\[0.1\]: expected one for each of the 2 runs of theta"),
+])  # fmt: skip
+def test_each_run_has_a_seed_and_a_rate(changes: dict, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        descend(**{"theta": torch.zeros(2, 3), "estimate": noisy, "settings": Descent(2, 0.1), "seeds": [0, 1],
+                   "context": Context()} | changes)  # fmt: skip
 
 
 def test_large_gradients_are_clipped() -> None:
     seen = []
 
-    def steep(theta: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        g = torch.tensor([300.0, 400.0, 0.0]) if not seen else torch.tensor([0.3, 0.4, 0.0])
+    def steep(theta: torch.Tensor, generators: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
+        # one run's gradient is large at first, and the other's is not
+        g = torch.tensor([[300.0, 400.0, 0.0] if not seen else [0.3, 0.4, 0.0], [0.3, 0.4, 0.0]])
         seen.append(g)
-        return g, g.norm()
+        return g, g.norm(dim=-1)
 
-    clipped = descend(torch.zeros(3), steep, Descent(steps=2, rate=0.1, clip=1.0), 0, Context()).theta
-    theta, moments = torch.zeros(3), no_moments(torch.zeros(3))
-    for step, g in enumerate((torch.tensor([0.6, 0.8, 0.0]), torch.tensor([0.3, 0.4, 0.0]))):
-        theta, moments = adam_step(theta, moments, g, step, 0.1)
-    torch.testing.assert_close(clipped, theta)
+    clipped = descend(torch.zeros(2, 3), steep, Descent(steps=2, rate=0.1, clip=1.0), [0, 1], Context()).theta
+    for run, first in enumerate(([0.6, 0.8, 0.0], [0.3, 0.4, 0.0])):
+        theta, moments = torch.zeros(3), no_moments(torch.zeros(3))
+        for step, g in enumerate((first, [0.3, 0.4, 0.0])):
+            theta, moments = adam_step(theta, moments, torch.tensor(g), step, 0.1)
+        torch.testing.assert_close(clipped[run], theta)
 
 
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    settings = Descent(steps=40, rate=0.05, looks=8)
-    whole = descend(torch.zeros(3), noisy, settings, 1, Context(), torch.clone)
+    settings, start = Descent(steps=40, rate=0.05, looks=8), torch.zeros(2, 3)
+    whole = descend(start, noisy, settings, [1, 2], Context(), torch.clone)
     calls = 0
 
-    def killed(theta: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def killed(theta: torch.Tensor, generators: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal calls
         calls += 1
         if calls == 23:
             raise KeyboardInterrupt
-        return noisy(theta, generator)
+        return noisy(theta, generators)
 
     context = Context(checkpoint=Checkpoint(tmp_path / "state.pt", "a"), save_every=0.0)
     with pytest.raises(KeyboardInterrupt):
-        descend(torch.zeros(3), killed, settings, 1, context, torch.clone)
-    resumed = descend(torch.zeros(3), noisy, settings, 1, context, torch.clone)
+        descend(start, killed, settings, [1, 2], context, torch.clone)
+    resumed = descend(start, noisy, settings, [1, 2], context, torch.clone)
     assert torch.equal(resumed.theta, whole.theta)
     assert torch.equal(resumed.losses, whole.losses)
     assert torch.equal(torch.stack(resumed.looks), torch.stack(whole.looks))
 
 
-@pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_a_diverging_run_stops_and_keeps_the_last_finite_state(tmp_path: Path, what: str) -> None:
-    calls = 0
+def test_a_diverging_run_says_which_rate_was_too_large() -> None:
+    def diverging(theta: torch.Tensor, generators: list[torch.Generator]) -> tuple[torch.Tensor, torch.Tensor]:
+        g, losses = noisy(theta, generators)
+        return g, losses / 0.0
 
-    def diverging(theta: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        nonlocal calls
-        calls += 1
-        g, loss = noisy(theta, generator)
-        bad = torch.tensor(torch.nan)
-        if calls < (14 if what == "loss" else 20):
-            return g, loss
-        return (g, bad) if what == "loss" else (g * bad, loss)
-
-    checkpoint = Checkpoint(tmp_path / "state.pt", "a")
-    said = (
-        f"{'loss of step 14' if what == 'loss' else 'theta after step 20'} of 40 is not finite .seed 1.: .* than 0.05"
-    )
+    said = r"loss of step 1 of 40 is not finite .seed 1.: .* a smaller rate than 0.05 may help"
     with pytest.raises(NonFiniteError, match=said):
-        descend(torch.zeros(3), diverging, Descent(40, 0.05, looks=4), 1, Context(checkpoint=checkpoint))
-    kept = checkpoint.of_run(0).load()
-    assert kept is not None
-    assert kept["step"] == 10
-    assert all(part.isfinite().all() for part in kept["state"])
+        descend(torch.zeros(1, 3), diverging, Descent(40, 0.05, looks=4), [1], Context())
 
 
 def test_steps_have_generators_of_their_own() -> None:

@@ -35,7 +35,7 @@ DESCENT = Descent(8, 0.1, looks=4)
 
 RUNS: dict[str, tuple[int, Callable[[Context], object]]] = {
     "gpicl": (8, lambda c: gpicl.meta_train([Cell(GPICL, 0)], c)),
-    "vsml and symla": (8, lambda c: descend(torch.zeros(3), lambda x, g: (x - 1, x.sum()), DESCENT, 1, c)),
+    "vsml and symla": (8, lambda c: descend(torch.zeros(1, 3), lambda x, g: (x - 1, x.sum(1)), DESCENT, [1], c)),
     "vsml, cloning": (8, lambda c: cloning.clone_backprop(Cell(CLONING, 0), c)),
     "rcgvf": (8, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
     "mbrl": (24, lambda c: mbrl.train(MBRL, [0], c)),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import FunctionType, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, Union, cast, get_args, get_origin, get_type_hints, runtime_checkable
 
 import torch
 
@@ -14,6 +14,7 @@ from tutorlib.lab.checkpoint import Checkpoint
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
+from tutorlib.shapes import Float, Tensor
 
 S = TypeVar("S", bound=Callable[..., Any])
 
@@ -32,6 +33,20 @@ class Cell:
         expect_fields(self, most={"seed": 2**63 - 1})
 
 
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Dry(Protocol):
+    """What takes the place of loops in a dry run (``lab.dry``)."""
+
+    def step(self, title: str, steps: int, take: Callable[[], T]) -> T:
+        """Return what ``take``, one of the ``steps`` steps of a loop, returns."""
+
+    def look(self, take: Callable[[], T]) -> T:
+        """Return what ``take``, a look, returns."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a run is given besides its cells."""
@@ -48,6 +63,8 @@ class Context:
     """seconds between two times at which the state is kept"""
     diverged: dict[int, int] | None = None
     """takes the place in the batch of each run that diverges, and the step by which it had; None: it is an error"""
+    dry: Dry | None = None
+    """takes the place of loops: one step and one look are enough; None: it is for real"""
 
     def __post_init__(self) -> None:
         expect_fields(self, not_negative=("save_every",))
@@ -224,3 +241,11 @@ def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Chec
     """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
     key = cell_key(experiment, cells)
     return Checkpoint(folder / f"{key}.ckpt", key, [cell_key(experiment, [cell]) for cell in cells])
+
+
+@checked(counts=("digits",), most={"digits": 17})
+def rounded(values: Float[Tensor, "*shape"], digits: int = 5) -> Any:
+    """Return the entries of a tensor as nested lists, with ``digits`` significant digits, ready for JSON."""
+    if values.dim() == 0:
+        return float(f"{values.item():.{digits - 1}e}")
+    return [rounded(value, digits) for value in values]

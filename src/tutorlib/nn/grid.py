@@ -10,10 +10,10 @@ column, and writes two messages of its own, which are reduced (a mean or a sum) 
 
 SymLA adds to z_ab the layer's own messages of the tick before, F_b w_F + B_a w_B, and a scalar for all, r w_r.
 
-Two identities make it fast (VSML, section 3). z is a sum over rows, columns and sub-RNNs, so the
-first two terms are computed for A rows and B columns and broadcast: only h_ab w_h is a product for each sub-RNN. And
-a linear map commutes with a sum over the grid, so messages are reduced first and mapped afterwards; a LayerNorm
-between the two forbids that, and is then done the long way.
+Two identities make it fast (see 'vsml-idea-factorised' and 'vsml-idea-commute' in VSML's chapter). z is a sum over
+rows, columns and sub-RNNs, so the first two terms are computed for A rows and B columns and broadcast: only h_ab w_h is
+a product for each sub-RNN. And a linear map commutes with a sum over the grid, so messages are reduced first and mapped
+afterwards; a LayerNorm between the two forbids that, and is then done the long way.
 
 Axes: ``*members`` is either nothing (one theta) or one axis of parameter vectors, such as the population of an
 evolution strategy; ``sequences`` are independent grids under the same theta.
@@ -149,11 +149,12 @@ def split(theta: Float[Tensor, "*members parameters"], config: GridConfig) -> Gr
         name: piece.unflatten(-1, shape)
         for (name, shape), piece in zip(config.shapes.items(), theta.split(sizes, dim=-1), strict=True)
     }
-    gate = torch.ones(4, 1, device=theta.device, dtype=theta.dtype)
+    gate = torch.ones(4, config.hidden, device=theta.device, dtype=theta.dtype)
+    fixed = torch.zeros_like(gate)  # filled on the device: a list of numbers would be a copy from the host
     gate[1] = 2.0  # tanh(g) = 2 sigmoid(2 g) - 1
-    gate = gate.expand(-1, config.hidden).flatten()
-    fixed = torch.tensor([[config.input_bias], [0.0], [config.forget_bias], [0.0]], device=theta.device)
-    part["beta"] = part["beta"] + fixed.to(theta.dtype).expand(-1, config.hidden).flatten()
+    fixed[0], fixed[2] = config.input_bias, config.forget_bias
+    gate, fixed = gate.flatten(), fixed.flatten()
+    part["beta"] = part["beta"] + fixed
     gates = {name: part[name] * gate if name in part else None for name in ("w_m", "w_b", "w_F", "w_B", "w_r", "w_h")}
     return GridParameters(
         **gates,  # type: ignore[arg-type]
@@ -198,6 +199,7 @@ def grid_tick(
         raise bad_argument(
             "m and mb", (m.shape[-2], mb.shape[-2]), f"messages for {h.shape[-3]} rows and {h.shape[-2]} columns"
         )
+    # [*members, sequences, rows, 4H] and [*members, sequences, columns, 4H]: no product for each sub-RNN
     rows, columns = _product(m, p.w_m), _product(mb, p.w_b) + p.beta[..., None, None, :]
     if p.w_r is not None and r is not None:
         columns = columns + (r @ p.w_r).unsqueeze(-2)

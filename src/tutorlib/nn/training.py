@@ -1,9 +1,9 @@
-"""The outer loop that the papers share: Adam on a flat vector, with looks, checkpoints and a stop where it diverges."""
+"""The outer loop that the papers share: Adam on flat vectors, with looks, checkpoints and a stop where it diverges."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ from tutorlib.lab.loop import repeat
 from tutorlib.nn.adam import Moments, adam_step, clip_by_norm, no_moments
 from tutorlib.shapes import Float, Tensor
 
-Estimate = Callable[[Tensor, Any], tuple[Tensor, Tensor]]
-"""theta and the step's own generator in; the gradient to descend along and the loss out. For a stack of thetas there is
-a list of generators, one for each, and one loss for each."""
-Look = Callable[[Tensor], Tensor]
+Estimate = Callable[[Float[Tensor, "runs parameters"], list[torch.Generator]], tuple[Tensor, Tensor]]
+"""The runs' thetas and, for each run, the step's own generator in; the gradients ``[runs, parameters]`` to descend
+along and the losses ``[runs]`` out."""
+Look = Callable[[Float[Tensor, "runs parameters"]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Descent:
 class Trained(NamedTuple):
     """What a descent leaves."""
 
-    theta: Float[Tensor, "*cells parameters"]
-    losses: Float[Tensor, "steps *cells"]
+    theta: Float[Tensor, "runs parameters"]
+    losses: Float[Tensor, "steps runs"]
     looks: list[Tensor]
     """what ``look`` returned, each time"""
 
@@ -63,41 +63,38 @@ def step_generator(seed: int, step: int, device: torch.device) -> torch.Generato
     return torch.Generator(device).manual_seed(int(word) >> 1)
 
 
-@checked(most={"seed": 2**63 - 1}, positive=("rates",))
+@checked(most={"seeds": 2**63 - 1}, positive=("rates",))
 def descend(
-    theta: Float[Tensor, "*cells parameters"],
+    theta: Float[Tensor, "runs parameters"],
     estimate: Estimate,
     settings: Descent,
-    seed: int | Sequence[int],
+    seeds: Sequence[int],
     context: Context,
     look: Look | None = None,
     title: str = "meta-training",
     rates: Sequence[float] | None = None,
 ) -> Trained:
-    """Descend from ``theta`` along what ``estimate`` returns.
+    """Descend from ``theta``, independent runs side by side, along what ``estimate`` returns.
 
-    With a sequence of seeds, ``theta`` is a stack of as many independent runs; ``rates`` may then give each a learning
-    rate of its own. For what is kept, and for runs that diverge, see ``lab.loop.repeat``.
+    ``seeds``: one for each run. ``rates`` may give each a learning rate of its own. For what is kept, and for runs that
+    diverge, see ``lab.loop.repeat``. Raises ``UsageError`` unless there are as many seeds, and rates, as runs.
     """
-    alone = isinstance(seed, int)
-    seeds = [seed] if isinstance(seed, int) else list(seed)
+    for name, given in (("seeds", seeds), ("rates", rates)):
+        if given is not None and len(given) != len(theta):
+            raise bad_argument(name, list(given), f"one for each of the {len(theta)} runs of theta")
     theta = theta.to(context.device)
-    theta = theta.unsqueeze(0) if alone else theta
+    # [runs, 1], so that each run's rate meets its own row of theta
     rate = settings.rate if rates is None else torch.tensor(rates, device=context.device).unsqueeze(-1)
 
     def step(state: Descending, number: int) -> tuple[Descending, Tensor]:
-        generators = [step_generator(own, number, context.device) for own in seeds]
-        if alone:
-            g, loss = (part.unsqueeze(0) for part in estimate(state.theta[0], generators[0]))
-        else:
-            g, loss = estimate(state.theta, generators)
+        g, losses = estimate(state.theta, [step_generator(seed, number, context.device) for seed in seeds])
         g = clip_by_norm(g, settings.clip) if math.isfinite(settings.clip) else g
         b1, b2 = settings.beta1, settings.beta2
-        return Descending(*adam_step(state.theta, state.moments, g, number, rate, b1, b2, settings.eps)), loss
+        return Descending(*adam_step(state.theta, state.moments, g, number, rate, b1, b2, settings.eps)), losses
 
     def seen(state: Descending, done: int) -> Tensor:
         assert look is not None
-        return look(state.theta[0] if alone else state.theta)
+        return look(state.theta)
 
     course = repeat(
         step,
@@ -110,8 +107,7 @@ def descend(
         look=seen if look else None,
         advice=f"a smaller rate than {settings.rate} may help",
     )
-    theta, losses = course.state.theta, course.log
-    return Trained(theta[0], losses[:, 0], course.looks) if alone else Trained(theta, losses, course.looks)
+    return Trained(course.state.theta, course.log, course.looks)
 
 
 class Descending(NamedTuple):

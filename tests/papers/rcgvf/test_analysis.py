@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rcgvf_worlds import good, made_up
 
-from tutorlib.lab import UsageError
+from tutorlib.lab import UsageError, select
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import Record
 from tutorlib.papers.rcgvf import analysis, experiments
@@ -70,7 +70,7 @@ def test_tables_of_the_lock(records):
     assert frames == [1000, 2000, 3000, 4000]
     assert [f.value for f in found] == pytest.approx([3.9, 7.4, 10.9, 14.4])
     with pytest.raises(UsageError, match="fields="):
-        analysis.chosen(lock, method="nobody")
+        select(lock, method="nobody")
 
 
 def test_runs_with_other_passes_are_told_apart(records):

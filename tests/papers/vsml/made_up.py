@@ -5,9 +5,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from tutorlib.lab import Record
-from tutorlib.papers.vsml import experiments
-from tutorlib.papers.vsml.algorithm import Config
+from tutorlib.papers.vsml import experiments, measures
 from tutorlib.papers.vsml.analysis import ONLINE
+from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.special_cases import CASES
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -25,7 +25,7 @@ def record(name: str, config: Config, seed: int, metrics: dict[str, Any]) -> Rec
 def accuracies(level: dict[str, float], seed: int, prefix: str = "") -> dict[str, Any]:
     """Metrics of all transfer sets: the accuracy of each window is ``level[window]`` and a little of the seed."""
     found: dict[str, Any] = {}
-    for name in experiments.TRANSFER:
+    for name in measures.TRANSFER:
         found |= {f"{prefix}{name}_{window}": value + jitter(seed) for window, value in level.items()}
         found[f"{prefix}{name}_curve"] = [0.5 + jitter(seed)] * 50
     return found
@@ -69,7 +69,7 @@ def matrix(on: float = 0.9, off: float = 0.7, rnn_off: float = 0.3) -> list[Reco
             config = replace(experiments.TABLE, streams=streams, learner=name)
             for seed in SEEDS:
                 metrics: dict[str, Any] = {"loss": 0.5, "escape": 10, "look_loss": [1.0] * 12}
-                for test in experiments.MATRIX_TEST:
+                for test in measures.MATRIX_TEST:
                     metrics[f"{test}_100_200"] = (on if test == train else away) + jitter(seed)
                     metrics[f"{test}_curve"] = [metrics[f"{test}_100_200"]] * 20
                 found.append(record("vsml.matrix", config, seed, metrics))

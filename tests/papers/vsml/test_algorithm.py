@@ -17,8 +17,8 @@ from tutorlib.nn import step_generator
 from tutorlib.nn.grid import GridConfig, grid_tick, split
 from tutorlib.papers.vsml import algorithm
 from tutorlib.papers.vsml.algorithm import (
-    Config,
     check_streams,
+    check_values,
     initial_theta,
     learner,
     meta_gradient,
@@ -29,6 +29,7 @@ from tutorlib.papers.vsml.algorithm import (
     share_over_batch,
     tasks,
 )
+from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.model import convolutional, dense
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Tensor
@@ -203,10 +204,10 @@ def test_every_example_of_an_inner_batch_counts(estimator: str) -> None:
     """Batches of 1 are the plain case; of a batch of 3 the loss is the mean over all its predictions."""
     one, three = (meta_gradient(replace(TINY, batch=n, estimator=estimator)) for n in (1, 3))
     plain = meta_gradient(replace(TINY, estimator=estimator))
-    theta = initial_theta(TINY, 0)
-    torch.testing.assert_close(one(theta, generator()), plain(theta, generator()))
-    g, loss = three(theta, generator())
-    assert not torch.allclose(loss, plain(theta, generator())[1])
+    theta = initial_theta(TINY, 0).unsqueeze(0)
+    torch.testing.assert_close(one(theta, [generator()]), plain(theta, [generator()]))
+    g, loss = three(theta, [generator()])
+    assert not torch.allclose(loss, plain(theta, [generator()])[1])
     assert abs(loss - math.log(3)) < 0.05
     assert g.norm() > 0
 
@@ -250,13 +251,13 @@ def test_es_and_bptt_estimate_the_same_gradient() -> None:
 @pytest.mark.parametrize("estimator", ["bptt", "es"])
 def test_meta_steps_are_repeatable_and_descend(estimator: str) -> None:
     config = replace(TINY, estimator=estimator)
-    theta = initial_theta(config, 0)
+    theta = initial_theta(config, 0).unsqueeze(0)
     gradient = meta_gradient(config)
-    g, loss = gradient(theta, step_generator(0, 0, theta.device))
-    again, _ = gradient(theta, step_generator(0, 0, theta.device))
+    g, loss = gradient(theta, [step_generator(0, 0, theta.device)])
+    again, _ = gradient(theta, [step_generator(0, 0, theta.device)])
     assert torch.equal(g, again)
     assert abs(loss.item() - math.log(3)) < 0.05  # the plateau: predictions start uniform
-    after = gradient(theta - 0.5 * g / g.norm(), step_generator(0, 0, theta.device))[1]
+    after = gradient(theta - 0.5 * g / g.norm(), [step_generator(0, 0, theta.device)])[1]
     assert after < loss
 
 
@@ -271,13 +272,39 @@ def test_meta_training_resumes_bit_for_bit(tmp_path: Path) -> None:
     assert torch.equal(whole.losses, resumed.losses)
 
 
+BEFORE = {
+    "bptt": (TINY, [-0.011495018, 0.11716304, -0.24871483], 23.0402083, [1.103708, 1.0939617]),
+    "es": (
+        replace(TINY, estimator="es", rate=0.025),
+        [-0.037809208, 0.16379885, -0.33940372], 24.1304726, [1.0959393, 1.0951498],
+    ),
+    "two layers": (
+        replace(TINY, layer_norm=True, hidden=(5,), feed_label=True, clip=0.1),
+        [0.0087649133, 0.096149266, -0.23464942], 29.5019426, [1.1415529, 1.1829255],
+    ),
+}  # fmt: skip
+"""What six steps under seed 3 left when one run had no axis of its own: the first entries of theta, its squared norm,
+and the first and last loss."""
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_one_run_gives_the_numbers_that_it_always_gave(name: str) -> None:
+    config, entries, square, ends = BEFORE[name]
+    found = meta_train([Cell(replace(config, steps=6), 3)], Context())
+    assert found.theta.shape == (1, initial_theta(config, 3).numel())
+    assert found.losses.shape == (6, 1)
+    assert found.theta[0, :3].tolist() == pytest.approx(entries, rel=1e-5)
+    assert float(found.theta.square().sum()) == pytest.approx(square, rel=1e-5)
+    assert found.losses[[0, -1], 0].tolist() == pytest.approx(ends, rel=1e-5)
+
+
 def test_a_batch_of_runs_is_as_many_single_runs() -> None:
     cells = [Cell(TINY, 3), Cell(TINY, 4), Cell(replace(TINY, rate=0.02), 3)]
     together = meta_train(cells, Context())
     for i, cell in enumerate(cells):
         alone = meta_train([cell], Context())
-        torch.testing.assert_close(together.theta[i], alone.theta, rtol=0, atol=1e-5)
-        torch.testing.assert_close(together.losses[:, i], alone.losses, rtol=0, atol=1e-5)
+        torch.testing.assert_close(together.theta[i], alone.theta[0], rtol=0, atol=1e-5)
+        torch.testing.assert_close(together.losses[:, i], alone.losses[:, 0], rtol=0, atol=1e-5)
 
 
 def test_runs_of_another_shape_are_no_batch() -> None:
@@ -355,10 +382,9 @@ def test_graphs_of_some_examples_give_what_they_give_one_by_one(
 ) -> None:
     monkeypatch.setattr(algorithm, "EXAMPLES", 2)  # of 4 examples: two calls of one graph
     config = replace(NETWORKS[name], estimator=estimator, streams=replace(TINY.streams, length=4))
-    theta = initial_theta(config, 0)
-    with torch.no_grad() if estimator == "es" else torch.enable_grad():
-        g, loss = meta_gradient(config)(theta, generator())
-        found_g, found_loss = meta_gradient(config, Context(compile=True))(theta, generator())
+    theta = initial_theta(config, 0).unsqueeze(0)
+    g, loss = meta_gradient(config)(theta, [generator()])
+    found_g, found_loss = meta_gradient(config, Context(compile=True))(theta, [generator()])
     assert len(traced) == 1
     torch.testing.assert_close(found_loss, loss, rtol=0, atol=1e-6)
     torch.testing.assert_close(found_g, g, rtol=1e-4, atol=1e-6)
@@ -366,9 +392,9 @@ def test_graphs_of_some_examples_give_what_they_give_one_by_one(
 
 @quietly
 def test_compiled_lifetimes_may_have_activation_checkpoints(traced: list[int]) -> None:
-    config, theta = replace(TINY, chunk=3, streams=replace(TINY.streams, length=6)), initial_theta(TINY, 0)
-    g, _ = meta_gradient(config)(theta, generator())
-    torch.testing.assert_close(meta_gradient(config, Context(compile=True))(theta, generator())[0], g)
+    config, theta = replace(TINY, chunk=3, streams=replace(TINY.streams, length=6)), initial_theta(TINY, 0)[None]
+    g, _ = meta_gradient(config)(theta, [generator()])
+    torch.testing.assert_close(meta_gradient(config, Context(compile=True))(theta, [generator()])[0], g)
     assert traced
 
 
@@ -392,7 +418,9 @@ def bad_stream(**changes) -> None:
     net = dense((4, 3), grid=SMALL)
     x, y = stream(2, 5, 4, 3)
     # Not through ``online``: with the tests' checks of shapes, that one refuses some of these in other words.
-    check_streams(**{"net": net, "theta": theta_of(net), "x": x, "y": y, "batch": 1} | changes)
+    given = {"net": net, "theta": theta_of(net), "x": x, "y": y, "batch": 1} | changes
+    check_streams(**given)
+    check_values(net, given["x"], given["y"])
 
 
 @pytest.mark.parametrize(
@@ -408,6 +436,16 @@ def bad_stream(**changes) -> None:
 def test_streams_that_do_not_fit_are_refused(changes: dict, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         bad_stream(**changes)
+
+
+def test_online_looks_at_labels_and_inputs_and_a_learner_at_shapes_alone() -> None:
+    net, (x, y) = dense((4, 3), grid=SMALL), stream(2, 5, 4, 3)
+    with pytest.raises(UsageError, match="labels from 3 to 3"):
+        online(net, theta_of(net), x, torch.full((2, 5), 3))
+    theta, run = initial_theta(TINY, 0), learner(TINY)
+    assert run(theta, x.float(), torch.full((2, 5), 3), None).isfinite().all()  # to look would make a device wait
+    with pytest.raises(UsageError, match=r"batch=5: expected a divisor of the 2 sequences"):
+        learner(replace(TINY, batch=5))(theta, x.float(), y, None)
 
 
 @pytest.mark.parametrize(

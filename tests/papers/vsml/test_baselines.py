@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from tutorlib.lab import UsageError
 from tutorlib.nn import FlatModule
 from tutorlib.papers.vsml import baselines, descent
-from tutorlib.papers.vsml.baselines import LEARNERS, Sizes
+from tutorlib.papers.vsml.baselines import LEARNERS
+from tutorlib.papers.vsml.online import Sizes
 from tutorlib.papers.vsml.problem import Streams, sample
 
 SMALL = Sizes(rnn=7, controller=5, slots=3, fast=4)

@@ -13,9 +13,10 @@ from tutorlib.cli import main
 from tutorlib.lab import Cell, Context, recorded
 from tutorlib.lab.experiment import filled
 from tutorlib.lab.records import NoRecordsError, load_folder
-from tutorlib.papers.vsml import baselines, descent, experiments
-from tutorlib.papers.vsml.algorithm import Config, initial_theta, learner, meta_train
+from tutorlib.papers.vsml import baselines, descent, experiments, measures
+from tutorlib.papers.vsml.algorithm import initial_theta, learner, meta_train
 from tutorlib.papers.vsml.analysis import config_of
+from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.problem import Streams
 
 PENDING: set[str] = set()
@@ -43,17 +44,17 @@ def test_a_shipped_study_holds_whole_configurations_of_the_study_tier(experiment
 
 def test_a_run_reports_its_course_and_every_set(monkeypatch: pytest.MonkeyPatch) -> None:
     sets = {
-        "digits": (replace(experiments.DIGITS, length=120), 3),
+        "digits": (replace(measures.DIGITS, length=120), 3),
         "prototypes": (Streams(inputs=5, classes=2, length=60), 3),
     }
-    monkeypatch.setattr(experiments, "TRANSFER", sets)
-    monkeypatch.setattr(experiments, "ONE_SHOT_SEQUENCES", 8)
+    monkeypatch.setattr(measures, "TRANSFER", sets)
+    monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 8)
     cell = Cell(TINY, 1)
-    found = experiments.run_learn([cell], Context())[0]
+    found = measures.run_learn([cell], Context())[0]
     trained = meta_train([cell], Context())
-    losses = trained.losses.view(2, 2).mean(dim=1).tolist()
+    losses = trained.losses[:, 0].view(2, 2).mean(dim=1).tolist()
     assert found["look_loss"] == pytest.approx(losses, abs=1e-3)
-    assert found["theta"] == pytest.approx(trained.theta.tolist(), rel=1e-4, abs=1e-9)
+    assert found["theta"] == pytest.approx(trained.theta[0].tolist(), rel=1e-4, abs=1e-9)
     assert found["escape"] == 0
     assert len(found["digits_curve"]) == 12
     assert len(found["prototypes_curve"]) == 6
@@ -63,8 +64,8 @@ def test_a_run_reports_its_course_and_every_set(monkeypatch: pytest.MonkeyPatch)
     assert np.shape(found["trace"]) == (60, 10)
     assert len(found["trace_labels"]) == 60
     # The curve is what the frozen theta does on the streams of the seed.
-    x, y = experiments.meta_test_streams(*sets["prototypes"], 1)
-    p = experiments.probabilities(learner(TINY, 5, 2), trained.theta, x, y, 1)
+    x, y = measures.meta_test_streams(*sets["prototypes"], 1)
+    p = measures.probabilities(learner(TINY, 5, 2), trained.theta[0], x, y, 1)
     right = (p.argmax(dim=-1) == y).float().mean(dim=0)
     assert found["prototypes_curve"] == pytest.approx(right.view(6, 10).mean(dim=1).tolist(), abs=1e-3)
 
@@ -72,17 +73,17 @@ def test_a_run_reports_its_course_and_every_set(monkeypatch: pytest.MonkeyPatch)
 def test_the_escape_is_the_first_look_off_the_plateau() -> None:
     chance = math.log(3)
     losses = torch.tensor([chance, chance, chance, 0.5 * chance, 0.5 * chance, 0.5 * chance, 2.0, 2.0])
-    assert experiments.course(losses, 4, 3)["escape"] == 4  # the second look: a mean of .75 log 3
-    assert experiments.course(torch.full((8,), chance), 4, 3)["escape"] == 0
-    assert experiments.course(losses, 4, 3)["look_loss"][-1] == 2.0
+    assert measures.course(losses, 4, 3)["escape"] == 4  # the second look: a mean of .75 log 3
+    assert measures.course(torch.full((8,), chance), 4, 3)["escape"] == 0
+    assert measures.course(losses, 4, 3)["look_loss"][-1] == 2.0
 
 
 def test_one_shot_streams_repeat_the_image_or_its_class() -> None:
-    x, y = experiments.one_shot_streams(0, same=True)
-    assert len(x) == experiments.ONE_SHOT_SEQUENCES
+    x, y = measures.one_shot_streams(0, same=True)
+    assert len(x) == measures.ONE_SHOT_SEQUENCES
     assert torch.equal(x[:, 0], x[:, 1])
-    u, v = experiments.one_shot_streams(0, same=False)
-    assert len(u) == experiments.ONE_SHOT_SEQUENCES
+    u, v = measures.one_shot_streams(0, same=False)
+    assert len(u) == measures.ONE_SHOT_SEQUENCES
     assert torch.equal(v[:, 0], v[:, 1])
     assert (u[:, 0] != u[:, 1]).any(dim=-1).float().mean() > 0.95
     assert y[:, 0].unique().numel() == 10
@@ -95,17 +96,17 @@ def test_a_learner_that_remembers_jumps_and_one_that_does_not_stays() -> None:
         before[:, 0] = 0
         return before
 
-    found = experiments._one_shot(memory, torch.zeros(1), 0)
+    found = measures._one_shot(memory, torch.zeros(1), 0)
     assert found == {"before": 0.1, "after_same": 1.0, "after_other": 1.0}
-    idle = experiments._one_shot(lambda theta, x, y, g: torch.zeros(*y.shape, 10), torch.zeros(1), 0)
+    idle = measures._one_shot(lambda theta, x, y, g: torch.zeros(*y.shape, 10), torch.zeros(1), 0)
     assert idle == {"before": 0.1, "after_same": 0.1, "after_other": 0.1}
 
 
 def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiments, "TRANSFER", {"digits": (replace(experiments.DIGITS, length=60), 4)})
-    monkeypatch.setattr(experiments, "ONE_SHOT_SEQUENCES", 8)
-    found = experiments.run_references([Cell(TINY, 2)], Context())[0]
-    x, y = experiments.meta_test_streams(replace(experiments.DIGITS, length=60), 4, 2)
+    monkeypatch.setattr(measures, "TRANSFER", {"digits": (replace(measures.DIGITS, length=60), 4)})
+    monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 8)
+    found = measures.run_references([Cell(TINY, 2)], Context())[0]
+    x, y = measures.meta_test_streams(replace(measures.DIGITS, length=60), 4, 2)
     for rate in descent.SGD_RATES:
         right = (descent.online_sgd(x, y, 10, rate).argmax(dim=-1) == y).float().mean(dim=0)
         assert found[f"sgd_{rate:g}_digits_0_50"] == pytest.approx(right[:50].mean().item(), abs=1e-3)
@@ -116,28 +117,50 @@ def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_batch_of_plateau_runs_reports_what_each_does_alone() -> None:
     cells = [Cell(TINY, 0), Cell(replace(TINY, rate=0.03), 1)]
-    together = experiments.run_plateau(cells, Context())
+    together = measures.run_plateau(cells, Context())
     for cell, found in zip(cells, together, strict=True):
-        assert found["look_loss"] == pytest.approx(experiments.run_plateau([cell], Context())[0]["look_loss"], abs=2e-3)
+        assert found["look_loss"] == pytest.approx(measures.run_plateau([cell], Context())[0]["look_loss"], abs=2e-3)
+
+
+def test_a_batch_of_learners_reports_what_each_does_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measures, "TRANSFER", {"prototypes": (Streams(inputs=5, classes=2, length=60), 3)})
+    monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 8)
+    cells = [Cell(TINY, 1), Cell(replace(TINY, rate=0.03), 2)]
+    together = measures.run_learn(cells, Context())
+    for cell, found in zip(cells, together, strict=True):
+        (alone,) = measures.run_learn([cell], Context())
+        assert found["look_loss"] == pytest.approx(alone["look_loss"], abs=2e-3)
+        assert found["theta"] == pytest.approx(alone["theta"], abs=1e-3)
+        assert found["prototypes_0_50"] == pytest.approx(alone["prototypes_0_50"], abs=0.03)
+
+
+def test_runs_by_bptt_may_be_one_batch_and_those_of_an_evolution_strategy_never() -> None:
+    for experiment in (experiments.LEARN, experiments.PLATEAU, experiments.MATRIX):
+        assert experiment.varies == ("rate",)
+        assert experiment.alone(experiments.ES)
+        assert not experiment.alone(experiments.FAST)
+    assert experiments.CLONING.varies is None
+    on_cpu = {e.name for e in experiments.EXPERIMENTS if e.cpu_only}
+    assert on_cpu == {"vsml.references", "vsml.special"}, "they never look at the context's device"
 
 
 def test_the_matrix_tests_every_learner_on_every_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiments, "MATRIX_SEQUENCES", 4)
-    tests = {name: replace(s, length=20) for name, s in experiments.MATRIX_TEST.items() if name in ("random", "digits")}
-    monkeypatch.setattr(experiments, "MATRIX_TEST", tests)
+    monkeypatch.setattr(measures, "MATRIX_SEQUENCES", 4)
+    tests = {name: replace(s, length=20) for name, s in measures.MATRIX_TEST.items() if name in ("random", "digits")}
+    monkeypatch.setattr(measures, "MATRIX_TEST", tests)
     streams = replace(experiments.MATRIX_TRAIN["prototypes"], length=6)
     for name in ("vsml", "meta-rnn"):
         cells = [Cell(Config(learner=name, streams=streams, sequences=2, steps=2, looks=1), seed) for seed in (0, 1)]
-        for found in experiments.run_matrix(cells, Context()):
+        for found in measures.run_matrix(cells, Context()):
             assert {"loss", "random_curve", "digits_curve"} <= set(found)
             assert len(found["digits_curve"]) == 2
 
 
 def test_matrix_sets_have_one_size() -> None:
-    every = [*experiments.MATRIX_TRAIN.values(), *experiments.MATRIX_TEST.values()]
+    every = [*experiments.MATRIX_TRAIN.values(), *measures.MATRIX_TEST.values()]
     assert {(s.inputs, s.classes, s.side) for s in every} == {(16, 4, 4)}
     assert {
-        s.part for s in experiments.MATRIX_TEST.values() if s.kinds[0] not in ("random", "sum-sign", "prototypes")
+        s.part for s in measures.MATRIX_TEST.values() if s.kinds[0] not in ("random", "sum-sign", "prototypes")
     } == {"test"}
     assert not any(s.permuted for name, s in experiments.MATRIX_TRAIN.items() if "digits" in name or "mnist" in name)
 
@@ -196,7 +219,7 @@ def test_what_the_authors_code_can_do_is_a_word_on_the_command_line(settings, es
         (record,) = load_folder(folder / "vsml.plateau" / "live")
         name, _, value = assignments[0].partition("=")
         assert str(record.config[name]).lower() == value
-        return meta_train([Cell(config_of(record), 0)], Context()).losses.tolist()
+        return meta_train([Cell(config_of(record), 0)], Context()).losses[:, 0].tolist()
 
     neutral = {"convolutions": "convolutions=0", "loss_type": "loss_type=mean", "batch": "batch=1"}
     name, _, _ = settings[0].partition("=")
@@ -208,13 +231,13 @@ def test_what_the_authors_code_can_do_is_a_word_on_the_command_line(settings, es
 
 def test_a_learner_with_convolutions_is_tested_on_images_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     sets = {
-        "digits": (replace(experiments.DIGITS, length=60), 2),
+        "digits": (replace(measures.DIGITS, length=60), 2),
         "prototypes": (Streams(inputs=5, classes=2, length=60), 2),
     }
-    monkeypatch.setattr(experiments, "TRANSFER", sets)
-    monkeypatch.setattr(experiments, "ONE_SHOT_SEQUENCES", 2)
+    monkeypatch.setattr(measures, "TRANSFER", sets)
+    monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 2)
     config = replace(TINY, streams=replace(TINY.streams, inputs=9), convolutions=1, batch=2)
-    (found,) = experiments.run_learn([Cell(config, 1)], Context())
+    (found,) = measures.run_learn([Cell(config, 1)], Context())
     assert len(found["digits_curve"]) == 6
     assert "after_same" in found
     assert "prototypes_curve" not in found

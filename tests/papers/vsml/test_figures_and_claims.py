@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tutorlib.lab import Record, UsageError, judge
 from tutorlib.lab.claims import FAILS, HOLDS, IN_PART, UNTESTED
 from tutorlib.lab.records import NoRecordsError
-from tutorlib.papers.vsml import analysis, claims, experiments, explorers, figures
+from tutorlib.papers.vsml import analysis, claims, experiments, explorers, figures, measures
 from tutorlib.show.packing import unpack
 
 BY_ID = {claim.id.removeprefix("vsml."): claim for claim in claims.CLAIMS}
@@ -143,10 +143,10 @@ def test_configurations_come_back_from_records() -> None:
 
 
 def test_the_matrix_is_read_by_its_names() -> None:
-    found = analysis.matrix(made_up.matrix(), "vsml", experiments.MATRIX_TRAIN, list(experiments.MATRIX_TEST))
+    found = analysis.matrix(made_up.matrix(), "vsml", experiments.MATRIX_TRAIN, list(measures.MATRIX_TEST))
     assert found["digits", "digits"].value == pytest.approx(0.904)
     assert found["digits", "random"].value == pytest.approx(0.704)
-    away = analysis.off_diagonal(made_up.matrix(), "meta-rnn", experiments.MATRIX_TRAIN, list(experiments.MATRIX_TEST))
+    away = analysis.off_diagonal(made_up.matrix(), "meta-rnn", experiments.MATRIX_TRAIN, list(measures.MATRIX_TEST))
     assert away == pytest.approx({s: 0.3 + made_up.jitter(s) for s in made_up.SEEDS})
     with pytest.raises(UsageError, match="expected one of prototypes"):
         analysis.stream_name(made_up.learned()[0].config["streams"] | {"length": 3}, experiments.MATRIX_TRAIN)
@@ -172,7 +172,7 @@ def test_figures_draw_what_records_hold() -> None:
     ax = Figure().subplots()
     figures.draw_matrix(ax, made_up.matrix(), "meta-rnn")
     assert ax.images[0].get_array()[0, 1] == pytest.approx(0.304)
-    assert len(ax.texts) == len(experiments.MATRIX_TRAIN) * len(experiments.MATRIX_TEST)
+    assert len(ax.texts) == len(experiments.MATRIX_TRAIN) * len(measures.MATRIX_TEST)
 
     ax = Figure().subplots()
     figures.draw_learners(ax, made_up.matrix(), "digits", "random")

@@ -113,19 +113,20 @@ def test_meta_steps_by_bptt_are_those_of_the_authors_code(name: str, clip: float
     read = partial(given, arrays, f"{name}/")
     steps = iter(range(3))
 
-    def meta_gradient(theta: Tensor, _: torch.Generator) -> tuple[Tensor, Tensor]:
+    def meta_gradient(thetas: Tensor, _: list[torch.Generator]) -> tuple[Tensor, Tensor]:
         step = next(steps)
-        theta = theta.detach().requires_grad_()
+        theta = thetas[0].detach().requires_grad_()
         start = start_of(net, [read("c0_0")[step]], 6)
         y = read("y")[step]
         loss = online_loss(online(net, theta, read("x")[step], y, start=start), y)
         (g,) = torch.autograd.grad(loss, theta)
         torch.testing.assert_close(g, read("grads")[step], **EXACT)
-        return g, loss.detach()
+        return g.unsqueeze(0), loss.detach().unsqueeze(0)
 
-    seen = descend(read("theta0"), meta_gradient, Descent(3, 1e-3, clip=clip, looks=3), 0, Context(), torch.clone)
-    torch.testing.assert_close(seen.losses, read("losses"), **EXACT)
-    torch.testing.assert_close(torch.stack(seen.looks), read("thetas"), **EXACT)
+    start, settings = read("theta0").unsqueeze(0), Descent(3, 1e-3, clip=clip, looks=3)
+    seen = descend(start, meta_gradient, settings, [0], Context(), torch.clone)
+    torch.testing.assert_close(seen.losses[:, 0], read("losses"), **EXACT)
+    torch.testing.assert_close(torch.cat(seen.looks), read("thetas"), **EXACT)
 
 
 def test_a_meta_step_by_evolution_strategies_is_that_of_the_authors_code(
@@ -141,14 +142,14 @@ def test_a_meta_step_by_evolution_strategies_is_that_of_the_authors_code(
     def losses(thetas: Tensor) -> Tensor:
         return online_loss(online(net, thetas, torch.cat([x, x]), torch.cat([y, y]), start=start), torch.cat([y, y]))
 
-    def meta_gradient(theta: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        g, loss = es.estimate(losses, theta, es.Population(6, 0.05), generator)
+    def meta_gradient(thetas: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
+        g, loss = es.estimate(losses, thetas[0], es.Population(6, 0.05), generators[0])
         torch.testing.assert_close(g, read("grads")[0], **EXACT)
-        return g, loss
+        return g.unsqueeze(0), loss.unsqueeze(0)
 
-    seen = descend(read("theta0"), meta_gradient, Descent(1, 0.025), 0, Context())
-    torch.testing.assert_close(seen.losses, read("losses"), **EXACT)
-    torch.testing.assert_close(seen.theta, read("thetas")[0], **EXACT)
+    seen = descend(read("theta0").unsqueeze(0), meta_gradient, Descent(1, 0.025), [0], Context())
+    torch.testing.assert_close(seen.losses[:, 0], read("losses"), **EXACT)
+    torch.testing.assert_close(seen.theta[0], read("thetas")[0], **EXACT)
 
 
 @pytest.mark.parametrize("ticks", [1, 2])

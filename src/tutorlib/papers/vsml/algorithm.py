@@ -11,9 +11,8 @@ the lifetime (BPTT).
 A tick is the paper's Eq. 7, 'vsml-idea-vsml' in the chapter, where its steps are derived; sizes are the code's.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,14 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from tutorlib.evolution import Population, estimate
+from tutorlib.evolution import estimate
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.batching import common
-from tutorlib.lab.errors import MOST, bad_argument, expect_fields
-from tutorlib.nn import Descent, FlatModule, GridConfig, GridState, Trained, descend, step_generator
-from tutorlib.nn.grid import REDUCTIONS
+from tutorlib.lab.errors import bad_argument
+from tutorlib.nn import FlatModule, GridState, Trained, descend, step_generator
 from tutorlib.nn.training import Estimate, Look
 from tutorlib.papers.vsml import baselines
+from tutorlib.papers.vsml.config import VARIES, Config, has_batch_axis
 from tutorlib.papers.vsml.descent import squash
 from tutorlib.papers.vsml.model import (
     ERROR,
@@ -37,8 +36,6 @@ from tutorlib.papers.vsml.model import (
     OUTPUT,
     Network,
     backward_sweep,
-    convolutional,
-    dense,
     forward_sweep,
 )
 from tutorlib.papers.vsml.problem import Streams, sample
@@ -102,6 +99,8 @@ def _shared(part: Tensor, batch: int) -> Tensor:
     return torch.cat([mean, part[..., half:]], dim=-1)
 
 
+Start = torch.Generator | list[torch.Generator] | None
+"""What draws initial states: nothing (zeros), one generator, or one for each of a stack of runs."""
 Lifetime = Callable[..., tuple[list[GridState], Tensor, Tensor, Tensor]]
 """``lifetime``, or the same done in another way."""
 EXAMPLES = 10
@@ -166,7 +165,7 @@ def online(
     theta: Float[Tensor, "*members parameters"],
     x: Float[Tensor, "*members sequences time inputs"],
     y: Int[Tensor, "*members sequences time"],
-    generator: torch.Generator | list[torch.Generator] | None = None,
+    generator: Start = None,
     chunk: int | None = None,
     batch: int = 1,
     start: list[GridState] | None = None,
@@ -179,6 +178,22 @@ def online(
     pass. ``batch``: sequences that learn together. Raises ``UsageError`` if the streams do not fit the network.
     """
     check_streams(net, theta, x, y, batch)
+    check_values(net, x, y)
+    return unchecked_online(net, theta, x, y, generator, chunk, batch, start, live)
+
+
+def unchecked_online(
+    net: Network,
+    theta: Float[Tensor, "*members parameters"],
+    x: Float[Tensor, "*members sequences time inputs"],
+    y: Int[Tensor, "*members sequences time"],
+    generator: Start,
+    chunk: int | None,
+    batch: int,
+    start: list[GridState] | None = None,
+    live: Lifetime = lifetime,
+) -> Float[Tensor, "*members sequences time classes"]:
+    """Return what ``online`` does, for streams that are known to fit: a look at them would make a device wait."""
     if chunk and torch.is_grad_enabled():
         live = in_pieces(partial(checkpoint, live, use_reentrant=False), chunk)
     states = start or net.start(theta.shape[:-1], x.shape[-3], theta, generator, batch)
@@ -187,15 +202,19 @@ def online(
 
 
 def check_streams(net: Network, theta: Tensor, x: Tensor, y: Tensor, batch: int) -> None:
-    """Raise ``UsageError`` unless theta, x, y and ``batch`` fit the network and each other."""
+    """Raise ``UsageError`` unless the shapes of theta, x and y, and ``batch``, fit the network and each other."""
     if x.shape[-1] != net.inputs:
         raise bad_argument("x", tuple(x.shape), f"inputs of {net.inputs} entries in the last axis")
     if y.shape != x.shape[:-1] or x.shape[-2] < 1 or x.dim() != theta.dim() + 2:
         raise bad_argument("y", tuple(y.shape), f"one label for each of x's examples, {tuple(x.shape[:-1])}")
-    if not bool(((y >= 0) & (y < net.classes)).all()):
-        raise bad_argument("y", f"labels from {int(y.min())} to {int(y.max())}", f"labels from 0 to {net.classes - 1}")
     if batch < 1 or x.shape[-3] % batch:
         raise bad_argument("batch", batch, f"a divisor of the {x.shape[-3]} sequences")
+
+
+def check_values(net: Network, x: Tensor, y: Tensor) -> None:
+    """Raise ``UsageError`` unless labels are names of classes, and inputs finite. A device is waited for."""
+    if not bool(((y >= 0) & (y < net.classes)).all()):
+        raise bad_argument("y", f"labels from {int(y.min())} to {int(y.max())}", f"labels from 0 to {net.classes - 1}")
     if not bool(x.isfinite().all()):
         raise bad_argument("x", "values that are not finite", "finite numbers")
 
@@ -215,136 +234,6 @@ def online_loss(
     return losses.mean(dim=(-2, -1))
 
 
-ESTIMATORS = ("bptt", "es")
-LEARNERS = ("vsml", *baselines.LEARNERS)
-LOSSES = ("mean", "last")
-
-
-@dataclass(frozen=True)
-class Config:
-    """One meta-training run. Defaults are the CPU setting (9a); the code's value stands in brackets."""
-
-    learner: str = "vsml"
-    """vsml, or a baseline that is meta-trained alike"""
-    streams: Streams = field(default_factory=Streams)
-    """what is learned online, and T, the length of a lifetime"""
-    hidden: tuple[int, ...] = ()
-    """units of hidden layers [none, or 32]"""
-    convolutions: int = 0
-    """convolutions of 8 channels with stride 2 below them; inputs are then square images [none, 1 or 3]"""
-    channels: int = 1
-    """channels of these images, in the order (row, column, channel)"""
-    size: int = 16
-    """H [16]"""
-    message: int = 8
-    """M [8]"""
-    micro_ticks: int = 2
-    """updates for each example [2]"""
-    forget_bias: float = 5.0
-    """[5]"""
-    input_bias: float = -5.0
-    """[-5]"""
-    reduce: str = "mean"
-    """mean or sum [mean]"""
-    layer_norm: bool = False
-    """LayerNorm on messages [ES: no, BPTT: yes]"""
-    layerwise: bool = False
-    """own parameters in every layer [no]"""
-    backward_pass: bool = False
-    """[no; with convolutions: yes]"""
-    separate_backward: bool = False
-    """whether the backward pass has parameters of its own [no]"""
-    feed_label: bool = False
-    """[no; with hidden layers or convolutions: yes]"""
-    batch: int = 1
-    """examples of one task that come at once, in every lifetime [1]"""
-    state_noise: bool = True
-    """whether half of c, or the matrix of the fast-weight programmer, starts random [yes]"""
-    estimator: str = "bptt"
-    """bptt or es [both]"""
-    loss_type: str = "mean"
-    """mean over all predictions, or the last one alone [mean; few-shot: last]"""
-    sequences: int = 32
-    """lifetimes in a meta-step; pairs of an evolution strategy have one each [128; ES: 1024]"""
-    sigma: float = 0.05
-    """ES: sd of the perturbations [0.05]"""
-    steps: int = 360
-    """meta-steps [10,001]"""
-    rate: float = 1e-2
-    """Adam's learning rate [1e-3; ES: 0.025]"""
-    clip: float = 5.0
-    """largest gradient norm; ES: none [25]"""
-    chunk: int = 0
-    """BPTT: examples between activation checkpoints; 0: none"""
-    looks: int = 12
-    """how often the losses are summed up"""
-
-    def __post_init__(self) -> None:
-        expect_fields(
-            self,
-            counts=("steps", "looks"),
-            sizes=("hidden", "size", "message", "micro_ticks", "sequences", "batch", "channels"),
-            least={"convolutions": 0},
-            most={"chunk": MOST, "convolutions": 1_000},
-            positive=("sigma", "rate", "clip"),
-            choices={"learner": LEARNERS, "estimator": ESTIMATORS, "loss_type": LOSSES, "reduce": REDUCTIONS},
-        )
-        if self.batch > 1 and self.learner != "vsml":
-            raise bad_argument("batch", self.batch, f"1 for the learner {self.learner}")
-        _ = self.descent, self.population
-        if self.learner == "vsml":
-            _ = self.network
-
-    @property
-    def network(self) -> Network:
-        """The grid of sub-RNNs for the sizes of ``streams``."""
-        return self.network_for(self.streams.inputs, self.streams.classes)
-
-    def network_for(self, inputs: int, classes: int) -> Network:
-        """Return the same learner for other numbers of inputs and classes: theta does not depend on them."""
-        grid = GridConfig(
-            hidden=self.size,
-            message=self.message,
-            micro_ticks=self.micro_ticks,
-            forget_bias=self.forget_bias,
-            input_bias=self.input_bias,
-            reduce=self.reduce,
-            layer_norm=self.layer_norm,
-        )
-        if not self.convolutions and self.channels > 1:
-            raise bad_argument("channels", self.channels, "1 without convolutions")
-        if self.convolutions and not self.is_image(inputs):
-            raise bad_argument("inputs", inputs, f"square images of {self.channels} channels, for convolutions")
-        settings = {
-            "grid": grid,
-            "layerwise": self.layerwise,
-            "backward_pass": self.backward_pass,
-            "separate_backward": self.separate_backward,
-            "feed_label": self.feed_label,
-        }
-        if self.convolutions:
-            side = math.isqrt(inputs // self.channels)
-            return convolutional(side, self.channels, classes, self.convolutions, self.hidden, **settings)
-        return dense((inputs, *self.hidden, classes), **settings)
-
-    def is_image(self, inputs: int) -> bool:
-        """Return whether so many inputs are a square image of ``channels`` channels."""
-        return math.isqrt(inputs // self.channels) ** 2 * self.channels == inputs
-
-    @property
-    def descent(self) -> Descent:
-        """How theta descends."""
-        clip = math.inf if self.estimator == "es" else self.clip
-        return Descent(self.steps, self.rate, clip=clip, looks=self.looks)
-
-    @property
-    def population(self) -> Population:
-        """The population of an evolution strategy."""
-        return Population(self.sequences, self.sigma)
-
-
-Start = torch.Generator | list[torch.Generator] | None
-"""What draws initial states: nothing (zeros), one generator, or one for each of a stack of runs."""
 Learner = Callable[[Tensor, Tensor, Tensor, Start], Tensor]
 """(theta, x, y, generator of initial states) to logits."""
 
@@ -354,15 +243,17 @@ def learner(
 ) -> Learner:
     """Return the online learner of ``config``, for other sizes where given, compiled if the ``context`` says so.
 
-    VSML takes any size. A baseline has a theta for its own sizes alone: streams are padded to them.
+    VSML takes any size. A baseline has a theta for its own sizes alone: streams are padded to them. Shapes are checked,
+    values are not: see ``check_values``.
     """
     if config.learner == "vsml":
         net = config.network_for(inputs or config.streams.inputs, classes or config.streams.classes)
         live = lifetime_in(context or Context())
 
         def run(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
+            check_streams(net, theta, x, y, config.batch)
             generator = generator if config.state_noise else None
-            return online(net, theta, x, y, generator, config.chunk or None, config.batch, live=live)
+            return unchecked_online(net, theta, x, y, generator, config.chunk or None, config.batch, live=live)
 
         return run
     module = baselines.build(config.learner, config.streams.inputs, config.streams.classes)
@@ -393,25 +284,38 @@ def tasks(
     return x, y
 
 
-def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
-    """Return the function from theta and a generator to the meta-gradient and the meta-loss (Alg. 1).
+def side_by_side(
+    run: Learner,
+    theta: Float[Tensor, "runs parameters"],
+    x: Float[Tensor, "runs sequences time inputs"],
+    y: Int[Tensor, "runs sequences time"],
+    generators: list[torch.Generator],
+) -> Float[Tensor, "runs sequences time classes"]:
+    """Return each run's logits on streams of its own."""
+    if len(theta) == 1:  # a stack of matrices costs more than one matrix, so one run is not a batch of one
+        return run(theta[0], x[0], y[0], generators[0]).unsqueeze(0)
+    return run(theta, x, y, generators)
 
-    BPTT also takes a stack of thetas with a generator for each: independent runs as one batch.
+
+def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
+    """Return the function from thetas [runs, parameters] and a generator for each run to the meta-gradients, of the
+    same shape, and the meta-losses [runs] (Alg. 1).
+
+    By BPTT runs are one batch. An evolution strategy needs the axis of runs for its members, so it takes one run.
     """
     run = learner(config, context=context)
 
-    def bptt(theta: Tensor, generator: torch.Generator | list[torch.Generator]) -> tuple[Tensor, Tensor]:
-        if isinstance(generator, list):
-            drawn = [tasks(config.streams, config.sequences, own, config.batch) for own in generator]
-            x, y = (torch.stack(part) for part in zip(*drawn, strict=True))
-        else:
-            x, y = tasks(config.streams, config.sequences, generator, config.batch)
+    def bptt(theta: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
+        drawn = [tasks(config.streams, config.sequences, own, config.batch) for own in generators]
+        x, y = (torch.stack(part) for part in zip(*drawn, strict=True))  # [runs, sequences, time, ...]
         theta = theta.detach().requires_grad_()
-        loss = online_loss(run(theta, x, y, generator), y, config.loss_type)
-        (g,) = torch.autograd.grad(loss.sum(), theta)  # runs do not touch, so this is each run's own gradient
-        return g, loss.detach()
+        with torch.enable_grad():
+            losses = online_loss(side_by_side(run, theta, x, y, generators), y, config.loss_type)
+            (g,) = torch.autograd.grad(losses.sum(), theta)  # runs do not touch, so this is each run's own gradient
+        return g, losses.detach()
 
-    def es(theta: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def es(thetas: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
+        (theta,), (generator,) = thetas, generators
         x, y = tasks(config.streams, config.sequences, generator, config.batch)
         x, y = (part.unflatten(0, (config.sequences, config.batch)) for part in (x, y))  # pair p has a task to itself
         x, y = torch.cat([x, x]), torch.cat([y, y])  # the same for + and -, as are the initial states
@@ -419,31 +323,21 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
         def losses(members: Tensor) -> Tensor:
             return online_loss(run(members, x, y, generator), y, config.loss_type)
 
-        return estimate(losses, theta, config.population, generator)
+        g, loss = estimate(losses, theta, config.population, generator)
+        return g.unsqueeze(0), loss.unsqueeze(0)
 
     return bptt if config.estimator == "bptt" else es
 
 
-VARIES = ("rate",)
-"""fields in which runs side by side may differ, besides the seed"""
-
-
-def has_batch_axis(config: Config) -> bool:
-    """Return whether a run needs the batch axis for itself, as the members of an evolution strategy do."""
-    return config.estimator == "es"
-
-
 def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
-    """Meta-train one cell, or several of one ``shape`` as a batch (Alg. 1).
+    """Meta-train ``cells``, which may differ in seed and the fields of ``VARIES``, side by side (Alg. 1).
 
-    Raises ``NonFiniteError`` if a run diverges; the last finite checkpoint is kept.
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for cells that differ in
+    more, and for several of an evolution strategy.
     """
     config = common(cells, VARIES)
     gradient = meta_gradient(config, context)
-    if len(cells) == 1:
-        theta = initial_theta(config, cells[0].seed)
-        return descend(theta, gradient, config.descent, cells[0].seed, context, look)
-    if config.estimator == "es":
+    if len(cells) > 1 and has_batch_axis(config):
         raise bad_argument("cells", len(cells), "one cell at a time for an evolution strategy")
     theta = torch.stack([initial_theta(config, cell.seed) for cell in cells])
     seeds, rates = [cell.seed for cell in cells], [cell.config.rate for cell in cells]

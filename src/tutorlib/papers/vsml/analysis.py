@@ -9,7 +9,7 @@ import torch
 
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.vsml.algorithm import Config
+from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.descent import ADAM_RATES, SGD_RATES
 from tutorlib.papers.vsml.problem import Streams
 from tutorlib.shapes import Float, Tensor

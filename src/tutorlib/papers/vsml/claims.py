@@ -12,7 +12,8 @@ from tutorlib.lab import Claim, Evidence, Interval, Record, interval, recorded
 from tutorlib.lab.claims import HOLDS, IN_PART, above, weakest
 from tutorlib.lab.records import NoRecordsError
 from tutorlib.papers.vsml.analysis import best_online, lead, off_diagonal, values, variants
-from tutorlib.papers.vsml.experiments import MATRIX_TEST, MATRIX_TRAIN
+from tutorlib.papers.vsml.experiments import MATRIX_TRAIN
+from tutorlib.papers.vsml.measures import MATRIX_TEST
 from tutorlib.papers.vsml.special_cases import CASES
 
 ROUNDING = 9

@@ -24,10 +24,9 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.lab import Cell, Context
-from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import NonFiniteError, bad_argument, checked, expect_fields
-from tutorlib.lab.finite import expect_finite
-from tutorlib.nn import Moments, adam_step, no_moments, step_generator
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
+from tutorlib.lab.loop import repeat
+from tutorlib.nn import Moments, adam_step, clip_by_norm, no_moments, step_generator
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
 from tutorlib.nn.grid import initial_parameters as grid_parameters
 from tutorlib.papers.vsml.problem import GREY
@@ -66,7 +65,7 @@ class Config:
     fresh: float = 0.01
     """share of sub-RNNs that start anew in each step; the others go on from the states that they are in"""
     looks: int = 20
-    """how often to stop for a checkpoint, evenly spaced, the last step included"""
+    """how often the errors are summed up, evenly spaced, the last step included"""
     kinds: tuple[str, ...] = ("digits",)
     """image sets that the clone is tried on"""
     side: int = 14
@@ -222,64 +221,68 @@ class Clone(NamedTuple):
     """mean squared errors of y, e', w and b in each step"""
 
 
+class Cloning(NamedTuple):
+    """All that changes while a sub-RNN is taught. There is one run on the first axis."""
+
+    theta: Float[Tensor, "runs parameters"]
+    moments: Moments
+    pool: GridState
+    """sub-RNNs in the states that they have got themselves into, ``[runs, batch, ...]``"""
+
+
+def initial_state(cell: Cell, device: torch.device) -> Cloning:
+    """Return the state before the first step, of the cell's seed and made on the CPU: the same on every device."""
+    start = torch.Generator().manual_seed(cell.seed)
+    theta = initial_parameters(cell.config, start).unsqueeze(0).to(device)
+    pool = fresh_states(cell.config, start)
+    return Cloning(theta, no_moments(theta), GridState(*(part.unsqueeze(0).to(device) for part in pool)))
+
+
+def clone_step(
+    state: Cloning, number: int, generator: torch.Generator, weights: Float[Tensor, "4"], c: Config
+) -> tuple[Cloning, Float[Tensor, "runs 4"]]:
+    """Return the state after step ``number``, from 0, and the squared errors before it, of y, e', w and b.
+
+    ``weights`` are those of the errors, on the device.
+    """
+    x, e = questions(c.batch, generator)
+    theta = state.theta[0].detach().requires_grad_()
+    with torch.enable_grad():
+        pool, off = squared_errors(split(theta, c.grid), GridState(*(part[0] for part in state.pool)), x, e, c)
+        (g,) = torch.autograd.grad(off @ weights, theta)
+    g = clip_by_norm(g.unsqueeze(0), c.clip)
+    # A linear warm-up, and half a cosine from 1 down to 0.
+    rate = c.rate * min(1.0, (number + 1) / c.warmup) * (1 + math.cos(math.pi * number / c.steps)) / 2
+    with torch.no_grad():  # no step remembers the one before
+        after, moments = adam_step(state.theta, state.moments, g, number, rate)
+        which = torch.rand(c.batch, generator=generator, device=off.device) < c.fresh
+        pool = renewed(pool, fresh_states(c, generator), which)
+    return Cloning(after, moments, GridState(*(part.unsqueeze(0) for part in pool))), off.detach().unsqueeze(0)
+
+
 def clone_backprop(cell: Cell, context: Context) -> Clone:
     """Teach a sub-RNN backpropagation.
 
     A pool of sub-RNNs lives on from step to step, so that the states it learns in are those that it gets itself into.
-    The state is kept in the context's checkpoint at each look, and taken up from there. Raises ``NonFiniteError`` if
-    an error is not finite; the checkpoint then still holds the last finite state.
+    For what is kept, and for a run that diverges, see ``lab.loop.repeat``.
     """
     c: Config = cell.config
-    start = torch.Generator().manual_seed(cell.seed)
-    theta = initial_parameters(c, start).to(context.device)
-    moments, begin = no_moments(theta), 0
-    pool = GridState(*(part.to(context.device) for part in fresh_states(c, start)))
-    weights = theta.new_tensor(WEIGHTS)
-    errors: list[Tensor] = []
-    every = c.steps // c.looks
+    weights = torch.tensor(WEIGHTS, device=context.device)
 
-    def like(step: int) -> dict[str, Any]:
-        return {"theta": theta, "moments": list(moments), "pool": list(pool), "errors": Rows(step)}
+    def step(state: Cloning, number: int) -> tuple[Cloning, Tensor]:
+        return clone_step(state, number, step_generator(cell.seed, number, context.device), weights, c)
 
-    points = range(every, c.steps + 1, every)
-    if context.checkpoint and (saved := context.checkpoint.resume(context.device, "step", points, like)):
-        theta, moments, pool = saved["theta"], Moments(*saved["moments"]), GridState(*saved["pool"])
-        errors, begin = list(saved["errors"]), saved["step"]
-    context.progress.start(c.steps, "cloning backpropagation", begin)
-    for step in range(begin, c.steps):
-        generator = step_generator(cell.seed, step, context.device)
-        x, e = questions(c.batch, generator)
-        theta = theta.detach().requires_grad_()
-        pool, off = squared_errors(split(theta, c.grid), pool, x, e, c)
-        (g,) = torch.autograd.grad(off @ weights, theta)
-        with torch.no_grad():
-            g = g * (c.clip / g.norm()).clamp(max=1.0)
-            rate = c.rate * min(1.0, (step + 1) / c.warmup) * (1 + math.cos(math.pi * step / c.steps)) / 2
-            theta, moments = adam_step(theta, moments, g, step, rate)
-            which = torch.rand(c.batch, generator=generator, device=context.device) < c.fresh
-            pool = renewed(pool, fresh_states(c, generator), which)
-        errors.append(off.detach())
-        if (step + 1) % every == 0:
-            _refuse_non_finite(torch.stack(errors), theta, cell)
-            when, advice = f"after step {step + 1} of {c.steps}", f"a smaller rate than {c.rate} may help"
-            expect_finite({"Adam's state": moments, "the pool": pool}, when, [cell.seed], advice)
-            if context.checkpoint:
-                kept = {"theta": theta, "moments": list(moments), "pool": list(pool), "step": step + 1}
-                context.checkpoint.save(kept | {"errors": torch.stack(errors)})
-            context.progress.advance(every)
-    context.progress.close()
-    return Clone(theta, torch.stack(errors))
-
-
-def _refuse_non_finite(errors: Float[Tensor, "steps 4"], theta: Float[Tensor, "parameters"], cell: Cell) -> None:
-    bad = (~errors.isfinite()).any(dim=1).nonzero()
-    if len(bad) or not bool(theta.isfinite().all()):
-        step = int(bad[0]) if len(bad) else len(errors) - 1
-        found = f"squared errors {errors[step].tolist()}" if len(bad) else "parameters that are not finite"
-        raise NonFiniteError(
-            f"{found} at step {step + 1} of {cell.config.steps} (seed {cell.seed}): expected finite numbers; the last "
-            f"finite checkpoint is kept, a smaller rate than {cell.config.rate} may help"
-        )
+    course = repeat(
+        step,
+        initial_state(cell, context.device),
+        c.steps,
+        context,
+        title="cloning backpropagation",
+        seeds=[cell.seed],
+        look_every=c.steps // c.looks,
+        advice=f"a smaller rate than {c.rate} may help",
+    )
+    return Clone(course.state.theta[0], course.log[:, 0])
 
 
 @torch.no_grad()

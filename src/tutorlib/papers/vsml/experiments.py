@@ -1,316 +1,22 @@
 """The experiments of VSML: one entry per figure, each with its tiers. Reduced settings stand here and nowhere else."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
-
-from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
-from tutorlib.nn import step_generator
-from tutorlib.papers.vsml import baselines, cloning, descent, special_cases
-from tutorlib.papers.vsml.algorithm import VARIES, Config, Learner, Start, has_batch_axis, learner, meta_train, tasks
-from tutorlib.papers.vsml.problem import Streams, sample
-from tutorlib.shapes import Float, Tensor
-
-WINDOWS = ((0, 50), (50, 100), (100, 200), (200, 500), (500, 1000))
-"""examples over which accuracies are averaged"""
-BIN = 10
-"""examples in one point of a recorded curve"""
-TEST = 2**40
-"""Number of the step whose generator draws meta-test streams; no meta-training takes so many steps."""
-ESCAPE = 0.87
-"""A run has left the plateau where its loss is below this share of log B, the loss of guessing."""
-
-DIGITS = Streams(kinds=("digits",), inputs=64, classes=10, length=500, side=8, part="test")
-MNIST = replace(DIGITS, kinds=("mnist",), inputs=196, side=14)
-
-TRANSFER: Mapping[str, tuple[Streams, int]] = {
-    "prototypes": (Streams(length=200), 64),
-    "prototypes-64": (Streams(inputs=64, classes=10, length=200), 16),
-    "digits": (replace(DIGITS, length=1000), 16),
-    "digits-projected": (replace(DIGITS, projection="fresh"), 16),
-    "digits-shuffled": (replace(DIGITS, shuffled="fresh"), 16),
-    "digits-4x4": (replace(DIGITS, inputs=16, side=4), 16),
-    "digits-12x12": (replace(DIGITS, inputs=144, side=12, length=200), 16),
-    "digits-3": (replace(DIGITS, classes=3, length=200), 32),
-    "digits-5": (replace(DIGITS, classes=5, length=200), 32),
-    "random": (Streams(kinds=("random",), inputs=64, classes=10, length=200), 16),
-    "sum-sign": (Streams(kinds=("sum-sign",), inputs=64, classes=2, length=500), 16),
-    "mnist": (MNIST, 8),
-    "fashion-mnist": (replace(MNIST, kinds=("fashion-mnist",)), 8),
-    "kmnist": (replace(MNIST, kinds=("kmnist",)), 8),
-}
-"""Meta-test sets by name: streams, and how many sequences of them. The paper's: 28 x 28 pixels, 2,000 examples."""
-
-ONE_SHOT = replace(DIGITS, length=3)
-ONE_SHOT_SEQUENCES = 256
-TRACE = 60
-"""examples of the first stream of digits whose probabilities are recorded"""
-
-
-def meta_test_streams(streams: Streams, sequences: int, seed: int, batch: int = 1) -> tuple[Tensor, Tensor]:
-    """Return the meta-test streams of a seed: the same for every learner that sees ``batch`` examples at once."""
-    return tasks(streams, sequences, step_generator(seed, TEST, torch.device("cpu")), batch)
-
-
-def one_shot_streams(seed: int, same: bool) -> tuple[Tensor, Tensor]:
-    """Return streams whose second example has the class of the first: the same image, or another one of the class."""
-    x, y = meta_test_streams(ONE_SHOT, 20 * ONE_SHOT_SEQUENCES, seed)
-    if same:
-        x[:, 1], y[:, 1] = x[:, 0], y[:, 0]
-    kept = (y[:, 0] == y[:, 1]).nonzero().flatten()[:ONE_SHOT_SEQUENCES]
-    return x[kept], y[kept]
-
-
-def windows(right: Float[Tensor, "time"]) -> dict[str, float]:
-    """Return the mean accuracy in each of ``WINDOWS`` that the stream reaches, by name (``0_50``)."""
-    reached = [(first, last) for first, last in WINDOWS if last <= len(right)]
-    return {f"{first}_{last}": round(right[first:last].mean().item(), 4) for first, last in reached}
-
-
-def curve(right: Float[Tensor, "time"]) -> list[float]:
-    """Return the mean accuracy of every ``BIN`` examples."""
-    return [round(value, 3) for value in right[: len(right) // BIN * BIN].view(-1, BIN).mean(dim=1).tolist()]
-
-
-def set_metrics(name: str, right: Float[Tensor, "time"]) -> Metrics:
-    """Return ``<set>_<window>`` for each window and ``<set>_curve``."""
-    found: Metrics = {f"{name}_{window}": value for window, value in windows(right).items()}
-    return found | {f"{name}_curve": curve(right)}
-
-
-@torch.no_grad()
-def probabilities(run: Learner, theta: Tensor, x: Tensor, y: Tensor, seed: int) -> Tensor:
-    """Return the probabilities [sequences, time, classes] that a learner gives before each label."""
-    return run(theta, x, y, step_generator(seed, TEST + 1, x.device)).softmax(dim=-1)
-
-
-def right_answers(p: Tensor, y: Tensor) -> Float[Tensor, "time"]:
-    """Return the share of sequences whose likeliest class is right, at each position."""
-    return (p.argmax(dim=-1) == y).float().mean(dim=0).cpu()
-
-
-def of_label(p: Tensor, y: Tensor, t: int) -> float:
-    """Return the mean probability of the right label at position ``t``."""
-    return round(p[:, t].gather(1, y[:, t : t + 1]).mean().item(), 4)
-
-
-def trace(p: Tensor) -> list[list[float]]:
-    """Return the probabilities along the first ``TRACE`` examples of the first stream."""
-    return [[round(value, 3) for value in row] for row in p[0, :TRACE].tolist()]
-
-
-def course(losses: Float[Tensor, "steps"], looks: int, classes: int) -> Metrics:
-    """Return the course of a meta-training: ``look_loss``, the mean loss since the look before; ``loss``, the last of
-    them; and ``escape``, the step of the first look off the plateau, or 0 if there is none."""
-    means = losses.cpu().view(looks, -1).mean(dim=1)
-    every = len(losses) // looks
-    left = (means < ESCAPE * math.log(classes)).nonzero().flatten().tolist()
-    return {
-        "escape": every * (left[0] + 1) if left else 0,
-        "loss": round(means[-1].item(), 4),
-        "look_loss": [round(value, 3) for value in means.tolist()],
-    }
-
-
-def run_learn(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train and meta-test on all sets of ``TRANSFER``, at sizes that meta-training never had. Learners with
-    convolutions take the sets whose inputs are square images.
-
-    Metrics: those of ``course`` and, for each set, of ``set_metrics``; ``before``, ``after_same`` and ``after_other``:
-    the probability of a digit's label before anything was shown, and when the same image or another one of its class
-    follows at once; ``trace``: the probabilities along the first stream of digits, with ``trace_labels``; ``theta``.
-
-    Of a compiled run only meta-training is compiled: each meta-test set has a size, and so would have a graph, of its
-    own.
-    """
-    return [_learn(cell, context) for cell in cells]
-
-
-def _learn(cell: Cell, context: Context) -> Metrics:
-    c = cell.config
-    trained = meta_train([cell], context)
-    metrics = course(trained.losses, c.looks, c.streams.classes)
-    for name, (streams, sequences) in TRANSFER.items():
-        if c.convolutions and not c.is_image(streams.inputs):
-            continue
-        x, y = (part.to(context.device) for part in meta_test_streams(streams, sequences, cell.seed, c.batch))
-        p = probabilities(learner(c, streams.inputs, streams.classes), trained.theta, x, y, cell.seed)
-        metrics |= set_metrics(name, right_answers(p, y))
-        if name == "digits":
-            metrics |= {"trace": trace(p), "trace_labels": y[0, :TRACE].tolist()}
-    if not c.convolutions or c.is_image(64):
-        metrics |= _one_shot(learner(replace(c, batch=1), 64, 10), trained.theta, cell.seed)
-    return metrics | {"theta": [float(f"{value:.5g}") for value in trained.theta.tolist()]}
-
-
-def _one_shot(run: Learner, theta: Tensor, seed: int) -> Metrics:
-    found: Metrics = {}
-    for name, same in (("same", True), ("other", False)):
-        x, y = (part.to(theta.device) for part in one_shot_streams(seed, same))
-        p = probabilities(run, theta, x, y, seed)
-        found |= {"before": of_label(p, y, 0), f"after_{name}": of_label(p, y, 1)}
-    return found
-
-
-def online_learners(classes: int) -> dict[str, Learner]:
-    """Return online SGD and Adam (softmax regression) by name, such as ``sgd_0.01``, at every rate of the grid."""
-
-    def of(learn: Callable, rate: float) -> Learner:
-        def run(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
-            return learn(x, y, classes, rate)
-
-        return run
-
-    found = {f"sgd_{rate:g}": of(descent.online_sgd, rate) for rate in descent.SGD_RATES}
-    return found | {f"adam_{rate:g}": of(descent.online_adam, rate) for rate in descent.ADAM_RATES}
-
-
-def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Return what online SGD and Adam reach on the sets of ``TRANSFER``, at each rate of the grid.
-
-    Metrics: for each learner (``sgd_0.01``) those of ``run_learn``, with the learner's name in front. They have no
-    theta; the configuration names the setting only.
-    """
-    return [_references(cell) for cell in cells]
-
-
-def _references(cell: Cell) -> Metrics:
-    metrics: Metrics = {}
-    nothing = torch.zeros(0)
-    for name, (streams, sequences) in TRANSFER.items():
-        x, y = meta_test_streams(streams, sequences, cell.seed)
-        for label, run in online_learners(streams.classes).items():
-            p = probabilities(run, nothing, x, y, cell.seed)
-            metrics |= {f"{label}_{key}": value for key, value in set_metrics(name, right_answers(p, y)).items()}
-            if name == "digits":
-                metrics[f"{label}_trace"] = trace(p)
-    for label, run in online_learners(10).items():
-        metrics |= {f"{label}_{key}": value for key, value in _one_shot(run, nothing, cell.seed).items()}
-    return metrics
-
-
-def run_plateau(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train cells of one shape as one batch and return the metrics of ``course`` for each."""
-    losses = meta_train(cells, context).losses.view(-1, len(cells))
-    c = cells[0].config
-    return [course(own, c.looks, c.streams.classes) for own in losses.unbind(dim=1)]
-
-
-SMALL = Streams(inputs=16, classes=4, length=50, side=4)
-"""The matrix's size: 4 x 4 pixels, the first four classes, 50 examples. The paper's: 28 x 28, ten, 500."""
-PICTURES = replace(SMALL, kinds=("digits",), permuted=False)
-"""Labels of images keep their meaning in meta-training, as in the paper: that is what can be overfitted."""
-MATRIX_TRAIN: Mapping[str, Streams] = {
-    "prototypes": SMALL,
-    "digits": PICTURES,
-    "random": replace(SMALL, kinds=("random",)),
-    "fashion-mnist": replace(PICTURES, kinds=("fashion-mnist",)),
-    "kmnist": replace(PICTURES, kinds=("kmnist",)),
-    "all but digits": replace(PICTURES, kinds=("fashion-mnist", "kmnist", "random", "prototypes")),
-}
-TESTED = replace(PICTURES, part="test", length=200)
-MATRIX_TEST: Mapping[str, Streams] = {
-    "digits": TESTED,
-    "digits-projected": replace(TESTED, projection="fresh"),
-    "digits-shuffled": replace(TESTED, shuffled="fresh"),
-    "digits-renamed": replace(TESTED, permuted=True),
-    "mnist": replace(TESTED, kinds=("mnist",)),
-    "fashion-mnist": replace(TESTED, kinds=("fashion-mnist",)),
-    "kmnist": replace(TESTED, kinds=("kmnist",)),
-    "random": replace(SMALL, kinds=("random",), length=200),
-    "sum-sign": replace(SMALL, kinds=("sum-sign",), length=200),
-    "prototypes": replace(SMALL, length=200),
-}
-MATRIX_SEQUENCES = 64
-
-
-def run_matrix(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train cells of one shape as one batch; return for each the metrics of ``course`` and, for every set of
-    ``MATRIX_TEST``, those of ``set_metrics``. Of a compiled run only meta-training is compiled."""
-    trained = meta_train(cells, context)
-    found = []
-    for i, cell in enumerate(cells):
-        c = cell.config
-        theta, losses = (trained.theta, trained.losses) if len(cells) == 1 else (trained.theta[i], trained.losses[:, i])
-        metrics = course(losses, c.looks, c.streams.classes)
-        for name, streams in MATRIX_TEST.items():
-            drawn = meta_test_streams(streams, MATRIX_SEQUENCES, cell.seed, c.batch)
-            x, y = (part.to(context.device) for part in drawn)
-            metrics |= set_metrics(name, right_answers(probabilities(learner(c), theta, x, y, cell.seed), y))
-        found.append(metrics)
-    return found
-
-
-WINDOW = 50
-"""examples in a point of an online accuracy curve"""
-LAST = 200
-"""a run's last accuracy is the mean over this many examples"""
-
-
-def run_cloning(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Clone backpropagation into ``cells``, then train networks with the clone and with gradient descent itself.
-
-    Metrics: those of ``cloning.imitation``; ``looks`` (steps) and ``look_rmse`` (since the look before, of y, e', w
-    and b). Then for each image set and each network (``shallow``: no hidden
-    layer, ``deep``: one), from equal first weights on equal streams, under ``<set>_<network>``: ``_clone_curve`` and
-    ``_exact_curve`` (online accuracy in windows of 50 examples), ``_clone_last`` and ``_exact_last`` (mean over the
-    last 200), ``_gap`` (exact - clone there) and ``_agree``, the correlation over connections of the w that the two
-    end with.
-
-    Nothing is fitted to images, so their split has no meaning here: streams come from the part that meta-trains
-    elsewhere, which for MNIST and Fashion-MNIST is four in five images of the official test part.
-    """
-    return [_cloning(cell, context) for cell in cells]
-
-
-def _cloning(cell: Cell, context: Context) -> Metrics:
-    c: cloning.Config = cell.config
-    clone = cloning.clone_backprop(cell, context)
-    course = clone.errors.view(c.looks, -1, 4).mean(dim=1).sqrt()
-    metrics: Metrics = {
-        "looks": [c.steps // c.looks * (i + 1) for i in range(c.looks)],
-        "look_rmse": [[float(f"{value:.3g}") for value in row] for row in course.tolist()],
-    }
-    for name, value in cloning.imitation(clone.theta, cell.seed, c).items():
-        metrics[name] = float(f"{value:.4g}")
-    # Streams and first weights are those of the seed, made on the CPU: the same on every device.
-    generator = torch.Generator().manual_seed(cell.seed)
-    for kind in c.kinds:
-        side = 8 if kind == "digits" else c.side
-        x, y = sample(Streams((kind,), side**2, 10, c.length, side), c.streams, generator)
-        for name, hidden in (("shallow", ()), ("deep", (c.width,))):
-            first = cloning.first_weights((side**2, *hidden, 10), c.streams, generator)
-            found = _race(clone.theta, first, x, y, c)
-            metrics |= {f"{kind}_{name}_{what}": value for what, value in found.items()}
-    return metrics
-
-
-def _race(theta: Tensor, first: list[tuple[Tensor, Tensor]], x: Tensor, y: Tensor, c: cloning.Config) -> Metrics:
-    """Return the metrics of one network on one image set."""
-    x, y = x.to(theta.device), y.to(theta.device)
-    first = [(w.to(theta.device), b.to(theta.device)) for w, b in first]
-    planted = [cloning.planted(w, b, c) for w, b in first]
-    states, clones = cloning.online(cloning.cloned(theta, c), planted, x, y)
-    weights, exacts = cloning.online(cloning.exact(c.eta), first, x, y)
-    pairs = [(cloning.slots(state)[0], w) for state, (w, _) in zip(states, weights, strict=True)]
-    ends = torch.stack([torch.cat([side.flatten() for side in sides]) for sides in zip(*pairs, strict=True)])
-    metrics: Metrics = {"agree": round(torch.corrcoef(ends)[0, 1].item(), 4)}
-    for side, logits in (("clone", clones), ("exact", exacts)):
-        right = (logits.argmax(dim=-1) == y).float().mean(dim=0)  # over streams
-        metrics[f"{side}_curve"] = [round(part.mean().item(), 4) for part in right.split(WINDOW)]
-        metrics[f"{side}_last"] = round(right[-LAST:].mean().item(), 4)
-    return metrics | {"gap": round(metrics["exact_last"] - metrics["clone_last"], 4)}
-
-
-def run_special_cases(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Return by how much each of ``special_cases.CASES`` differs from its own formula: ``<case>_gap``, relative."""
-    return [
-        {f"{name}_gap": float(f"{gap:.3g}") for name, gap in special_cases.gaps(cell.seed, cell.config.steps).items()}
-        for cell in cells
-    ]
-
+from tutorlib.lab import Experiment, Tier, grid
+from tutorlib.papers.vsml import baselines, cloning, special_cases
+from tutorlib.papers.vsml.config import VARIES, Config, has_batch_axis
+from tutorlib.papers.vsml.measures import (
+    PICTURES,
+    SMALL,
+    run_cloning,
+    run_learn,
+    run_matrix,
+    run_plateau,
+    run_references,
+    run_special_cases,
+)
+from tutorlib.papers.vsml.problem import Streams
 
 FAST = Config(forget_bias=1.0, input_bias=0.0, steps=300)
 """Gate biases of +1 and 0 leave the plateau soonest at 50 examples."""
@@ -366,6 +72,8 @@ LEARN = Experiment(
     title="Meta-trained on prototypes of 8 numbers and 4 classes; tested on other data at other sizes",
     figure="Figs. 6 and 7, and the introspection of the paper's section 5",
     run=run_learn,
+    varies=VARIES,
+    alone=has_batch_axis,
     tiers={
         "live": Tier((replace(FAST, steps=204),), seeds=(0,)),
         "study": Tier((FAST, SLOW, ES), seeds=(0, 1, 2, 3, 4)),
@@ -378,6 +86,7 @@ REFERENCES = Experiment(
     title="Online SGD and Adam on the same streams, at every rate of the grid",
     figure="Fig. 6, curves SGD and Adam",
     run=run_references,
+    cpu_only=True,
     tiers={
         "live": Tier((FAST,), seeds=(0,)),
         "study": Tier((FAST,), seeds=(0, 1, 2, 3, 4)),
@@ -417,6 +126,14 @@ PLATEAU = Experiment(
     },
 )
 
+MATRIX_TRAIN: Mapping[str, Streams] = {
+    "prototypes": SMALL,
+    "digits": PICTURES,
+    "random": replace(SMALL, kinds=("random",)),
+    "fashion-mnist": replace(PICTURES, kinds=("fashion-mnist",)),
+    "kmnist": replace(PICTURES, kinds=("kmnist",)),
+    "all but digits": replace(PICTURES, kinds=("fashion-mnist", "kmnist", "random", "prototypes")),
+}
 TABLE = Config(forget_bias=1.0, input_bias=0.0, sequences=16, steps=400, looks=20, layer_norm=True)
 """With LayerNorm, as in the paper's code, more runs on images leave the plateau; baselines have none."""
 OTHER = replace(TABLE, rate=3e-3, layer_norm=False)
@@ -481,6 +198,7 @@ SPECIAL = Experiment(
     title="Older ideas as special cases: each by a grid of sub-RNNs and by its own formula",
     figure="none; the special cases of claim C1",
     run=run_special_cases,
+    cpu_only=True,
     tiers={
         "live": Tier((special_cases.Config(),), seeds=(0,)),
         "study": Tier((special_cases.Config(),), seeds=(0, 1, 2, 3, 4)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from tutorlib.lab import Record
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.vsml.experiments import ESCAPE
+from tutorlib.papers.vsml.measures import ESCAPE
 from tutorlib.show.curves import curves_data, curves_picture
 from tutorlib.show.explorer import Explorer
 from tutorlib.show.style import png

@@ -27,6 +27,7 @@ from tutorlib.nn.grid import (
     zero_state,
 )
 from tutorlib.nn.initial import truncated_normal
+from tutorlib.papers.vsml.problem import truncated_normal as standard_truncated
 from tutorlib.shapes import Float, Int, Tensor
 
 INPUT, ERROR, LABEL, OUTPUT = 0, 0, 1, 1
@@ -133,6 +134,7 @@ class Convolution:
         image = torch.cat([image, image.new_zeros(*shape, 1, *image.shape[-2:])], dim=-3)
         rows = image[..., windows.flatten(), :, :].reshape(*shape, positions, offsets * self.channels_in, grid.message)
         columns = mb.unflatten(-2, (positions, self.channels_out))
+        # [*members, sequences x positions, rows, columns, 4H]: positions are more sequences under the same theta
         z = incoming(p, rows.flatten(-4, -3), columns.flatten(-4, -3))
         h, c = state.h, state.c
         for _ in range(grid.micro_ticks):
@@ -142,6 +144,7 @@ class Convolution:
             )
             own_h, own_c = micro_tick(p, z, own_h, own_c)
             h, c = (part.unflatten(-4, (shape[-1], positions)).mean(dim=-4) for part in (own_h, own_c))
+        # [*members, sequences x positions, columns or rows, message], from the last tick's h before its mean
         forward, backward = send(p, own_h, grid)
         forward = forward.unflatten(-3, (shape[-1], positions)).flatten(-3, -2)
         # Backward messages: each pixel gets the mean over kernel offsets, those that never touch it counting as 0.
@@ -265,8 +268,15 @@ class Network:
 
 
 def _truncated(shape: tuple[int, ...], fan: int, generator: torch.Generator, like: Tensor) -> Tensor:
-    """Return normal numbers with sd 1/sqrt(fan), cut at two sd."""
-    return truncated_normal(shape, 1 / math.sqrt(fan), generator, like.device, like.dtype)
+    """Return normal numbers with sd 1/sqrt(fan), cut at two sd.
+
+    On a CPU they are the recorded studies', which draw again what lies beyond. To look whether anything does would make
+    a device wait in every meta-step, so there they come through the inverse of the distribution.
+    """
+    sd = 1 / math.sqrt(fan)
+    if like.device.type == "cpu":
+        return truncated_normal(shape, sd, generator, like.device, like.dtype)
+    return sd * standard_truncated(shape, generator, like)
 
 
 def forward_sweep(

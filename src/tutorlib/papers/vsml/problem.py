@@ -260,7 +260,7 @@ def _random_fixed(s: Streams, n: int, generator: torch.Generator, _: str) -> tup
     """``POINTS`` inputs ~ N(0, I) with random labels, the same for all sequences of a part; over and over, each pass in
     an order of its own. With ``permuted`` each sequence renames the labels."""
     shown = min(s.shown or s.classes, NAMES)
-    points, labels = (own.to(generator.device) for own in fixed_points(s.inputs, shown, s.part))
+    points, labels = fixed_points(s.inputs, shown, s.part, generator.device)
     passes = -(-s.length // POINTS)
     order = torch.rand(n, passes, POINTS, generator=generator, device=generator.device).argsort(dim=-1)
     pick = order.flatten(1)[:, : s.length]
@@ -270,11 +270,16 @@ def _random_fixed(s: Streams, n: int, generator: torch.Generator, _: str) -> tup
     return points[pick], y
 
 
+CPU = torch.device("cpu")
+
+
 @cache
-def fixed_points(inputs: int, classes: int, part: str) -> tuple[Float[Tensor, "points inputs"], Int[Tensor, "points"]]:
-    """Return the points and labels of the "random-fixed" set of one part."""
+def fixed_points(
+    inputs: int, classes: int, part: str, device: torch.device = CPU
+) -> tuple[Float[Tensor, "points inputs"], Int[Tensor, "points"]]:
+    """Return the points and labels of the "random-fixed" set of one part: the same on every device."""
     generator = torch.Generator().manual_seed(2 * inputs + PARTS.index(part))
-    return _normal(generator, POINTS, inputs), _integers(generator, classes, POINTS)
+    return _normal(generator, POINTS, inputs).to(device), _integers(generator, classes, POINTS).to(device)
 
 
 def _sum_sign(s: Streams, n: int, generator: torch.Generator, _: str) -> tuple[Tensor, Tensor]:
@@ -291,7 +296,7 @@ def _images(s: Streams, n: int, generator: torch.Generator, kind: str) -> tuple[
     Without ``permuted`` all sequences take the first ones of the subset, and these keep their names.
     """
     source = images(kind, s.part, s.side, s.scaling, generator.device)
-    known = torch.tensor(s.subset or range(classes_of(kind)), device=generator.device)
+    known = numbers(s.subset, generator.device) if s.subset else torch.arange(classes_of(kind), device=generator.device)
     order = known.expand(n, -1)
     if s.permuted:
         order = known[torch.rand(n, len(known), generator=generator, device=generator.device).argsort(dim=1)]
@@ -333,13 +338,16 @@ _SYNTHETIC: dict[str, Callable] = {
 
 
 @checked()
-def truncated_normal(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "..."]:
-    """Return draws of N(0, 1) cut at two sd, on the generator's device.
+def truncated_normal(
+    shape: tuple[int, ...], generator: torch.Generator, like: Tensor | None = None
+) -> Float[Tensor, "..."]:
+    """Return draws of N(0, 1) cut at two sd, on the generator's device, or on that and in the dtype of ``like``.
 
     Through the inverse of the distribution: no draw is rejected, so a GPU need not be asked how many were.
     """
     inside = math.erf(math.sqrt(2))
-    u = torch.empty(shape, device=generator.device).uniform_(-inside, inside, generator=generator)
+    u = torch.empty(shape, device=generator.device) if like is None else like.new_empty(shape)
+    u = u.uniform_(-inside, inside, generator=generator)
     return u.erfinv_().mul_(math.sqrt(2))
 
 
@@ -362,9 +370,21 @@ def _shuffled(x: Tensor, s: Streams, generator: torch.Generator) -> Tensor:
         return x
     features = x.shape[-1]
     if s.shuffled == "fixed":
-        return x[..., torch.randperm(features, generator=torch.Generator().manual_seed(features)).to(x.device)]
+        return x[..., fixed_order(features, x.device)]
     order = torch.rand(len(x), features, generator=generator, device=x.device).argsort(dim=1)
     return x.gather(2, order.unsqueeze(1).expand_as(x))
+
+
+@cache
+def fixed_order(features: int, device: torch.device) -> Int[Tensor, "features"]:
+    """Return the one permutation of inputs of ``features`` entries."""
+    return torch.randperm(features, generator=torch.Generator().manual_seed(features)).to(device)
+
+
+@cache
+def numbers(values: tuple[int, ...], device: torch.device) -> Int[Tensor, "values"]:
+    """Return the values as a tensor; it is copied to the device once, and not in every step."""
+    return torch.tensor(values, device=device)
 
 
 def _projected(x: Tensor, s: Streams, generator: torch.Generator) -> Tensor:
