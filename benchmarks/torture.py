@@ -47,7 +47,7 @@ class Target:
 
     def words(self, results: Path, publish: Path) -> list[str]:
         own = ["run", self.experiment, "--tier", "live", "--seeds", str(self.seeds), "--device", "cpu"]
-        own += ["--engine", self.engine, "--jobs", str(self.jobs), "--results", str(results)]
+        own += ["--engine", self.engine, "--jobs", str(self.jobs), "--results", str(results), "--save-every", "0"]
         return [*own, "--publish", str(publish), "--set", *self.settings.split()]
 
 
@@ -301,7 +301,7 @@ def faults(room: Path) -> int:
     goes_on(here, words)
     tried += 1
 
-    large = Target("gpicl.learning", "local", 1, GPICL + " inputs=30000", 1)
+    large = Target("gpicl.learning", "local", 1, GPICL.replace("batch=4", "batch=200000"), 1)
     here, folder, words = fresh("memory", large)
     size = psutil.Process().memory_info().vms + 50 * 2**20
     failing(words, here, lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)), "memory")

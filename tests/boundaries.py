@@ -222,6 +222,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     experiment = {"name": "tiny.one", "title": "t", "figure": "f", "run": run, "tiers": {"live": tier}, "varies": None}
     cell = Cell(bandit, 0)
     record = Record("tiny.one", "live", {"arms": 2}, 0, {"loss": 1.0}, 0.1, {"device": "cpu"})
+    record_of_bandit = Record("a.b", "live", dataclasses.asdict(bandit), 0, {"loss": 1.0}, 0.1, {"device": "cpu"})
     save(record, folder / "records" / "one.json")
     from tutorlib.lab.records import publish
 
@@ -460,6 +461,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "label": "a",
             "colour": "#000000",
         },
+        "show.style.whiskers": {"ax": ax, "at": [1.0], "intervals": [interval]},
         "show.style.fit_title": {"ax": ax, "words": "a title", "share": 0.5},
         "show.style.png": {"figure": Figure(figsize=(1, 1))},
         "show.style.in_palette": {"picture": drawn.getvalue()},
@@ -479,6 +481,12 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.batching.column": {"cells": [cell], "value": "arms", "device": torch.device("cpu")},
         "lab.batching.common": {"cells": [cell, Cell(bandit, 1)], "varies": ("arms",)},
         "lab.batching.shared": {"config": bandit, "varies": ("arms",)},
+        "lab.reading.config_of": {"record": record_of_bandit, "kind": type(bandit)},
+        "lab.reading.differences": {"ours": [record], "theirs": [record], "value": lambda r: r.seconds},
+        "lab.reading.field_of": {"record": record, "name": "arms"},
+        "lab.reading.paired": {"ours": [record], "theirs": [record]},
+        "lab.reading.select": {"records": [record]},
+        "lab.experiment.rounded": {"values": f(2, 3), "digits": 3},
         "lab.sweep.side_by_side": {"experiment": Experiment(**experiment), "cells": [cell], "most": 2},
         "lab.claims.Claim": {"id": "a.C1", "sentence": "s", "reported": "r", "check": None},
         "lab.experiment.Context": {"device": torch.device("cpu"), "checkpoint": None, "compile": False},

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -48,14 +48,33 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shared / "_build" / "html"
 
 
+class Soups(Mapping[str, BeautifulSoup]):
+    """Every page of the site in ``folder``, by its path without ``.html``; parsed when it is asked for, once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = {
+            path.relative_to(folder).with_suffix("").as_posix(): path
+            for path in folder.rglob("*.html")
+            if "_static" not in path.parts
+        }
+        self.parsed: dict[str, BeautifulSoup] = {}
+
+    def __getitem__(self, page: str) -> BeautifulSoup:
+        if page not in self.parsed:
+            self.parsed[page] = BeautifulSoup(self.paths[page].read_text(encoding="utf-8"), "html.parser")
+        return self.parsed[page]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
 @pytest.fixture(scope="session")
-def soups(site: Path) -> dict[str, BeautifulSoup]:
+def soups(site: Path) -> Soups:
     """Every page, by its path without ``.html``."""
-    return {
-        path.relative_to(site).with_suffix("").as_posix(): BeautifulSoup(path.read_text(), "html.parser")
-        for path in site.rglob("*.html")
-        if "_static" not in path.parts
-    }
+    return Soups(site)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pickle
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +20,7 @@ from tutorlib.lab.claims import FAILS, HOLDS, UNTESTED, above
 from tutorlib.lab.records import load_published, publish
 from tutorlib.show.explorer import classic, module_name, to_json, twin
 
-Soups = dict[str, BeautifulSoup]
+Soups = Mapping[str, BeautifulSoup]
 COLAB = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
 
 

@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Union
 
@@ -223,7 +224,7 @@ def double(x: int, by: int = 2) -> int:
 
 
 def test_a_step_is_compiled_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch, "compile", lambda step, fullgraph: lambda x: (fullgraph, step, step(x)))
+    monkeypatch.setattr(torch, "compile", lambda step, fullgraph, **how: lambda x: (fullgraph, step, step(x)))
     assert Context().compiled(double) is double
     _, step, found = Context(compile=True).compiled(double)(3)
     whole, other, _ = Context(compile=True).compiled(double)(3)
@@ -231,6 +232,26 @@ def test_a_step_is_compiled_only_where_that_is_asked_for(monkeypatch: pytest.Mon
     assert (
         step.__code__ is not other.__code__
     )  # else the second run would share the first one's graphs, and their limit
+
+
+BY = 2
+
+
+def scaled(x: torch.Tensor, by: int) -> torch.Tensor:
+    return BY * by * x if torch.is_grad_enabled() else 0 * x
+
+
+def test_a_compiled_step_looks_again_at_arguments_and_modes_but_not_at_modules(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    step, x = Context(compile=True).compiled(scaled), torch.ones(1)
+    assert step(x, 3) == 6
+    assert step(x, 5) == 10
+    assert step(torch.ones(2), 3).tolist() == [6, 6]
+    with torch.no_grad():
+        assert step(x, 3) == 0
+    monkeypatch.setitem(globals(), "BY", 100)
+    assert step(x, 3) == 6, "looked at a constant of a module in each call"
+    assert Context(compile=True).compiled(scaled)(x, 3) == 300  # another run does
 
 
 def test_a_record_without_a_later_field_is_of_its_default() -> None:

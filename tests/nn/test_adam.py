@@ -1,5 +1,6 @@
 """Adam as a pure function, against torch's."""
 
+import pytest
 import torch
 
 from tutorlib.nn import Moments, adam_, adam_step, no_moments
@@ -17,6 +18,17 @@ def test_it_is_torch_adam() -> None:
         reference.grad = gradient
         optimizer.step()
     torch.testing.assert_close(theta, reference.detach(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("beta1", "step"), [(0.9, 0), (0.9, 7), (0.0, 0), (0.0, 7)])
+def test_the_formula_for_a_compiler_is_the_same_step(monkeypatch: pytest.MonkeyPatch, beta1: float, step: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    theta, g = torch.randn(2, 2, 40, generator=generator, dtype=torch.float64)
+    number = torch.tensor(step, dtype=torch.float64)
+    own = adam_step(theta, Moments(g, g.square()), g, number, 0.1, beta1)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    compiled = adam_step(theta, Moments(g, g.square()), g, number, 0.1, beta1)
+    torch.testing.assert_close(compiled, own, rtol=1e-13, atol=1e-13)
 
 
 def test_cells_of_a_stack_do_not_touch() -> None:

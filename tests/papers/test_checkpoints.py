@@ -30,7 +30,7 @@ LOCK = rcgvf.Config(
 
 
 LOOPS: dict[str, tuple[str, str, int, Callable[[Context], object]]] = {
-    "rcgvf": ("tutorlib.papers.rcgvf.algorithm.adam_", "update", 2, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
+    "rcgvf": ("tutorlib.papers.rcgvf.algorithm.adam_", "step", 2, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
     "mbrl": ("tutorlib.papers.mbrl.algorithm.adamw_step", "done", 6, lambda c: mbrl.train(MBRL, [0], c)),
     # Without a model, so that Q's own state is all there is to look at.
     "mbrl, replay": (

@@ -44,6 +44,7 @@ def test_targets_and_loss_are_the_plain_sums():
 
 def test_an_action_is_one_of_those_there_are():
     """Rounded, the probabilities of many actions sum to less than the largest uniform there is."""
+    assert softmax_action(torch.zeros(3, 2), 1.0, torch.tensor([0.25, 0.5, 0.75])).tolist() == [0, 1, 1]  # not at .5
     largest = torch.tensor(1 - 2.0**-24)
     short = next(n for n in range(2, 10_000) if torch.zeros(n).softmax(dim=-1).cumsum(dim=-1)[-1] <= largest)
     for batch in ((), (3,), (1, 2)):

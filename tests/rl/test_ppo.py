@@ -44,6 +44,7 @@ def test_entropy():
     probabilities = torch.tensor([[[0.5, 0.5], [0.9, 0.1]], [[0.5, 0.5], [0.5, 0.5]]])
     plain = (math.log(2) - 0.9 * math.log(0.9) - 0.1 * math.log(0.1)) / 2
     assert entropy(probabilities.log()).tolist() == pytest.approx([plain, math.log(2)], abs=1e-6)
+    assert float(entropy(torch.full((3, 5), 0.2).log())) == pytest.approx(math.log(5), abs=1e-6)
 
 
 def test_each_seed_is_cut_by_its_own_norm():

@@ -5,7 +5,7 @@ import torch
 
 from tutorlib.lab import UsageError
 from tutorlib.papers.mbrl.problem import ButtonGrid
-from tutorlib.rl import Experience, empty_replay, recall, store
+from tutorlib.rl import Experience, empty_replay, held, recall, store
 
 
 def drawn(*shape, seed=0):
@@ -17,7 +17,7 @@ def test_replay_is_a_ring_that_gives_back_what_was_stored():
     state = env.start(drawn(2, 1, 2))
     replay = empty_replay(env.observations, state, 2, 3, torch.device("cpu"))
     written = []
-    for t in range(5):
+    for t in range(8):
         o = (drawn(2, 1, 12, seed=t) < 0.5).float()
         state = env.start(drawn(2, 1, 2, seed=t))
         b = Experience(
@@ -55,3 +55,45 @@ def test_sizes_that_cannot_be_are_named(own):
     name = ("observations", "seeds", "capacity")[own.index(0)]
     with pytest.raises(UsageError, match=f"{name}=0: expected a whole number from 1"):
         empty_replay(observations, (), seeds, capacity, torch.device("cpu"))
+
+
+def one(replay, state=()):
+    """Return a transition of each of two seeds that ``replay`` can keep."""
+    o = torch.zeros(2, 1, replay.o.shape[-1])
+    return Experience(o, torch.zeros(2, 1).long(), torch.zeros(2, 1), o, torch.zeros(2, 1) > 0, state)
+
+
+@pytest.mark.parametrize("state", [[torch.zeros(2, 1)], (1, 2), (torch.zeros(2, 1), 3), torch.zeros(2, 1), None])
+def test_a_state_is_a_tuple_of_tensors_or_empty(state):
+    with pytest.raises(UsageError, match=r"(?s)state=.*: expected a tuple of tensors, or \(\)"):
+        empty_replay(4, state, 2, 3, torch.device("cpu"))
+
+
+def test_where_states_are_kept_each_transition_has_one():
+    env = ButtonGrid(2, 1)
+    replay = empty_replay(env.observations, env.start(drawn(2, 1, 2)), 2, 3, torch.device("cpu"))
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        store(replay, 0, one(replay))
+
+
+def test_one_transition_is_enough_where_no_more_are_asked_for():
+    replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
+    store(replay, 0, one(replay))
+    assert held(replay, 1) == 1
+    assert recall(replay, 1, drawn(2, 5)).reward.shape == (2, 5)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_each_seed_needs_uniforms_of_its_own(rows):
+    replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
+    with pytest.raises(UsageError, match="u=.*: expected one row for each of 2 seeds"):
+        recall(replay, 3, drawn(rows, 5))
+
+
+def test_numbers_of_transitions_that_cannot_be_are_named():
+    replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
+    with pytest.raises(UsageError, match="t=-1: expected a whole number from 0"):
+        store(replay, -1, one(replay))
+    for call in (lambda: held(replay, -1, 1), lambda: recall(replay, -1, drawn(2, 5))):
+        with pytest.raises(UsageError, match="stored=-1: expected a whole number from 0"):
+            call()

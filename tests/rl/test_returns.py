@@ -119,3 +119,21 @@ def test_bad_input_is_named(function, wrong):
         function(*NUMBERS, ended, 0.5, wrong)
     with pytest.raises(UsageError, match="values="):
         function(NUMBERS[0], NUMBERS[1][:2], NUMBERS[2], ended, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("name", ["last", "gamma", "lam"])
+@pytest.mark.parametrize("axes", [2, 3])
+def test_what_is_the_same_at_all_times_has_no_axis_of_time(name, axes):
+    rewards, values, last, ended = rollout(4, 2)
+    own = {"last": last, "gamma": 0.9, "lam": 0.5, name: torch.full((*(axes - 1) * [1], 2), 0.5, dtype=values.dtype)}
+    with pytest.raises(
+        UsageError, match=f"{name}=.*: expected a tensor with at most 1 axes, those of values after time"
+    ):
+        advantages(rewards, values, own["last"], ended, own["gamma"], own["lam"])
+
+
+def test_a_rollout_may_be_one_step():
+    one = rollout(1, 3, share=0.0)
+    rewards, values, last, _ = one
+    for found in (advantages(*one, 0.9, 0.5) + values, lambda_returns(*one, 0.9, 0.5)):
+        assert torch.allclose(found, rewards + 0.9 * last)

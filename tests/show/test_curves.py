@@ -144,3 +144,9 @@ def test_the_legend_shows_a_mark_as_it_is_drawn(y: float | None, marker: str) ->
     assert (handle.get_linestyle(), handle.get_marker()) == ("--", marker)
     upright = [line for line in ax.lines if list(line.get_xdata()) == [600, 600]]
     assert [line.get_linestyle() for line in upright] == ["--"]
+
+
+@pytest.mark.parametrize("decimals", [10, -1])
+def test_decimals_that_nobody_reads_are_refused(decimals: int) -> None:
+    with pytest.raises(UsageError, match=f"decimals={decimals}: expected a whole number from 0 to 9"):
+        curves_data(**fake_curves(decimals=decimals))

@@ -100,3 +100,9 @@ def test_what_does_not_fit_is_refused_by_name(raw: dict[str, Any], message: str)
 def test_a_start_is_kept() -> None:
     start = {"x": 1, "y": 2, "step": 3, "toggle": 1, "metric": "phase"}
     assert grid_data(**fake_grid(start=start))["start"] == start
+
+
+@pytest.mark.parametrize("decimals", [10, -1])
+def test_decimals_that_nobody_reads_are_refused(decimals: int) -> None:
+    with pytest.raises(UsageError, match=f"decimals={decimals}: expected a whole number from 0 to 9"):
+        grid_data(**fake_grid(decimals=decimals))

@@ -5,8 +5,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
+from tutorlib.lab import Interval
 from tutorlib.lab.errors import UsageError
 from tutorlib.show import style as look
 
@@ -56,6 +58,21 @@ def test_band_draws_what_it_is_given() -> None:
     assert (line.get_label(), line.get_color(), line.get_linestyle()) == ("ours", look.OURS, "--")
     edge = ax.collections[0].get_paths()[0].vertices
     assert {(1, 1), (3, 3), (1, 3), (3, 6)} <= {tuple(point) for point in edge.tolist()}
+
+
+@pytest.mark.parametrize("horizontal", [False, True])
+def test_whiskers_go_from_low_to_high(horizontal: bool) -> None:
+    ax = Figure().subplots()
+    look.whiskers(ax, [0.0, 3.0], [Interval(2.0, 1.0, 5.0, 5), Interval(4.0, 3.5, 4.25, 5)], horizontal=horizontal)
+    (lines,) = ax.collections
+    ends = [[(1.0, 0.0), (5.0, 0.0)], [(3.5, 3.0), (4.25, 3.0)]]
+    drawn = [[tuple(point if horizontal else point[::-1]) for point in line] for line in lines.get_segments()]
+    assert drawn == ends
+
+
+def test_whiskers_refuse_positions_that_do_not_fit() -> None:
+    with pytest.raises(UsageError, match=r"^at shape=\(2,\): expected one position for each of 1 intervals"):
+        look.whiskers(Figure().subplots(), [0.0, 1.0], [Interval(2.0, 1.0, 5.0, 5)])
 
 
 def test_band_refuses_what_does_not_fit() -> None:

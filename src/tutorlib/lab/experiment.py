@@ -14,6 +14,7 @@ from tutorlib.lab.checkpoint import Checkpoint
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.tiers import Tier
+from tutorlib.shapes import Float, Tensor
 
 S = TypeVar("S", bound=Callable[..., Any])
 
@@ -55,7 +56,9 @@ class Context:
     def compiled(self, step: S) -> S:
         """Return ``step``, a function, compiled as one graph (``torch.compile``) if this run is to be compiled.
 
-        What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own.
+        What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own,
+        in which sizes are fixed. Arguments are looked at in each call, functions and constants of modules are not: they
+        stay what they were.
         """
         if not self.compile:
             return step
@@ -63,7 +66,17 @@ class Context:
             step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
         )
         own.__kwdefaults__ = step.__kwdefaults__
-        return cast(S, torch.compile(own, fullgraph=True))
+        return cast(S, torch.compile(own, fullgraph=True, dynamic=False, options={"guard_filter_fn": _of_arguments}))
+
+
+def _of_arguments(guards: Sequence[Any]) -> list[bool]:
+    """Return which of a graph's conditions are asked in each call: those on arguments and on torch's modes.
+
+    The rest, hundreds of them, ask whether functions that the step calls are still the same, in modules and in classes.
+    """
+    return [
+        not guard.is_global and not guard.name.startswith(("type(", "dict(type(", "__import__(")) for guard in guards
+    ]
 
 
 Run = Callable[[Sequence[Cell], Context], list[Metrics]]
@@ -212,3 +225,11 @@ def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Chec
     """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
     key = cell_key(experiment, cells)
     return Checkpoint(folder / f"{key}.ckpt", key, [cell_key(experiment, [cell]) for cell in cells])
+
+
+@checked(counts=("digits",), most={"digits": 17})
+def rounded(values: Float[Tensor, "*shape"], digits: int = 5) -> Any:
+    """Return the entries of a tensor as nested lists, with ``digits`` significant digits, ready for JSON."""
+    if values.dim() == 0:
+        return float(f"{values.item():.{digits - 1}e}")
+    return [rounded(value, digits) for value in values]

@@ -132,6 +132,8 @@ def check_of(hint: Any) -> Check:
         return _mapping(*(inner or (Any, Any)))
     if base is abc.Callable:
         return _holds("a function", callable)
+    if base is type:
+        return _holds("a class", inspect.isclass)
     if inspect.isclass(base):
         if getattr(base, "_is_protocol", False) and not getattr(base, "_is_runtime_protocol", False):
             return _anything

@@ -1,5 +1,6 @@
 """Adam on a flat parameter vector, or on a stack of them, as a pure function; and clipping by the norm before it."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -44,9 +45,21 @@ def adam_step(
     """
     m = beta1 * moments.m + (1 - beta1) * g
     v = beta2 * moments.v + (1 - beta2) * g.square()
-    m_hat = m / (1 - beta1 ** (step + 1))
-    v_hat = v / (1 - beta2 ** (step + 1))
+    if isinstance(step, Tensor) and torch.compiler.is_compiling():
+        m_hat, v_hat = m * _correction(beta1, step), v * _correction(beta2, step)
+    else:
+        m_hat = m / (1 - beta1 ** (step + 1))
+        v_hat = v / (1 - beta2 ** (step + 1))
     return theta - rate * m_hat / (v_hat.sqrt() + eps), Moments(m, v)
+
+
+def _correction(beta: float, step: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return 1 / (1 - beta^(step + 1)) in a form that a compiler works out once.
+
+    It would inline a power, and take it anew for every few entries of theta: half of the time of Adam. An exponential
+    that is used twice counts as too heavy for that.
+    """
+    return 1 / (1 - (math.log(beta) * (step + 1)).exp()) if beta else torch.ones_like(step)
 
 
 @checked(most={"step": MOST}, not_negative=("rate",), positive=("eps",), shares=("beta1", "beta2"))

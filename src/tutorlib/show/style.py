@@ -5,6 +5,7 @@ white ground in both of the book's modes, because its dark mode puts a white car
 """
 
 import io
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import MappingProxyType
 from typing import Any, cast
@@ -20,6 +21,7 @@ from matplotlib.textpath import TextPath
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from tutorlib.lab.claims import Interval
 from tutorlib.lab.errors import bad_argument, checked
 
 BLACK = "#000000"
@@ -145,6 +147,29 @@ def band(
         raise bad_argument(f"low[{first}]", float(bottom[first]), f"at most high[{first}]={float(top[first])}")
     ax.fill_between(xs, bottom, top, color=colour, alpha=0.18, linewidth=0)
     return ax.plot(xs, middle, color=colour, label=label, **line)[0]
+
+
+@checked()
+def whiskers(ax: Axes, at: ArrayLike, intervals: Sequence[Interval], *, horizontal: bool = False) -> None:
+    """Draw ``intervals`` over what shows their values: a thin line from low to high, with caps.
+
+    Args:
+        ax: where to draw.
+        at: positions, [n].
+        intervals: one for each position.
+        horizontal: whether values lie along the horizontal axis, as in lying bars.
+
+    Raises:
+        UsageError: if there are not as many positions as intervals.
+    """
+    places = _numbers("at", at)
+    if places.shape != (len(intervals),):
+        raise bad_argument("at shape", places.shape, f"one position for each of {len(intervals)} intervals")
+    values = np.array([found.value for found in intervals])
+    ends = np.array([[found.value - found.low, found.high - found.value] for found in intervals]).reshape(-1, 2).T
+    x, y = (values, places) if horizontal else (places, values)
+    along: dict[str, Any] = {"xerr": ends} if horizontal else {"yerr": ends}
+    ax.errorbar(x, y, **along, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
 
 
 @checked(positive=("share",))

@@ -16,9 +16,10 @@ from memory import GB, Ledger
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tutorlib.lab import Cell, Context, UsageError
+from tutorlib.lab.batching import shared
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl import baselines, measures, problem
-from tutorlib.papers.gpicl.algorithm import Config, Hyper, State, learning_curve, meta_step, meta_train, shape
+from tutorlib.papers.gpicl.algorithm import VARIES, Config, Hyper, State, learning_curve, meta_step, meta_train
 from tutorlib.papers.gpicl.experiments import EXPERIMENTS, PAPER
 from tutorlib.papers.gpicl.model import network
 from tutorlib.papers.gpicl.problem import BaseSet
@@ -78,19 +79,23 @@ SIZES = ("width", "head_dim", "batch", "length")
 @cache
 def largest_of_each_kind() -> list[tuple[str, Config]]:
     """Return the configurations of all paper tiers, but for those that differ from another in smaller sizes alone."""
-    found = {shape(c): (e.name, c) for e in EXPERIMENTS if "paper" in e.tiers for c in e.tiers["paper"].configs}
+    found = {
+        shared(c, VARIES): (e.name, c) for e in EXPERIMENTS if "paper" in e.tiers for c in e.tiers["paper"].configs
+    }
     return [own for key, own in found.items() if not any(covers(o, own[1]) for k, (_, o) in found.items() if k != key)]
 
 
 def covers(other: Config, c: Config) -> bool:
     resized = replace(c, **{size: getattr(other, size) for size in SIZES})
-    return shape(resized) == shape(other) and all(getattr(c, size) <= getattr(other, size) for size in SIZES)
+    return shared(resized, VARIES) == shared(other, VARIES) and all(
+        getattr(c, size) <= getattr(other, size) for size in SIZES
+    )
 
 
 def test_every_paper_tier_is_covered():
     kept = [c for _, c in largest_of_each_kind()]
     configs = [c for e in EXPERIMENTS if "paper" in e.tiers for c in e.tiers["paper"].configs]
-    assert all(any(shape(k) == shape(c) or covers(k, c) for k in kept) for c in configs)
+    assert all(any(shared(k, VARIES) == shared(c, VARIES) or covers(k, c) for k in kept) for c in configs)
     assert {c.architecture for c in kept} == {"transformer", "lstm", "outer-product", "mlp"}
     assert max(c.batch for c in kept) == 1024
     assert max(c.length for c in kept) == 200
@@ -178,7 +183,9 @@ def test_a_few_sequences_at_a_time_give_the_guesses_of_all_at_once(monkeypatch):
 def test_cells_of_different_shape_are_refused(change, name):
     cells = [Cell(SMALL, 0), Cell(replace(SMALL, tasks=3, bias=0.5, rate=1e-3, eps=1e-6), 1)]
     meta_train(cells, Context())
-    with pytest.raises(UsageError, match=rf"^cells\[2\]\.config\.{name}=.*: expected .* as in the first: cells of one"):
+    with pytest.raises(
+        UsageError, match=rf"^cells='{name}=.*: expected cells that differ in tasks, bias, rate, eps, seed alone"
+    ):
         meta_train([*cells, Cell(replace(SMALL, **change), 2)], Context())
 
 
@@ -187,7 +194,7 @@ import json
 from dataclasses import replace
 import torch
 from tutorlib.lab import Cell, Context
-from tutorlib.papers.gpicl.algorithm import Config, meta_train
+from tutorlib.papers.gpicl.algorithm import VARIES, Config, meta_train
 
 real, asked, graphs = torch.compile, [], []
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tutorlib.lab import UsageError, judge
+from tutorlib.lab import UsageError, judge, select
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError, Record
 from tutorlib.papers.mbrl import analysis, claims, experiments, explorers, figures
@@ -256,12 +256,12 @@ def test_gaps_and_classes(records):
     assert table.loc["2 bits, tabular", "models"] == 65536
     assert table.loc["3 bits, 1 extra", "model-based"].value == pytest.approx(100 / 16)
     with pytest.raises(UsageError, match="fields="):
-        analysis.chosen(sets, bits=7)
+        select(sets, bits=7)
 
 
 def test_errors_of_the_example(records):
     example = records["mbrl.offline"]
-    er, simple = (analysis.chosen(example, agent=a, transitions=200) for a in ("er", "simple"))
+    er, simple = (select(example, agent=a, transitions=200) for a in ("er", "simple"))
     assert analysis.errors(er) == pytest.approx([4 * factor(s) for s in range(5)])
     assert analysis.log_ratios(er, simple) == pytest.approx([math.log(4)] * 5)
     assert analysis.factor(analysis.log_ratios(er, simple, "beyond")).value == pytest.approx(6.0)
@@ -269,10 +269,10 @@ def test_errors_of_the_example(records):
     table = analysis.offline_table(example, "rate")
     assert list(table.columns) == ["replay", "simple model", "perfect model"]
     assert table.loc[1000, "simple model"] == pytest.approx(0.28 * 1.02)
-    with pytest.raises(UsageError, match="others="):
+    with pytest.raises(UsageError, match="theirs="):
         analysis.log_ratios(er, simple[:3])
     with pytest.raises(UsageError, match="group='unseen'"):
-        analysis.errors(analysis.chosen(example, agent="er", transitions=3000), "unseen")
+        analysis.errors(select(example, agent="er", transitions=3000), "unseen")
     with pytest.raises(UsageError, match="group='none'"):
         analysis.errors(er, "none")
 
@@ -287,7 +287,7 @@ def test_ablations_stand_beside_what_they_change(records):
     assert {r.experiment for r in widths[100]} == {"mbrl.offline"}
     perfect = analysis.ablated(records["mbrl.ablations"], records["mbrl.offline"], "length", "perfect")
     assert list(perfect) == [1, 10, 20]
-    er, best = (analysis.chosen(records["mbrl.offline"], agent=a, transitions=200) for a in ("er", "perfect"))
+    er, best = (select(records["mbrl.offline"], agent=a, transitions=200) for a in ("er", "perfect"))
     share = math.log(4 / 3) / math.log(8)
     assert analysis.one_step_share(perfect[1], er, best) == pytest.approx([share] * 5)
     with pytest.raises(UsageError, match="name='model_hidden'"):
@@ -301,7 +301,7 @@ def test_scores_of_agents_that_act(records):
     assert {r.config["updates"] for r in analysis.online(runs, "flute", "little", "er")} == {4}
     table = analysis.online_table(runs)
     assert table.loc["maze, little data", "perfect model"].value == pytest.approx(-9.098)
-    assert analysis.unequal(analysis.chosen(runs, environment="maze", updates=1)) == []
+    assert analysis.unequal(select(runs, environment="maze", updates=1)) == []
     assert "environment" in analysis.unequal(runs)
 
 
@@ -327,7 +327,7 @@ def test_errors_and_rates_are_drawn(records):
     assert lines["replay"].get_ydata() == pytest.approx([4 * 1.02] * 3)
     figures.draw_rates(axes[1], records["mbrl.offline"])
     assert axes[1].lines[-1].get_ydata()[0] == pytest.approx(0.296875)
-    figures.draw_misses(axes[2], analysis.chosen(records["mbrl.offline"], agent="simple", transitions=200))
+    figures.draw_misses(axes[2], select(records["mbrl.offline"], agent="simple", transitions=200))
     assert axes[2].lines[0].get_ydata() == pytest.approx(0.1 * 1.02 * np.arange(5, 0, -1))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rcgvf_worlds import good, made_up
 
-from tutorlib.lab import UsageError
+from tutorlib.lab import UsageError, select
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import Record
 from tutorlib.papers.rcgvf import analysis, experiments
@@ -70,7 +70,7 @@ def test_tables_of_the_lock(records):
     assert frames == [1000, 2000, 3000, 4000]
     assert [f.value for f in found] == pytest.approx([3.9, 7.4, 10.9, 14.4])
     with pytest.raises(UsageError, match="fields="):
-        analysis.chosen(lock, method="nobody")
+        select(lock, method="nobody")
 
 
 def test_runs_with_other_passes_are_told_apart(records):
@@ -92,7 +92,7 @@ def test_numbers_of_minigrid(records):
         "PPO + counts": {5e-3}, "NovelD + counts": {2e-2}, "AGAC + counts": {5e-3}, "RC-GVF, panorama": {10.0},
     }  # fmt: skip
     assert analysis.mean_return(groups["RC-GVF"]) == pytest.approx([0.8 + 0.001 * (s - 2) for s in range(5)])
-    assert analysis.earned(groups["RC-GVF"]) == pytest.approx((0.8,))
+    assert analysis.mean_return_of_all(groups["RC-GVF"]) == pytest.approx((0.8,))
     gaps = analysis.return_differences(groups["RC-GVF"], groups["RND"][::-1])
     assert gaps == pytest.approx([0.3 + 0.002 * (s - 2) for s in range(5)])
     table = analysis.grid_table(records["rcgvf.minigrid"], analysis.BLIND)

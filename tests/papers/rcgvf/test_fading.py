@@ -9,7 +9,7 @@ from tutorlib.lab import Cell, Context, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.rcgvf.algorithm import draw_noise, initial_state
 from tutorlib.papers.rcgvf.config import Config
-from tutorlib.papers.rcgvf.fading import Fading, fade, fading_shape, first_predictions, mixed_policy, scaled, walk
+from tutorlib.papers.rcgvf.fading import Fading, fade, first_predictions, mixed_policy, scaled, walk
 from tutorlib.papers.rcgvf.model import predict, run
 
 SMALL = Config(
@@ -36,9 +36,7 @@ def test_the_mixed_policy_knows_the_right_action_in_its_share_of_steps():
 
 def test_predictors_that_diverge_stop_and_say_so():
     fast = replace(SMALL, rate=1e30, updates=2, looks=1)
-    with pytest.raises(
-        NonFiniteError, match=r"^\w+ is not finite after update 2 of 2 \(seed 7\): .* than 1e\+30 may help$"
-    ):
+    with pytest.raises(NonFiniteError, match=r"^\w+ of step 2 of 2 is not finite \(seed 7\): .* than 1e\+30 may help$"):
         fade([Cell(Fading(fast), 7)], Context())
 
 
@@ -117,9 +115,8 @@ def test_first_predictions_are_those_of_the_first_column():
 
 
 def test_cells_of_another_shape_are_refused():
-    assert fading_shape(Fading(SMALL)) == fading_shape(Fading(replace(SMALL, gamma_z=0.1, beta=7.0)))
     for other in (Fading(SMALL, right=0.4), Fading(SMALL, scale=2.0), Fading(replace(SMALL, d=5))):
-        with pytest.raises(UsageError, match="cells=2"):
+        with pytest.raises(UsageError, match="expected cells that differ in learner.beta"):
             fade([Cell(Fading(SMALL), 0), Cell(other, 0)], Context())
 
 

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from rcgvf_worlds import LOOKS, good, made_up
 
-from tutorlib.lab import UsageError
+from tutorlib.lab import UsageError, select
 from tutorlib.papers.rcgvf import analysis, figures
 
 
@@ -27,7 +27,7 @@ def test_courses_and_weights_are_drawn(records, ax):
     assert ax.lines[3].get_xdata().tolist() == [1.0, 2.0, 3.0, 4.0]
     assert len({line.get_color() for line in ax.lines}) == 4
     ax = Figure().subplots()
-    every = {label: analysis.chosen(records["rcgvf.lock"], **f) for label, f in analysis.METHODS.items()}
+    every = {label: select(records["rcgvf.lock"], **f) for label, f in analysis.METHODS.items()}
     figures.draw_betas(ax, every)
     assert [len(line.get_xdata()) for line in ax.lines] == [2, 3, 3, 3]
     assert ax.lines[1].get_xdata().tolist() == [0.1, 0.5, 2.5]
@@ -95,6 +95,6 @@ def test_corridors_and_targets_are_drawn(records, ax):
     assert ax.lines[0].get_ydata() == pytest.approx([1.0, 0.1, 0.01])
     assert ax.lines[1].get_ydata() == pytest.approx([1.0, 0.5, 0.306])
     ax = Figure().subplots()
-    figures.draw_lambda(ax, analysis.chosen(records["rcgvf.tdlambda"], gamma_z=0.9))
+    figures.draw_lambda(ax, select(records["rcgvf.tdlambda"], gamma_z=0.9))
     assert ax.lines[0].get_ydata()[0] == pytest.approx(1.0)
     assert ax.lines[2].get_ydata() == pytest.approx([1.0] * 11)

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tutorlib.envs import CartPole
-from tutorlib.lab import UsageError, judge
+from tutorlib.lab import UsageError, judge, select
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError, Record
 from tutorlib.papers.symla import analysis, claims, experiments, explorers, figures, problem
@@ -173,7 +173,7 @@ def test_analysis_reads_lives_not_steps(records):
     assert list(table.columns) == list(ARMS)
     assert table.loc["random", 20].value == pytest.approx(0.2 * 50 * 1.002)
     assert analysis.diagonal_ratios(bandits)["hard"] == [1.0] * 5
-    poles = analysis.chosen(records["symla.cartpole"], agent="symla")
+    poles = select(records["symla.cartpole"], agent="symla")
     assert analysis.score(poles, "both").value == pytest.approx(10.02)
     gain = analysis.improvement(poles, references, "both")
     assert gain[0] == pytest.approx(35.0)
@@ -181,7 +181,7 @@ def test_analysis_reads_lives_not_steps(records):
     assert analysis.plateau(poles[0], 0.95) == 0
     assert analysis.orders_table(poles).loc["1023/01", 3] == pytest.approx(23.0)
     with pytest.raises(UsageError, match="fields="):
-        analysis.chosen(bandits, agent="nobody")
+        select(bandits, agent="nobody")
 
 
 def test_figures_show_the_records(records, ax):
@@ -200,9 +200,9 @@ def test_arms_and_references_are_lines(records, ax):
 def test_bars_are_scores(records, ax):
     poles = records["symla.cartpole"]
     groups = {
-        "SymLA": analysis.chosen(poles, agent="symla"),
-        "MetaRNN": analysis.chosen(poles, agent="meta-rnn", permuted="none", generations=240),
-        "MetaRNN, permuted": analysis.chosen(poles, permuted="both"),
+        "SymLA": select(poles, agent="symla"),
+        "MetaRNN": select(poles, agent="meta-rnn", permuted="none", generations=240),
+        "MetaRNN, permuted": select(poles, permuted="both"),
     }
     figures.draw_bars(ax, groups, {"standard": "as trained", "both": "shuffled"}, "failures in 1,000 steps")
     heights = [bar.get_height() for bar in ax.patches]
@@ -216,7 +216,7 @@ def test_bars_are_scores(records, ax):
 
 def test_courses_lives_and_orders_are_drawn(records):
     axes = Figure().subplots(1, 3)
-    poles = {"SymLA": analysis.chosen(records["symla.cartpole"], agent="symla")}
+    poles = {"SymLA": select(records["symla.cartpole"], agent="symla")}
     figures.draw_course(axes[0], poles, "failures in 1,000 steps")
     assert len(axes[0].lines) == 6
     assert axes[0].lines[-1].get_ydata().tolist() == [500.0, 900.0]
@@ -248,9 +248,9 @@ def remade(record, points=5):
 def test_the_symmetry_explorer_holds_the_records(records):
     poles = [remade(r) for r in records["symla.cartpole"]]
     groups = {
-        "SymLA": analysis.chosen(poles, agent="symla"),
-        "MetaRNN": analysis.chosen(poles, agent="meta-rnn", permuted="none"),
-        "MetaRNN, augm.": analysis.chosen(poles, permuted="both"),
+        "SymLA": select(poles, agent="symla"),
+        "MetaRNN": select(poles, agent="meta-rnn", permuted="none"),
+        "MetaRNN, augm.": select(poles, permuted="both"),
     }
     data = explorers.symmetry_explorer(groups, records["symla.references"]).data
     seen, done = data["choosers"]

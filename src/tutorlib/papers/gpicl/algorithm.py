@@ -263,8 +263,6 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     base = c.bases[0].to(context.device)
     f = FlatModule(network(c.model).to(context.device))
     learn = context.compiled(meta_step)
-    if context.compile:  # or what an earlier run in this process had of another size would be left open in the graph
-        learn = torch._dynamo.config.patch(automatic_dynamic_shapes=False)(learn)
 
     def step(state: State, number: int) -> tuple[State, Tensor]:
         counted = torch.full((), number, device=context.device) if context.compile else number

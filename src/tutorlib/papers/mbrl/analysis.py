@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab import Interval, Record, interval, paired, select
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.mbrl.offline import GROUPS
 
@@ -28,17 +28,6 @@ PLAIN: Mapping[str, object] = MappingProxyType({"length": 10, "starts": 0, "mode
 """the settings that ablations change"""
 
 
-def chosen(records: Sequence[Record], **fields: object) -> list[Record]:
-    """Return the records whose configuration has the given values, in order of seed.
-
-    Raises ``UsageError`` if there are none.
-    """
-    found = [r for r in records if all(r.config[name] == value for name, value in fields.items())]
-    if not found:
-        raise bad_argument("fields", fields, f"the values of some of the {len(records)} records")
-    return sorted(found, key=lambda r: r.seed)
-
-
 # Sets
 
 
@@ -49,7 +38,7 @@ def gap(record: Record, at: int = AT) -> float:
 
 def gaps(records: Sequence[Record], bits: int, more: int = 0, at: int = AT) -> list[float]:
     """Return ``gap`` of one class of models, one for each seed."""
-    return [gap(r, at) for r in chosen(records, bits=bits, more=more)]
+    return [gap(r, at) for r in select(records, bits=bits, more=more)]
 
 
 def classes(records: Sequence[Record]) -> list[tuple[int, int]]:
@@ -70,7 +59,7 @@ def sets_table(records: Sequence[Record]) -> pd.DataFrame:
     """Return the sizes of both classes, of both sets after ``AT`` transitions, and their ratio, one row for a class."""
     rows = {}
     for bits, more in classes(records):
-        own = chosen(records, bits=bits, more=more)
+        own = select(records, bits=bits, more=more)
         based, free = (interval([r.metrics[name][AT] for r in own]) for name in ("based", "free"))
         rows[class_label(bits, more)] = {
             "models": own[0].metrics["class_models"],
@@ -112,12 +101,6 @@ def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str =
     return [math.log(a / b) for a, b in zip(errors(records, group), errors(others, group), strict=True)]
 
 
-def paired(records: Sequence[Record], others: Sequence[Record]) -> None:
-    """Raise ``UsageError`` unless both have the same seeds in the same order."""
-    if [r.seed for r in records] != [r.seed for r in others]:
-        raise bad_argument("others", [r.seed for r in others], f"the seeds {[r.seed for r in records]}")
-
-
 def factor(logarithms: Sequence[float]) -> Interval:
     """Return the geometric mean of ratios from their logarithms, with its interval."""
     found = interval(logarithms)
@@ -135,7 +118,7 @@ def offline_table(records: Sequence[Record], name: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             AGENTS[agent]: {
-                k: float(np.median(last(chosen(records, agent=agent, transitions=k), name)))
+                k: float(np.median(last(select(records, agent=agent, transitions=k), name)))
                 for k in transition_counts(records)
             }
             for agent in agents
@@ -157,7 +140,7 @@ def ablated(
         raise bad_argument("name", name, f"a setting that the {len(ablations)} records change")
     k = changed[0].config["transitions"]
     found: dict[int, list[Record]] = {}
-    for r in (*changed, *chosen(plain, agent=agent, transitions=k)):
+    for r in (*changed, *select(plain, agent=agent, transitions=k)):
         value: Any = r.config[name] or r.config["hidden"]
         found.setdefault(value, []).append(r)
     return {value: sorted(found[value], key=lambda r: r.seed) for value in sorted(found)}
@@ -182,7 +165,7 @@ def regime(record: Record) -> str:
 
 def online(records: Sequence[Record], environment: str, data: str, agent: str) -> list[Record]:
     """Return the runs of an agent in an environment, with ``much`` or ``little`` data, in order of seed."""
-    return chosen([r for r in records if regime(r) == data], environment=environment, agent=agent)
+    return select([r for r in records if regime(r) == data], environment=environment, agent=agent)
 
 
 def settings(records: Sequence[Record]) -> list[tuple[str, str]]:

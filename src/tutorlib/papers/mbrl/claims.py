@@ -7,10 +7,10 @@ says at which reduced setting.
 import math
 from collections.abc import Sequence
 
-from tutorlib.lab import Claim, Evidence, Interval, Record, interval, recorded, withdrawals
+from tutorlib.lab import Claim, Evidence, Interval, Record, interval, recorded, select, withdrawals
 from tutorlib.lab.claims import FAILS, HOLDS, IN_PART, UNTESTED, above, weakest
 from tutorlib.papers.mbrl import analysis
-from tutorlib.papers.mbrl.analysis import AT, advantage, chosen, factor, gaps, last, log_ratios
+from tutorlib.papers.mbrl.analysis import AT, advantage, factor, gaps, last, log_ratios
 
 NARROWS = 2.0
 """Q_MF is at least so many times larger than Q_MB, with 3 factored bits, where learning a model narrows"""
@@ -30,7 +30,7 @@ ONLINE_SETTING = (
 
 
 def _example(agent: str, transitions: int) -> list[Record]:
-    return chosen(recorded("mbrl.offline"), agent=agent, transitions=transitions)
+    return select(recorded("mbrl.offline"), agent=agent, transitions=transitions)
 
 
 def _worse(records: Sequence[Record], others: Sequence[Record]) -> tuple[str, Interval]:
@@ -120,7 +120,7 @@ def _controlled() -> Evidence:
         for name in _differing([r for a in analysis.AGENTS for r in analysis.online(records, environment, data, a)])
     }
     er, perfect = _example("er", MIDDLE), _example("perfect", MIDDLE)
-    one = chosen(recorded("mbrl.ablations"), agent="perfect", length=1)
+    one = select(recorded("mbrl.ablations"), agent="perfect", length=1)
     gains, ratio = _worse(er, perfect)
     part, whole = log_ratios(er, one), log_ratios(er, perfect)
     rest, _ = above([SHARE * b - a for a, b in zip(part, whole, strict=True)], 0.0)

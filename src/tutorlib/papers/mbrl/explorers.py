@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tutorlib.lab import Record, interval
+from tutorlib.lab import Record, interval, select
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.mbrl.analysis import AGENTS, chosen, class_label, classes, transition_counts
+from tutorlib.papers.mbrl.analysis import AGENTS, class_label, classes, transition_counts
 from tutorlib.papers.mbrl.figures import dream_picture
 from tutorlib.papers.mbrl.offline import GROUPS, best_rate
 from tutorlib.show.curves import Line, Number, curves_data, curves_picture
@@ -47,7 +47,7 @@ def version_space_explorer(records: Sequence[Record]) -> Explorer:
     Raises ``UsageError`` if the records are of another experiment.
     """
     _expect(records, "mbrl.sets")
-    groups = {class_label(*c): chosen(records, bits=c[0], more=c[1]) for c in classes(records)}
+    groups = {class_label(*c): select(records, bits=c[0], more=c[1]) for c in classes(records)}
     examples = [own[0].metrics for own in groups.values()]
     counts = len(examples[0]["free"])
     bins, high = len(examples[0]["histogram_free"][0]), examples[0]["high"]
@@ -111,7 +111,7 @@ def offline_explorer(records: Sequence[Record]) -> Explorer:
     _expect(records, "mbrl.offline")
     agents = [agent for agent in AGENTS if any(r.config["agent"] == agent for r in records)]
     ks, looks = transition_counts(records), records[0].metrics["looks"]
-    runs = {(agent, k): chosen(records, agent=agent, transitions=k) for agent in agents for k in ks}
+    runs = {(agent, k): select(records, agent=agent, transitions=k) for agent in agents for k in ks}
 
     def median(agent: str, k: int, group: str) -> list[float] | None:
         own = runs[agent, k]

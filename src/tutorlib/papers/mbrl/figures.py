@@ -8,13 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.mbrl.analysis import (
     AGENTS,
     AT,
     advantage,
-    chosen,
     class_label,
     classes,
     errors,
@@ -24,7 +23,7 @@ from tutorlib.papers.mbrl.analysis import (
     transition_counts,
 )
 from tutorlib.papers.mbrl.offline import best_rate
-from tutorlib.show.style import BASELINE, BLACK, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style
+from tutorlib.show.style import BASELINE, BLACK, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {"er": BASELINE, "simple": OURS, "gaussian": SKY, "categorical": PURPLE, "perfect": BLACK}
@@ -42,7 +41,7 @@ def draw_intervals(
 
 def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> None:
     """Draw the sizes of Q_MB and Q_MF over the number of transitions, for one class of models."""
-    own = chosen(records, bits=bits, more=more)
+    own = select(records, bits=bits, more=more)
     for name, label, colour in (("free", "model-free, Q_MF", BASELINE), ("based", "model-based, Q_MB", OURS)):
         sizes = np.array([r.metrics[name] for r in own])
         draw_intervals(ax, range(sizes.shape[1]), [interval(column.tolist()) for column in sizes.T], label, colour)
@@ -52,10 +51,8 @@ def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> 
 def draw_gaps(ax: Axes, records: Sequence[Record]) -> None:
     """Draw how many times larger Q_MF is than Q_MB after ``AT`` transitions, one bar for each class; 1: no gap."""
     found = {class_label(*c): interval(gaps(records, *c)) for c in classes(records)}
-    values = [f.value for f in found.values()]
-    ends = [[f.value - f.low for f in found.values()], [f.high - f.value for f in found.values()]]
-    ax.bar(range(len(found)), values, color=OURS, alpha=0.75)
-    ax.errorbar(range(len(found)), values, ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+    ax.bar(range(len(found)), [f.value for f in found.values()], color=OURS, alpha=0.75)
+    whiskers(ax, range(len(found)), list(found.values()))
     ax.axhline(1.0, color=REFERENCE, linestyle="--", linewidth=1.2)
     ax.set_xticks(range(len(found)), list(found), rotation=20, ha="right")
     ax.set(ylabel=f"Q_MF over Q_MB, {AT} transitions")
@@ -143,8 +140,7 @@ def draw_advantages(ax: Axes, records: Sequence[Record], environment: str) -> No
         found = [interval(advantage(records, environment, data, agent)) for data in ("much", "little")]
         x = np.arange(2) + (place - (len(others) - 1) / 2) * width
         ax.bar(x, [f.value for f in found], 0.9 * width, color=COLOURS[agent], alpha=0.75, label=AGENTS[agent])
-        ends = [[f.value - f.low for f in found], [f.high - f.value for f in found]]
-        ax.errorbar(x, [f.value for f in found], ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+        whiskers(ax, x, found)
     ax.axhline(0.0, color=REFERENCE, linewidth=1.2)
     ax.set_xticks(range(2), ["much data", "little data"])
     ax.set(ylabel="score minus replay's")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +21,34 @@ from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import parameter_count, run_layers, split_layers, truncated_normal
 from tutorlib.shapes import Float, Tensor
 
+
+class _ELU(torch.autograd.Function):
+    """ELU with the gradient written out, for a compiler.
+
+    It would keep a layer's input too, and take the exponential again to learn the output's sign.
+    """
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return F.elu(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *g: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return torch.where(y > 0, g[0], g[0] * (y + 1))
+
+
+def elu_(x: Float[Tensor, "seeds batch units"]) -> Float[Tensor, "seeds batch units"]:
+    """Return x where it is positive, else exp(x) - 1; it overwrites x, or a compiler does where it can."""
+    return cast(Tensor, _ELU.apply(x)) if torch.compiler.is_compiling() else F.elu_(x)
+
+
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {"elu": F.elu_, "relu": torch.relu_, "tanh": torch.tanh_}
+    {"elu": elu_, "relu": torch.relu_, "tanh": torch.tanh_}
 )
 """Of hidden layers; the paper's is elu. They overwrite a layer's output, which nothing else reads: the gradient is then
 taken from the activation, without a second exponential."""

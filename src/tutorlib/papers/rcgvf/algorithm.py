@@ -4,9 +4,9 @@ Z turns each observation into d pseudo-rewards z_t = Z(o_t). K predictors learn 
 policy, which are d general value functions: v_j(o) = E sum_k gamma_z^k z_{t+k,j}. The intrinsic reward of a step is
 high where the predictors are wrong AND disagree; noise alone makes them wrong, but not for long different.
 
-Repeat: (1) act for T steps in P environments; (2) targets G^(k), errors and disagreement (``bonus``), rewards R_t = r_t
-+ beta R^i_t, advantages; (3) some passes over shuffled minibatches, each one Adam step of PPO and one of the
-predictors. What differs between RC-GVF, RND, NovelD and PPO stands in ``methods``.
+Repeat: (1) act for T steps in P environments; (2) look back: targets G^(k), errors and disagreement (``bonus``),
+rewards R_t = r_t + beta R^i_t, advantages; (3) learn: some passes over shuffled minibatches, each one Adam step of PPO
+and one of the predictors. What differs between RC-GVF, RND, NovelD and PPO stands in ``methods``.
 
 Every tensor has a leading axis of seeds: independent runs of one shape, each with its own lock, weights, beta, gamma_z
 and lambda_z. What is random is a function of (seed, update), so runs side by side are the runs one by one.
@@ -184,7 +184,7 @@ class Batch(NamedTuple):
 
 @torch.no_grad()
 def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, Log]:
-    """Return what is to be learned from a rollout, and what is to be kept of it: step 2 of the algorithm."""
+    """Return what is to be learned from a rollout, and what is to be kept of it: "look back" above."""
     if TABLE[c.method].curiosity is None:
         judged = no_curiosity(past)
     else:
@@ -281,7 +281,7 @@ def learn(
     number: int,
     gradients: Gradients = EAGER,
 ) -> State:
-    """Return the state after the passes over what update ``number`` brought: step 3 of the algorithm."""
+    """Return the state after the passes over what update ``number`` brought: "learn" above."""
     theta, phi = state.theta.clone(), state.phi.clone()  # to be changed in place, unlike the state
     theta_moments, phi_moments = (Moments(*map(torch.clone, m)) for m in (state.theta_moments, state.phi_moments))
     rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)  # that of the predictors falls with it

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument, choose
+from tutorlib.lab.reading import field_of
 from tutorlib.papers.rcgvf.fading import Fading
 from tutorlib.papers.rcgvf.passes import PASSES
 
@@ -57,22 +58,6 @@ PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """RC-GVF taken apart: the first and the last stand in ``rcgvf.lock``, the others in ``rcgvf.ablations``."""
-
-
-def value_of(record: Record, name: str) -> Any:
-    """Return a field of the record's configuration, of its ``learner`` where it is not one of its own."""
-    return record.config[name] if name in record.config else record.config["learner"][name]
-
-
-def chosen(records: Sequence[Record], **fields: object) -> list[Record]:
-    """Return the records whose configuration has the given values, in order of seed.
-
-    Raises ``UsageError`` if there are none.
-    """
-    matching = [r for r in records if all(value_of(r, name) == value for name, value in fields.items())]
-    if not matching:
-        raise bad_argument("fields", fields, f"the values of some of the {len(records)} records")
-    return sorted(matching, key=lambda r: r.seed)
 
 
 # Weights, tuned alike.
@@ -140,20 +125,20 @@ def explored(records: Sequence[Record]) -> tuple[float, float]:
 
 def methods(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the tuned runs of each method of ``rcgvf.lock``."""
-    return {label: tuned(chosen(records, **fields), explored) for label, fields in METHODS.items()}
+    return {label: tuned(select(records, **fields), explored) for label, fields in METHODS.items()}
 
 
 def parts(lock: Sequence[Record], ablations: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the tuned runs of RC-GVF, of its parts and of RND."""
     return {
-        label: tuned(chosen(lock if label in METHODS else ablations, **fields), explored)
+        label: tuned(select(lock if label in METHODS else ablations, **fields), explored)
         for label, fields in PARTS.items()
     }
 
 
 def by_passes(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the runs of ``rcgvf.passes`` by which passes they have."""
-    return {passes: chosen(records, passes=passes) for passes in PASSES}
+    return {passes: select(records, passes=passes) for passes in PASSES}
 
 
 def differences(ours: Sequence[Record], theirs: Sequence[Record], frames: float | int = float("inf")) -> list[float]:
@@ -192,7 +177,7 @@ def mean_return_of_all(records: Sequence[Record]) -> tuple[float]:
 
 def grid_methods(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Record]]:
     """Return the tuned runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``."""
-    return {label: tuned(chosen(records, **fields), mean_return_of_all) for label, fields in which.items()}
+    return {label: tuned(select(records, **fields), mean_return_of_all) for label, fields in which.items()}
 
 
 def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -205,7 +190,7 @@ def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]
             "success at the end, by seed": [round(r.metrics["success"][-1], 2) for r in runs],
         }
         for label, fields in which.items()
-        for weight, runs in by_weight(chosen(records, **fields)).items()
+        for weight, runs in by_weight(select(records, **fields)).items()
     ]
     return pd.DataFrame(rows)
 
@@ -222,14 +207,14 @@ PLAIN = Fading.right, Fading.scale
 def fading(records: Sequence[Record], gamma_z: float) -> list[Record]:
     """Return the runs of RC-GVF's predictors with ``gamma_z`` under the usual policy, of the usual Z."""
     right, scale = PLAIN
-    return chosen(records, method="rcgvf", bonus="product", gamma_z=gamma_z, right=right, scale=scale)
+    return select(records, method="rcgvf", bonus="product", gamma_z=gamma_z, right=right, scale=scale)
 
 
 def discounts(records: Sequence[Record]) -> list[float]:
     """Return the values of gamma_z that ``fading`` knows."""
     right, scale = PLAIN
-    runs = chosen(records, method="rcgvf", bonus="product", right=right, scale=scale)
-    return sorted({float(value_of(r, "gamma_z")) for r in runs})
+    runs = select(records, method="rcgvf", bonus="product", right=right, scale=scale)
+    return sorted({float(field_of(r, "gamma_z")) for r in runs})
 
 
 def curve(records: Sequence[Record], name: str) -> np.ndarray:
@@ -247,11 +232,11 @@ def powers(records: Sequence[Record], method: str, update: int) -> list[float]:
 
     RC-GVF's at gamma_z = 0.6.
     """
-    runs = chosen(records, method=choose("method", method, ("rcgvf", "rnd")), right=PLAIN[0])
+    runs = select(records, method=choose("method", method, ("rcgvf", "rnd")), right=PLAIN[0])
     if method == "rcgvf":
-        runs = chosen(runs, gamma_z=0.6, bonus="product")
+        runs = select(runs, gamma_z=0.6, bonus="product")
     scales = sorted({float(r.config["scale"]) for r in runs})
-    low, high = (chosen(runs, scale=scale) for scale in (scales[0], scales[-1]))
+    low, high = (select(runs, scale=scale) for scale in (scales[0], scales[-1]))
     return [
         float(np.log(b.metrics["bonus"][update - 1] / a.metrics["bonus"][update - 1]) / np.log(scales[-1] / scales[0]))
         for a, b in zip(low, high, strict=True)
@@ -265,7 +250,7 @@ def policy_gap(records: Sequence[Record], gamma_z: float) -> list[float]:
     the other policy had.
     """
     usual = fading(records, gamma_z)
-    runs = chosen(records, method="rcgvf", bonus="product", gamma_z=gamma_z, scale=PLAIN[1])
+    runs = select(records, method="rcgvf", bonus="product", gamma_z=gamma_z, scale=PLAIN[1])
     other = [r for r in runs if r.config["right"] != PLAIN[0]]
     gaps = []
     for a, b in zip(usual, other, strict=True):
@@ -277,8 +262,8 @@ def policy_gap(records: Sequence[Record], gamma_z: float) -> list[float]:
 
 def special_case(records: Sequence[Record]) -> list[float]:
     """Return, for each seed, by which share the bonus of RND and that of its special case differ at most."""
-    rnd = chosen(records, method="rnd", scale=PLAIN[1])
-    same = chosen(records, bonus="norm", method="rcgvf")
+    rnd = select(records, method="rnd", scale=PLAIN[1])
+    same = select(records, bonus="norm", method="rcgvf")
     return [
         float(np.abs(np.array(a.metrics["bonus"]) / np.array(b.metrics["bonus"]) - 1).max())
         for a, b in zip(rnd, same, strict=True)
@@ -312,7 +297,7 @@ def maze_table(records: Sequence[Record]) -> pd.DataFrame:
 
 def maze_groups(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the runs of ``rcgvf.aliasing`` by what their predictors look at."""
-    groups = {"RND": chosen(records, method="rnd")}
+    groups = {"RND": select(records, method="rnd")}
     for memory, words in ((True, "memory"), (False, "no memory")):
         for gamma in sorted({float(r.config["gamma_z"]) for r in records}):
             runs = [

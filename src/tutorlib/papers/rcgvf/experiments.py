@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid, rounded
 from tutorlib.papers.rcgvf import recurrent
 from tutorlib.papers.rcgvf.algorithm import Trained, farthest, greedy_returns, settings, train
 from tutorlib.papers.rcgvf.chain import Chain, spread
@@ -19,15 +19,12 @@ from tutorlib.papers.rcgvf.fading import Fading, fade
 from tutorlib.papers.rcgvf.maze import LEFT, RIGHT, Maze, explore_maze
 from tutorlib.shapes import Float, Tensor
 
+DIGITS = 4
+"""significant digits of a number in a record"""
 EPISODES = 10
 """greedy episodes behind a return"""
 LAMBDAS = tuple(round(0.1 * i, 1) for i in range(11))
 """at which the spread of targets is measured"""
-
-
-def rounded(values: Tensor, digits: int = 4) -> list[float]:
-    """Return the entries of a vector with ``digits`` significant digits."""
-    return [float(f"{value:.{digits - 1}e}") for value in values.tolist()]
 
 
 def run_lock(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -50,10 +47,10 @@ def _course(c: Config, trained: Trained, i: int) -> Metrics:
     metrics: Metrics = {
         "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
         "farthest": farthest(log.visits)[every - 1 :: every, i].tolist(),
-        "greedy": rounded(torch.stack(trained.looks)[:, i]),
+        "greedy": rounded(torch.stack(trained.looks)[:, i], DIGITS),
     }
     for name in ("returns", "bonus", "error", "disagreement"):
-        metrics[name] = rounded(getattr(log, name)[:, i].view(c.looks, every).mean(dim=1))
+        metrics[name] = rounded(getattr(log, name)[:, i].view(c.looks, every).mean(dim=1), DIGITS)
     reached = log.visits[:, i].view(c.looks, every, c.horizon).sum(dim=1) / episodes
     return metrics | {"reached": [rounded(shares, 3) for shares in reached]}
 
@@ -68,9 +65,9 @@ def run_dissipation(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     c = cells[0].config.learner
     return [
         {
-            **{name: rounded(getattr(faded.log, name)[:, i]) for name in ("bonus", "error", "disagreement")},
+            **{name: rounded(getattr(faded.log, name)[:, i], DIGITS) for name in ("bonus", "error", "disagreement")},
             "looks": [c.updates // c.looks * (look + 1) for look in range(c.looks)],
-            "first": [rounded(look[i]) for look in faded.looks],
+            "first": [rounded(look[i], DIGITS) for look in faded.looks],
         }
         for i in range(len(cells))
     ]
@@ -88,8 +85,8 @@ def run_aliasing(cells: Sequence[Cell], context: Context) -> list[Metrics]:
 def _paid(c: Maze, bonus: Float[Tensor, "looks arms time"]) -> Metrics:
     metrics: Metrics = {"looks": [c.walks // c.looks * look for look in range(c.looks + 1)]}
     for name, arm in (("visited", LEFT), ("unvisited", RIGHT)):
-        metrics[name] = rounded(bonus[:, arm, 1:-1].mean(dim=1))
-        metrics[f"{name}_end"] = rounded(bonus[:, arm, -1])
+        metrics[name] = rounded(bonus[:, arm, 1:-1].mean(dim=1), DIGITS)
+        metrics[f"{name}_end"] = rounded(bonus[:, arm, -1], DIGITS)
     return metrics
 
 
@@ -99,7 +96,10 @@ def run_spread(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     Metrics, one entry for each of ``lambdas``: ``bias``, squared, and ``variance``, both averaged over states.
     """
     spreads = [spread(cell.config, LAMBDAS, cell.seed) for cell in cells]
-    return [{"lambdas": list(LAMBDAS), "bias": rounded(s.bias), "variance": rounded(s.variance)} for s in spreads]
+    return [
+        {"lambdas": list(LAMBDAS), "bias": rounded(s.bias, DIGITS), "variance": rounded(s.variance, DIGITS)}
+        for s in spreads
+    ]
 
 
 def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -119,9 +119,9 @@ def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
             {
                 "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
                 "episodes": total.long().tolist(),
-                "success": rounded(successes.sum(dim=1) / total.clamp(min=1)),
-                "returns": rounded(returns.sum(dim=1) / total.clamp(min=1)),
-                "bonus": rounded(bonus.mean(dim=1)),
+                "success": rounded(successes.sum(dim=1) / total.clamp(min=1), DIGITS),
+                "returns": rounded(returns.sum(dim=1) / total.clamp(min=1), DIGITS),
+                "bonus": rounded(bonus.mean(dim=1), DIGITS),
             }
         )
     return metrics

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from tutorlib.lab import Record
+from tutorlib.lab import Record, select
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.rcgvf.analysis import CURVES, chosen, curve, discounts, fading
+from tutorlib.papers.rcgvf.analysis import CURVES, curve, discounts, fading
 from tutorlib.show.curves import Line, Number, curves_data, curves_picture
 from tutorlib.show.explorer import Explorer
 from tutorlib.show.style import png
@@ -24,7 +24,7 @@ def fading_explorer(records: Sequence[Record]) -> Explorer:
         raise bad_argument("records", sorted({r.experiment for r in records}), "records of rcgvf.dissipation")
     gammas = discounts(records)
     runs = {gamma: fading(records, gamma) for gamma in gammas}
-    rnd = curve(chosen(records, method="rnd", scale=1.0), "bonus")
+    rnd = curve(select(records, method="rnd", scale=1.0), "bonus")
     curves = {name: {gamma: curve(records, name) for gamma, records in runs.items()} for name in CURVES}
     lines: list[Line] = [
         {"label": label, "values": [[_viewed(curves[name][gamma], view) for view in VIEWS] for gamma in gammas]}

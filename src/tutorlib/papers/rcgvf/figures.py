@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from tutorlib.lab import Interval, Record, interval, withdrawals
+from tutorlib.lab import Interval, Record, interval, select, withdrawals
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.rcgvf import analysis
 from tutorlib.papers.rcgvf.analysis import by_weight, curve, discounts, fading, farthest, share_of_episodes
-from tutorlib.show.style import BASELINE, BLUE, CYCLE, OURS, PURPLE, REFERENCE, SKY, band
+from tutorlib.show.style import BASELINE, BLUE, CYCLE, OURS, PURPLE, REFERENCE, SKY, band, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {"RC-GVF": OURS, "RND": BASELINE, "NovelD": SKY, "AGAC": BLUE, "PPO": REFERENCE}
@@ -84,8 +84,7 @@ def _draw_bars(ax: Axes, groups: Mapping[str, Sequence[float]]) -> None:
     for place, (label, values) in enumerate(groups.items()):
         mean, colour = interval(values), colour_of(label)
         ax.barh(place, mean.value, 0.7, color=colour, alpha=0.75)
-        ends = [[mean.value - mean.low], [mean.high - mean.value]]
-        ax.errorbar([mean.value], [place], xerr=ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+        whiskers(ax, [place], [mean], horizontal=True)
         ax.plot(values, [place] * len(values), ".", color="black", markersize=3)
     ax.set_yticks(range(len(groups)), list(groups))
     ax.invert_yaxis()
@@ -132,9 +131,9 @@ def draw_scales(ax: Axes, records: Sequence[Record], update: int) -> None:
     """
     lines = (("RC-GVF", {"method": "rcgvf", "bonus": "product", "gamma_z": 0.6}, 4), ("RND", {"method": "rnd"}, 1))
     for label, fields, power in lines:
-        runs = analysis.chosen(records, right=analysis.PLAIN[0], **fields)
+        runs = select(records, right=analysis.PLAIN[0], **fields)
         scales = sorted({float(r.config["scale"]) for r in runs})
-        means = np.array([curve(analysis.chosen(runs, scale=c), "bonus")[update - 1] for c in scales])
+        means = np.array([curve(select(runs, scale=c), "bonus")[update - 1] for c in scales])
         ax.plot(scales, means / means[scales.index(1.0)], "o-", color=colour_of(label), label=label)
         ax.plot(scales, np.array(scales) ** power, color=REFERENCE, linewidth=1.0, linestyle=":")
     ax.set_xscale("log")

@@ -4,7 +4,7 @@ Networks of one shape run side by side, in batched products: the weights are a s
 vectors. ``nets`` are seeds, or seeds times heads. Flat, because an optimiser and the norm of a gradient are then a few
 lines, for each seed on its own.
 
-Three of them (section 4 of the released code's settings): the actor-critic, one trunk with the logits and the value
+Three of them (in the released code's sizes): the actor-critic, one trunk with the logits and the value
 as its last layer; Z, random and never trained; and K predictors, which share nothing.
 """
 

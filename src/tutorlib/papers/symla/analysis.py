@@ -9,24 +9,12 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.claims import FAILS, HOLDS
-from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla.problem import ARMS, MATRIX
 
 AGENTS: Mapping[str, str] = MappingProxyType({"symla": "SymLA", "meta-rnn": "MetaRNN"})
 """Agents as a reader knows them."""
-
-
-def chosen(records: Sequence[Record], **fields: object) -> list[Record]:
-    """Return the records whose configuration has the given values, in order of seed.
-
-    Raises ``UsageError`` if there are none.
-    """
-    found = [r for r in records if all(r.config[name] == value for name, value in fields.items())]
-    if not found:
-        raise bad_argument("fields", fields, f"the values of some of the {len(records)} records")
-    return sorted(found, key=lambda r: r.seed)
 
 
 def scale(record: Record) -> float:
@@ -53,7 +41,7 @@ def score(records: Sequence[Record], test: str, part: str = "mean") -> Interval:
 def regret_matrix(records: Sequence[Record], agent: str) -> pd.DataFrame:
     """Return the regret of a life, families of meta-training (rows) x of meta-test (columns), as intervals (Fig. 3)."""
     return pd.DataFrame(
-        {test: {train: score(chosen(records, agent=agent, family=train), test) for train in MATRIX} for test in MATRIX}
+        {test: {train: score(select(records, agent=agent, family=train), test) for train in MATRIX} for test in MATRIX}
     )
 
 
@@ -63,8 +51,8 @@ def diagonal_ratios(records: Sequence[Record]) -> dict[str, list[float]]:
         family: [
             ours / theirs
             for ours, theirs in zip(
-                values(chosen(records, agent="symla", family=family), family),
-                values(chosen(records, agent="meta-rnn", family=family), family),
+                values(select(records, agent="symla", family=family), family),
+                values(select(records, agent="meta-rnn", family=family), family),
                 strict=True,
             )
         ]
@@ -74,13 +62,13 @@ def diagonal_ratios(records: Sequence[Record]) -> dict[str, list[float]]:
 
 def random_regret(references: Sequence[Record], test: str) -> list[float]:
     """Return the regret of a life of random pulls, one for each seed."""
-    return values(chosen(references, environment="bandit"), f"random {test}")
+    return values(select(references, environment="bandit"), f"random {test}")
 
 
 def arms_table(records: Sequence[Record], references: Sequence[Record]) -> pd.DataFrame:
     """Return the regret of a life over the number of arms: SymLA of two independent arms, and references (Fig. 4)."""
-    ours = chosen(records, agent="symla", family="independent")
-    theirs = chosen(references, environment="bandit")
+    ours = select(records, agent="symla", family="independent")
+    theirs = select(references, environment="bandit")
     rows = {"SymLA, trained with 2": {n: score(ours, f"arms {n}") for n in ARMS}}
     for name, label in (("thompson", "Thompson sampling"), ("ucb", "UCB1"), ("random", "random")):
         rows[label] = {n: score(theirs, f"{name} arms {n}") for n in ARMS}
@@ -101,7 +89,7 @@ def within_noise(records: Sequence[Record], test: str, other: str) -> str:
 
 def improvement(records: Sequence[Record], references: Sequence[Record], test: str) -> list[float]:
     """Return how much less often than random an agent fails on CartPole, for each seed, in 1,000 steps."""
-    random = values(chosen(references, environment="cartpole"), f"random {test}")
+    random = values(select(references, environment="cartpole"), f"random {test}")
     return [r - own for r, own in zip(random, values(records, test), strict=True)]
 
 

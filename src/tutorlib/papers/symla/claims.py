@@ -8,11 +8,11 @@ from a grid lives longer than it did there, since in the first quarter of 50 ste
 
 from collections.abc import Sequence
 
-from tutorlib.lab import Claim, Evidence, Interval, Record, interval, recorded
+from tutorlib.lab import Claim, Evidence, Interval, Record, interval, recorded, select
 from tutorlib.lab.claims import HOLDS, IN_PART, above, weakest
 from tutorlib.lab.records import NoRecordsError
 from tutorlib.papers.symla import analysis
-from tutorlib.papers.symla.analysis import chosen, differences, improvement, score, values, within_noise
+from tutorlib.papers.symla.analysis import differences, improvement, score, values, within_noise
 from tutorlib.papers.symla.experiments import POLE_LIFE
 from tutorlib.papers.symla.problem import ARMS, MATRIX
 
@@ -38,13 +38,13 @@ def _below(found: Sequence[float], threshold: float) -> tuple[str, str]:
 
 
 def _contextual(agent: str, **fields: object) -> list[Record]:
-    return chosen(recorded("symla.contextual"), agent=agent, **fields)
+    return select(recorded("symla.contextual"), agent=agent, **fields)
 
 
 def _poles(agent: str, **fields: object) -> list[Record]:
     """Return CartPole's runs of the longest budget that ``agent`` was given."""
-    found = chosen(recorded("symla.cartpole"), agent=agent, **fields)
-    return chosen(found, generations=max(r.config["generations"] for r in found))
+    found = select(recorded("symla.cartpole"), agent=agent, **fields)
+    return select(found, generations=max(r.config["generations"] for r in found))
 
 
 def _maps() -> tuple[dict[str, str], str, Interval]:
@@ -107,10 +107,10 @@ def _built() -> Evidence:
     records, references = recorded("symla.bandits"), recorded("symla.references")
     parts, said = [], []
     for family in MATRIX:
-        ours = values(chosen(records, agent="symla", family=family), family)
+        ours = values(select(records, agent="symla", family=family), family)
         random = analysis.random_regret(references, family)
         parts.append(above([REGRET - own / r for own, r in zip(ours, random, strict=True)], 0.0))
-        best = interval(values(chosen(references, environment="bandit"), f"thompson {family}")).value
+        best = interval(values(select(references, environment="bandit"), f"thompson {family}")).value
         said.append(f"{family} {interval(ours)} (random {interval(random).value:.1f}, Thompson sampling {best:.1f})")
     detail = (
         f"How far the ratio of SymLA's regret to that of random pulls lies below {REGRET}, independent arms. Regret of "
@@ -122,7 +122,7 @@ def _built() -> Evidence:
 def _unseen_actions() -> Evidence:
     """C3: unseen numbers of arms, and the better arm elsewhere than in meta-training."""
     records, references = recorded("symla.bandits"), recorded("symla.references")
-    ours = chosen(records, agent="symla", family="independent")
+    ours = select(records, agent="symla", family="independent")
     parts, said, shown = [], [], None
     for n in ARMS:
         random = analysis.random_regret(references, f"arms {n}")
@@ -141,8 +141,8 @@ def _unseen_actions() -> Evidence:
 
 def _flipped() -> tuple[list[str], str]:
     """Return verdicts and words on bandits whose better arm is always the first in meta-training."""
-    records = chosen(recorded("symla.biased"), family="biased")
-    rnn, ours = chosen(records, agent="meta-rnn"), chosen(records, agent="symla")
+    records = select(recorded("symla.biased"), family="biased")
+    rnn, ours = select(records, agent="meta-rnn"), select(records, agent="symla")
     random = analysis.random_regret(recorded("symla.references"), "flipped")
     gaps = [own - r for own, r in zip(values(rnn, "flipped"), random, strict=True)]
     lost, found = above(gaps, 0.0)
@@ -173,10 +173,10 @@ def _unseen_tasks() -> Evidence:
     try:
         records = recorded("symla.grid")
     except NoRecordsError:
-        flipped = score(chosen(recorded("symla.biased"), family="biased", agent="symla"), "flipped")
+        flipped = score(select(recorded("symla.biased"), family="biased", agent="symla"), "flipped")
         detail = f"SymLA's regret of a life with exchanged arms. {words} Hearts and traps: not yet studied."
         return Evidence(_capped(moved, None), flipped, detail)
-    ours, rnn = chosen(records, agent="symla"), chosen(records, agent="meta-rnn", permuted="none")
+    ours, rnn = select(records, agent="symla"), select(records, agent="meta-rnn", permuted="none")
     adapts, found = above(values(ours, "swapped"), 0.0)
     collects, wrong = _below(values(rnn, "swapped"), 0.0)
     side = ours[0].config["sizes"]
@@ -190,10 +190,10 @@ def _unseen_tasks() -> Evidence:
 
 def _unseen_environments() -> Evidence:
     """C6: from the grid to CartPole."""
-    ours, references = chosen(recorded("symla.grid"), agent="symla"), recorded("symla.references")
+    ours, references = select(recorded("symla.grid"), agent="symla"), recorded("symla.references")
     first, last = values(ours, "cartpole", "first"), values(ours, "cartpole", "last")
     falls, found = above([a - b for a, b in zip(first, last, strict=True)], 0.0)
-    random = values(chosen(references, environment="heart-grid"), "random cartpole", "last")
+    random = values(select(references, environment="heart-grid"), "random cartpole", "last")
     better, _ = above([r - own for r, own in zip(random, last, strict=True)], 0.0)
     detail = (
         f"Failures in 1,000 steps of CartPole, first minus last quarter of a life of {POLE_LIFE} steps, without "
@@ -236,7 +236,7 @@ def _cost() -> Evidence:
     each = []
     for seed in sorted({r.seed for r in records}):
         seconds = {
-            agent: sum(r.seconds / r.config["generations"] for r in chosen(records, agent=agent) if r.seed == seed)
+            agent: sum(r.seconds / r.config["generations"] for r in select(records, agent=agent) if r.seed == seed)
             for agent in analysis.AGENTS
         }
         each.append(seconds["symla"] / seconds["meta-rnn"])

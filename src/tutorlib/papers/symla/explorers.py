@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from tutorlib.envs import BernoulliBandit
-from tutorlib.lab import Record
+from tutorlib.lab import Record, select
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla import game
-from tutorlib.papers.symla.analysis import chosen, order_curves, orders_table, score
+from tutorlib.papers.symla.analysis import order_curves, orders_table, score
 from tutorlib.papers.symla.model import SymLA
 from tutorlib.shapes import Tensor
 from tutorlib.show.bandit import MOST_ARMS, PLAYERS, Kind, bandit_data, bandit_picture
@@ -111,7 +111,7 @@ def symmetry_explorer(groups: Mapping[str, Sequence[Record]], references: Sequen
     means = {label: orders_table(own).mean(axis=1) for label, own in groups.items()}
     points = len(next(iter(curves[label][names[0]] for label in groups))[0])
     positions = [(i + 0.5) * c["length"] / points for i in range(points)]
-    random = score(chosen(references, environment="cartpole"), "random standard").value
+    random = score(select(references, environment="cartpole"), "random standard").value
     lines: list[Line] = [
         {"label": label, "values": [[np.mean(own[f"{s}/{d}"], axis=0).tolist() for d in done] for s in seen]}
         for label, own in curves.items()

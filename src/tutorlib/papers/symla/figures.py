@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from tutorlib.lab import Interval, Record, interval
+from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.symla.analysis import arms_table, chosen, orders_table, regret_matrix, scale, score
+from tutorlib.papers.symla.analysis import arms_table, orders_table, regret_matrix, scale, score
 from tutorlib.papers.symla.problem import ARMS, MATRIX
-from tutorlib.show.style import BASELINE, OURS, PURPLE, REFERENCE, SKY, band
+from tutorlib.show.style import BASELINE, OURS, PURPLE, REFERENCE, SKY, band, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {"symla": OURS, "meta-rnn": BASELINE, "augmented": PURPLE, "rl2": SKY, "references": REFERENCE}
@@ -76,15 +76,14 @@ def draw_bars(ax: Axes, groups: Groups, tests: Mapping[str, str], ylabel: str, p
         found = [score(records, test, part) for test in tests]
         colour = colour_of(records)
         ax.bar(x, [f.value for f in found], 0.9 * width, color=colour, alpha=0.75, label=label)
-        ends = [[f.value - f.low for f in found], [f.high - f.value for f in found]]
-        ax.errorbar(x, [f.value for f in found], ends, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+        whiskers(ax, x, found)
     ax.set_xticks(range(len(tests)), list(tests.values()))
     ax.set(ylabel=ylabel)
 
 
 def draw_random(ax: Axes, references: Sequence[Record], environment: str, test: str) -> None:
     """Draw what random actions score in ``test``, as a dashed line."""
-    found = score(chosen(references, environment=environment), f"random {test}")
+    found = score(select(references, environment=environment), f"random {test}")
     ax.axhline(found.value, color=REFERENCE, linestyle="--", linewidth=1.2, label="random")
 
 

@@ -10,7 +10,7 @@ from tutorlib.lab import Record, interval
 from tutorlib.papers.vsml.analysis import LEARNERS, SETS, best_online, matrix, mean_curve, stream_name, variants
 from tutorlib.papers.vsml.experiments import MATRIX_TRAIN
 from tutorlib.papers.vsml.measures import BIN, MATRIX_TEST
-from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style
+from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style, whiskers
 
 
 def draw_online(ax: Axes, learned: Sequence[Record], references: Sequence[Record], name: str, last: int = 500) -> None:
@@ -101,9 +101,7 @@ def draw_windows(ax: Axes, learned: Sequence[Record], names: Sequence[str], wind
     for place, name in enumerate(names):
         found = interval([r.metrics[f"{name}_{window}"] for r in learned])
         ax.bar(place, found.value, color=OURS, width=0.7)
-        ax.errorbar(
-            place, found.value, [[found.value - found.low], [found.high - found.value]], color="black", capsize=3
-        )
+        whiskers(ax, [place], [found])
         chance = 1 / {"digits-3": 3, "digits-5": 5, "prototypes": 4, "sum-sign": 2}.get(name, 10)
         ax.plot([place - 0.35, place + 0.35], [chance, chance], color=REFERENCE, linestyle=":")
     ax.set_xticks(range(len(names)), [SETS[name] for name in names], rotation=40, ha="right")
@@ -118,8 +116,7 @@ def draw_one_shot(ax: Axes, learned: Sequence[Record], references: Sequence[Reco
         found = [interval([r.metrics[f"{prefix}{metric}"] for r in runs]) for _, runs, prefix in groups]
         at = np.arange(len(groups)) + 0.27 * (offset - 1)
         ax.bar(at, [f.value for f in found], width=0.25, color=colour, label=label)
-        ax.errorbar(at, [f.value for f in found], [[f.value - f.low for f in found], [f.high - f.value for f in found]],
-                    fmt="none", color="black", capsize=2)  # fmt: skip
+        whiskers(ax, at, found)
     ax.set_xticks(range(len(groups)), [label for label, _, _ in groups])
     ax.set(ylabel="probability of the label", ylim=(0, 1.02))
 
