@@ -21,13 +21,20 @@ from tutorlib.papers.mbrl import algorithm as mbrl
 from tutorlib.papers.rcgvf import algorithm as rcgvf
 
 LIBRARY = Path(__file__).parents[1] / "src" / "tutorlib"
-FOLDERS = ("papers/*/algorithm.py", "papers/rcgvf/b*.py", "papers/rcgvf/recurrent*.py", "rl/*.py", "envs/*.py")
+FOLDERS = (
+    "papers/*/algorithm.py",
+    "papers/mbrl/acting.py",
+    "papers/mbrl/l*.py",
+    "papers/rcgvf/b*.py",
+    "papers/rcgvf/recurrent*.py",
+    "rl/*.py",
+    "envs/*.py",
+)
 FILES = sorted(path for folder in FOLDERS for path in LIBRARY.glob(folder))
 READS = ("item", "cpu", "numpy", "tolist")
 
 EXCEPTIONS = {
     "papers/gpicl/algorithm.py:_refuse_non_finite": "says which run failed, at a look, not in a step",
-    "papers/mbrl/algorithm.py:_taken_up": "once, from a checkpoint: a generator takes its state on the CPU",
     "envs/minigrid_rooms.py:obstructed_maze.make": "draws a level, on the CPU and before training",
     "envs/minigrid_picture.py:picture": "draws a picture, of NumPy's arrays",
     "envs/gym.py:SingleMiniGrid.__init__": "one environment on the CPU, whose answers are NumPy's",
@@ -57,6 +64,8 @@ def found_in(source: str) -> list[tuple[str, int, str]]:
 def test_no_step_reads_a_value() -> None:
     assert {
         "papers/mbrl/algorithm.py",
+        "papers/mbrl/acting.py",
+        "papers/mbrl/learner.py",
         "papers/rcgvf/algorithm.py",
         "papers/rcgvf/bonus.py",
         "rl/ppo.py",

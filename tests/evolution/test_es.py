@@ -63,6 +63,32 @@ def test_ranks() -> None:
     assert found(1.0)[0] > 1
 
 
+@pytest.mark.parametrize("ranks", [False, True])
+def test_runs_side_by_side_are_the_runs_alone(ranks: bool) -> None:
+    theta, population = torch.arange(12.0).view(3, 4), Population(5, 0.1, ranks)
+
+    def losses(m: Tensor) -> Tensor:
+        return m.pow(3).sum(dim=-1)
+
+    def generators() -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(seed) for seed in (4, 2, 9)]
+
+    g, mean = estimate(losses, theta, population, generators())
+    for i, own in enumerate(generators()):
+        alone = estimate(losses, theta[i], population, own)
+        torch.testing.assert_close(g[i], alone[0])
+        torch.testing.assert_close(mean[i], alone[1])
+    assert perturbations(theta, 5, generators()).shape == (3, 5, 4)
+
+
+@pytest.mark.parametrize(("theta", "count"), [((3, 4), 2), ((3, 4), 0), ((4,), 1)])
+def test_each_run_has_a_generator(theta: tuple[int, ...], count: int) -> None:
+    with pytest.raises(UsageError, match=f"^generator={count}: expected one generator for one theta, and one for each"):
+        perturbations(torch.zeros(theta), 2, [torch.Generator() for _ in range(count)])
+    with pytest.raises(UsageError, match="^generator=1: expected one generator for one theta, and one for each run"):
+        perturbations(torch.zeros(3, 4), 2, torch.Generator())
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [((0, 0.1), "pairs=0"), ((-3, 0.1), "pairs=-3"), ((4, 0.0), "sigma=0.0"), ((4, float("nan")), "sigma=nan")],

@@ -178,6 +178,13 @@ def test_what_diverged_is_still_known_after_a_kill(tmp_path: Path, at: int):
     assert torch.equal(course.state.x[:2], run(runs=2).state.x)
 
 
+def test_what_diverged_is_still_known_when_all_is_done(tmp_path: Path):
+    run(runs=3, context=keeping(tmp_path, diverged={}))
+    diverged: dict[int, int] = {}
+    run(runs=3, context=keeping(tmp_path, diverged=diverged))
+    assert diverged == {2: 5}
+
+
 def test_what_diverges_is_an_error_where_nobody_takes_notes():
     wrong = r"^mean of step 5 of 12 is not finite \(seed 9\): expected finite numbers; .*, a smaller rate may help$"
     with pytest.raises(NonFiniteError, match=wrong):

@@ -49,6 +49,20 @@ def test_what_was_saved_is_loaded(tmp_path: Path):
     assert load(path) == record()
 
 
+def test_a_run_that_diverged_says_when_and_others_do_not(tmp_path: Path):
+    lost, fine = record(0, diverged=7, metrics={}), record(1)
+    for each, name in ((lost, "lost.json"), (fine, "fine.json")):
+        save(each, tmp_path / name)
+        assert load(tmp_path / name) == each
+    assert "diverged" not in (tmp_path / "fine.json").read_text()
+    publish([lost, fine], tmp_path / "all.json")
+    assert load_published(tmp_path / "all.json") == [lost, fine]
+    frame = table([lost, fine])
+    assert frame["diverged"].tolist()[0] == 7
+    assert frame["accuracy"].isna().tolist() == [True, False]
+    assert "diverged" not in table([fine])
+
+
 @pytest.mark.parametrize(
     "value",
     [math.nan, math.inf, -math.inf, np.float64("nan"), None, torch.tensor(1.0), 10**400],
@@ -107,6 +121,9 @@ def test_another_format_version_is_refused(tmp_path: Path, found):
         ({"provenance": {"python": "3"}}, "provenance={'python': '3'}: expected a device"),
         ({"provenance": None}, "provenance=None: expected device, versions and command"),
         ({"tier": 1}, "tier=1: expected text"),
+        ({"diverged": 3}, "diverged=3: expected the number of a step, and no metrics"),
+        ({"diverged": 0, "metrics": {}}, "diverged=0: expected the number of a step"),
+        ({"diverged": True, "metrics": {}}, "diverged=True: expected the number of a step"),
         ({"colour": "red"}, "fields=['colour']: expected those of a record and no others"),
     ],
     ids=str,
@@ -301,6 +318,14 @@ def test_another_experiments_records_under_this_name_are_refused(shipped: Path, 
 
 def withdraw(folder: Path, **entry) -> None:
     (folder / "withdrawn.json").write_text(json.dumps({"study-study": [entry], "other-study": [{"reason": "no"}]}))
+
+
+def test_runs_that_diverged_are_never_left_out_without_a_word(shipped: Path):
+    rows = [record(seed, tier="study") for seed in (0, 1)]
+    publish([*rows, record(2, tier="study", metrics={}, diverged=9)], shipped / "study-study.json")
+    with pytest.raises(RecordError, match="1 of 3 runs diverged, the first with seed 2: expected runs that ended, or"):
+        recorded("paper.study")
+    assert [r.diverged for r in recorded("paper.study", diverged=True)] == [None, None, 9]
 
 
 def test_records_that_are_withdrawn_are_left_out_unless_asked_for(shipped: Path):

@@ -8,8 +8,8 @@ import torch
 
 from tutorlib.lab import UsageError
 from tutorlib.papers.mbrl import algorithm as mbrl
+from tutorlib.papers.mbrl.maze import maze_bank
 from tutorlib.papers.mbrl.model import MLP as QNetwork
-from tutorlib.papers.mbrl.problem import maze_bank
 from tutorlib.papers.rcgvf import algorithm as rcgvf
 from tutorlib.papers.rcgvf.model import MLP
 from tutorlib.papers.vsml.model import dense

@@ -64,9 +64,8 @@ class Told(Silent):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_what_was_done_before_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_what_was_done_before_is_told_as_that(tmp_path: Path, name: str) -> None:
     total, run = RUNS[name]
-    monkeypatch.setattr(mbrl, "KEEP", 1, raising=False)
 
     def go_on(told: Told) -> None:
         # Kept at every step, of which this run has a few.

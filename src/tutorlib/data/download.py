@@ -336,6 +336,16 @@ def reason(error: BaseException) -> str:
     return (line if len(line) <= 200 else f"{line[:199]}…") or type(first).__name__
 
 
+@checked()
+def whereabouts(file: RemoteFile) -> str:
+    """Return in words where ``file`` lies on this machine, or how to get it; nothing is downloaded."""
+    cached = cache_folder() / file.folder / file.name
+    found = find_given(file)
+    if found is None and cached.exists() and not mismatch(cached, file):
+        found = cached
+    return str(found) if found else f"not here; it is downloaded when it is needed, or {remedy(file, cached)}"
+
+
 def remedy(file: RemoteFile, target: Path) -> str:
     """Return what a reader without a network can do to get ``file``."""
     source = f"get it elsewhere from {file.urls[0]}" if file.urls else "get it elsewhere"

@@ -6,7 +6,7 @@ SHA-256 that TensorFlow Datasets states), the sizes in bytes those of TensorFlow
 
 from tutorlib.data.download import RemoteFile
 
-__all__ = ["CIFAR10_BATCHES", "CLASS_NAMES", "FILES", "KMNIST_TEST_NPZ"]
+__all__ = ["CIFAR10_BATCHES", "CLASS_NAMES", "FILES", "KMNIST_TEST_NPZ", "SHAPES"]
 
 _MNIST = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -134,6 +134,20 @@ KMNIST_TEST_NPZ = (
         (None, None, "660f13a4705431ea2a6391c41ecbe384cd0d932c595a101ec4f3b8989e785046"),
     ),
 )
+
+SHAPES: dict[str, dict[str, tuple[int, int, int, int]]] = {
+    **{name: {"train": (60_000, 28, 1, 10), "test": (10_000, 28, 1, 10)} for name in ("mnist", "fashion-mnist", "kmnist")},
+    "emnist": {"train": (697_932, 28, 1, 62), "test": (116_323, 28, 1, 62)},
+    "cifar10": {"train": (50_000, 32, 3, 10), "test": (10_000, 32, 3, 10)},
+    "svhn": {"train": (73_257, 32, 3, 10), "test": (26_032, 32, 3, 10)},
+    "omniglot": {
+        "background": (19_280, 105, 1, 964),
+        "evaluation": (13_180, 105, 1, 659),
+        "background_small1": (2_720, 105, 1, 136),
+        "background_small2": (3_120, 105, 1, 156),
+    },
+}  # fmt: skip
+"""How many images a part has, their side and channels, and the classes."""
 
 CIFAR10_BATCHES = {
     "train": ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"),

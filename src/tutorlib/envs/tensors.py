@@ -1,6 +1,7 @@
 """Small functions over tensors that environments share. None of them waits for a device."""
 
 import torch
+import torch.nn.functional as F
 
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -28,8 +29,8 @@ def reorder(values: Tensor, order: Int[Tensor, "*#batch n"]) -> Tensor:
 
 
 def one_hot(index: Int[Tensor, "*batch"], n: int) -> Float[Tensor, "*batch {n}"]:
-    """Return one-hot float32 vectors of length ``n``; unlike torch's own, it never waits for a GPU."""
-    return (index.unsqueeze(-1) == torch.arange(n, device=index.device)).float()
+    """Return one-hot float32 vectors of length ``n``."""
+    return F.one_hot(index, n).float()
 
 
 __all__ = ["as_integer", "as_permutation", "one_hot", "pick", "reorder"]

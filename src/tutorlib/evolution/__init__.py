@@ -1,5 +1,13 @@
 """Evolution strategies."""
 
-from tutorlib.evolution.es import Population, centred_ranks, estimate, gradient, members, perturbations
+from tutorlib.evolution.es import (
+    Generators,
+    Population,
+    centred_ranks,
+    estimate,
+    gradient,
+    members,
+    perturbations,
+)
 
-__all__ = ["Population", "centred_ranks", "estimate", "gradient", "members", "perturbations"]
+__all__ = ["Generators", "Population", "centred_ranks", "estimate", "gradient", "members", "perturbations"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import FunctionType, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, Union, cast, get_args, get_origin, get_type_hints, runtime_checkable
 
 import torch
 
@@ -33,6 +33,20 @@ class Cell:
         expect_fields(self, most={"seed": 2**63 - 1})
 
 
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Dry(Protocol):
+    """What takes the place of loops in a dry run (``lab.dry``)."""
+
+    def step(self, title: str, steps: int, take: Callable[[], T]) -> T:
+        """Return what ``take``, one of the ``steps`` steps of a loop, returns."""
+
+    def look(self, take: Callable[[], T]) -> T:
+        """Return what ``take``, a look, returns."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a run is given besides its cells."""
@@ -49,6 +63,8 @@ class Context:
     """seconds between two times at which the state is kept"""
     diverged: dict[int, int] | None = None
     """takes the place in the batch of each run that diverges, and the step by which it had; None: it is an error"""
+    dry: Dry | None = None
+    """takes the place of loops: one step and one look are enough; None: it is for real"""
 
     def __post_init__(self) -> None:
         expect_fields(self, not_negative=("save_every",))

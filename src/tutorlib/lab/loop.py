@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from tutorlib.lab.checkpoint import Rows
 from tutorlib.lab.errors import CheckpointError, NonFiniteError, bad_argument, checked
-from tutorlib.lab.experiment import Context
+from tutorlib.lab.experiment import Context, Dry
 
 Step = Callable[[Any, int], tuple[Any, Any]]
 """A state and the number of a step, from 0, in; the state after it and what is to be logged of it out."""
@@ -66,6 +66,8 @@ def repeat(
     leaves, shape = pytree.tree_flatten(state)
     every = look_every or steps
     kept = _Log(log)
+    if context.dry is not None:
+        return _rehearsed(step, state, steps, context.dry, title, every, look, kept)
     looks: list[Tensor] = []
     begin = 0
     if context.checkpoint and (saved := _resumed(context, leaves, steps, every if look else 0, kept, generators)):
@@ -100,6 +102,17 @@ def repeat(
         context.progress.advance()
     context.progress.close()
     return Course(state, kept.whole(), looks)
+
+
+def _rehearsed(
+    step: Step, state: Any, steps: int, dry: Dry, title: str, every: int, look: Look | None, log: "_Log"
+) -> Course:
+    """Return what stands for a course, after the step in the middle, which is like most, and one look."""
+    state, row = dry.step(title, steps, lambda: step(state, steps // 2))
+    looks = [dry.look(lambda: look(state, steps))] * (steps // every) if look else []
+    log.add(row)
+    log.accept([column.expand(steps, *column.shape[1:]) for column in log.recent()])
+    return Course(state, log.whole(), looks)
 
 
 class _Log:

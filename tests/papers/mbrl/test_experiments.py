@@ -11,9 +11,9 @@ from tutorlib.lab import Cell, Context, UsageError, recorded, run_sweep
 from tutorlib.lab.batching import shared
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError
-from tutorlib.papers.mbrl import experiments, version_space
+from tutorlib.papers.mbrl import experiments, measures, version_space
 from tutorlib.papers.mbrl.algorithm import AGENTS, TUNED, Config
-from tutorlib.papers.mbrl.experiments import DREAMT, Sets, histogram, run_online, run_sets
+from tutorlib.papers.mbrl.measures import DREAMT, Sets, histogram, run_online, run_sets
 from tutorlib.papers.mbrl.offline import GROUPS, Offline
 from tutorlib.papers.mbrl.problem import PanFlute
 
@@ -71,7 +71,7 @@ def test_sets_are_those_of_the_version_spaces():
     c = Sets(bits=2, more=1, models=6, transitions=5)
     (found,) = run_sets([Cell(c, 3)], Context())
     h = version_space.BitModels((2, 1)).hypotheses()
-    true, data = experiments.drawn(h, c, torch.Generator().manual_seed(3))
+    true, data = measures.drawn(h, c, torch.Generator().manual_seed(3))
     sizes = version_space.sizes(h, data)
     assert found["free"] == pytest.approx(sizes.free.double().mean(dim=0).tolist(), abs=1e-5)
     assert found["based"] == pytest.approx(sizes.based.double().mean(dim=0).tolist(), abs=1e-5)
@@ -104,10 +104,10 @@ def test_a_histogram_counts_ends_too():
             "cells=2: expected cells that differ in rate, temperature and seed alone",
         ),
         (
-            lambda: experiments.run_offline([Cell(Offline(), 0), Cell(Offline(transitions=33), 0)], Context()),
+            lambda: measures.run_offline([Cell(Offline(), 0), Cell(Offline(transitions=33), 0)], Context()),
             "cells=2: expected cells that differ in their seeds alone",
         ),
-        (lambda: experiments.run_dreams([Cell(Offline(agent="er"), 0)], Context()), "agent='er'"),
+        (lambda: measures.run_dreams([Cell(Offline(agent="er"), 0)], Context()), "agent='er'"),
     ],
 )
 def test_what_cannot_be_run(make, message):
@@ -119,7 +119,7 @@ def test_what_cannot_be_run(make, message):
 
 
 def test_the_example_says_how_many_patterns_there_are():
-    (found,) = experiments.run_offline([Cell(tiny(Offline()), 0)], Context())
+    (found,) = measures.run_offline([Cell(tiny(Offline()), 0)], Context())
     assert found["looks"] == [2, 4, 6]
     count = {group: found[f"patterns_{group}"] for group in GROUPS}
     assert count["all"] == 8
@@ -131,7 +131,7 @@ def test_the_example_says_how_many_patterns_there_are():
 
 def test_a_dream_has_the_right_shapes_and_the_truth():
     config = tiny(Offline())
-    (found,) = experiments.run_dreams([Cell(config, 0)], Context())
+    (found,) = measures.run_dreams([Cell(config, 0)], Context())
     assert found["actions"] == [1, 0] * (DREAMT // 2)
     env = PanFlute(2, chance=0.0)
     state = env.start(torch.zeros(0))
@@ -142,7 +142,7 @@ def test_a_dream_has_the_right_shapes_and_the_truth():
     for name, steps in (("probability", DREAMT), ("dreamt", DREAMT + 1), ("official", DREAMT + 1)):
         assert [len(own) for own in found[name]] == [steps] * 3
         assert all(len(step) == 3 for own in found[name] for step in own)
-    (plainly,) = experiments.run_offline([Cell(config, 0)], Context())
+    (plainly,) = measures.run_offline([Cell(config, 0)], Context())
     assert plainly == {name: found[name] for name in plainly}, "dreaming changes nothing"
 
 
@@ -162,7 +162,7 @@ def test_scores_are_means_of_the_course():
 def test_cells_of_a_batch_may_differ_in_rate_and_temperature():
     config = tiny(replace(experiments.FLUTE, agent="er"))
     cells = [Cell(replace(config, rate=rate, temperature=t), 0) for rate, t in ((1e-3, 0.1), (1e-1, 2.0))]
-    assert len({shared(cell.config, experiments.ONLINE_VARIES) for cell in cells}) == 1
+    assert len({shared(cell.config, measures.ONLINE_VARIES) for cell in cells}) == 1
     with pytest.raises(UsageError, match="cells='gamma=.* and gamma=0.5': expected cells that differ in rate, temper"):
         run_online([cells[0], Cell(replace(config, gamma=0.5), 0)], Context())
     together = run_online(cells, Context())

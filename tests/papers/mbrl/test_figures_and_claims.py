@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tutorlib.lab import UsageError, judge, select
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError, Record
-from tutorlib.papers.mbrl import analysis, claims, experiments, explorers, figures
+from tutorlib.papers.mbrl import analysis, claims, experiments, explorers, figures, measures
 from tutorlib.papers.mbrl.offline import GROUPS, Offline
 from tutorlib.show.explorer import MAX_DATA_BYTES, to_json
 from tutorlib.show.packing import unpack
@@ -64,7 +64,7 @@ def _offline(name, c, seed, value):
 
 
 def _dreams(name, c, seed, value):
-    steps, cells = experiments.DREAMT, c.env.observations
+    steps, cells = measures.DREAMT, c.env.observations
     return _offline(name, c, seed, value) | {
         "actions": [c.pipes - 1 - t % c.pipes for t in range(steps)],
         "truth": [[(t + i) % 2 for i in range(cells)] for t in range(steps + 1)],

@@ -16,17 +16,9 @@ from tutorlib.papers.mbrl.algorithm import (
     latent_loss,
     simple_loss,
 )
+from tutorlib.papers.mbrl.maze import MazeState, ProcMaze
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel
-from tutorlib.papers.mbrl.problem import (
-    ButtonGrid,
-    ButtonState,
-    FluteState,
-    MazeState,
-    OpenGrid,
-    OpenState,
-    PanFlute,
-    ProcMaze,
-)
+from tutorlib.papers.mbrl.problem import ButtonGrid, ButtonState, FluteState, OpenGrid, OpenState, PanFlute
 
 HALF_LOG_2_PI = math.log(2 * math.pi) / 2
 """the constant of a normal law, which the paper's code counts"""

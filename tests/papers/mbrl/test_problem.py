@@ -21,21 +21,16 @@ from tutorlib.papers.mbrl.exact import (
     maze_values,
     pattern_number,
 )
+from tutorlib.papers.mbrl.maze import MazeState, ProcMaze, carve, maze_bank, maze_noise, open_cell
 from tutorlib.papers.mbrl.problem import (
     ButtonGrid,
     ButtonState,
     FluteState,
-    MazeState,
     OpenGrid,
     OpenState,
     PanFlute,
-    ProcMaze,
-    carve,
     distinct_cells,
-    maze_bank,
-    maze_noise,
     moved,
-    open_cell,
 )
 
 WAYS = [(0, 0), (-1, 0), (0, -1), (1, 0), (0, 1)]  # stay, up, left, down, right

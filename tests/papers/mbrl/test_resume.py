@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from tutorlib.lab import Checkpoint, Context, UsageError
 from tutorlib.lab.errors import CheckpointError, NonFiniteError
 from tutorlib.papers.mbrl import algorithm, offline
-from tutorlib.papers.mbrl.algorithm import AGENTS, Config, begin, pack, train, unpack
+from tutorlib.papers.mbrl.algorithm import AGENTS, Config, begin, train
 from tutorlib.papers.mbrl.offline import Offline, learn
 
 ONLINE = Config(
@@ -37,7 +38,6 @@ class StoppedError(Exception):
 @pytest.fixture(autouse=True)
 def few_mazes(monkeypatch):
     monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 5)
-    monkeypatch.setattr(algorithm, "KEEP", 1)
 
 
 def stopping(module, monkeypatch, after):
@@ -54,96 +54,82 @@ def stopping(module, monkeypatch, after):
     return update
 
 
-def same(learner, other):
-    for mine, theirs in zip(pack(learner), pack(other), strict=True):
-        for a, b in zip(mine, theirs, strict=True) if isinstance(mine, list) else [(mine, theirs)]:
-            assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+def always(path: Path) -> Context:
+    """Return a context that keeps the state after each step."""
+    return Context(checkpoint=Checkpoint(path / "run.ckpt", "a"), save_every=0.0)
+
+
+def same(one, other):
+    mine, theirs = tree_leaves(one), tree_leaves(other)
+    assert len(mine) == len(theirs)
+    for a, b in zip(mine, theirs, strict=True):
+        assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_a_stopped_run_goes_on_bit_by_bit(tmp_path: Path, monkeypatch, agent):
     config = dataclasses.replace(ONLINE, agent=agent)
-    checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
     undisturbed = train(config, [3, 4], Context())
-    update = stopping(algorithm, monkeypatch, 9)  # after step 15
+    update = stopping(algorithm, monkeypatch, 9)  # in step 15, after its transition was stored
+    context = always(tmp_path)
     with pytest.raises(StoppedError):
-        train(config, [3, 4], Context(checkpoint=checkpoint))
-    kept = checkpoint.load()
-    assert (kept["done"], kept["steps"]) == (12, [6, 12])
-    assert kept["replay"][0].shape[:2] == (2, 10), "the ring is full"
+        train(config, [3, 4], context)
+    assert context.checkpoint.load()["step"] == 15, "the ring, of 10, has begun anew"
     monkeypatch.setattr(algorithm, "update", update)
-    resumed = train(config, [3, 4], Context(checkpoint=checkpoint))
-    same(resumed.learner, undisturbed.learner)
-    assert resumed.steps == undisturbed.steps == [6, 12, 18, 24]
-    assert torch.equal(resumed.looks, undisturbed.looks)
-
-
-def test_of_replay_only_what_is_filled_is_kept(tmp_path: Path):
-    checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
-    config = dataclasses.replace(ONLINE, agent="perfect", capacity=5_000, steps=12)
-    train(config, [0], Context(checkpoint=checkpoint))
-    kept = checkpoint.load()
-    assert all(part.shape[1] == 12 for part in kept["replay"])
-    assert len(kept["replay"]) == 5 + 3, "with the states, of three parts"
-    assert checkpoint.path.stat().st_size < 100_000
-
-
-def test_a_checkpoint_is_kept_at_every_so_many_looks(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(algorithm, "KEEP", 3)
-    done = []
-    checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
-    monkeypatch.setattr(checkpoint, "save", lambda state: done.append(state["done"]))
-    train(dataclasses.replace(ONLINE, agent="er"), [0], Context(checkpoint=checkpoint))
-    assert done == [18, 24]
-
-
-def test_a_finished_run_is_not_trained_again(tmp_path: Path, monkeypatch):
-    for number, (run, config) in enumerate(((train, ONLINE), (learn, EXAMPLE))):
-        checkpoint = Checkpoint(tmp_path / f"{number}.ckpt", "a")
-        first = run(config, [0], Context(checkpoint=checkpoint))
-        with monkeypatch.context() as patch:
-            for module in (algorithm, offline):
-                patch.delattr(module, "update")
-            again = run(config, [0], Context(checkpoint=checkpoint))
-        same(first.learner, again.learner)
+    resumed = train(config, [3, 4], context)
+    same(resumed, undisturbed)
+    assert resumed.steps == [6, 12, 18, 24]
+    with monkeypatch.context() as patch:
+        patch.delattr(algorithm, "update")
+        same(train(config, [3, 4], context), undisturbed)  # a finished run is not trained again
 
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_the_example_goes_on_bit_by_bit(tmp_path: Path, monkeypatch, agent):
     config = dataclasses.replace(EXAMPLE, agent=agent)
-    checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
 
     def look(setting, learner, replay, updates):
         return learner.q.norm(dim=-1) + updates
 
     undisturbed = learn(config, [3, 4], Context(), look)
     update = stopping(offline, monkeypatch, 12)
+    context = always(tmp_path)
     with pytest.raises(StoppedError):
-        learn(config, [3, 4], Context(checkpoint=checkpoint), look)
-    assert checkpoint.load()["done"] == 10
+        learn(config, [3, 4], context, look)
+    assert context.checkpoint.load()["step"] == 12
     monkeypatch.setattr(offline, "update", update)
-    resumed = learn(config, [3, 4], Context(checkpoint=checkpoint), look)
-    same(resumed.learner, undisturbed.learner)
+    resumed = learn(config, [3, 4], context, look)
+    same(resumed[1:], undisturbed[1:])
     assert resumed.updates == [5, 10, 15, 20]
-    assert torch.equal(torch.stack(resumed.looks), torch.stack(undisturbed.looks))
 
 
-def test_the_checkpoint_of_other_cells_is_refused(tmp_path: Path):
-    learn(EXAMPLE, [0], Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "a")))
-    with pytest.raises(CheckpointError, match="expected the state of configuration b"):
-        learn(EXAMPLE, [0], Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "b")))
+def test_a_run_does_not_go_on_where_its_luck_cannot(tmp_path: Path):
+    config = dataclasses.replace(ONLINE, agent="er")
+    context = always(tmp_path)
+    train(config, [3], context)
+    kept = context.checkpoint.load()
+    context.checkpoint.save(kept | {"device": "cuda"})
+    with pytest.raises(CheckpointError, match=r"expected a run that began on cpu, found one of cuda"):
+        train(config, [3], context)
 
 
-def test_a_run_that_diverges_leaves_the_last_finite_state(tmp_path: Path):
-    checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
-    with pytest.raises(NonFiniteError, match="Q is not finite after update 5"):
-        learn(dataclasses.replace(EXAMPLE, agent="er", rate=1e30), [0], Context(checkpoint=checkpoint))
-    assert checkpoint.load() is None
+@pytest.mark.parametrize("agent", ["er", "simple"])
+def test_a_run_that_diverges_beside_others_is_noted_and_they_go_on(tmp_path: Path, agent):
+    config, seeds = dataclasses.replace(ONLINE, agent=agent), [3, 4, 5]
+    checkpoint, gone = Checkpoint(tmp_path / "run.ckpt", "a", ["x", "y", "z"]), {}
+    beside = train(config, seeds, Context(checkpoint=checkpoint, diverged=gone), rates=[1e-3, 1e30, 1e-3])
+    alone = train(config, seeds, Context(), rates=[1e-3, 1e-3, 1e-3])
+    assert gone == {1: 12}
+    for i in (0, 2):
+        assert torch.equal(beside.looks[:, i], alone.looks[:, i])
+        assert torch.equal(beside.learner.q[i], alone.learner.q[i])
+    assert beside.learner.q[1].isfinite().all()
+    assert checkpoint.of_run(1).load()["step"] == 6
 
 
-def test_a_learner_packs_and_unpacks():
-    _, learner = begin(ONLINE, [0, 1], torch.device("cpu"))
-    same(unpack(pack(learner)), learner)
+def test_an_example_that_diverges_is_an_error_where_nobody_takes_notes():
+    with pytest.raises(NonFiniteError, match=r"^q after step 5 of 20 is not finite \(seed 0\)"):
+        learn(dataclasses.replace(EXAMPLE, agent="er", rate=1e30), [0], Context())
 
 
 # Settings of the ablations

@@ -1,14 +1,17 @@
 """Lifetimes and meta-training: the loop against a plain one, common noise, symmetry in the loop, and bad input."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from tutorlib.envs import BernoulliBandit, CartPole, ContextualBandit, Reordered
-from tutorlib.lab import Checkpoint, Context, UsageError
+from tutorlib.lab import Cell, Context, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.symla import algorithm
 from tutorlib.papers.symla.algorithm import Config, draw_noise, fitness, lifetime, meta_train
-from tutorlib.papers.symla.model import MetaRNN, SymLA, one_hot
+from tutorlib.papers.symla.model import MetaRNN, SymLA
 
 
 def generator(seed=0):
@@ -28,7 +31,7 @@ def plain_lifetime(agent, theta, env, noise, i):
         h, logits = agent.step(parts, h, env.observe(e).unsqueeze(0), a, r)
         action = (logits[0] + noise.gumbel[t, i]).argmax()
         e, reward, _ = env.step(e, action, noise.step[t, i])
-        a, r = one_hot(action.unsqueeze(0), env.actions), reward.unsqueeze(0)
+        a, r = one_hot(action.unsqueeze(0), env.actions).float(), reward.unsqueeze(0)
         rewards.append(float(reward))
         actions.append(int(action))
     return rewards, actions
@@ -104,7 +107,7 @@ def test_fitness_is_the_mean_reward_over_sizes():
     assert [a.actions for a in c.agents] == [2, 3]
 
 
-def test_meta_training_learns_to_pull_the_better_arm(tmp_path):
+def test_meta_training_learns_to_pull_the_better_arm():
     """Easy bandits pay .9 or .1; random pulls get .5."""
     c = Config(family="easy", length=15, pairs=16, lifetimes=4, generations=30, looks=2)
     agent, env = c.agents[0], c.environments[0]
@@ -112,29 +115,60 @@ def test_meta_training_learns_to_pull_the_better_arm(tmp_path):
     def reward(theta):
         return lifetime(agent, theta, env, draw_noise(agent, env, 200, 15, generator(5))).rewards.mean()
 
-    trained = meta_train(c, 0, Context(), reward)
+    trained = meta_train([Cell(c, 0)], Context(), reward)
     assert trained.looks[-1] > 0.62
-    assert trained.losses.shape == (30,)
+    assert trained.losses.shape == (30, 1)
     assert 0.3 < -trained.losses.mean() < 0.9  # minus the mean reward of a step
-    # Cut off after its first look, it goes on to the same theta.
-    kept = Checkpoint(tmp_path / "run.ckpt", "run")
-    calls = []
 
-    def stop(theta):
-        calls.append(theta)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return reward(theta)
 
-    with pytest.raises(KeyboardInterrupt):
-        meta_train(c, 0, Context(checkpoint=kept), stop)
-    assert torch.equal(meta_train(c, 0, Context(checkpoint=kept), reward).theta, trained.theta)
+SHORT = Config(environment="cartpole", length=12, pairs=5, lifetimes=3, generations=4, looks=2)
+SETTINGS = {
+    "symla": SHORT,
+    "a large grid": replace(SHORT, self_messages=False),
+    "random starts": replace(SHORT, initial="random"),
+    "rnn, permuted": replace(SHORT, agent="meta-rnn", permuted="both"),
+    "several sizes": replace(SHORT, environment="bandit", sizes="2,3"),
+    "hearts": replace(SHORT, environment="heart-grid", sizes="2"),
+}
+
+
+@pytest.mark.parametrize("c", SETTINGS.values(), ids=SETTINGS)
+def test_runs_side_by_side_are_the_runs_alone(c):
+    """Products of a batch may add in another order than those of one run, and ranks and actions do not change by it."""
+    seeds = (3, 8, 5)
+    together = meta_train([Cell(c, seed) for seed in seeds], Context(), torch.clone)
+    for i, seed in enumerate(seeds):
+        alone = meta_train([Cell(c, seed)], Context(), torch.clone)
+        assert (together.theta[i] - alone.theta[0]).abs().max() < 1e-6
+        assert torch.equal(together.losses[:, i], alone.losses[:, 0])
+        assert (torch.stack(together.looks)[:, i] - torch.stack(alone.looks)[:, 0]).abs().max() < 1e-6
+    assert (together.theta[0] - together.theta[1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("members", [1, 4])
+def test_lives_of_runs_are_those_of_each_run(members):
+    env, agent = CartPole(), SymLA(4, 2, initial="random")
+    theta, noise = thetas(agent, 3, members), draw_noise(agent, env, 5, 20, [generator(seed) for seed in (1, 2, 3)])
+    life = lifetime(agent, theta, env, noise, keep_observations=True)
+    assert life.observations.shape == (3, members, 5, 20, 4)
+    for i, seed in enumerate((1, 2, 3)):
+        alone = lifetime(agent, theta[i], env, draw_noise(agent, env, 5, 20, generator(seed)), keep_observations=True)
+        assert torch.equal(life.actions[i], alone.actions)
+        assert torch.equal(life.rewards[i], alone.rewards)
+        assert torch.equal(life.ended[i], alone.ended)
+        assert torch.equal(life.observations[i], alone.observations)
+        assert all(torch.equal(own[i], other) for own, other in zip(life.task, alone.task, strict=True))
+
+
+def test_cells_that_differ_in_more_than_their_seeds_are_refused():
+    with pytest.raises(UsageError, match=r"^cells=.*rate.*: expected cells that differ in seed alone"):
+        meta_train([Cell(SHORT, 0), Cell(replace(SHORT, rate=0.1), 1)], Context())
 
 
 def test_a_reward_that_is_not_finite_stops_meta_training(monkeypatch):
-    monkeypatch.setattr(algorithm, "fitness", lambda c, phi, g: phi[:, 0] / 0.0)
+    monkeypatch.setattr(algorithm, "fitness", lambda c, phi, g: phi[..., 0] / 0.0)
     with pytest.raises(NonFiniteError, match="step 1 of 4"):
-        meta_train(Config(generations=4, looks=2, pairs=2), 0, Context())
+        meta_train([Cell(Config(generations=4, looks=2, pairs=2), 0)], Context())
 
 
 @pytest.mark.parametrize(("own", "argument"), [

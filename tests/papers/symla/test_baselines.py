@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tutorlib.envs import BernoulliBandit, ContextualBandit
-from tutorlib.lab import UsageError
+from tutorlib.lab import Checkpoint, Context, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.symla import baselines
 from tutorlib.papers.symla.algorithm import draw_noise, lifetime
@@ -51,7 +51,13 @@ def test_the_ratio_is_one_before_the_first_update(monkeypatch):
     seen = []
     plain = baselines.policy_loss
     monkeypatch.setattr(baselines, "policy_loss", lambda ratio, *x: (seen.append(ratio.detach()), plain(ratio, *x))[1])
-    ppo(MetaRNN(1, 2, hidden=8), BernoulliBandit(2), PPOConfig(iterations=2, lifetimes=4, length=10, epochs=2), 0)
+    ppo(
+        MetaRNN(1, 2, hidden=8),
+        BernoulliBandit(2),
+        PPOConfig(iterations=2, lifetimes=4, length=10, epochs=2),
+        0,
+        Context(),
+    )
     assert len(seen) == 4
     for first in (0, 2):
         assert (seen[first] - 1).abs().max() < 1e-6
@@ -61,20 +67,42 @@ def test_the_ratio_is_one_before_the_first_update(monkeypatch):
 def test_ppo_learns_a_two_armed_bandit():
     """Easy bandits pay .9 or .1; random pulls get .5."""
     settings = PPOConfig(iterations=30, lifetimes=64, length=15)
-    theta, rewards = ppo(MetaRNN(1, 2, hidden=16), BernoulliBandit(2, "easy"), settings, seed=0)
+    theta, rewards = ppo(MetaRNN(1, 2, hidden=16), BernoulliBandit(2, "easy"), settings, 0, Context())
     assert rewards[:2].mean() < 0.56
     assert rewards[-5:].mean() > 0.68
     assert theta.shape == (MetaRNN(1, 2, hidden=16).parameters,)
 
 
-def test_a_theta_that_is_not_finite_stops_training():
+def test_training_that_was_killed_goes_on_bit_by_bit(tmp_path, monkeypatch):
+    agent, env = MetaRNN(1, 2, hidden=8), BernoulliBandit(2)
+    settings = PPOConfig(iterations=5, lifetimes=4, length=10, epochs=2)
+    theta, rewards = ppo(agent, env, settings, 3, Context())
+    kept = Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "run"), save_every=0.0)
+    plain, taken = baselines.learn, []
+
+    def killed(*x):
+        taken.append(x[4])
+        if len(taken) == 4:
+            raise KeyboardInterrupt
+        return plain(*x)
+
+    monkeypatch.setattr(baselines, "learn", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ppo(agent, env, settings, 3, kept)
+    again = ppo(agent, env, settings, 3, kept)
+    assert taken == [0, 1, 2, 3, 3, 4], "no batch twice but the one that was cut off"
+    assert torch.equal(again[0], theta)
+    assert torch.equal(again[1], rewards)
+
+
+def test_a_reward_that_is_not_finite_stops_training():
     class Broken(BernoulliBandit):
         def step(self, state, action, u):
             state, reward, ended = super().step(state, action, u)
             return state, reward / 0.0, ended
 
-    with pytest.raises(NonFiniteError, match="batch 1 of 2"):
-        ppo(MetaRNN(1, 2, hidden=4), Broken(), PPOConfig(iterations=2, lifetimes=2, length=3), 0)
+    with pytest.raises(NonFiniteError, match=r"^reward of step 1 of 2 is not finite \(seed 0\)"):
+        ppo(MetaRNN(1, 2, hidden=4), Broken(), PPOConfig(iterations=2, lifetimes=2, length=3), 0, Context())
 
 
 @pytest.mark.parametrize(("own", "argument"), [

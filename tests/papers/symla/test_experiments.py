@@ -52,6 +52,26 @@ def test_a_run_is_a_function_of_its_seed(short):
     assert runs[0] == runs[1] != runs[2]
 
 
+def numbers(found):
+    """Return the numbers of metrics, whatever they stand in, by name."""
+    return {name: torch.tensor(value).double() for name, value in found.items() if name != "orders"}
+
+
+@pytest.mark.parametrize(
+    "experiment", [e for e in experiments.EXPERIMENTS if e.varies is not None], ids=lambda e: e.name
+)
+def test_cells_side_by_side_find_what_each_finds_alone(short, experiment):
+    config = tiny(experiment.tiers["live"].configs[0])
+    cells = [Cell(config, seed) for seed in (2, 0)]
+    together = experiment.run(cells, Context())
+    for cell, own in zip(cells, together, strict=True):
+        (alone,) = experiment.run([cell], Context())
+        assert list(own) == list(alone)
+        for (name, one), other in zip(numbers(own).items(), numbers(alone).values(), strict=True):
+            assert (one - other).abs().max() < 2e-4, name  # they are rounded, after products in another order
+    assert together[0] != together[1]
+
+
 @pytest.mark.parametrize("config", [tiny(experiments.SYMLA, sizes="2,3"), tiny(experiments.HEARTS)])
 def test_theta_is_kept(short, config):
     (found,) = experiments.run_keeping_theta([Cell(config, 0)], Context())

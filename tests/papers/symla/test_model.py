@@ -4,10 +4,11 @@ import dataclasses
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from tutorlib.lab import UsageError
 from tutorlib.papers.symla import model
-from tutorlib.papers.symla.model import MetaRNN, SymLA, one_hot
+from tutorlib.papers.symla.model import MetaRNN, SymLA
 
 LIFETIMES, TIME = 3, 6
 
@@ -21,7 +22,7 @@ def history(agent, members=(), seed=1):
     """Made-up observations, previous actions (none at first) and rewards."""
     g = torch.Generator().manual_seed(seed)
     o = torch.randn(TIME, *members, LIFETIMES, agent.observations, generator=g)
-    a = one_hot(torch.randint(agent.actions, (TIME, *members, LIFETIMES), generator=g), agent.actions)
+    a = one_hot(torch.randint(agent.actions, (TIME, *members, LIFETIMES), generator=g), agent.actions).float()
     a[0] = 0
     return o, a, torch.randn(TIME, *members, LIFETIMES, generator=g)
 

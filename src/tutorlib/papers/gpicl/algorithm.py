@@ -261,7 +261,8 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
     c = common(cells, VARIES)
     h = hyper(cells, context.device)
     base = c.bases[0].to(context.device)
-    f = FlatModule(network(c.model).to(context.device))
+    with context.device:
+        f = FlatModule(network(c.model))
     learn = context.compiled(meta_step)
 
     def step(state: State, number: int) -> tuple[State, Tensor]:

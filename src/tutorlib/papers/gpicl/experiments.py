@@ -95,6 +95,7 @@ REFERENCES = Experiment(
     title="Learning curves of 1-NN, class means, ridge regression and online SGD on unseen tasks",
     figure="Table 1, its SGD row",
     run=run_references,
+    cpu_only=True,
     tiers={
         "live": Tier((LIVE,), seeds=(0,)),
         "study": Tier((LIVE,), seeds=(0, 1, 2, 3, 4)),
@@ -283,6 +284,7 @@ TABLE_REFERENCES = Experiment(
     title="The reference learners on the data sets of the table: SGD, MAML, 1-NN, class means, ridge, linear probe",
     figure="Table 1, rows SGD and MAML",
     run=run_table_references,
+    cpu_only=True,
     tiers={
         "live": Tier((replace(TEN, dataset="digits", length=16),), seeds=(0,)),
         "study": Tier((TEN,), seeds=(0, 1, 2, 3, 4)),

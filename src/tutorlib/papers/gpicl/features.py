@@ -14,6 +14,7 @@ from torch import nn
 
 from tutorlib.data import load_images
 from tutorlib.data.images import pooled
+from tutorlib.lab.dry import rehearsal
 from tutorlib.lab.errors import checked
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -78,8 +79,8 @@ def pre_train(
 
 @cache
 def extractor(epochs: int = 12) -> Extractor:
-    """Return the frozen network, trained from the same start each time."""
-    net = pre_train(*drawings(SIDE), epochs, torch.Generator().manual_seed(0))
+    """Return the frozen network, trained from the same start each time; in a dry run it is not trained."""
+    net = pre_train(*drawings(SIDE), 0 if rehearsal() else epochs, torch.Generator().manual_seed(0))
     return net.requires_grad_(False)
 
 

@@ -10,18 +10,28 @@ Every tensor is ``[seeds, batch, ...]``: independent runs side by side, each wit
 batch of runs is what its runs are one by one, up to rounding.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from tutorlib.lab import Context
-from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import bad_argument, checked
-from tutorlib.lab.finite import expect_finite
-from tutorlib.nn import Moments, no_moments, slope, step_generator
+from tutorlib.lab.loop import repeat
+from tutorlib.nn import Moments, slope, step_generator
+from tutorlib.papers.mbrl.acting import act, act_shapes, evaluate
 from tutorlib.papers.mbrl.config import AGENTS, ENVIRONMENTS, EPISODIC, TUNED, Config
+from tutorlib.papers.mbrl.learner import (
+    Learner,
+    Setting,
+    Shapes,
+    begin,
+    dealt,
+    noise_of_phi,
+    phi_luck,
+    read,
+    total,
+    uniforms,
+)
 from tutorlib.papers.mbrl.losses import (
     adamw_step,
     as_replayed,
@@ -30,80 +40,10 @@ from tutorlib.papers.mbrl.losses import (
     outcome_loss,
     simple_loss,
 )
-from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel
-from tutorlib.papers.mbrl.problem import Simulator
+from tutorlib.papers.mbrl.model import LatentModel
 from tutorlib.papers.mbrl.rollouts import Policy, Transitions, dream, simulate
 from tutorlib.rl import Experience, Replay, empty_replay, held, recall, recall_of, softmax_action, store
 from tutorlib.shapes import Float, Tensor
-
-KEEP = 20
-"""evaluations from one checkpoint to the next: a full replay is large"""
-
-
-class Learner(NamedTuple):
-    """All that is learned, and how far the learning has come."""
-
-    q: Float[Tensor, "seeds parameters"]
-    copy: Float[Tensor, "seeds parameters"]
-    """Q^-"""
-    q_moments: Moments
-    model: Float[Tensor, "seeds parameters"]
-    """of no length where there is no model to learn"""
-    model_moments: Moments
-    updates: int
-
-
-class Setting(NamedTuple):
-    """What stays the same in a batch of runs."""
-
-    config: Config
-    env: Simulator
-    net: MLP
-    model: SimpleModel | LatentModel | None
-    rate: Float[Tensor, "seeds 1"]
-    temperature: Float[Tensor, "seeds 1 1"]
-
-
-@checked()
-def uniforms(generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> Tensor:
-    """Return uniforms in (0, 1), ``[seeds, *shape]``: each seed's from its own generator."""
-    drawn = torch.stack([torch.rand(*shape, generator=g, device=g.device) for g in generators])
-    return drawn.clamp(min=1e-7).to(device)  # rand may return 0, of which there is no normal number
-
-
-def begin(
-    config: Config,
-    seeds: Sequence[int],
-    device: torch.device,
-    rates: Sequence[float] | None = None,
-    temperatures: Sequence[float] | None = None,
-) -> tuple[Setting, Learner]:
-    """Return a batch of runs before its first step; ``rates`` and ``temperatures`` give each run its own.
-
-    Raises ``UsageError`` if there are no seeds, or not one rate or temperature for each.
-    """
-    if not seeds:
-        raise bad_argument("seeds", seeds, "at least one")
-    for name, values in (("rates", rates), ("temperatures", temperatures)):
-        if values is not None and len(values) != len(seeds):
-            raise bad_argument(name, values, f"one for each of {len(seeds)} seeds, or None")
-    env = config.world(device)
-    model = config.model(env)
-    inputs = model.inputs if model else env.observations
-    net = MLP(inputs, env.actions, config.hidden, config.layers, config.activation)
-    q, of_model = [], []
-    for seed in seeds:
-        generator = torch.Generator().manual_seed(seed)
-        q.append(net.initial_parameters(1, generator))
-        of_model.append(model.initial_parameters(1, generator) if model else q[-1].new_zeros(1, 0))
-    theta, m = torch.cat(q).to(device), torch.cat(of_model).to(device)
-    rate = torch.tensor(rates or len(seeds) * [config.rate], device=device)
-    temperature = torch.tensor(temperatures or len(seeds) * [config.temperature], device=device)
-    setting = Setting(config, env, net, model, rate[:, None], temperature[:, None, None])
-    return setting, Learner(theta, theta.clone(), no_moments(theta), m, no_moments(m), 0)
-
-
-# Luck: all that is random in a step is drawn before it, so that the step is a function
 
 
 class Luck(NamedTuple):
@@ -123,9 +63,6 @@ class Luck(NamedTuple):
     """the latent states that they start from"""
 
 
-Shapes = tuple[tuple[int, ...], ...]
-
-
 def luck_shapes(setting: Setting) -> Shapes:
     """Return the shapes of ``Luck``, each for one seed."""
     c, model = setting.config, setting.model
@@ -134,35 +71,6 @@ def luck_shapes(setting: Setting) -> Shapes:
     starts, latents = c.starts or c.batch, noise_of_phi(setting)
     noise = model.noise if model else setting.env.step_noise
     return (c.batch,), (c.batch, latents), (c.starts,), (c.length, starts), (c.length, starts, noise), (starts, latents)
-
-
-def noise_of_phi(setting: Setting) -> int:
-    """Return how many uniforms a latent state takes: 0 where Q reads observations."""
-    return setting.model.noise if isinstance(setting.model, LatentModel) else 0
-
-
-def total(shapes: Shapes) -> int:
-    """Return how many numbers tensors of these shapes hold together."""
-    return sum(math.prod(shape) for shape in shapes)
-
-
-def dealt(u: Float[Tensor, "seeds total"], shapes: Shapes) -> list[Tensor]:
-    """Return the numbers of each seed as tensors of these shapes, one after the other."""
-    parts = u.split([math.prod(shape) for shape in shapes], dim=-1)
-    return [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-# One step of learning, and one of acting: functions of what was learned and of luck
-
-
-def read(setting: Setting, learner: Learner, o: Tensor, u: Float[Tensor, "seeds batch latents"]) -> Tensor:
-    """Return what Q reads of the observations: themselves, or a sample phi of each by ``u``."""
-    return setting.model.state(learner.model, o, u) if isinstance(setting.model, LatentModel) else o
-
-
-def phi_luck(setting: Setting, batch: int, generators: Sequence[torch.Generator], device: torch.device) -> Tensor:
-    """Return the uniforms that ``read`` takes of ``batch`` observations."""
-    return uniforms(generators, (batch, noise_of_phi(setting)), device)
 
 
 def optimised(
@@ -249,50 +157,20 @@ def _number(value: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.full((), value, dtype=dtype, device=device)
 
 
-def act_shapes(setting: Setting) -> Shapes:
-    """Return the shapes of the luck of one step in the environment: phi, the action, what follows."""
-    return (1, noise_of_phi(setting)), (1,), (1, setting.env.step_noise)
+class State(NamedTuple):
+    """All that changes while runs act and learn."""
+
+    learner: Learner
+    replay: Replay
+    """written in place: of a run that is set back, it keeps what was stored since"""
+    env: Any
+    """the environment's state, ``[seeds, 1, ...]``"""
+    o: Float[Tensor, "seeds 1 observations"]
+    """what is seen of it; with the stale observation, of the one before"""
 
 
-def act(
-    setting: Setting, learner: Learner, state: Any, o: Float[Tensor, "seeds 1 observations"], u: Tensor
-) -> tuple[Experience, Any, Tensor]:
-    """Return the transition of one step in the environment, and the state and observation to go on from.
-
-    Where the episode ended these are the first of the next one; ``u``: uniforms of ``act_shapes``.
-    """
-    c, env = setting.config, setting.env
-    phi, chance, luck = dealt(u, act_shapes(setting))
-    with torch.no_grad():
-        a = softmax_action(setting.net(learner.q, read(setting, learner, o, phi)), setting.temperature, chance)
-    after, r, terminal = env.transition(state, a, luck)
-    seen = env.observe(after)
-    b = Experience(o, a, r, seen, terminal, state if c.agent == "perfect" else ())
-    if not c.episodic:
-        return b, after, seen
-    state = env.renewed(after, terminal, luck)
-    return b, state, seen if c.official_stale_observation else env.observe(state)
-
-
-@torch.no_grad()
-def evaluate(setting: Setting, learner: Learner, generators: Sequence[torch.Generator]) -> Float[Tensor, "seeds"]:
-    """Return how good the greedy policy is, the mean over fresh episodes of at most ``look_length`` steps.
-
-    With episodes: the undiscounted return until the end. Without: the reward of a step.
-    """
-    c, env, device = setting.config, setting.env, learner.q.device
-    state = env.start(uniforms(generators, (c.look_episodes, env.start_noise), device))
-    total: Tensor = torch.zeros(len(generators), c.look_episodes, device=device)
-    alive = torch.ones_like(total)
-    for _ in range(c.look_length):
-        o = env.observe(state)
-        x = read(setting, learner, o, phi_luck(setting, c.look_episodes, generators, device))
-        a = setting.net(learner.q, x).argmax(dim=-1)
-        u = uniforms(generators, (c.look_episodes, env.step_noise), device)
-        state, reward, terminal = env.transition(state, a, u)
-        total = total + alive * reward
-        alive = alive * ~terminal
-    return (total if c.episodic else total / c.look_length).mean(dim=-1)
+class Nothing(NamedTuple):
+    """What a step logs: nothing, for runs are looked at instead."""
 
 
 class Trained(NamedTuple):
@@ -312,110 +190,64 @@ def train(
     rates: Sequence[float] | None = None,
     temperatures: Sequence[float] | None = None,
 ) -> Trained:
-    """Train one agent for each seed, online.
+    """Train one agent for each seed, online; ``rates`` and ``temperatures`` give each run its own.
 
-    All of the run, replay included, is kept in the context's checkpoint at every ``KEEP``-th evaluation and at the end,
-    and taken up from there. Raises ``NonFiniteError`` if Q is no longer finite at an evaluation; the checkpoint then
-    still holds the last finite state.
+    For what is kept, replay included, and for runs that diverge, see ``lab.loop.repeat``.
     """
-    setting, learner = begin(config, seeds, context.device, rates, temperatures)
-    env, device = setting.env, context.device
+    c, device = config, context.device
+    setting, learner = begin(c, seeds, device, rates, temperatures)
+    env = setting.env
+    # The luck of a run is one course of numbers, of acting and learning in turn; a checkpoint keeps how far it came.
     luck = [step_generator(seed, 0, device) for seed in seeds]
-    state = env.start(uniforms(luck, (1, env.start_noise), device))
-    o = env.observe(state)
-    replay = empty_replay(
-        env.observations, state if config.agent == "perfect" else (), len(seeds), config.capacity, device
-    )
     learning, acting, step_luck = context.compiled(learn), context.compiled(act), total(act_shapes(setting))
-    done, steps, looks = 0, [], []
-    points = range(config.look_every, config.steps + 1, config.look_every)
 
-    def like(done: int) -> dict[str, Any]:
-        looked = done // config.look_every
-        own = _kept(learner, replay, done, luck, state, o)
-        return own | {"steps": looked * [int], "looks": Rows(looked)}
-
-    if context.checkpoint and (saved := context.checkpoint.resume(device, "done", points, like)):
-        learner, state, o = _taken_up(saved, replay, luck, type(state))
-        done, steps, looks = saved["done"], saved["steps"], saved["looks"]
-    context.progress.start(config.steps, f"{config.agent} in {config.environment}", done)
-    for t in range(done, config.steps):
-        b, state, o = acting(setting, learner._replace(updates=0), state, o, uniforms(luck, (step_luck,), device))
-        store(replay, t, b)
-        if t >= config.warm_up:
-            if t % config.copy_every == 0:
+    def step(state: State, t: int) -> tuple[State, Nothing]:
+        learner, replay = state.learner, state.replay
+        u = uniforms(luck, (step_luck,), device)
+        b, after, o = acting(setting, learner._replace(updates=0), state.env, state.o, u)
+        store(replay, t, b)  # before the updates, which may recall it
+        if t >= c.warm_up:
+            if t % c.copy_every == 0:
                 learner = learner._replace(copy=learner.q.clone())  # no alias: a compiled step asks
-            for _ in range(config.updates):
+            for _ in range(c.updates):
                 learner = update(setting, learner, replay, t + 1, luck, learning)
-        if (t + 1) % config.look_every == 0:
-            refuse_non_finite(learner, f"step {t + 1}")
-            own = [step_generator(seed, t + 1, device) for seed in seeds]
-            looks.append(evaluate(setting, learner, own))
-            steps.append(t + 1)
-            if context.checkpoint and (len(looks) % KEEP == 0 or t + 1 == config.steps):
-                kept = _kept(learner, replay, t + 1, luck, state, o)
-                context.checkpoint.save(kept | {"done": t + 1, "steps": steps, "looks": looks})
-            context.progress.advance(config.look_every)
-    context.progress.close()
-    found = torch.stack(looks) if looks else torch.zeros(0, len(seeds), device=device)
-    return Trained(learner, steps, found)
+        return State(learner, replay, after, o), Nothing()
 
+    def look(state: State, steps: int) -> Tensor:
+        return evaluate(setting, state.learner, [step_generator(seed, steps, device) for seed in seeds])
 
-def pack(learner: Learner) -> list[Any]:
-    """Return a learner as a list, for a checkpoint holds no tuples of ours."""
-    return [list(part) if isinstance(part, Moments) else part for part in learner]
-
-
-def unpack(parts: Sequence[Any]) -> Learner:
-    """Return the learner that ``pack`` made a list of."""
-    q, copy, q_moments, model, model_moments, updates = parts
-    return Learner(q, copy, Moments(*q_moments), model, Moments(*model_moments), updates)
-
-
-def _kept(
-    learner: Learner, replay: Replay, t: int, luck: Sequence[torch.Generator], state: Any, o: Tensor
-) -> dict[str, Any]:
-    """Return what a run needs to go on after ``t`` steps; of replay the filled part, copied, as files hold bases."""
-    filled = min(t, replay.reward.shape[1])
-    return {
-        "learner": pack(learner),
-        "replay": [part[:, :filled].clone() for part in (*replay[:-1], *replay.state)],
-        "luck": [generator.get_state() for generator in luck],
-        "state": list(state),
-        "o": o,
-    }
-
-
-def _taken_up(
-    saved: Mapping[str, Any], replay: Replay, luck: Sequence[torch.Generator], kind: Callable[..., Any]
-) -> tuple[Learner, Any, Tensor]:
-    """Return learner, state and observation; fill replay and set the generators as they were."""
-    for part, own in zip((*replay[:-1], *replay.state), saved["replay"], strict=True):
-        part[:, : own.shape[1]] = own
-    for generator, own in zip(luck, saved["luck"], strict=True):
-        generator.set_state(own.cpu())
-    return unpack(saved["learner"]), kind(*saved["state"]), saved["o"]
-
-
-def refuse_non_finite(learner: Learner, when: str) -> None:
-    """Raise ``NonFiniteError`` if Q, the model or Adam's state is not finite; ``when`` is such as 'step 500'."""
-    parts = {"Q": learner.q, "the model": learner.model, "Adam's state": [learner.q_moments, learner.model_moments]}
-    expect_finite(parts, f"after {when}", advice="a smaller rate may help")
+    start = env.start(uniforms(luck, (1, env.start_noise), device))
+    replay = empty_replay(env.observations, start if c.agent == "perfect" else (), len(seeds), c.capacity, device)
+    course = repeat(
+        step,
+        State(learner, replay, start, env.observe(start)),
+        c.steps,
+        context,
+        title=f"{c.agent} in {c.environment}",
+        seeds=seeds,
+        look_every=c.look_every,
+        look=look,
+        log=Nothing,
+        generators=luck,
+    )
+    looks = torch.stack(course.looks) if course.looks else torch.zeros(0, len(seeds), device=device)
+    return Trained(course.state.learner, list(range(c.look_every, c.steps + 1, c.look_every)), looks)
 
 
 __all__ = [
     "AGENTS",
     "ENVIRONMENTS",
     "EPISODIC",
-    "KEEP",
     "TUNED",
     "Config",
     "Experience",
     "Learner",
     "Luck",
+    "Nothing",
     "Policy",
     "Replay",
     "Setting",
+    "State",
     "Trained",
     "Transitions",
     "act",
@@ -434,11 +266,9 @@ __all__ = [
     "luck_shapes",
     "model_step",
     "outcome_loss",
-    "pack",
     "phi_luck",
     "read",
     "recall",
-    "refuse_non_finite",
     "simple_loss",
     "simulate",
     "softmax_action",
@@ -446,6 +276,5 @@ __all__ = [
     "total",
     "train",
     "uniforms",
-    "unpack",
     "update",
 ]

@@ -1,14 +1,15 @@
 """What can be set in a run of model-based generalisation, and the paper's tuned settings (2211.02222)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 
 import torch
 
 from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
+from tutorlib.papers.mbrl.maze import ProcMaze, maze_bank
 from tutorlib.papers.mbrl.model import ACTIVATIONS, LatentModel, SimpleModel
-from tutorlib.papers.mbrl.problem import LARGEST_SIZE, ButtonGrid, OpenGrid, PanFlute, ProcMaze, Simulator, maze_bank
+from tutorlib.papers.mbrl.problem import LARGEST_SIZE, ButtonGrid, OpenGrid, PanFlute, Simulator
 
 AGENTS = ("er", "simple", "gaussian", "categorical", "perfect")
 ENVIRONMENTS = ("flute", "buttons", "maze", "open")
@@ -42,13 +43,52 @@ TUNED: Mapping[tuple[str, str], tuple[tuple[float, float], tuple[float, float]]]
 
 
 @dataclass(frozen=True)
-class Config:
+class Learning:
+    """What an agent is and how it learns, whatever it learns from: online and in the illustrative example."""
+
+    agent: str = "simple"
+    """one of ``AGENTS``"""
+    _: KW_ONLY
+    batch: int = 32
+    """real transitions that a model starts from, and learns from"""
+    length: int = 10
+    """L, steps of a rollout; replay takes as many transitions as all rollouts of an update have"""
+    starts: int = 0
+    """real transitions that rollouts start from, if others than those of the batch; 0: the batch, as in the paper"""
+    rate: float = 2e-4
+    """Adam's learning rate for Q"""
+    model_rate: float = 2e-4
+    """Adam's learning rate for the model"""
+    temperature: float = 0.8
+    """of the softmax over Q"""
+    gamma: float = 0.9
+    hidden: int = 200
+    """units of each hidden layer, of all networks"""
+    model_hidden: int = 0
+    """units of each hidden layer of the model, if others; 0: as many, as in the paper"""
+    layers: int = 3
+    official_bernoulli_logit: bool = False
+    """simple model: sample bits with logits for probabilities, as the paper's code does"""
+
+    def __post_init__(self) -> None:
+        expect_fields(
+            self,
+            counts=("length",),
+            sizes=("batch", "hidden", "layers"),
+            most={"layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
+            positive=("rate", "model_rate", "temperature"),
+            choices={"agent": AGENTS},
+        )
+        if not 0 <= self.gamma < 1:
+            raise bad_argument("gamma", self.gamma, "a number from 0, below 1")
+
+
+@dataclass(frozen=True)
+class Config(Learning):
     """One run. The defaults are the paper's regime of much data; its one of little data is
     ``steps=100_000, updates=10, copy_every=10, look_every=50``. Both make about a million updates.
     """
 
-    agent: str = "simple"
-    """one of ``AGENTS``"""
     environment: str = "maze"
     """one of ``ENVIRONMENTS``"""
     size: int = 4
@@ -63,26 +103,8 @@ class Config:
     """in each step from then on"""
     copy_every: int = 100
     """steps after which Q^- becomes Q"""
-    batch: int = 32
-    """real transitions that a model starts from, and learns from"""
-    length: int = 10
-    """L, steps of a rollout; replay takes as many transitions as all rollouts of an update have"""
-    starts: int = 0
-    """real transitions that rollouts start from, if others than those of the batch; 0: the batch, as in the paper"""
-    rate: float = 2e-4
-    """Adam's learning rate for Q"""
-    model_rate: float = 2e-4
-    """Adam's learning rate for the model"""
-    temperature: float = 0.8
-    """of the softmax over Q"""
-    gamma: float = 0.9
     capacity: int = 100_000
     """transitions that replay holds, at least a batch"""
-    hidden: int = 200
-    """units of each hidden layer, of all networks"""
-    model_hidden: int = 0
-    """units of each hidden layer of the model, if others; 0: as many, as in the paper"""
-    layers: int = 3
     activation: str = "elu"
     """of the hidden layers of all networks, one of ``model.ACTIVATIONS``"""
     beta1: float = 0.9
@@ -98,21 +120,20 @@ class Config:
     """episodes of an evaluation"""
     look_length: int = 100
     """steps after which an episode of an evaluation is cut"""
-    official_bernoulli_logit: bool = False
-    """simple model: sample bits with logits for probabilities, as the paper's code does"""
     official_stale_observation: bool = False
     """show the last observation of an episode once more when the next one has begun, as the paper's code does: the
     first action is chosen from it, and a transition from the old maze to the new one is stored"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         expect_fields(
             self,
-            counts=("steps", "warm_up", "updates", "copy_every", "length", "capacity", "look_every", "look_length"),
-            sizes=("buttons", "batch", "hidden", "layers", "look_episodes"),
+            counts=("steps", "warm_up", "updates", "copy_every", "capacity", "look_every", "look_length"),
+            sizes=("buttons", "look_episodes"),
             least={"size": 2},
-            most={"size": LARGEST_SIZE, "layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
-            positive=("rate", "model_rate", "temperature", "epsilon"),
-            choices={"agent": AGENTS, "environment": ENVIRONMENTS, "activation": tuple(ACTIVATIONS)},
+            most={"size": LARGEST_SIZE},
+            positive=("epsilon",),
+            choices={"environment": ENVIRONMENTS, "activation": tuple(ACTIVATIONS)},
         )
         if self.environment == "maze" and self.size > LARGEST_MAZE:
             raise bad_argument("size", self.size, f"a whole number from 2 to {LARGEST_MAZE} in environment=maze")
@@ -120,7 +141,7 @@ class Config:
             if getattr(self, name) < self.batch:
                 expected = f"at least batch={self.batch}, for replay to hold a batch before the first update"
                 raise bad_argument(name, getattr(self, name), expected)
-        for name in ("gamma", "beta1", "beta2", "decay"):
+        for name in ("beta1", "beta2", "decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise bad_argument(name, getattr(self, name), "a number from 0, below 1")
 
@@ -154,4 +175,4 @@ class Config:
         return None
 
 
-__all__ = ["AGENTS", "ENVIRONMENTS", "EPISODIC", "MAZES", "TUNED", "Config"]
+__all__ = ["AGENTS", "ENVIRONMENTS", "EPISODIC", "MAZES", "TUNED", "Config", "Learning"]

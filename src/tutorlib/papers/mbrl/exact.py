@@ -11,15 +11,14 @@ import torch
 
 from tutorlib.envs.tensors import pick
 from tutorlib.lab.errors import bad_argument, checked
+from tutorlib.papers.mbrl.maze import MazeState, ProcMaze
 from tutorlib.papers.mbrl.problem import (
     LARGEST_SIZE,
     MOVES,
     ButtonGrid,
     ButtonState,
     FluteState,
-    MazeState,
     PanFlute,
-    ProcMaze,
     at_cell,
     moved,
 )

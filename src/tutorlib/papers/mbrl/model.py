@@ -91,7 +91,7 @@ class MLP:
         pieces = []
         for before, after in self.sizes:
             sd = 1 / math.sqrt(before)
-            w = truncated_normal((seeds, before * after), sd, generator)
+            w = truncated_normal((seeds, before, after), sd, generator).flatten(1)
             pieces.append(w)
             pieces.append(w.new_zeros(seeds, after))
         return torch.cat(pieces, dim=-1)

@@ -6,34 +6,19 @@ those of the online algorithm with the same updates; only the data stay what the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import KW_ONLY, dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 
 from tutorlib.envs.tensors import as_integer, one_hot, pick
 from tutorlib.lab import Context
-from tutorlib.lab.checkpoint import Rows
-from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
+from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.loop import repeat
 from tutorlib.nn import step_generator
-from tutorlib.papers.mbrl.algorithm import (
-    Config,
-    Experience,
-    Learner,
-    Replay,
-    Setting,
-    begin,
-    empty_replay,
-    pack,
-    phi_luck,
-    read,
-    refuse_non_finite,
-    store,
-    uniforms,
-    unpack,
-    update,
-)
+from tutorlib.papers.mbrl.algorithm import Nothing, update
 from tutorlib.papers.mbrl.algorithm import learn as learn_once
+from tutorlib.papers.mbrl.config import Config, Learning
 from tutorlib.papers.mbrl.exact import (
     FluteTable,
     flute_patterns,
@@ -42,8 +27,10 @@ from tutorlib.papers.mbrl.exact import (
     flute_values,
     pattern_number,
 )
+from tutorlib.papers.mbrl.learner import Learner, Setting, begin, phi_luck, read, uniforms
 from tutorlib.papers.mbrl.model import SimpleModel
 from tutorlib.papers.mbrl.problem import PanFlute
+from tutorlib.rl import Experience, Replay, empty_replay, store
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GROUPS = ("all", "reachable", "seen", "unseen", "beyond")
@@ -54,11 +41,10 @@ AVERAGED = 240
 
 
 @dataclass(frozen=True)
-class Offline:
-    """One run. The defaults were chosen here; the paper's example is unknown."""
+class Offline(Learning):
+    """One run. The defaults were chosen here, where they are not the paper's; its example is unknown."""
 
-    agent: str = "simple"
-    """one of ``algorithm.AGENTS``"""
+    _: KW_ONLY
     pipes: int = 4
     """n; there are 2^(n (n + 1) / 2) patterns, 1024 for 4 pipes"""
     transitions: int = 200
@@ -66,37 +52,22 @@ class Offline:
     updates: int = 2500
     copy_every: int = 100
     """updates after which Q^- becomes Q"""
-    batch: int = 32
-    """real transitions that a model learns from in an update, and starts from"""
-    length: int = 10
-    """L, steps of a rollout; replay takes as many transitions as all rollouts of an update have"""
-    starts: int = 0
-    """real transitions that rollouts start from, if others than those of the batch"""
-    rate: float = 5e-4
-    """Adam's learning rate for Q"""
-    model_rate: float = 1e-3
-    """Adam's learning rate for the model"""
-    temperature: float = 0.1
-    """of the softmax over Q by which rollouts act"""
-    gamma: float = 0.9
-    hidden: int = 100
-    """units of each hidden layer"""
-    model_hidden: int = 0
-    """units of each hidden layer of the model, if others"""
-    layers: int = 2
     looks: int = 5
     """how often to stop and look, evenly spaced, the last update included"""
-    official_bernoulli_logit: bool = False
-    """simple model: sample bits with logits for probabilities, as the paper's code does"""
+    rate: float = 5e-4
+    model_rate: float = 1e-3
+    temperature: float = 0.1
+    """of the softmax over Q by which rollouts act"""
+    hidden: int = 100
+    layers: int = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         expect_fields(
             self,
-            counts=("transitions", "updates", "copy_every", "length", "looks"),
-            sizes=("batch", "hidden", "layers"),
+            counts=("transitions", "updates", "copy_every", "looks"),
             least={"pipes": 2},
-            most={"pipes": 5, "layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
-            positive=("rate", "model_rate", "temperature"),
+            most={"pipes": 5},
         )
         if self.updates % self.looks:
             raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
@@ -107,23 +78,8 @@ class Offline:
     @property
     def online(self) -> Config:
         """The same agent, as the online algorithm knows it."""
-        return Config(
-            agent=self.agent,
-            environment="flute",
-            size=self.pipes,
-            batch=self.batch,
-            length=self.length,
-            starts=self.starts,
-            rate=self.rate,
-            model_rate=self.model_rate,
-            temperature=self.temperature,
-            gamma=self.gamma,
-            capacity=self.transitions,
-            hidden=self.hidden,
-            model_hidden=self.model_hidden,
-            layers=self.layers,
-            official_bernoulli_logit=self.official_bernoulli_logit,
-        )
+        own = {shared.name: getattr(self, shared.name) for shared in fields(Learning)}
+        return Config(environment="flute", size=self.pipes, capacity=self.transitions, **own)
 
     @property
     def env(self) -> PanFlute:
@@ -298,43 +254,33 @@ class Learned(NamedTuple):
 def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | None = None) -> Learned:
     """Let one agent for each seed learn from its K transitions.
 
-    The learner is kept in the context's checkpoint at every look, and taken up from there. Raises ``NonFiniteError``
-    if Q is no longer finite at a look; the checkpoint then still holds the last finite one.
+    The learner is kept, and the data are drawn anew when it is taken up; for the rest, and for runs that diverge, see
+    ``lab.loop.repeat``.
     """
-    device = context.device
-    setting, learner = begin(config.online, seeds, device)
-    replay = collect(setting, seeds, config.transitions, device)
-    done = 0
-    updates: list[int] = []
-    looks: list[Tensor] = []
-    every = config.updates // config.looks
-
-    def like(done: int) -> dict[str, Any]:
-        looked = done // every
-        return {"learner": pack(learner), "updates": looked * [int], "looks": Rows(looked if look else 0)}
-
-    points = range(every, config.updates + 1, every)
-    if context.checkpoint and (saved := context.checkpoint.resume(device, "done", points, like)):
-        learner, done = unpack(saved["learner"]), saved["done"]
-        updates, looks = saved["updates"], saved["looks"]
-    context.progress.start(config.updates, f"{config.agent}, {config.transitions} transitions", done)
+    c, device = config, context.device
+    setting, learner = begin(c.online, seeds, device)
+    replay = collect(setting, seeds, c.transitions, device)
+    every = c.updates // c.looks
     learning = context.compiled(learn_once)
-    for number in range(done, config.updates):
-        if number % config.copy_every == 0:
+
+    def step(learner: Learner, number: int) -> tuple[Learner, Nothing]:
+        if number % c.copy_every == 0:
             learner = learner._replace(copy=learner.q.clone())  # no alias: a compiled step asks
-        luck = [step_generator(seed, 1 + number, context.device) for seed in seeds]
-        learner = update(setting, learner, replay, config.transitions, luck, learning)
-        if (number + 1) % every == 0:
-            refuse_non_finite(learner, f"update {number + 1}")
-            updates.append(number + 1)
-            if look:
-                looks.append(look(setting, learner, replay, number + 1))
-            if context.checkpoint:
-                kept = {"learner": pack(learner), "done": number + 1, "updates": updates, "looks": looks}
-                context.checkpoint.save(kept)
-            context.progress.advance(every)
-    context.progress.close()
-    return Learned(setting, learner, replay, updates, looks)
+        luck = [step_generator(seed, 1 + number, device) for seed in seeds]  # 0 is that of the data
+        return update(setting, learner, replay, c.transitions, luck, learning), Nothing()
+
+    course = repeat(
+        step,
+        learner,
+        c.updates,
+        context,
+        title=f"{c.agent}, {c.transitions} transitions",
+        seeds=seeds,
+        look_every=every,
+        look=(lambda learner, updates: look(setting, learner, replay, updates)) if look else None,
+        log=Nothing,
+    )
+    return Learned(setting, course.state, replay, list(range(every, c.updates + 1, every)), course.looks)
 
 
 # Dreams

@@ -261,6 +261,7 @@ TD_LAMBDA = Experiment(
     title="Bias and variance of the targets over lambda_z, on a chain whose values are known",
     figure="none",
     run=run_spread,
+    cpu_only=True,
     tiers={
         "live": Tier((Chain(walks=1000),), seeds=(0,)),
         "study": Tier(grid(Chain(), gamma_z=(0.3, 0.6, 0.9)), seeds=SEEDS),

@@ -7,37 +7,42 @@ the chapter), and theta climbs it by the difference between antithetic perturbat
 
 ``lifetime`` is the inner loop and ``meta_train`` the outer one. The loop over time is the only Python loop: a
 population of agents in a batch of environments is one tensor. Everything random in a lifetime is drawn before it
-(``draw_noise``) and shared by the whole population, so that two members differ by their theta alone.
+(``draw_noise``) and shared by the whole population, so that two members differ by their theta alone. Several runs of
+meta-training are one more axis: each has its own population, and its own luck.
 
 Unknown in the paper and chosen here: population, sigma, learning rate, lifetimes, generations.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 
 from tutorlib.envs import Environment
-from tutorlib.evolution import Population, estimate
-from tutorlib.lab import Context
+from tutorlib.evolution import Generators, Population, estimate
+from tutorlib.lab import Cell, Context
+from tutorlib.lab.batching import common
 from tutorlib.lab.errors import UsageError, bad_argument, checked, expect_fields
 from tutorlib.nn import Descent, Trained, descend
 from tutorlib.nn.training import Look
-from tutorlib.papers.symla.model import AGENTS, STARTS, Agent, MetaRNN, SymLA, one_hot
+from tutorlib.papers.symla.model import AGENTS, STARTS, Agent, MetaRNN, SymLA
 from tutorlib.papers.symla.problem import ENVIRONMENTS, PERMUTED, make
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 
 class Noise(NamedTuple):
-    """All that is random in a batch of lifetimes."""
+    """All that is random in a batch of lifetimes; ``*shared`` is nothing, or ``runs 1``: what a run's members share."""
 
-    start: Float[Tensor, "lifetimes start_noise"]
+    start: Float[Tensor, "*shared lifetimes start_noise"]
     """uniforms that draw the environments: arms, goals, permutations"""
-    memory: Float[Tensor, "lifetimes ..."]
-    """normals for the memory at the start; none where it starts from zeros"""
-    step: Float[Tensor, "time lifetimes step_noise"]
+    memory: Float[Tensor, "..."]
+    """[*shared, lifetimes, *start_noise]: normals for the memory at the start; none where it starts from zeros"""
+    step: Float[Tensor, "time *shared lifetimes step_noise"]
     """uniforms of the environments' steps"""
-    gumbel: Float[Tensor, "time lifetimes actions"]
+    gumbel: Float[Tensor, "time *shared lifetimes actions"]
     """Gumbel noise: a_t = argmax(logits + gumbel_t) has the law softmax(logits)"""
 
 
@@ -55,8 +60,16 @@ class Life(NamedTuple):
 
 
 @checked()
-def draw_noise(agent: Agent, env: Environment, lifetimes: int, length: int, generator: torch.Generator) -> Noise:
-    """Return the noise of ``lifetimes`` lifetimes of ``length`` steps, on the generator's device."""
+def draw_noise(agent: Agent, env: Environment, lifetimes: int, length: int, generator: Generators) -> Noise:
+    """Return the noise of ``lifetimes`` lifetimes of ``length`` steps, on the generator's device.
+
+    A sequence of generators draws that of as many runs.
+    """
+    if not isinstance(generator, torch.Generator):
+        each = zip(*(draw_noise(agent, env, lifetimes, length, own) for own in generator), strict=True)
+        start, memory, step, gumbel = each
+        early = (torch.stack(part).unsqueeze(1) for part in (start, memory))
+        return Noise(*early, *(torch.stack(part, dim=1).unsqueeze(2) for part in (step, gumbel)))
     for name, value in (("lifetimes", lifetimes), ("length", length)):
         if value < 1:
             raise bad_argument(name, value, "at least 1")
@@ -82,26 +95,34 @@ def lifetime(
 ) -> Life:
     """Return rewards and actions of all members in all lifetimes: the inner loop, 'symla-idea-metarnn' step by step.
 
-    Raises ``UsageError`` if the agent has not the environment's numbers of observations and actions.
+    The members of several runs, each with lifetimes of its own, are ``theta`` ``[runs, members, parameters]``. Raises
+    ``UsageError`` if the agent has not the environment's numbers of observations and actions.
     """
     for name in ("observations", "actions"):
         if getattr(agent, name) != getattr(env, name):
             raise bad_argument(f"agent.{name}", getattr(agent, name), f"the environment's, {getattr(env, name)}")
-    members, lifetimes = theta.shape[:-1], len(noise.start)
+    members, lifetimes = theta.shape[:-1], noise.start.shape[-2]
+    # An agent knows one axis of members, or none: one network is a plain product, and no batch of one.
+    inside = () if math.prod(members) == 1 else (math.prod(members),)
+    theta = theta.reshape(*inside, theta.shape[-1])
     parts = agent.prepare(theta)
 
     e = task = env.start(noise.start.expand(*members, -1, -1))  # e ~ p(e); every member meets the same ones
-    h = agent.start(theta, noise.memory)
-    a, r = theta.new_zeros(*members, lifetimes, agent.actions), theta.new_zeros(*members, lifetimes)
+    own = (lifetimes, *agent.start_noise)
+    h = agent.start(theta, noise.memory.expand(*members, *own).reshape(*inside, *own))
+    a, r = theta.new_zeros(*inside, lifetimes, agent.actions), theta.new_zeros(*inside, lifetimes)
     observations, rewards, actions, ended = [], [], [], []
     for t in range(len(noise.gumbel)):
         o = env.observe(e)
-        h, logits = agent.step(parts, h, o, a, r)  # h_t from h_{t-1}, o_t, a_{t-1}, r_{t-1}
+        # h_t from h_{t-1}, o_t, a_{t-1}, r_{t-1}
+        h, logits = agent.step(parts, h, o.reshape(*inside, lifetimes, agent.observations), a, r)
+        logits = logits.reshape(*members, lifetimes, agent.actions)
         action = (logits + noise.gumbel[t]).argmax(dim=-1)  # a_t ~ softmax(logits)
-        e, r, end = env.step(e, action, noise.step[t])  # begins a new episode by itself; h stays
-        a = one_hot(action, agent.actions)
+        e, reward, end = env.step(e, action, noise.step[t])  # begins a new episode by itself; h stays
+        a = F.one_hot(action, agent.actions).to(theta).reshape(a.shape)
+        r = reward.reshape(r.shape)
         observations += [o] if keep_observations else []
-        rewards.append(r)
+        rewards.append(reward)
         actions.append(action)
         ended.append(end)
     return Life(
@@ -215,8 +236,8 @@ class Config:
 
 @checked()
 def fitness(
-    config: Config, theta: Float[Tensor, "*members parameters"], generator: torch.Generator
-) -> Float[Tensor, "*members"]:
+    config: Config, theta: Float[Tensor, "*runs members parameters"], generator: Generators
+) -> Float[Tensor, "*runs members"]:
     """Return the mean reward of a step, over fresh lifetimes that all members share: sum_t r_t / L, gamma = 1."""
     total: Tensor = theta.new_zeros(theta.shape[:-1])
     each = config.lifetimes // len(config.environments)
@@ -226,20 +247,20 @@ def fitness(
     return total / len(config.environments)
 
 
-def meta_train(config: Config, seed: int, context: Context, look: Look | None = None) -> Trained:
-    """Meta-train theta by evolution strategies: the outer loop (see 'symla-idea-antithetic').
+def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
+    """Meta-train thetas by evolution strategies: the outer loop (see 'symla-idea-antithetic').
 
     grad_theta E[F(phi)], phi ~ N(theta, sigma^2 I), is estimated from N antithetic pairs, with centred ranks in place
     of F; Adam takes the step. The losses in what is returned are minus the mean reward of a step, averaged over the
-    population. Raises ``NonFiniteError`` if a reward is not finite.
+    population. ``cells`` differ in their seeds alone and are trained side by side; ``look`` gets all their thetas.
+
+    Raises ``NonFiniteError`` if a reward is not finite, and ``UsageError`` for cells that differ in more.
     """
-    theta = config.agents[0].initial_parameters(torch.Generator().manual_seed(seed))
+    config: Config = common(cells)
+    seeds = [cell.seed for cell in cells]
+    start = [config.agents[0].initial_parameters(torch.Generator().manual_seed(seed)) for seed in seeds]
 
-    def step(thetas: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
-        (theta,), (generator,) = thetas, generators
-        g, loss = estimate(lambda phi: -fitness(config, phi, generator), theta, config.population, generator)
-        return g.unsqueeze(0), loss.unsqueeze(0)
+    def step(theta: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
+        return estimate(lambda phi: -fitness(config, phi, generators), theta, config.population, generators)
 
-    seen = (lambda thetas: look(thetas[0])) if look else None
-    found = descend(theta.unsqueeze(0), step, config.descent, [seed], context, seen)
-    return Trained(found.theta[0], found.losses[:, 0], found.looks)
+    return descend(torch.stack(start), step, config.descent, seeds, context, look)

@@ -8,14 +8,18 @@ Which of the two the paper trained is not known; this is the second black-box ba
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 
 from tutorlib.envs import Environment
-from tutorlib.lab.errors import NonFiniteError, bad_argument, expect_fields
-from tutorlib.nn import adam_step, clip_by_norm, no_moments, step_generator
+from tutorlib.lab import Context
+from tutorlib.lab.errors import bad_argument, expect_fields
+from tutorlib.lab.loop import repeat
+from tutorlib.nn import Moments, adam_step, clip_by_norm, no_moments, slope, step_generator
 from tutorlib.papers.symla.algorithm import Life, draw_noise, lifetime
-from tutorlib.papers.symla.model import MetaRNN, one_hot
+from tutorlib.papers.symla.model import MetaRNN
 from tutorlib.rl import advantages, entropy, policy_loss
 from tutorlib.shapes import Float, Tensor
 
@@ -67,7 +71,7 @@ def replay(
     theta is the agent's, followed by the weights and the offset of a linear value head on its memory.
     """
     policy, head = theta[: agent.parameters], theta[agent.parameters :]
-    o, r, taken = life.observations, life.rewards, one_hot(life.actions, agent.actions)
+    o, r, taken = life.observations, life.rewards, F.one_hot(life.actions, agent.actions).to(theta)
     if o is None:
         raise bad_argument("life.observations", None, "observations: ask lifetime to keep them")
     parts, h = agent.prepare(policy), agent.start(policy, theta.new_zeros(len(r), 0))
@@ -81,43 +85,79 @@ def replay(
     return torch.stack(logits, dim=1).log_softmax(dim=-1), torch.stack(values, dim=1)
 
 
+class Learning(NamedTuple):
+    """What changes while PPO trains; the first axis is that of the one run."""
+
+    theta: Float[Tensor, "1 parameters"]
+    """the agent's, followed by the value head"""
+    moments: Moments
+
+
+class Log(NamedTuple):
+    """What is kept of each batch."""
+
+    reward: Float[Tensor, "*iterations 1"]
+    """mean of a step"""
+
+
 def ppo(
-    agent: MetaRNN, env: Environment, config: PPOConfig, seed: int, device: torch.device | None = None
+    agent: MetaRNN, env: Environment, config: PPOConfig, seed: int, context: Context
 ) -> tuple[Float[Tensor, "parameters"], Float[Tensor, "iterations"]]:
     """Train ``agent`` in ``env`` by PPO; return the agent's theta and the mean reward of a step in each batch.
 
-    Raises ``NonFiniteError`` if a reward or the objective is not finite.
+    For what is kept, and where it stops, see ``lab.loop.repeat``.
     """
     start = agent.initial_parameters(torch.Generator().manual_seed(seed))
-    theta = torch.cat([start, torch.zeros(agent.hidden + 1)]).to(device or torch.device("cpu"))
-    moments, course = no_moments(theta), []
-    for iteration in range(config.iterations):
-        noise = draw_noise(agent, env, config.lifetimes, config.length, step_generator(seed, iteration, theta.device))
-        with torch.no_grad():
-            life = lifetime(agent, theta[: agent.parameters], env, noise, keep_observations=True)
-            before, values = replay(agent, theta, life)
-            advantage = _advantages(life.rewards, values, config)
-            returns = advantage + values
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-            log_before = before.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1)
-        for epoch in range(config.epochs):
-            theta = theta.detach().requires_grad_()
-            log_pi, v = replay(agent, theta, life)
-            ratio = (log_pi.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1) - log_before).exp()
-            policy = policy_loss(ratio.flatten(), advantage.flatten(), config.clip)
-            error = (v - returns).square().mean()
-            loss = policy - config.entropy * entropy(log_pi.flatten(0, 1)) + config.value * error
-            (g,) = torch.autograd.grad(loss, theta)
-            with torch.no_grad():
-                g = clip_by_norm(g, config.largest)
-                theta, moments = adam_step(theta, moments, g, iteration * config.epochs + epoch, config.rate)
-        course.append(life.rewards.mean())
-    rewards = torch.stack(course)
-    if not bool(theta.isfinite().all()):
-        bad = (~rewards.isfinite()).nonzero()
-        step = int(bad[0]) + 1 if len(bad) else config.iterations
-        raise NonFiniteError(f"theta is not finite after batch {step} of {config.iterations}: expected finite numbers")
-    return theta.detach()[: agent.parameters], rewards
+    theta = torch.cat([start, torch.zeros(agent.hidden + 1)]).to(context.device).unsqueeze(0)
+
+    def step(state: Learning, number: int) -> tuple[Learning, Log]:
+        generator = step_generator(seed, number, context.device)
+        return learn(agent, env, config, state, number, generator)
+
+    course = repeat(
+        step,
+        Learning(theta, no_moments(theta)),
+        config.iterations,
+        context,
+        title="PPO",
+        seeds=[seed],
+        log=Log,
+        advice=f"a smaller rate than {config.rate} may help",
+    )
+    return course.state.theta[0, : agent.parameters], course.log.reward[:, 0]
+
+
+def learn(
+    agent: MetaRNN,
+    env: Environment,
+    config: PPOConfig,
+    state: Learning,
+    number: int,
+    generator: torch.Generator,
+) -> tuple[Learning, Log]:
+    """Return the state after batch ``number`` of lifetimes, counted from 0: live, look back, and some Adam steps."""
+    theta, moments = state
+    noise = draw_noise(agent, env, config.lifetimes, config.length, generator)
+    with torch.no_grad():
+        life = lifetime(agent, theta[0, : agent.parameters], env, noise, keep_observations=True)
+        before, values = replay(agent, theta[0], life)
+        advantage = _advantages(life.rewards, values, config)
+        returns = advantage + values
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        log_before = before.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1)
+
+    def objective(theta: Float[Tensor, "1 parameters"]) -> Float[Tensor, "1"]:
+        log_pi, v = replay(agent, theta[0], life)
+        ratio = (log_pi.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1) - log_before).exp()
+        policy = policy_loss(ratio.flatten(), advantage.flatten(), config.clip)
+        error = (v - returns).square().mean()
+        loss = policy - config.entropy * entropy(log_pi.flatten(0, 1)) + config.value * error
+        return loss.unsqueeze(0)
+
+    for epoch in range(config.epochs):
+        g = clip_by_norm(slope(objective, theta), config.largest)
+        theta, moments = adam_step(theta, moments, g, number * config.epochs + epoch, config.rate)
+    return Learning(theta, moments), Log(life.rewards.mean().unsqueeze(0))
 
 
 def _advantages(

@@ -11,6 +11,7 @@ import torch
 
 from tutorlib.envs import BernoulliBandit, Environment
 from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla import baselines, game, problem
 from tutorlib.papers.symla.algorithm import Config, Life, draw_noise, lifetime, meta_train
@@ -31,19 +32,30 @@ TEST, LOOK = 1_000_003, 2_000_003
 
 @torch.no_grad()
 def live(
-    config: Config, theta: Float[Tensor, "*members parameters"], env: Environment, seed: int, lifetimes: int
+    config: Config,
+    theta: Float[Tensor, "*members parameters"],
+    env: Environment,
+    seed: int | Sequence[int],
+    lifetimes: int,
 ) -> Life:
-    """Return meta-test lifetimes of ``theta`` in ``env``."""
+    """Return meta-test lifetimes of ``theta`` in ``env``.
+
+    With a sequence of seeds, ``theta`` is ``[runs, members, parameters]``: as many runs, in lifetimes of their own.
+    """
     agent = config.agent_in(env)
-    noise = draw_noise(agent, env, lifetimes, config.length, torch.Generator(theta.device).manual_seed(seed))
-    return lifetime(agent, theta, env, noise)
+
+    def generator(seed: int) -> torch.Generator:
+        return torch.Generator(theta.device).manual_seed(seed)
+
+    generators = generator(seed) if isinstance(seed, int) else [generator(own) for own in seed]
+    return lifetime(agent, theta, env, draw_noise(agent, env, lifetimes, config.length, generators))
 
 
 def scores(
     config: Config,
     theta: Float[Tensor, "*members parameters"],
     env: Environment,
-    seed: int,
+    seed: int | Sequence[int],
     lifetimes: int = LIFETIMES,
     name: str | None = None,
 ) -> Float[Tensor, "*members lifetimes time"]:
@@ -57,6 +69,7 @@ def summary(name: str, found: Float[Tensor, "lifetimes time"]) -> Metrics:
 
     ``<name>_error`` is the standard error of the first over lifetimes.
     """
+    found = found.cpu()
     quarter = max(1, found.shape[1] // 4)
     means = found.mean(dim=1)
     return {
@@ -92,38 +105,50 @@ def meta_tests(config: Config) -> dict[str, Environment]:
 
 
 def run_meta_training(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train each of ``cells`` and return what it does in the environments of ``meta_tests``.
+    """Meta-train ``cells``, which differ in their seeds, and return what they do in the environments of ``meta_tests``.
 
     Metrics: for each test those of ``summary``; and the course of meta-training at ``looks`` (generations):
     ``look_reward``, the mean reward of a step of the population since the look before, and ``look_score``, the mean
     score of a step of theta itself, in environments of meta-training.
     """
-    return [_trained_and_tested(cell, context)[0] for cell in cells]
+    return _trained_and_tested(cells, context)[0]
 
 
-def _trained_and_tested(cell: Cell, context: Context) -> tuple[Metrics, Float[Tensor, "parameters"]]:
-    c, seed = cell.config, cell.seed
+def _trained_and_tested(
+    cells: Sequence[Cell], context: Context
+) -> tuple[list[Metrics], Float[Tensor, "runs parameters"]]:
+    c: Config = common(cells)
+    seeds = [cell.seed for cell in cells]
 
     def look(theta: Tensor) -> Tensor:
-        return scores(c, theta, c.environments[0], seed + LOOK, FEW).mean()
+        later = [seed + LOOK for seed in seeds]
+        return scores(c, theta.unsqueeze(1), c.environments[0], later, FEW).mean(dim=(1, 2, 3))
 
-    trained = meta_train(c, seed, context, look)
+    trained = meta_train(cells, context, look)
     every = c.generations // c.looks
-    metrics: Metrics = {
-        "looks": [every * (i + 1) for i in range(c.looks)],
-        "look_reward": rounded(-trained.losses.view(c.looks, every).mean(dim=1), 4),
-        "look_score": rounded(torch.stack(trained.looks), 4),
-    }
+    found: list[Metrics] = [
+        {
+            "looks": [every * (i + 1) for i in range(c.looks)],
+            "look_reward": rounded(-rewards.view(c.looks, every).mean(dim=1), 4),
+            "look_score": rounded(looks, 4),
+        }
+        for rewards, looks in zip(trained.losses.T.contiguous(), torch.stack(trained.looks, dim=1), strict=True)
+    ]
     for name, env in meta_tests(c).items():
-        metrics |= summary(name, _scores_in(name, c, trained.theta, env, seed).cpu())
-    return metrics, trained.theta
+        lives = _scores_in(name, c, trained.theta.unsqueeze(1), env, seeds)
+        for metrics, (own,) in zip(found, lives, strict=True):
+            metrics |= summary(name, own)
+    return found, trained.theta
 
 
-def _scores_in(name: str, config: Config, theta: Tensor, env: Environment, seed: int) -> Tensor:
+def _scores_in(
+    name: str, config: Config, theta: Tensor, env: Environment, seeds: Sequence[int]
+) -> Float[Tensor, "runs members lifetimes time"]:
     """Return the scores of a meta-test; in the test ``cartpole`` of agents from a grid, those of a longer life."""
+    later = [seed + TEST for seed in seeds]
     if name == "cartpole":
-        return scores(replace(config, length=POLE_LIFE), theta, env, seed + TEST, name=name)
-    return scores(config, theta, env, seed + TEST)
+        return scores(replace(config, length=POLE_LIFE), theta, env, later, name=name)
+    return scores(config, theta, env, later)
 
 
 def run_orders(cells: Sequence[Cell], context: Context) -> list[Metrics]:
@@ -132,27 +157,25 @@ def run_orders(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     Further metrics: ``orders`` (names, see ``problem.orders``), and for each of them ``order_mean`` and
     ``order_curve``, every second of its ``PIECES``, over the same ``FEW`` lifetimes.
     """
-    found = []
-    for cell in cells:
-        metrics, theta = _trained_and_tested(cell, context)
-        every = problem.orders(problem.tests(cell.config.environment, 2, cell.config.length, False)["standard"])
-        copies = theta.expand(len(every.names), -1)  # one member for each order, in the same lifetimes
-        lives = scores(cell.config, copies, every, cell.seed + TEST, FEW).cpu()
+    found, theta = _trained_and_tested(cells, context)
+    c: Config = cells[0].config
+    every = problem.orders(problem.tests(c.environment, 2, c.length, False)["standard"])
+    copies = theta.unsqueeze(1).expand(-1, len(every.names), -1)  # one member for each order, in the same lifetimes
+    lives = scores(c, copies, every, [cell.seed + TEST for cell in cells], FEW).cpu()
+    for metrics, own in zip(found, lives, strict=True):
         metrics |= {
             "orders": list(every.names),
-            "order_mean": [round(life.mean().item(), 4) for life in lives],
-            "order_curve": [[round(v, 3) for v in pieces(life)[::2]] for life in lives],
+            "order_mean": [round(life.mean().item(), 4) for life in own],
+            "order_curve": [[round(v, 3) for v in pieces(life)[::2]] for life in own],
         }
-        found.append(metrics)
     return found
 
 
 def run_keeping_theta(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     """Do what ``run_meta_training`` does and keep ``theta``, rounded to 5 significant digits."""
-    found = []
-    for cell in cells:
-        metrics, theta = _trained_and_tested(cell, context)
-        found.append(metrics | {"theta": [float(f"{value:.4e}") for value in theta.tolist()]})
+    found, thetas = _trained_and_tested(cells, context)
+    for metrics, theta in zip(found, thetas.tolist(), strict=True):
+        metrics["theta"] = [float(f"{value:.4e}") for value in theta]
     return found
 
 
@@ -161,10 +184,10 @@ def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
 
     Metrics of ``summary`` for ``random <test>``, and with bandits for ``thompson <test>`` and ``ucb <test>``.
     """
-    return [_references(cell) for cell in cells]
+    return [_references(cell, context.device) for cell in cells]
 
 
-def _references(cell: Cell) -> Metrics:
+def _references(cell: Cell, device: torch.device) -> Metrics:
     c: Config = cell.config
     metrics: Metrics = {}
     if len(c.environments) > 1:
@@ -172,10 +195,10 @@ def _references(cell: Cell) -> Metrics:
     for name, env in problem.tests(c.environment, int(c.sizes), c.length, any_size=True).items():
         agent = MetaRNN(env.observations, env.actions, 1)
         indifferent = replace(c, agent="meta-rnn", hidden=1)  # with theta = 0 all logits are 0
-        found = _scores_in(name, indifferent, torch.zeros(agent.parameters), env, cell.seed)
-        metrics |= summary(f"random {name}", found)
+        theta = torch.zeros(1, 1, agent.parameters, device=device)
+        metrics |= summary(f"random {name}", _scores_in(name, indifferent, theta, env, [cell.seed])[0, 0])
         if isinstance(env, BernoulliBandit):
-            draw = game.drawn(torch.Generator().manual_seed(cell.seed + TEST), LIFETIMES)
+            draw = game.drawn(torch.Generator(device).manual_seed(cell.seed + TEST), LIFETIMES)
             for label, play in (("thompson", game.thompson), ("ucb", game.ucb1)):
                 course = play(env, c.length, draw)
                 lost = course.p.amax(dim=-1, keepdim=True) - course.p.gather(-1, course.actions)
@@ -192,14 +215,15 @@ def run_rl2(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     for cell in cells:
         c, env = cell.config, cell.config.environments[0]
         settings = baselines.PPOConfig(iterations=c.generations, lifetimes=2 * c.pairs, length=c.length, rate=c.rate)
-        theta, rewards = baselines.ppo(MetaRNN(env.observations, env.actions, c.hidden), env, settings, cell.seed)
+        agent = MetaRNN(env.observations, env.actions, c.hidden)
+        theta, rewards = baselines.ppo(agent, env, settings, cell.seed, context)
         every = c.generations // c.looks
         metrics: Metrics = {
             "looks": [every * (i + 1) for i in range(c.looks)],
             "look_reward": rounded(rewards.view(c.looks, every).mean(dim=1), 4),
         }
         for name, test in meta_tests(c).items():
-            metrics |= summary(name, _scores_in(name, c, theta, test, cell.seed))
+            metrics |= summary(name, _scores_in(name, c, theta[None, None], test, [cell.seed])[0, 0])
         found.append(metrics)
     return found
 
@@ -213,6 +237,7 @@ BANDITS = Experiment(
     title="Two-armed bandits: families of meta-training x families of meta-test, and unseen numbers of arms",
     figure="Fig. 3, and Fig. 4 for unseen arms",
     run=run_meta_training,
+    varies=(),
     tiers={
         "live": Tier((replace(SYMLA, generations=60, looks=6),), seeds=(0,)),
         "study": Tier(
@@ -239,6 +264,7 @@ BIASED = Experiment(
     title="Bandits whose first arm is the better one in meta-training, tested with the arms exchanged",
     figure="Fig. 4, biased training",
     run=run_meta_training,
+    varies=(),
     tiers={
         "live": Tier(
             (
@@ -270,6 +296,7 @@ PLAYER = Experiment(
     title="A SymLA of bandits with 2, 3 and 5 arms, its theta recorded to be played against",
     figure="none; the explorer",
     run=run_keeping_theta,
+    varies=(),
     tiers={
         "live": Tier((replace(SYMLA, sizes="2,3,5", lifetimes=6, generations=20, looks=2),), seeds=(0,)),
         "study": Tier((replace(SYMLA, sizes="2,3,5", length=100, lifetimes=6, generations=100),), seeds=(0,)),
@@ -283,6 +310,7 @@ CONTEXTUAL = Experiment(
     title="One fixed map from contexts to actions in meta-training, any map in meta-test",
     figure="none; a small stand-in for Fig. 5",
     run=run_meta_training,
+    varies=(),
     tiers={
         "live": Tier((replace(CONTEXT_RNN, sizes="3", generations=150),), seeds=(0,)),
         "study": Tier(
@@ -310,6 +338,7 @@ CARTPOLE = Experiment(
     title="CartPole with observations and actions in the order of meta-training and in every other",
     figure="Fig. 5, CartPole",
     run=run_orders,
+    varies=(),
     tiers={
         "live": Tier((replace(POLE_RNN, generations=150, looks=5),), seeds=(0,)),
         "study": Tier(
@@ -337,6 +366,7 @@ GRID = Experiment(
     title="Hearts and traps whose rewards are swapped in meta-test; and from the grid to CartPole",
     figure="Figs. 6 and 7, and the last one",
     run=run_keeping_theta,
+    varies=(),
     tiers={
         "live": Tier((replace(HEARTS_RNN, generations=100, looks=5),), seeds=(0,)),
         "study": Tier(

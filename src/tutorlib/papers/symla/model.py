@@ -21,7 +21,7 @@ from tutorlib import nn
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import GridConfig, GridParameters, GridState, grid_tick, split, zero_state
 from tutorlib.nn.grid import REDUCTIONS
-from tutorlib.shapes import Float, Int, Tensor
+from tutorlib.shapes import Float, Tensor
 
 STARTS = ("zeros", "random")
 
@@ -52,8 +52,11 @@ class Agent(Protocol):
     def prepare(self, theta: Float[Tensor, "*members parameters"]) -> Any:
         """Return theta in its parts; once a lifetime, not once a step."""
 
-    def start(self, theta: Float[Tensor, "*members parameters"], noise: Float[Tensor, "lifetimes ..."]) -> Any:
-        """Return the memory at the start of a lifetime, h_0."""
+    def start(self, theta: Float[Tensor, "*members parameters"], noise: Float[Tensor, "..."]) -> Any:
+        """Return the memory at the start of a lifetime, h_0; ``noise`` is ``[lifetimes, *start_noise]``.
+
+        It may have the members' axis before those.
+        """
 
     def step(
         self,
@@ -156,9 +159,10 @@ class SymLA:
         sent, offset = torch.cat([p.v_F, p.v_B], dim=-1), torch.cat([p.o_F, p.o_B], dim=-1)
         return SymLAParameters(p, torch.cat(read, dim=-2), sent, offset.unsqueeze(-2))
 
-    def start(self, theta: Float[Tensor, "*members parameters"], noise: Float[Tensor, "lifetimes ..."]) -> GridState:
+    def start(self, theta: Float[Tensor, "*members parameters"], noise: Float[Tensor, "..."]) -> GridState:
         """Return the state in which all sub-RNNs are alike (zeros), or alike in law (random)."""
-        empty = zero_state(self.grid, tuple(theta.shape[:-1]), len(noise), self.observations, self.actions, theta)
+        lifetimes = noise.shape[-1 - len(self.start_noise)]
+        empty = zero_state(self.grid, tuple(theta.shape[:-1]), lifetimes, self.observations, self.actions, theta)
         if self.initial == "zeros":
             return empty
         drawn = F.pad(0.5 * noise, (0, self.hidden - noise.shape[-1]))
@@ -296,9 +300,9 @@ class MetaRNN:
         pieces = theta.split([math.prod(shape) for shape in self.shapes.values()], dim=-1)
         return RNNParameters(*(p.unflatten(-1, s) for p, s in zip(pieces, self.shapes.values(), strict=True)))
 
-    def start(self, theta: Float[Tensor, "*members parameters"], noise: Float[Tensor, "lifetimes ..."]) -> RNNState:
+    def start(self, theta: Float[Tensor, "*members parameters"], noise: Float[Tensor, "*_ 0"]) -> RNNState:
         """Return h = c = 0."""
-        zero = theta.new_zeros(*theta.shape[:-1], len(noise), self.hidden)
+        zero = theta.new_zeros(*theta.shape[:-1], noise.shape[-2], self.hidden)
         return RNNState(zero, zero)
 
     def step(
@@ -319,8 +323,3 @@ class MetaRNN:
 
 
 AGENTS = ("symla", "meta-rnn")
-
-
-def one_hot(a: Int[Tensor, "*batch"], actions: int) -> Float[Tensor, "*batch {actions}"]:
-    """Return ``a`` as one-hot float vectors; unlike torch's own, it never waits for a GPU."""
-    return (a.unsqueeze(-1) == torch.arange(actions, device=a.device)).float()

@@ -136,9 +136,9 @@ class EveryOrder(Permuted):
         """What the orders are called, such as ``1032/10``: entry 0 is entry 1 inside, action 0 is action 1."""
         return [f"{_digits(s)}/{_digits(d)}" for s, d in self.orders]
 
-    def start(self, u: Float[Tensor, "members lifetimes start_noise"]) -> OrderState:
+    def start(self, u: Float[Tensor, "*runs members lifetimes start_noise"]) -> OrderState:
         """Return the state inside with the members' orders."""
-        shown = [torch.tensor(part, device=u.device)[:, None] for part in zip(*self.orders, strict=True)]
+        shown = [torch.tensor(part).to(u.device)[:, None] for part in zip(*self.orders, strict=True)]
         state = super().start(u)
         observation, action = (own.expand(*u.shape[:-1], -1) for own in shown)
         return state._replace(observation=observation, action=action)

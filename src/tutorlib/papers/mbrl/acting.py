@@ -1,0 +1,59 @@
+"""How an agent acts in its environment, and how good its greedy policy is (2211.02222)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from tutorlib.papers.mbrl.learner import Learner, Setting, Shapes, dealt, noise_of_phi, phi_luck, read, uniforms
+from tutorlib.rl import Experience, softmax_action
+from tutorlib.shapes import Float, Tensor
+
+
+def act_shapes(setting: Setting) -> Shapes:
+    """Return the shapes of the luck of one step in the environment: phi, the action, what follows."""
+    return (1, noise_of_phi(setting)), (1,), (1, setting.env.step_noise)
+
+
+def act(
+    setting: Setting, learner: Learner, state: Any, o: Float[Tensor, "seeds 1 observations"], u: Tensor
+) -> tuple[Experience, Any, Tensor]:
+    """Return the transition of one step in the environment, and the state and observation to go on from.
+
+    Where the episode ended these are the first of the next one; ``u``: uniforms of ``act_shapes``.
+    """
+    c, env = setting.config, setting.env
+    phi, chance, luck = dealt(u, act_shapes(setting))
+    with torch.no_grad():
+        a = softmax_action(setting.net(learner.q, read(setting, learner, o, phi)), setting.temperature, chance)
+    after, r, terminal = env.transition(state, a, luck)
+    seen = env.observe(after)
+    b = Experience(o, a, r, seen, terminal, state if c.agent == "perfect" else ())
+    if not c.episodic:
+        return b, after, seen
+    state = env.renewed(after, terminal, luck)
+    return b, state, seen if c.official_stale_observation else env.observe(state)
+
+
+@torch.no_grad()
+def evaluate(setting: Setting, learner: Learner, generators: Sequence[torch.Generator]) -> Float[Tensor, "seeds"]:
+    """Return how good the greedy policy is, the mean over fresh episodes of at most ``look_length`` steps.
+
+    With episodes: the undiscounted return until the end. Without: the reward of a step.
+    """
+    c, env, device = setting.config, setting.env, learner.q.device
+    state = env.start(uniforms(generators, (c.look_episodes, env.start_noise), device))
+    total: Tensor = torch.zeros(len(generators), c.look_episodes, device=device)
+    alive = torch.ones_like(total)
+    for _ in range(c.look_length):
+        o = env.observe(state)
+        x = read(setting, learner, o, phi_luck(setting, c.look_episodes, generators, device))
+        a = setting.net(learner.q, x).argmax(dim=-1)
+        u = uniforms(generators, (c.look_episodes, env.step_noise), device)
+        state, reward, terminal = env.transition(state, a, u)
+        total = total + alive * reward
+        alive = alive * ~terminal
+    return (total if c.episodic else total / c.look_length).mean(dim=-1)
+
+
+__all__ = ["act", "act_shapes", "evaluate"]

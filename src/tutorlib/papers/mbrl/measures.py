@@ -1,0 +1,236 @@
+"""What is measured of runs of model-based generalisation: sets are counted, Q is held against q*, agents are seen."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from tutorlib.lab import Cell, Context, Metrics
+from tutorlib.lab.batching import common
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
+from tutorlib.nn import step_generator
+from tutorlib.papers.mbrl import offline, version_space
+from tutorlib.papers.mbrl.algorithm import train
+from tutorlib.papers.mbrl.learner import Learner, Setting
+from tutorlib.papers.mbrl.model import SimpleModel
+from tutorlib.papers.mbrl.offline import GROUPS
+from tutorlib.papers.mbrl.version_space import BitModels, Data, Hypotheses
+from tutorlib.rl import Replay
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+BINS = 20
+"""of the histogram of values that stay possible"""
+DREAMT = 10
+"""steps of a dream"""
+LUCK = 3_000_017
+"""added to the seed: the luck of a dream is no other run's"""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """One class of models, and how much of it data leave."""
+
+    bits: int = 2
+    """k, of the state"""
+    more: int = 0
+    """how many more bits are read than in the factored class, where each bit reads itself: no. of ``dial(bits)``"""
+    models: int = 40
+    """true models that transitions are drawn from"""
+    transitions: int = 20
+    """n"""
+    gamma: float = 0.9
+
+    def __post_init__(self) -> None:
+        expect_fields(self, sizes=("models", "transitions", "bits"), most={"bits": 20, "more": 400})
+        _ = self.family  # it refuses classes that cannot be
+
+    @property
+    def family(self) -> BitModels:
+        """The class of models."""
+        classes = list(version_space.dial(self.bits, gamma=self.gamma))
+        if not classes:
+            expected = f"fewer: a class of more models than {version_space.LARGEST} is not listed"
+            raise bad_argument("bits", self.bits, expected)
+        if not isinstance(self.more, int) or not 0 <= self.more < len(classes):
+            raise bad_argument("more", self.more, f"0 to {len(classes) - 1} for {self.bits} bits: more are not listed")
+        return classes[self.more]
+
+
+# What runs return
+
+
+def rounded(values: Tensor, digits: int = 5) -> list[float]:
+    """Return the entries of a vector, rounded."""
+    return [round(value, digits) for value in values.tolist()]
+
+
+def run_sets(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Draw true models and transitions, and count what the class still holds after each of them.
+
+    Metrics, lists over 0, 1, ..., n transitions: ``models``, ``based`` and ``free``, mean sizes of M_D, Q_MB and Q_MF;
+    ``violations``, value functions in Q_MB and not in Q_MF, a sum. And one true model in whose state 0 something can be
+    gained: ``example_models``, ``example_based`` and ``example_free``, sizes; ``example_value``, what its action 0 is
+    worth there; ``histogram_based`` and ``histogram_free``, how many functions of each set lie in each of ``BINS``
+    equal parts of 0 to ``high`` with their value of that pair.
+    """
+    return [_counted(cell, context.device) for cell in cells]
+
+
+def _counted(cell: Cell, device: torch.device) -> Metrics:
+    c: Sets = cell.config
+    h = c.family.hypotheses(device)
+    true, data = drawn(h, c, torch.Generator().manual_seed(cell.seed))
+    found = version_space.sizes(h, data)
+    worth = h.values[h.which[true], 0, 0]
+    at = int((worth > 0).int().argmax())  # the first of them, else model 0
+    own = Data(*(part[at] for part in data))
+    metrics: Metrics = {
+        "class_models": len(h.next),
+        "class_values": len(h.values),
+        "models": rounded(found.models.double().mean(dim=0)),
+        "based": rounded(found.based.double().mean(dim=0)),
+        "free": rounded(found.free.double().mean(dim=0)),
+        "violations": int(found.violations.sum()),
+        "example_models": found.models[at].tolist(),
+        "example_based": found.based[at].tolist(),
+        "example_free": found.free[at].tolist(),
+        "example_value": round(float(worth[at]), 5),
+        "high": round(1 / (1 - c.gamma), 5),
+    }
+    for name, kept in (("based", version_space.model_based), ("free", version_space.model_free)):
+        masks = [kept(h, Data(*(part[:n] for part in own))) for n in range(c.transitions + 1)]
+        metrics[f"histogram_{name}"] = [histogram(h.values[:, 0, 0], mask, metrics["high"]) for mask in masks]
+    return metrics
+
+
+@checked()
+def drawn(h: Hypotheses, c: Sets, generator: torch.Generator) -> tuple[Int[Tensor, "models"], Data]:
+    """Return random true models of the class, and transitions of each from uniformly random pairs (s, a)."""
+    device, (total, states, actions) = h.next.device, h.next.shape
+    true = torch.randint(total, (c.models,), generator=generator).to(device)
+    state, action = (
+        torch.randint(below, (c.models, c.transitions), generator=generator).to(device) for below in (states, actions)
+    )
+    return true, version_space.transitions(h, true, state, action)
+
+
+def histogram(values: Float[Tensor, "values"], mask: Bool[Tensor, "values"], high: float) -> list[int]:
+    """Return how many of the chosen values lie in each of ``BINS`` equal parts of 0 to ``high``, the ends included."""
+    # Rounding may leave a value just below an end that it should lie on: such a value belongs above the end.
+    place = (values[mask] / high * BINS + 1e-6).long().clamp(0, BINS - 1)
+    return torch.bincount(place, minlength=BINS).tolist()
+
+
+def run_offline(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Let agents learn from K random transitions of a flute, and hold Q against q*.
+
+    Metrics: ``looks`` (updates), and at each of them, as lists, those of ``offline.measures``: ``rmse_<group>`` for the
+    groups of patterns ``offline.GROUPS``, ``rate`` of the greedy policy and, for the simple model, ``missed_<group>``.
+    ``patterns_<group>``: how many patterns each group has; errors of a group of none are 0.
+    """
+    return _learned(cells, context)[0]
+
+
+def run_dreams(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Do what ``run_offline`` does with a simple model, and let it dream at each look.
+
+    Further metrics, of ``DREAMT`` actions of the best player from empty pipes on, with the same luck at all looks:
+    ``actions``; ``truth``, the patterns before and after them; and for each look ``probability`` of each cell after
+    each step, ``dreamt``, the patterns of a dream, and ``official``, those of one sampled as the paper's code does.
+    """
+    c, seeds = common(cells), [cell.seed for cell in cells]
+    if c.agent != "simple":
+        raise bad_argument("agent", c.agent, "simple: nobody else dreams in patterns")
+    actions = offline.tune(c.pipes, DREAMT)
+    luck = [torch.Generator().manual_seed(seed + LUCK) for seed in seeds]
+    u = [torch.rand(DREAMT, c.env.observations, generator=g).to(context.device) for g in luck]
+
+    def dream(setting: Setting, learner: Learner, i: int) -> offline.Dream:
+        assert isinstance(setting.model, SimpleModel)
+        return offline.imagined(c.env, setting.model, learner.model[i], actions, u[i])
+
+    def dreams(setting: Setting, learner: Learner) -> Tensor:
+        return torch.stack([torch.cat(dream(setting, learner, i)).flatten() for i in range(len(seeds))], dim=-1)
+
+    found, looks = _learned(cells, context, dreams)
+    for i, metrics in enumerate(found):
+        rows = [look[:, i].view(-1, c.env.observations) for look in looks]
+        parts = [row.split([DREAMT + 1, DREAMT, DREAMT + 1, DREAMT + 1]) for row in rows]
+        metrics |= {"actions": actions, "truth": parts[0][0].int().tolist()}
+        metrics["probability"] = [[rounded(step, 3) for step in own[1]] for own in parts]
+        metrics["dreamt"] = [own[2].int().tolist() for own in parts]
+        metrics["official"] = [own[3].int().tolist() for own in parts]
+    return found
+
+
+def _learned(
+    cells: Sequence[Cell], context: Context, more: Callable[[Setting, Learner], Tensor] | None = None
+) -> tuple[list[Metrics], list[Tensor]]:
+    """Return the metrics of ``run_offline`` and what ``more``, ``[numbers, seeds]``, returned at each look."""
+    c, seeds = common(cells), [cell.seed for cell in cells]
+    names = offline.measures(c.agent)
+    truth = offline.listed(c.env, c.gamma, context.device)
+
+    def look(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
+        own = [step_generator(seed, c.updates + updates, context.device) for seed in seeds]
+        found = offline.measure(setting, learner, truth, offline.groups(replay, truth.reachable), own)
+        return torch.cat([found, more(setting, learner).double()]) if more else found
+
+    learned = offline.learn(c, seeds, context, look)
+    table = torch.stack(learned.looks).cpu()  # [looks, measures and more, seeds]
+    members = offline.groups(learned.replay, truth.reachable)
+    found = []
+    for i in range(len(seeds)):
+        metrics: Metrics = {"looks": learned.updates}
+        metrics |= {name: rounded(table[:, j, i]) for j, name in enumerate(names)}
+        metrics |= {f"patterns_{group}": int(members[group][i].sum()) for group in GROUPS}
+        found.append(metrics)
+    return found, list(table[:, len(names) :].unbind())
+
+
+ONLINE_VARIES = ("rate", "temperature")
+"""fields in which runs side by side may differ, besides the seed"""
+
+
+def run_online(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+    """Let agents act and learn.
+
+    Metrics: ``looks`` (steps in the environment), at each of them ``look_score``, what the greedy policy does
+    (``algorithm.evaluate``); ``score``, the mean over all looks, which is the area under that curve, and ``last``, that
+    of the last quarter of them; ``updates``; and ``transitions``, those that Q learned from, real or imagined.
+    """
+    c, seeds = common(cells, ONLINE_VARIES), [cell.seed for cell in cells]
+    if c.steps < c.look_every:
+        raise bad_argument(
+            "steps", c.steps, f"at least look_every={c.look_every}: without an evaluation nothing is known"
+        )
+    rates, temperatures = [cell.config.rate for cell in cells], [cell.config.temperature for cell in cells]
+    trained = train(c, seeds, context, rates, temperatures)
+    quarter = max(1, len(trained.looks) // 4)
+    return [
+        {
+            "looks": trained.steps,
+            "look_score": rounded(own),
+            "score": round(own.mean().item(), 5),
+            "last": round(own[-quarter:].mean().item(), 5),
+            "updates": trained.learner.updates,
+            "transitions": trained.learner.updates * c.transitions,
+        }
+        for own in trained.looks.double().cpu().unbind(dim=-1)
+    ]
+
+
+__all__ = [
+    "BINS",
+    "DREAMT",
+    "LUCK",
+    "ONLINE_VARIES",
+    "Sets",
+    "drawn",
+    "histogram",
+    "rounded",
+    "run_dreams",
+    "run_offline",
+    "run_online",
+    "run_sets",
+]
