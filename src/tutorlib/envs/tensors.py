@@ -1,7 +1,6 @@
 """Small functions over tensors that environments share. None of them waits for a device."""
 
 import torch
-import torch.nn.functional as F
 
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -29,8 +28,9 @@ def reorder(values: Tensor, order: Int[Tensor, "*#batch n"]) -> Tensor:
 
 
 def one_hot(index: Int[Tensor, "*batch"], n: int) -> Float[Tensor, "*batch {n}"]:
-    """Return one-hot float32 vectors of length ``n``."""
-    return F.one_hot(index, n).float()
+    """Return 1 at ``index`` and 0 elsewhere."""
+    # Not torch's: on a CPU that one reads the values to check them, which costs time and which no compiled graph can.
+    return (index.unsqueeze(-1) == torch.arange(n, device=index.device)).float()
 
 
 __all__ = ["as_integer", "as_permutation", "one_hot", "pick", "reorder"]

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 
 from tutorlib.envs import Environment
+from tutorlib.envs.tensors import one_hot
 from tutorlib.evolution import Generators, Population, estimate
 from tutorlib.lab import Cell, Context
 from tutorlib.lab.batching import common
@@ -119,7 +119,7 @@ def lifetime(
         logits = logits.reshape(*members, lifetimes, agent.actions)
         action = (logits + noise.gumbel[t]).argmax(dim=-1)  # a_t ~ softmax(logits)
         e, reward, end = env.step(e, action, noise.step[t])  # begins a new episode by itself; h stays
-        a = F.one_hot(action, agent.actions).to(theta).reshape(a.shape)
+        a = one_hot(action, agent.actions).to(theta).reshape(a.shape)
         r = reward.reshape(r.shape)
         observations += [o] if keep_observations else []
         rewards.append(reward)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 
 from tutorlib.envs import Environment
+from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Context
 from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.lab.loop import repeat
@@ -71,7 +71,7 @@ def replay(
     theta is the agent's, followed by the weights and the offset of a linear value head on its memory.
     """
     policy, head = theta[: agent.parameters], theta[agent.parameters :]
-    o, r, taken = life.observations, life.rewards, F.one_hot(life.actions, agent.actions).to(theta)
+    o, r, taken = life.observations, life.rewards, one_hot(life.actions, agent.actions).to(theta)
     if o is None:
         raise bad_argument("life.observations", None, "observations: ask lifetime to keep them")
     parts, h = agent.prepare(policy), agent.start(policy, theta.new_zeros(len(r), 0))

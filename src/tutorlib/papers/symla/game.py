@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 
 from tutorlib.data.counter import as_uniform, words
 from tutorlib.envs.bandits import GAPS, BernoulliBandit, expected_regret
+from tutorlib.envs.tensors import one_hot
 from tutorlib.lab.errors import bad_argument, checked, choose
 from tutorlib.papers.symla.model import SymLA
 from tutorlib.shapes import Float, Int, Tensor
@@ -97,7 +97,7 @@ def play(env: BernoulliBandit, pulls: int, draw: Draw, player: Callable[[Memory]
     for t in range(pulls):
         action = player(memory)
         state, reward, _ = env.step(state, action, draw("rewards", t, env.step_noise))
-        chosen = F.one_hot(action, env.arms).to(nothing)
+        chosen = one_hot(action, env.arms).to(nothing)
         wins = memory.wins + chosen * reward.unsqueeze(-1)
         memory = Memory(t + 1, chosen, reward, wins, memory.tries + chosen)
         actions.append(action)
