@@ -101,11 +101,11 @@ def test_a_histogram_counts_ends_too():
         (lambda: Sets(bits=0), "bits=0"),
         (
             lambda: run_online([Cell(experiments.MAZE, 0), Cell(experiments.FLUTE, 0)], Context()),
-            "cells=2: expected cells that differ in rate, temperature and seed alone",
+            "cells=.*: expected cells that differ in rate, temperature, seed alone",
         ),
         (
             lambda: measures.run_offline([Cell(Offline(), 0), Cell(Offline(transitions=33), 0)], Context()),
-            "cells=2: expected cells that differ in their seeds alone",
+            "cells=.*: expected cells that differ in seed alone",
         ),
         (lambda: measures.run_dreams([Cell(Offline(agent="er"), 0)], Context()), "agent='er'"),
     ],
