@@ -12,7 +12,7 @@ INDEX := _build/html/index.html
 SLUGS := $(sort $(patsubst src/tutorlib/papers/%/__init__.py,%,$(wildcard src/tutorlib/papers/*/__init__.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve notebooks test check colab refresh lint browser mutants slug torture clean
+.PHONY: help book serve notebooks test check colab refresh lint browser mutants slug torture gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,15 @@ mutants: $(READY) ## which small changes of a package its tests miss (ONLY=rl, O
 
 torture: $(READY) ## kill, starve and crowd the sweeps for 20 minutes, against undisturbed runs (not in CI)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py
+
+gpu: $(READY) ## tests, benchmarks and a study on a CUDA device, within 10 minutes (not in CI)
+	@$(BIN)/python -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "make: no CUDA device is here")'
+	$(BIN)/pytest -m gpu
+	for name in networks grid envs agents sweep; do \
+		timeout 60 $(BIN)/python benchmarks/$$name.py --device cuda --rounds 2 || echo "$$name: stopped after 60 s"; \
+	done
+	timeout 120 $(BIN)/tutorlib run rcgvf.lock --tier study --device cuda || echo "the same command goes on"
+	timeout 120 $(BIN)/tutorlib run gpicl.phases --tier study --device cuda || echo "the same command goes on"
 
 slug:
 	@test "$(words $(ONLY))" = 1 -a "$(filter $(SLUGS),$(ONLY))" = "$(ONLY)" || { \

@@ -301,7 +301,7 @@ def faults(room: Path) -> int:
     goes_on(here, words)
     tried += 1
 
-    large = Target("gpicl.learning", "local", 1, GPICL.replace("batch=4", "batch=200000"), 1)
+    large = Target("gpicl.learning", "local", 1, GPICL.replace("batch=4", "batch=65536"), 1)
     here, folder, words = fresh("memory", large)
     size = psutil.Process().memory_info().vms + 50 * 2**20
     failing(words, here, lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)), "memory")

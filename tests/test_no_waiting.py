@@ -34,7 +34,6 @@ FILES = sorted(path for folder in FOLDERS for path in LIBRARY.glob(folder))
 READS = ("item", "cpu", "numpy", "tolist")
 
 EXCEPTIONS = {
-    "papers/gpicl/algorithm.py:_refuse_non_finite": "says which run failed, at a look, not in a step",
     "envs/minigrid_rooms.py:obstructed_maze.make": "draws a level, on the CPU and before training",
     "envs/minigrid_picture.py:picture": "draws a picture, of NumPy's arrays",
     "envs/gym.py:SingleMiniGrid.__init__": "one environment on the CPU, whose answers are NumPy's",

@@ -1,6 +1,9 @@
 """What stands in several places says the same: addresses, versions, requirements, files that a page names."""
 
 import re
+import sys
+import types
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -10,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from tree import PROJECT, ROOT, listed, pins
 
-from tutorlib.lab import errors
+from tutorlib.lab import errors, run_sweep
 
 REPOSITORY = PROJECT["urls"]["Repository"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -248,3 +251,21 @@ def test_every_step_of_an_idea_that_a_notebook_names_is_a_heading_there() -> Non
             assert re.search(rf"^#+ Step {number}:", read(f"{name.rpartition('/')[0]}/idea.md"), re.M), (
                 f"{name}: {number}"
             )
+
+
+def test_the_smallest_wing_of_the_contributors_guide_works(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    module = types.ModuleType("smallest")
+    sys.modules["smallest"] = module  # dataclasses look their own module up
+    try:
+        exec(compile(code, "CONTRIBUTING.md", "exec"), module.__dict__)
+        alone, batch = (
+            run_sweep(module.DESCENT, device="cpu", engine=engine, jobs=1, results=tmp_path / engine)
+            for engine in ("local", "vmapped")
+        )
+    finally:
+        del sys.modules["smallest"]
+    assert [len(r.metrics["losses"]) for r in alone] == [100] * 4
+    assert [r.metrics for r in alone] == [r.metrics for r in batch]
+    assert all(r.metrics["losses"][-1] < 0.5 * r.metrics["losses"][0] for r in alone)

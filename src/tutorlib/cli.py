@@ -32,6 +32,7 @@ from tutorlib.lab import (
     withdrawals,
 )
 from tutorlib.lab.errors import StorageError, UsageError, bad_argument, choose, refused_by_system, short_of_memory
+from tutorlib.lab.plan import plan, text_of
 from tutorlib.lab.progress import progress_for
 from tutorlib.lab.records import NoRecordsError, publish
 from tutorlib.lab.tiers import parse_seeds
@@ -69,6 +70,8 @@ class Run:
     """cells side by side at most; what does not fit into memory is halved by itself"""
     save_every: Annotated[float, _option("SECONDS", "(default: 30)")] = 30.0
     """how often the state of a run is kept, from which a killed one goes on"""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
+    """compute nothing, and print what this run would ask of a GPU: launches, memory and hours, and which data"""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, _option("NAME=VALUE ...", "")] = ()
     """fields of the configuration to change, such as width=32 steps=400"""
     results: Annotated[Path, _option("FOLDER", "(default: results)")] = Path("results")
@@ -226,10 +229,14 @@ def _run(run: Run) -> None:
             raise bad_argument(name, number, "a whole number")
     if run.publish and run.publish.is_dir():
         raise bad_argument("publish", str(run.publish), "a file, not a folder")
+    seeds, batch = parse_seeds(run.seeds) if run.seeds else None, int(run.batch) if run.batch else None
+    if run.dry_run:
+        print(text_of(plan(experiment, tier, seeds=seeds, overrides=overrides, batch=batch)))
+        return
     records = run_sweep(
         experiment,
         tier,
-        seeds=parse_seeds(run.seeds) if run.seeds else None,
+        seeds=seeds,
         overrides=overrides,
         device=run.device or None,
         engine=run.engine,
@@ -237,7 +244,7 @@ def _run(run: Run) -> None:
         results=run.results,
         progress=progress_for(),
         compile=run.compile,
-        batch=int(run.batch) if run.batch else None,
+        batch=batch,
         save_every=run.save_every,
     )
     frame = table(records)

@@ -136,7 +136,9 @@ KMNIST_TEST_NPZ = (
 )
 
 SHAPES: dict[str, dict[str, tuple[int, int, int, int]]] = {
-    **{name: {"train": (60_000, 28, 1, 10), "test": (10_000, 28, 1, 10)} for name in ("mnist", "fashion-mnist", "kmnist")},
+    "mnist": {"train": (60_000, 28, 1, 10), "test": (10_000, 28, 1, 10)},
+    "fashion-mnist": {"train": (60_000, 28, 1, 10), "test": (10_000, 28, 1, 10)},
+    "kmnist": {"train": (60_000, 28, 1, 10), "test": (10_000, 28, 1, 10)},
     "emnist": {"train": (697_932, 28, 1, 62), "test": (116_323, 28, 1, 62)},
     "cifar10": {"train": (50_000, 32, 3, 10), "test": (10_000, 32, 3, 10)},
     "svhn": {"train": (73_257, 32, 3, 10), "test": (26_032, 32, 3, 10)},

@@ -14,10 +14,10 @@ import functools
 import gc
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import torch
@@ -30,10 +30,9 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from tutorlib.lab.errors import UsageError, checked
+from tutorlib.lab.errors import checked
 from tutorlib.lab.experiment import Cell, Context, Experiment
 
 T = TypeVar("T")
@@ -47,6 +46,17 @@ _FREE = {
     aten._unsafe_view, aten.lift_fresh, aten._local_scalar_dense, aten.is_same_size, torch.ops.prim.device,
 }  # fmt: skip
 """Operations besides views for which nothing runs on a device."""
+
+
+def _tensors(x: Any) -> Iterator[Tensor]:
+    """Yield the tensors among what an operation is given or returns."""
+    if isinstance(x, Tensor):
+        yield x
+    elif isinstance(x, list | tuple):
+        for part in x:
+            yield from _tensors(part)
+    elif isinstance(x, dict):
+        yield from _tensors(list(x.values()))
 
 
 class _FromTheHost(TorchFunctionMode):
@@ -96,7 +106,7 @@ class Ledger(TorchDispatchMode):
         self._known: dict[int, Any] = {}
         self._made = _FromTheHost(self)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Ledger":
         self._made.__enter__()
         return super().__enter__()
 
@@ -113,10 +123,10 @@ class Ledger(TorchDispatchMode):
     ) -> Any:
         """Do the operation and write it down."""
         kwargs = kwargs or {}
-        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        given = [*_tensors(args), *_tensors(kwargs)]
         storages = {leaf.untyped_storage()._cdata for leaf in given}
         found = self.done(operation, args, kwargs)
-        made = [leaf for leaf in tree_leaves(found) if isinstance(leaf, Tensor)]
+        made = [*_tensors(found)]
         tensors = (*given, *made)
         if any(tensor.device.type != self.device for tensor in tensors):
             self.elsewhere.append(str(operation))
@@ -171,7 +181,7 @@ class _Rehearsed(Ledger):
 
     def done(self, operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return what ``operation`` returns; a value that is read outside of steps is 1."""
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        tensors = [*_tensors(args), *_tensors(kwargs)]
         on_device = any(tensor.device.type == self.device for tensor in tensors)
         name = operation.overloadpacket
         if on_device and self.inside:
@@ -298,15 +308,15 @@ def rehearsal() -> Rehearsal | None:
 class _Generator(torch.Generator):
     """A generator for a device that is not there, which torch has none for."""
 
-    def __new__(cls, device: Any = "cpu") -> Self:
-        return super().__new__(cls, "cpu")
+    def __new__(cls, device: Any = "cpu") -> "_Generator":
+        return super().__new__(cls, "cpu")  # type: ignore[call-arg]
 
     def __init__(self, device: Any = "cpu") -> None:
         super().__init__()
         self._place = torch.device(device)
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # type: ignore[override]
         """Where it draws."""
         return self._place
 
@@ -342,9 +352,9 @@ def rehearse(experiment: Experiment, cells: Sequence[Cell]) -> Rehearsal:
     torch raises.
     """
     own = Rehearsal()
-    with _nowhere(own):
-        try:
-            experiment.run(cells, Context(torch.device(DEVICE), dry=own))
-        except _Over:
-            pass
+    with _nowhere(own), suppress(_Over):
+        experiment.run(cells, Context(torch.device(DEVICE), dry=own))
     return own
+
+
+__all__ = ["DEVICE", "GB", "Asked", "Ledger", "Rehearsal", "rehearsal", "rehearse"]

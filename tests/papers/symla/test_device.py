@@ -77,7 +77,7 @@ def test_a_generation_keeps_to_its_device(c, runs, monkeypatch):
     assert not elsewhere
 
 
-@pytest.mark.parametrize("kind", [k for k in SETTINGS if k not in ("families of bandits", "several sizes")]  # tested in the same ones
+@pytest.mark.parametrize("kind", [k for k in SETTINGS if k not in ("families of bandits", "several sizes")])
 def test_a_meta_test_keeps_to_its_device(kind):
     c, runs = SETTINGS[kind], 2
     for name, env in problem.tests(c.environment, int(c.sizes[0]), c.length, c.agent == "symla").items():

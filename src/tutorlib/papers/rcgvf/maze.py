@@ -118,7 +118,7 @@ def maze_curiosity(c: Maze, z: Float[Tensor, "time d"], v: Float[Tensor, "heads 
     """Return targets and R^i on a walk, of one seed and one environment, at whose end the episode ends."""
     judge = TABLE[c.method].curiosity
     assert judge is not None  # that of both methods here
-    h = Hyper(*(torch.tensor([value], device=z.device) for value in (1.0, c.gamma_z, c.lambda_z)))
+    h = Hyper(*(torch.full((1,), value, device=z.device) for value in (1.0, c.gamma_z, c.lambda_z)))
     ended = torch.zeros(1, len(z), 1, dtype=torch.bool, device=z.device)
     ended[:, -1] = True
     # Functions of the table expect z and V of T + 1 observations. After the end there is none, and 0 stands for it.

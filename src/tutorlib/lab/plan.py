@@ -1,0 +1,132 @@
+"""What a sweep would ask of a GPU: memory, launches and hours, found on any machine by dry runs (``lab.dry``)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from tutorlib.lab.dry import GB, Asked, rehearse
+from tutorlib.lab.errors import UsageError, checked, expect_fields
+from tutorlib.lab.experiment import Cell, Experiment
+from tutorlib.lab.sweep import side_by_side
+
+LAUNCH = 6e-6
+"""seconds that a GPU takes for an operation at least, when each is started from Python"""
+RATE = 20e12
+"""operations of matrix products in a second, float32 on a GPU of today: half of its peak"""
+BANDWIDTH = 2e12
+"""bytes in a second that a GPU of today reads and writes"""
+MEMORY = 80 * GB
+"""of the GPU for which a plan is made; a batch that does not fit is halved, as a sweep does"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one batch of a sweep would ask of a GPU."""
+
+    cells: int
+    """side by side"""
+    config: Any
+    """that of the first of them"""
+    loops: tuple[Asked, ...]
+    """none where the run computes on the CPU"""
+    times: int = 1
+    """how many batches like this one there are"""
+    trouble: str = ""
+    """why this run cannot go on a GPU as it stands"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self, counts=("cells", "times"))
+
+    @property
+    def seconds(self) -> float:
+        """About how long one such batch takes on a GPU: its steps, each the slowest of three.
+
+        max(launches x ``LAUNCH``, products / ``RATE``, bytes moved / ``BANDWIDTH``). Looks, what is prepared before and
+        measured after are not in it; a compiled step takes less.
+        """
+        return sum(
+            own.steps * max(own.launches * LAUNCH, own.flops / RATE, own.moved / BANDWIDTH) for own in self.loops
+        )
+
+    @property
+    def peak(self) -> int:
+        """Bytes of memory."""
+        return max((own.peak for own in self.loops), default=0)
+
+
+class Plans(NamedTuple):
+    """What a sweep would ask of a GPU."""
+
+    batches: list[Plan]
+    files: dict[str, str]
+    """the files of data that it wants, and for each where it lies or how to get it"""
+
+    @property
+    def hours(self) -> float:
+        """About how long it takes on one GPU, one batch after the other."""
+        return sum(own.times * own.seconds for own in self.batches) / 3600
+
+
+@checked(counts=("batch",))
+def plan(
+    experiment: Experiment,
+    tier: str = "live",
+    *,
+    seeds: Sequence[int] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    batch: int | None = None,
+) -> Plans:
+    """Return what a sweep of ``tier`` on a GPU would ask of it; the arguments are those of ``run_sweep``.
+
+    Nothing is computed, and no data are read.
+    """
+    cells = experiment.cells(tier, seeds, overrides)
+    files: dict[str, str] = {}
+    alike: dict[Any, list[tuple[Cell, ...]]] = {}
+    for own in side_by_side(experiment, cells, batch):  # batches that differ in their seeds alone are planned once
+        alike.setdefault((len(own), tuple(cell.config for cell in own)), []).append(own)
+    batches = [_plan_of(experiment, same[0], len(same), files) for same in alike.values()]
+    return Plans(batches, files)
+
+
+def _plan_of(experiment: Experiment, cells: Sequence[Cell], times: int, files: dict[str, str]) -> Plan:
+    if experiment.cpu_only:
+        return Plan(len(cells), cells[0].config, (), times, "computes on the CPU")
+    try:
+        own = rehearse(experiment, cells)
+    except UsageError as error:
+        return Plan(len(cells), cells[0].config, (), times, f"cannot run: {error}")
+    except Exception as error:  # whatever torch raises where devices are mixed, or a step waits for a value
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return Plan(len(cells), cells[0].config, (), times, f"cannot run on a GPU: {type(error).__name__}: {reason}")
+    files |= own.files
+    found = Plan(len(cells), cells[0].config, tuple(own.loops), times)
+    if not own.loops:
+        return replace(found, trouble="has no loop")
+    if found.peak > MEMORY and len(cells) > 1:
+        return _plan_of(experiment, cells[: -(-len(cells) // 2)], 2 * times, files)
+    waits = sum(len(loop.elsewhere) for loop in own.loops)
+    return replace(found, trouble=f"{waits} operations of a step are not on the device") if waits else found
+
+
+@checked()
+def text_of(plans: Plans) -> str:
+    """Return a table of ``plans`` in words, a line for each kind of batch, and under it the sum of hours."""
+    lines = [f"{'batches':>8} {'cells':>6} {'steps':>9} {'launches/step':>14} {'largest':>9} {'peak':>9} {'hours':>8}"]
+    for own in plans.batches:
+        for place, loop in enumerate(own.loops):
+            counts = (own.times, own.cells) if place == 0 else ("", "")
+            hours = f"{own.times * own.seconds / 3600:.2g}" if place == 0 else ""
+            sizes = (f"{size / GB:.3g} GB" for size in (loop.largest, loop.peak))
+            row = (*counts, f"{loop.steps:,}", f"{loop.launches:,}", *sizes, hours)
+            lines.append("{:>8} {:>6} {:>9} {:>14} {:>9} {:>9} {:>8}".format(*row))
+        if not own.loops:
+            lines.append(f"{own.times:>8} {own.cells:>6}")
+        if own.trouble:
+            lines[-1] += f"  {own.trouble}"
+    lines += [f"data: {file}: {where}" for file, where in plans.files.items()]
+    lines.append(f"about {plans.hours:.2g} hours on one GPU; nothing was computed")
+    return "\n".join(lines)
+
+
+__all__ = ["BANDWIDTH", "LAUNCH", "MEMORY", "RATE", "Plan", "Plans", "plan", "text_of"]

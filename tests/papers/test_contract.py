@@ -1,0 +1,87 @@
+"""Every experiment keeps to its device: one update and one look of each, on a device that nobody has.
+
+Nothing is computed (``lab.dry``). To mix devices raises there, as does to wait in a step for a value; copies from the
+host, which torch allows, are counted.
+"""
+
+from functools import cache
+
+import pytest
+import torch
+
+from tutorlib import papers
+from tutorlib.lab.dry import Rehearsal, rehearse
+from tutorlib.lab.experiment import Cell, Experiment, override
+from tutorlib.lab.sweep import side_by_side
+
+EXPERIMENTS = papers.experiments()
+FEW_STEPS = {"steps": 4, "envs": 8, "minibatch": 16, "horizon": 5}
+FEW = {"steps": 8, "envs": 4, "minibatch": 4, "bptt": 4, "levels": 2}
+SMALLER = {
+    "rcgvf.lock": FEW_STEPS,
+    "rcgvf.ablations": FEW_STEPS,
+    "rcgvf.passes": FEW_STEPS,
+    "rcgvf.dissipation": {f"learner.{name}": value for name, value in FEW_STEPS.items()},
+    "rcgvf.minigrid": FEW,
+    "rcgvf.privileged": FEW,
+    "rcgvf.rooms": FEW,
+}
+"""experiment -> fields in which its live tier is made smaller: operations are the same, and fewer"""
+
+ON_THE_CPU = {"gpicl.references", "gpicl.table-references", "rcgvf.tdlambda"}
+"""They declare that they compute on the CPU."""
+
+EXCEPTIONS: dict[str, str] = {}
+"""experiment -> since when and why it does not keep to its device; each is shown to be needed"""
+
+
+def few_cells(experiment: Experiment, runs: int) -> list[Cell]:
+    """Return ``runs`` cells of the live tier that run side by side; they may differ in their seeds."""
+    config = override(experiment.tier("live").configs[-1], SMALLER.get(experiment.name, {}))
+    cells = [Cell(config, seed) for seed in range(runs)]
+    assert len(side_by_side(experiment, cells)) == 1
+    return cells
+
+
+@cache
+def rehearsed(name: str, runs: int) -> Rehearsal:
+    return rehearse(EXPERIMENTS[name], few_cells(EXPERIMENTS[name], runs))
+
+
+def test_experiments_that_compute_on_the_cpu_say_so():
+    assert {e.name for e in EXPERIMENTS.values() if e.cpu_only} == ON_THE_CPU
+
+
+KINDS = [
+    (name, runs)
+    for name, e in EXPERIMENTS.items()
+    if not e.cpu_only
+    for runs in ((1, 2) if e.varies is not None and not e.alone(e.tier("live").configs[-1]) else (1,))
+]
+
+
+def keeps_to_its_device(name: str, runs: int) -> None:
+    found = rehearsed(name, runs)
+    assert found.loops, "no loop was taken a step of"
+    for loop in found.loops:
+        assert loop.launches > 0, loop.title
+        assert not loop.elsewhere, f"{loop.title}: on the host, or copied from it, in a step"
+
+
+@pytest.mark.parametrize(("name", "runs"), [kind for kind in KINDS if kind[0] not in EXCEPTIONS])
+def test_a_step_keeps_to_its_device(name, runs):
+    keeps_to_its_device(name, runs)
+
+
+@pytest.mark.parametrize("name", EXCEPTIONS)
+def test_each_exception_is_needed(name):
+    runs = max(runs for own, runs in KINDS if own == name)
+    with pytest.raises((AssertionError, RuntimeError, TypeError, NotImplementedError)):
+        keeps_to_its_device(name, runs)
+
+
+def test_what_was_drawn_for_real_is_not_kept_without_numbers():
+    rehearsed("gpicl.learning", 1)
+    base = EXPERIMENTS["gpicl.learning"].tier("live").configs[0].bases[0]
+    assert type(base.z) is torch.Tensor
+    assert base.z.isfinite().all()
