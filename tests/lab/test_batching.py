@@ -24,8 +24,11 @@ class Config:
 
 @dataclass(frozen=True)
 class Other:
+    """Another kind of configuration, though of the same fields."""
+
     width: int = 8
     rate: float = 0.1
+    inner: Inner = field(default_factory=Inner)
 
 
 def test_configurations_share_all_but_what_varies():
