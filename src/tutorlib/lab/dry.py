@@ -324,7 +324,7 @@ class _Generator(torch.Generator):
 def _forget() -> None:
     """Empty what functions of this library keep: no tensor without numbers may stay, nor one with numbers get in."""
     for thing in gc.get_objects():
-        if isinstance(thing, functools._lru_cache_wrapper) and str(thing.__module__).startswith("tutorlib."):
+        if type(thing) is functools._lru_cache_wrapper and str(thing.__module__).startswith("tutorlib."):
             thing.cache_clear()
 
 

@@ -44,9 +44,8 @@ class Plan:
         max(launches x ``LAUNCH``, products / ``RATE``, bytes moved / ``BANDWIDTH``). Looks, what is prepared before and
         measured after are not in it; a compiled step takes less.
         """
-        return sum(
-            own.steps * max(own.launches * LAUNCH, own.flops / RATE, own.moved / BANDWIDTH) for own in self.loops
-        )
+        each = (own.steps * max(own.launches * LAUNCH, own.flops / RATE, own.moved / BANDWIDTH) for own in self.loops)
+        return sum(each, 0.0)
 
     @property
     def peak(self) -> int:
@@ -64,7 +63,7 @@ class Plans(NamedTuple):
     @property
     def hours(self) -> float:
         """About how long it takes on one GPU, one batch after the other."""
-        return sum(own.times * own.seconds for own in self.batches) / 3600
+        return sum((own.times * own.seconds for own in self.batches), 0.0) / 3600
 
 
 @checked(counts=("batch",))

@@ -12,11 +12,11 @@ from functools import cache
 
 import pytest
 import torch
-from memory import GB, Ledger
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tutorlib.lab import Cell, Context, UsageError
 from tutorlib.lab.batching import shared
+from tutorlib.lab.dry import GB, Ledger
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl import baselines, measures, problem
 from tutorlib.papers.gpicl.algorithm import VARIES, Config, Hyper, State, learning_curve, meta_step, meta_train
