@@ -69,7 +69,6 @@ EXCEPTIONS: dict[str, str] = {
     "lab.dry.rehearsal": "takes nothing",
     "lab.dry.rehearse": "runs an experiment, which is given to it; tested in papers/test_contract",
     "lab.plan": "as ``lab.dry.rehearse``; tested in lab/test_dry",
-    "data.download.whereabouts": "says where a file lies; tested in lab/test_dry",
     "lab.errors.bad_argument": "makes the error itself",
     "lab.errors.Rules": "says what is refused; its names are the library's own",
     "lab.errors.checked": "says what is refused; its names are the library's own",

@@ -284,6 +284,17 @@ def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_ar
     assert len(list((tmp_path / "results").rglob("*.json"))) == 1
 
 
+def test_a_dry_run_tells_what_a_sweep_would_take_and_computes_nothing(capsys, tmp_path: Path):
+    small = ["steps=4", "envs=8", "minibatch=16", "horizon=5", "updates=20", "looks=10"]
+    assert cli.main(["run", "rcgvf.lock", "--dry-run", "--seeds", "2", "--batch", "1", "--set", *small]) == 0
+    *rows, total = capsys.readouterr().out.splitlines()
+    assert rows[0].split() == ["batches", "cells", "steps", "launches/step", "largest", "peak", "hours"]
+    assert all(row.split()[1:3] == ["1", "20"] for row in rows[1:])
+    assert sum(int(row.split()[0]) for row in rows[1:]) == len(papers.experiments()["rcgvf.lock"].cells("live", (0, 1)))
+    assert re.fullmatch(r"about [0-9.e-]+ hours on one GPU; nothing was computed", total)
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize("changes", ["steps=20 evaluations=1 warmup=10", "steps=8 evaluations=8 warmup=1 rate=1e39"])
 def test_a_run_that_diverges_is_recorded_and_told_in_a_sentence(capsys, tmp_path: Path, changes: str):
     """In the second case the last step before a look goes wrong, of which no loss tells."""
