@@ -39,7 +39,7 @@ class Noise(NamedTuple):
     start: Float[Tensor, "*shared lifetimes start_noise"]
     """uniforms that draw the environments: arms, goals, permutations"""
     memory: Float[Tensor, "..."]
-    """[*shared, lifetimes, *start_noise]: normals for the memory at the start; none where it starts from zeros"""
+    """``[*shared, lifetimes, *start_noise]``: normals for the memory at the start; none where it starts from zeros"""
     step: Float[Tensor, "time *shared lifetimes step_noise"]
     """uniforms of the environments' steps"""
     gumbel: Float[Tensor, "time *shared lifetimes actions"]
