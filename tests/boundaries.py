@@ -66,6 +66,7 @@ EXCEPTIONS: dict[str, str] = {
     "lab.dry.Asked": INTERNAL,
     "lab.dry.Ledger": INTERNAL,
     "lab.dry.Rehearsal": INTERNAL,
+    "lab.dry.RunLedger": INTERNAL,
     "lab.dry.rehearsal": "takes nothing",
     "lab.dry.rehearse": "runs an experiment, which is given to it; tested in papers/test_contract",
     "lab.plan": "as ``lab.dry.rehearse``; tested in lab/test_dry",

@@ -168,7 +168,7 @@ class _Over(BaseException):  # no ``except Exception`` of a run shall keep it
     """A run has read what a loop has left."""
 
 
-class _Rehearsed(Ledger):
+class RunLedger(Ledger):
     """The ledger of a whole run, which outside of steps lets values be read, and ends a run that is over."""
 
     def __init__(self) -> None:
@@ -259,7 +259,7 @@ class Asked:
 class Rehearsal:
     """Takes the place of the loops of a run: one step each, and one look."""
 
-    ledger: _Rehearsed = field(default_factory=_Rehearsed)
+    ledger: RunLedger = field(default_factory=RunLedger)
     loops: list[Asked] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """files of data that the run wants, and for each where it lies or what to do about it"""
@@ -357,4 +357,4 @@ def rehearse(experiment: Experiment, cells: Sequence[Cell]) -> Rehearsal:
     return own
 
 
-__all__ = ["DEVICE", "GB", "Asked", "Ledger", "Rehearsal", "rehearsal", "rehearse"]
+__all__ = ["DEVICE", "GB", "Asked", "Ledger", "Rehearsal", "RunLedger", "rehearsal", "rehearse"]
