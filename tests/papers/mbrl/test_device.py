@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from memory import GB, Ledger
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from tutorlib.lab.dry import GB, Ledger
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl import config
 from tutorlib.papers.mbrl.algorithm import (

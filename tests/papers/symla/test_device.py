@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from memory import Ledger
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from tutorlib.lab import Cell, Context, loop
+from tutorlib.lab.dry import Ledger
 from tutorlib.nn import Trained, no_moments
 from tutorlib.papers.symla import experiments, problem
 from tutorlib.papers.symla.algorithm import Config, meta_train

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from memory import GB, Ledger
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from tutorlib.lab.dry import GB, Ledger
 from tutorlib.nn import adam_step, clip_by_norm, no_moments
 from tutorlib.nn.grid import GridState
 from tutorlib.papers.vsml import algorithm, baselines, cloning, model, problem
