@@ -494,7 +494,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.reading.paired": {"ours": [record], "theirs": [record]},
         "lab.reading.select": {"records": [record]},
         "lab.experiment.rounded": {"values": f(2, 3), "digits": 3},
-        "lab.sweep.side_by_side": {"experiment": Experiment(**experiment), "cells": [cell], "most": 2},
+        "lab.batching.side_by_side": {"experiment": Experiment(**experiment), "cells": [cell], "most": 2},
         "lab.claims.Claim": {"id": "a.C1", "sentence": "s", "reported": "r", "check": None},
         "lab.experiment.Context": {"device": torch.device("cpu"), "checkpoint": None, "compile": False},
         "lab.claims.Evidence": {"verdict": "holds", "interval": interval, "detail": "d"},

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from tutorlib import papers
+from tutorlib.lab.batching import side_by_side
 from tutorlib.lab.dry import Rehearsal, rehearse
 from tutorlib.lab.experiment import Cell, Experiment, override
-from tutorlib.lab.sweep import side_by_side
 
 EXPERIMENTS = papers.experiments()
 FEW_STEPS = {"steps": 4, "envs": 8, "minibatch": 16, "horizon": 5}

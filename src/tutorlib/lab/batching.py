@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tutorlib.lab.errors import bad_argument, checked, choose
-from tutorlib.lab.experiment import Cell, plain
+from tutorlib.lab.experiment import Cell, Experiment, plain
 
 
 @checked()
@@ -71,4 +71,16 @@ def column(
     return torch.tensor([read(cell.config) for cell in cells], dtype=dtype, device=device)
 
 
-__all__ = ["column", "common", "shared"]
+@checked(counts=("most",))
+def side_by_side(experiment: Experiment, cells: Sequence[Cell], most: int | None = None) -> list[tuple[Cell, ...]]:
+    """Return ``cells`` in batches of those that run side by side, ``most`` of them at most."""
+    alike: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        alone = experiment.varies is None or experiment.alone(cell.config)
+        alike.setdefault(cell if alone else shared(cell.config, experiment.varies or ()), []).append(cell)
+    return [
+        tuple(own[i : i + (most or len(own))]) for own in alike.values() for i in range(0, len(own), most or len(own))
+    ]
+
+
+__all__ = ["column", "common", "shared", "side_by_side"]

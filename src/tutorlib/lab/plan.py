@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from tutorlib.lab.batching import side_by_side
 from tutorlib.lab.dry import GB, Asked, rehearse
 from tutorlib.lab.errors import UsageError, checked, expect_fields
 from tutorlib.lab.experiment import Cell, Experiment
-from tutorlib.lab.sweep import side_by_side
 
 LAUNCH = 6e-6
 """seconds that a GPU takes for an operation at least, when each is started from Python"""

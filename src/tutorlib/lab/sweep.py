@@ -25,7 +25,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tutorlib.lab import records
-from tutorlib.lab.batching import shared
+from tutorlib.lab.batching import side_by_side
 from tutorlib.lab.checkpoint import kept_cells
 from tutorlib.lab.device import pick_device
 from tutorlib.lab.errors import (
@@ -217,18 +217,6 @@ def _batches(job: _Job, cells: Sequence[Cell], done: Mapping[Cell, Record], engi
     if engine != "vmapped":
         return [*batches, *((cell,) for cell in pending)]
     return [*batches, *side_by_side(job.experiment, list(pending), job.batch)]
-
-
-@checked(counts=("most",))
-def side_by_side(experiment: Experiment, cells: Sequence[Cell], most: int | None = None) -> list[tuple[Cell, ...]]:
-    """Return ``cells`` in batches of those that run side by side, ``most`` of them at most."""
-    alike: dict[Any, list[Cell]] = {}
-    for cell in cells:
-        alone = experiment.varies is None or experiment.alone(cell.config)
-        alike.setdefault(cell if alone else shared(cell.config, experiment.varies or ()), []).append(cell)
-    return [
-        tuple(own[i : i + (most or len(own))]) for own in alike.values() for i in range(0, len(own), most or len(own))
-    ]
 
 
 def _compute_all(
