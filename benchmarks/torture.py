@@ -8,6 +8,7 @@ kill falls on work and not on the import. Linux or macOS. Ray is not here: tests
 """
 
 import argparse
+import faulthandler
 import json
 import os
 import random
@@ -29,6 +30,7 @@ import psutil
 import torch
 
 from tutorlib import cli, papers
+from tutorlib.data import load_digits
 from tutorlib.lab import records
 
 PATIENCE = 300.0
@@ -90,6 +92,7 @@ def start(words: list[str], output: Path, before: Callable[[], object] = lambda:
 
         warnings.filterwarnings("ignore", "`fork` start method should not be used")
         set_start_method("fork")  # its processes need no import either
+        faulthandler.register(signal.SIGUSR1, all_threads=True)  # `ended` asks a sweep that hangs where it is
         before()
         code = cli.main(words)
         sys.stdout.flush()
@@ -100,16 +103,18 @@ def start(words: list[str], output: Path, before: Callable[[], object] = lambda:
         os._exit(code)
 
 
-def ended(process: int) -> int:
-    """Wait until a sweep is over; return its exit code, negative for a signal."""
+def ended(process: int, output: Path) -> int:
+    """Wait until a sweep that writes to ``output`` is over; return its exit code, negative for a signal."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         found, status = os.waitpid(process, os.WNOHANG)
         if found:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
+    os.kill(process, signal.SIGUSR1)
+    time.sleep(2.0)
     os.killpg(process, signal.SIGKILL)
-    raise AssertionError("a sweep did not end")
+    raise AssertionError(f"a sweep did not end in {PATIENCE:g} s: {output.read_text()}")
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -148,13 +153,14 @@ class Undisturbed:
 def undisturbed(target: Target, room: Path) -> Undisturbed:
     room.mkdir(parents=True)
     begun = time.monotonic()
-    code = ended(start(target.words(room / "results", room / "published.json"), room / "output"))
+    output = room / "output"
+    code = ended(start(target.words(room / "results", room / "published.json"), output), output)
     expect(code == 0, f"{target.experiment}: {(room / 'output').read_text()}")
     folder = room / "results" / target.experiment / "live"
     return Undisturbed(contents(folder), published(room / "published.json"), time.monotonic() - begun)
 
 
-def kill(process: int, how: str, dice: random.Random) -> bool:
+def kill(process: int, output: Path, how: str, dice: random.Random) -> bool:
     """Kill a sweep, or what belongs to it, ``how`` says; return whether there was something to kill."""
     with suppress(ProcessLookupError, psutil.Error):
         own = psutil.Process(process)
@@ -168,7 +174,7 @@ def kill(process: int, how: str, dice: random.Random) -> bool:
             os.killpg(process, signal.SIGKILL)
         else:
             os.kill(process, signal.SIGTERM if how == "terminated" else signal.SIGKILL)
-            code = ended_later(process)
+            code = ended_later(process, output)
             expect(how == "parent" or code in (143, 0), f"SIGTERM ended in {code}")
             psutil.wait_procs(below, timeout=20)
             expect(alive(below) == [], "a process outlived the one that started it")
@@ -179,8 +185,8 @@ def kill(process: int, how: str, dice: random.Random) -> bool:
 CODES: dict[int, int] = {}
 
 
-def ended_later(process: int) -> int:
-    CODES[process] = ended(process)
+def ended_later(process: int, output: Path) -> int:
+    CODES[process] = ended(process, output)
     return CODES[process]
 
 
@@ -197,8 +203,8 @@ def kills(target: Target, reference: Undisturbed, room: Path, dice: random.Rando
         if turn < 12 and done.total() < most and time.monotonic() < until:
             time.sleep(dice.random() * 0.8 * reference.seconds)
             how = dice.choice(["group", "parent", "terminated", *(["worker"] if target.jobs > 1 else [])])
-            done[how] += kill(process, how, dice)
-        code = CODES.pop(process) if process in CODES else ended(process)
+            done[how] += kill(process, room / "output", how, dice)
+        code = CODES.pop(process) if process in CODES else ended(process, room / "output")
         said = (room / "output").read_text()
         expect("Traceback" not in said, f"{name}: {said}")
         now = stats(folder) if folder.exists() else {}
@@ -223,7 +229,7 @@ def failing(words: list[str], room: Path, before: Callable[[], object], says: st
     process = start(words, room / "output", before)
     if meanwhile:
         meanwhile()
-    code, said = ended(process), (room / "output").read_text()
+    code, said = ended(process, room / "output"), (room / "output").read_text()
     expect(code in (1, 2), f"exit code {code}: {said}")
     sentences = [line for line in said.splitlines() if line.startswith("tutorlib: ")]
     expect(len(sentences) == 1 and says in sentences[0] and "Traceback" not in said, said)
@@ -242,7 +248,7 @@ def faults(room: Path) -> int:
         return here, here / "results" / own.experiment / "live", own.words(here / "results", here / "published.json")
 
     def goes_on(here: Path, words: list[str]) -> None:
-        code = ended(start(words, here / "output"))
+        code = ended(start(words, here / "output"), here / "output")
         expect(code == 0, (here / "output").read_text())
 
     here, folder, words = fresh("full")
@@ -278,7 +284,7 @@ def faults(room: Path) -> int:
     process = start(words, here / "output")
     wait_for(folder, "[!.]*.json")
     shutil.rmtree(here / "results", ignore_errors=True)
-    code = ended(process)
+    code = ended(process, here / "output")
     expect("Traceback" not in (here / "output").read_text(), (here / "output").read_text())
     expect(code == 2 or len(list(folder.glob("[!.]*.json"))) == len(cells), "success with a row missing")
     goes_on(here, words)
@@ -311,7 +317,7 @@ def faults(room: Path) -> int:
     process = start(words, here / "output")
     wait_for(folder, "[!.]*.ckpt")
     os.killpg(process, signal.SIGKILL)
-    ended(process)
+    ended(process, here / "output")
     for path in folder.glob("[!.]*.ckpt"):
         path.write_bytes(path.read_bytes()[:100])
         failing(words, here, lambda: None, str(path))
@@ -338,7 +344,7 @@ def crowd(target: Target, reference: Undisturbed, room: Path) -> None:
     words = target.words(room / "results", room / "published.json")
     both = [start(words, room / f"output-{i}") for i in range(2)]
     for i, process in enumerate(both):
-        code = ended(process)
+        code = ended(process, room / f"output-{i}")
         expect(code == 0, (room / f"output-{i}").read_text())
     expect(contents(room / "results" / target.experiment / "live") == reference.rows, "another result")
     expect(published(room / "published.json") == reference.file, "another published file")
@@ -352,6 +358,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     dice = random.Random(arguments.seed)
+    load_digits()  # brings OpenBLAS in before memory is made short: loaded with too little of it, it waits for ever
     begun = time.monotonic()
     done: Counter = Counter()
     sweeps = 0

@@ -13,6 +13,7 @@ import torch
 from tutorlib.lab.checkpoint import Checkpoint
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
+from tutorlib.lab.renames import first_fields, todays_path
 from tutorlib.lab.tiers import Tier
 from tutorlib.shapes import Float, Tensor
 
@@ -147,7 +148,11 @@ class Experiment:
                 raise bad_argument("seeds", seed, "whole numbers from 0 to 2^63 - 1")
         if not seeds:
             raise bad_argument("seeds", list(seeds), "at least one seed")
-        configs = dict.fromkeys(override(config, overrides or {}) for config in chosen.configs)
+        given = overrides or {}
+        values = {todays_path(self.name, name): value for name, value in given.items()}
+        if len(values) < len(given):
+            raise bad_argument("set", sorted(given), "each field under one name, of today or of an earlier version")
+        configs = dict.fromkeys(override(config, values) for config in chosen.configs)
         return tuple(Cell(config, seed) for config in configs for seed in dict.fromkeys(seeds))
 
 
@@ -232,7 +237,7 @@ def filled(config: Mapping[str, Any], like: Any) -> dict[str, Any]:
 @checked()
 def cell_key(experiment: str, cells: Sequence[Cell]) -> str:
     """Return the name under which the result of ``cells`` is kept: a hash of all that determines it."""
-    content = [experiment, [[plain(cell.config), cell.seed] for cell in cells]]
+    content = [experiment, [[first_fields(experiment, plain(cell.config)), cell.seed] for cell in cells]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

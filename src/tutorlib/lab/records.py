@@ -21,6 +21,7 @@ from tutorlib.lab.checkpoint import write_atomically
 from tutorlib.lab.device import device_name
 from tutorlib.lab.errors import RecordError, bad_argument, checked
 from tutorlib.lab.experiment import Cell, Metrics, cell_key, plain
+from tutorlib.lab.renames import todays_fields, todays_metrics
 from tutorlib.lab.tiers import seeds_text
 
 FORMAT = 1
@@ -194,7 +195,9 @@ def _parse(content: Any, path: Path) -> Record:
     unknown = sorted(set(content) - {*_FIELDS, "format", "diverged"})
     _check(not unknown, path, "fields", unknown, "those of a record and no others")
     _check_metrics(content["metrics"], path, "metrics")
-    return Record(**content)
+    name = content["experiment"]
+    now = {"config": todays_fields(name, content["config"]), "metrics": todays_metrics(name, content["metrics"])}
+    return Record(**content | now)
 
 
 def _check_format(content: Any, path: Path) -> None:
@@ -232,12 +235,18 @@ def load_folder(folder: Path) -> list[Record]:
 def table(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row per record: the configuration's fields, ``seed``, the metrics, ``seconds`` and ``device``.
 
-    A field that is itself a configuration becomes columns such as ``streams.length``. Where a run diverged there is a
-    column ``diverged`` with the step, and that run has no metrics.
+    A field that is itself a configuration becomes columns such as ``streams.length``, and so do metrics inside others.
+    Where a run diverged there is a column ``diverged`` with the step, and that run has no metrics.
     """
     return pd.DataFrame(
         [
-            {**_flat(r.config), "seed": r.seed, **r.metrics, "seconds": r.seconds, "device": r.provenance["device"]}
+            {
+                **_flat(r.config),
+                "seed": r.seed,
+                **_flat(r.metrics),
+                "seconds": r.seconds,
+                "device": r.provenance["device"],
+            }
             | ({} if r.diverged is None else {"diverged": r.diverged})
             for r in records
         ]
@@ -245,7 +254,7 @@ def table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration with those inside it taken apart."""
+    """Return a dictionary with those inside it taken apart."""
     found: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, dict):

@@ -1,0 +1,62 @@
+"""Names that have changed since results were recorded: files of the old names still load, and are found again.
+
+A file keeps the names that it was written with; readers see today's. What a result or a checkpoint is filed under is a
+hash of the first names, so that a new name moves no file. A recorded command with old names still runs.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+FIELDS: dict[str, dict[str, str]] = {}
+"""By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
+
+METRICS: dict[str, tuple[tuple[str, str], ...]] = {}
+"""By paper, or by experiment: a pattern that all of an old metric's name matches, and its place today, such as
+``unseen/last`` for one inside another."""
+
+
+def _fields(experiment: str) -> dict[str, str]:
+    return FIELDS.get(experiment, FIELDS.get(experiment.partition(".")[0], {}))
+
+
+def _renamed(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        names.get(name, name): _renamed(value, names) if isinstance(value, Mapping) else value
+        for name, value in config.items()
+    }
+
+
+def todays_fields(experiment: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record's ``config`` under the names that fields have today."""
+    return _renamed(config, _fields(experiment))
+
+
+def first_fields(experiment: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``config`` under the names that fields had first."""
+    return _renamed(config, {new: old for old, new in _fields(experiment).items()})
+
+
+def todays_path(experiment: str, name: str) -> str:
+    """Return today's name of a field, which may lie in a configuration inside, such as ``streams.length``."""
+    names = _fields(experiment)
+    return ".".join(names.get(part, part) for part in name.split("."))
+
+
+def todays_metrics(experiment: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record's ``metrics`` where they lie today."""
+    found: dict[str, Any] = {}
+    for name, value in metrics.items():
+        *way, inside = [name] if isinstance(value, Mapping) else _way(experiment, name)
+        place = found
+        for outer in way:
+            place = place.setdefault(outer, {})
+        place[inside] = value
+    return found
+
+
+def _way(experiment: str, name: str) -> list[str]:
+    for pattern, place in METRICS.get(experiment, METRICS.get(experiment.partition(".")[0], ())):
+        if match := re.fullmatch(pattern, name):
+            return match.expand(place).split("/")
+    return [name]
