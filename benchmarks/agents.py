@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from tutorlib.lab import Cell, Context, device_name, pick_device
+from tutorlib.lab import Context, Trial, device_name, pick_device
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl import algorithm as mbrl
 from tutorlib.papers.mbrl.algorithm import train as train_model_based
@@ -71,7 +71,7 @@ class Learning:
     def __init__(self, c: Config, seeds: range, context: Context) -> None:
         self.c, self.seeds, self.device, self.number = c, seeds, context.device, 0
         self.gradients = Gradients(*map(context.compiled, EAGER))
-        self.h = hyper([Cell(c, seed) for seed in seeds], self.device)
+        self.h = hyper([Trial(c, seed) for seed in seeds], self.device)
         self.state = initial_state(c, seeds, self.device)
 
     def __call__(self) -> None:

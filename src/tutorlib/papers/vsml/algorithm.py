@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tutorlib.evolution import estimate
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument
 from tutorlib.nn import FlatModule, GridState, Trained, descend, step_generator
@@ -329,18 +329,18 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
     return bptt if config.estimator == "bptt" else es
 
 
-def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
-    """Meta-train ``cells``, which may differ in seed and the fields of ``VARIES``, side by side (Alg. 1).
+def meta_train(trials: Sequence[Trial], context: Context, look: Look | None = None) -> Trained:
+    """Meta-train ``trials``, which may differ in seed and the fields of ``VARIES``, side by side (Alg. 1).
 
-    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for cells that differ in
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that differ in
     more, and for several of an evolution strategy.
     """
-    config = common(cells, VARIES)
+    config = common(trials, VARIES)
     gradient = meta_gradient(config, context)
-    if len(cells) > 1 and has_batch_axis(config):
-        raise bad_argument("cells", len(cells), "one cell at a time for an evolution strategy")
-    theta = torch.stack([initial_theta(config, cell.seed) for cell in cells])
-    seeds, rates = [cell.seed for cell in cells], [cell.config.rate for cell in cells]
+    if len(trials) > 1 and has_batch_axis(config):
+        raise bad_argument("trials", len(trials), "one trial at a time for an evolution strategy")
+    theta = torch.stack([initial_theta(config, trial.seed) for trial in trials])
+    seeds, rates = [trial.seed for trial in trials], [trial.config.rate for trial in trials]
     return descend(theta, gradient, config.descent, seeds, context, look, rates=rates)
 
 
