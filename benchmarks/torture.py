@@ -58,7 +58,7 @@ VSML = "steps=40 looks=20 sequences=2"
 SYMLA = "generations=12 looks=6 pairs=4 length=10"
 LOCK = "updates=12 looks=12 envs=4 steps=20 minibatch=40 epochs=1 hidden=16 width=16 d=8 hidden_z=8"
 ONLINE = (
-    "environment=flute size=3 steps=120 warm_up=40 look_every=10 look_episodes=2 look_length=10 hidden=16 updates=1"
+    "environment=flute size=3 steps=120 warm_up=40 eval_every=10 eval_episodes=2 eval_length=10 hidden=16 updates=1"
 )
 OFFLINE = "updates=60 looks=20 hidden=16 pipes=3"
 TARGETS = (

@@ -314,7 +314,7 @@ def test_a_run_that_diverges_is_recorded_and_told_in_a_sentence(capsys, tmp_path
     ("words", "says"),
     [
         ("symla.references sizes=2,3", "sizes='2,3': expected one size"),
-        ("mbrl.online steps=3", "steps=3: expected at least look_every="),
+        ("mbrl.online steps=3", "steps=3: expected at least eval_every="),
     ],
     ids=lambda words: words.split()[0],
 )

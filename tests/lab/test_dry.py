@@ -86,10 +86,10 @@ def run(trials, context: Context):
         return x.mean(dim=1).cpu()
 
     course = repeat(
-        step, x, c.steps, context, title="squares", seeds=[trial.seed for trial in trials], look_every=10, look=look
+        step, x, c.steps, context, title="squares", seeds=[trial.seed for trial in trials], eval_every=10, evaluate=look
     )
     assert course.log.shape == (c.steps, len(trials))
-    assert len(course.looks) == c.steps // 10
+    assert len(course.evals) == c.steps // 10
     values = course.state.sum(dim=1).tolist()
     if rehearsal():
         raise AssertionError("a dry run is over where a result is read")

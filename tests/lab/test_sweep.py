@@ -352,7 +352,7 @@ def grow(trials: Sequence[Trial], context: Context) -> list[dict[str, Any]]:
     def step(state: tuple[torch.Tensor], number: int) -> tuple[tuple[torch.Tensor], torch.Tensor]:
         return (state[0] * factors,), state[0]
 
-    course = repeat(step, (torch.ones(len(trials)),), 10, context, title="growth", seeds=seeds, look_every=2)
+    course = repeat(step, (torch.ones(len(trials)),), 10, context, title="growth", seeds=seeds, eval_every=2)
     return [{"size": size} for size in course.state[0].tolist()]
 
 

@@ -23,7 +23,7 @@ GPICL = gpicl.Config(
 )
 MBRL = mbrl.Config(
     agent="er", environment="flute", size=2, steps=24, warm_up=4, copy_every=4, batch=4, length=3, capacity=10,
-    hidden=8, layers=1, look_every=6, look_episodes=2, look_length=5,
+    hidden=8, layers=1, eval_every=6, eval_episodes=2, eval_length=5,
 )  # fmt: skip
 OFFLINE = Offline(pipes=2, transitions=30, updates=12, copy_every=3, batch=4, length=3, hidden=8, layers=1, looks=4)
 LOCK = rcgvf.Config(

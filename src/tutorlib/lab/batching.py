@@ -1,7 +1,8 @@
 """Runs side by side: what they must share, and what may differ between them.
 
-An experiment names the fields of its configuration in which runs of one batch may differ. All else follows: which trials
-of a sweep run as one batch, the configuration that they share, and the tensors of what differs, one entry for each run.
+An experiment names the fields of its configuration in which runs of one batch may differ. All else follows: which
+trials of a sweep run as one batch, the configuration that they share, and the tensors of what differs, one entry for
+each run.
 """
 
 import json

@@ -104,7 +104,7 @@ def test_meta_training_lowers_the_loss_on_a_single_task_and_calls_look():
 
     trained = algorithm.meta_train([Trial(config, 0)], Context(), look)
     assert len(seen) == 3
-    assert [v.item() for v in trained.looks] == [1.0, 2.0, 3.0]
+    assert [v.item() for v in trained.evals] == [1.0, 2.0, 3.0]
     assert torch.equal(seen[-1], trained.theta)
     assert trained.losses.shape == (60, 1)
     assert trained.losses[:5].mean() > 1.2

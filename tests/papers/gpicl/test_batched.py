@@ -34,12 +34,12 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def batch():
-    return meta_train(CELLS, Context(), look=lambda f, theta: theta.clone())
+    return meta_train(CELLS, Context(), evaluate=lambda f, theta: theta.clone())
 
 
 @pytest.fixture(scope="module")
 def alone():
-    return [meta_train([trial], Context(), look=lambda f, theta: theta.clone()) for trial in CELLS]
+    return [meta_train([trial], Context(), evaluate=lambda f, theta: theta.clone()) for trial in CELLS]
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -35,7 +35,7 @@ def tiny(config, **own):
     if isinstance(config, Offline):
         small |= {"length": min(config.length, 2), "model_hidden": min(config.model_hidden, 8)}
         return replace(config, pipes=2, transitions=20, updates=6, copy_every=3, looks=3, **small, **starts, **own)
-    looks = {"look_every": 6, "look_episodes": 2, "look_length": 5, "capacity": 20}
+    looks = {"eval_every": 6, "eval_episodes": 2, "eval_length": 5, "capacity": 20}
     few = {"length": 2, "updates": 2}
     return replace(config, size=2, steps=12, warm_up=8, **small, **starts, **looks, **few, **own)
 
@@ -180,8 +180,8 @@ def test_agents_of_a_study_differ_in_nothing_else():
     for c in configs:
         assert (c.steps - c.warm_up) * c.updates == 2000
         assert c.copy_every * c.updates == 100
-        assert c.steps % c.look_every == 0
-        assert c.steps // c.look_every == 10
+        assert c.steps % c.eval_every == 0
+        assert c.steps // c.eval_every == 10
         assert c.transitions == 320
     for base in {(c.environment, c.updates) for c in configs}:
         own = [replace(c, agent="er") for c in configs if (c.environment, c.updates) == base]

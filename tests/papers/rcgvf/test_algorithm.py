@@ -165,15 +165,15 @@ def test_runs_side_by_side_are_the_runs_one_by_one():
         Trial(replace(c, beta=200.0, gamma_z=0.9), 1),
         Trial(replace(c, gamma_z=0.0, lambda_z=0.5), 0),
     ]
-    together = train(trials, Context(), look=lambda state, done: state.theta.norm(dim=-1))
+    together = train(trials, Context(), evaluate=lambda state, done: state.theta.norm(dim=-1))
     for i, trial in enumerate(trials):
-        alone = train([trial], Context(), look=lambda state, done: state.theta.norm(dim=-1))
+        alone = train([trial], Context(), evaluate=lambda state, done: state.theta.norm(dim=-1))
         for name in ("theta", "phi"):
             assert torch.allclose(getattr(together.state, name)[i], getattr(alone.state, name)[0], atol=1e-5)
         assert torch.equal(together.log.visits[:, i], alone.log.visits[:, 0])
         for name in ("returns", "bonus", "error", "disagreement"):
             assert torch.allclose(getattr(together.log, name)[:, i], getattr(alone.log, name)[:, 0], atol=1e-5)
-        assert torch.allclose(torch.stack(together.looks)[:, i], torch.stack(alone.looks)[:, 0], atol=1e-4)
+        assert torch.allclose(torch.stack(together.evals)[:, i], torch.stack(alone.evals)[:, 0], atol=1e-4)
     start = initial_state(SMALL, [0, 1, 0], CPU)
     assert torch.equal(start.zeta, together.state.zeta), "Z is never trained"
     assert (start.theta - together.state.theta).abs().max() > 0.01
@@ -212,7 +212,7 @@ def test_noise_is_new_in_every_update_and_for_every_seed():
 
 def test_a_run_that_was_cut_goes_on(tmp_path):
     trials = [Trial(SMALL, 0), Trial(replace(SMALL, beta=1.0), 1)]
-    whole = train(trials, Context(), look=lambda state, done: state.phi.sum(dim=-1))
+    whole = train(trials, Context(), evaluate=lambda state, done: state.phi.sum(dim=-1))
     seen = []
 
     def cut(state, done):
@@ -224,12 +224,12 @@ def test_a_run_that_was_cut_goes_on(tmp_path):
     context = Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "name"), save_every=0.0)
     with pytest.raises(KeyboardInterrupt):
         train(trials, context, cut)
-    again = train(trials, context, look=lambda state, done: state.phi.sum(dim=-1))
+    again = train(trials, context, evaluate=lambda state, done: state.phi.sum(dim=-1))
     for name in ("theta", "phi"):
         assert torch.equal(getattr(whole.state, name), getattr(again.state, name))
     for one, other in zip(whole.log, again.log, strict=True):
         assert torch.equal(one, other)
-    assert torch.equal(torch.stack(whole.looks), torch.stack(again.looks))
+    assert torch.equal(torch.stack(whole.evals), torch.stack(again.evals))
 
 
 @pytest.mark.parametrize("wrong", [float("inf"), float("nan")])

@@ -82,8 +82,8 @@ def test_predictors_side_by_side_are_the_predictors_one_by_one():
         for name in ("bonus", "error", "disagreement"):
             assert torch.allclose(getattr(together.log, name)[:, i], getattr(alone.log, name)[:, 0], rtol=1e-4)
         assert torch.equal(together.log.visits[:, i], alone.log.visits[:, 0])
-        assert len(alone.looks) == 2
-        assert torch.allclose(together.looks[1][i], alone.looks[1][0], atol=1e-5)
+        assert len(alone.evals) == 2
+        assert torch.allclose(together.evals[1][i], alone.evals[1][0], atol=1e-5)
 
 
 def test_predictors_learn_what_the_policy_shows():

@@ -164,7 +164,7 @@ def test_the_next_rollout_reads_the_pseudo_rewards_in_which_the_last_action_was_
     env, _, state, noise = began(SMALL)
     past, *_ = m.rollout(SMALL, env, state, noise)
     images = torch.randint(0, 11, past.look.shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    found = m.last_pseudo_rewards(SMALL, state, past._replace(look=images))  # all images differ
+    found = m.last_pseudo_rewards(SMALL, state, past._replace(evaluate=images))  # all images differ
     z = nets.see_all(SMALL.z.layers(state.zeta)["convolutions"], images)
     assert torch.allclose(found, z[:, -2], atol=1e-5), "of o_{T-1}"
     assert (found - z[:, -1]).abs().max() > 0.1, "not of o_T"

@@ -116,7 +116,7 @@ def test_meta_training_learns_to_pull_the_better_arm():
         return lifetime(agent, theta, env, draw_noise(agent, env, 200, 15, generator(5))).rewards.mean()
 
     trained = meta_train([Trial(c, 0)], Context(), reward)
-    assert trained.looks[-1] > 0.62
+    assert trained.evals[-1] > 0.62
     assert trained.losses.shape == (30, 1)
     assert 0.3 < -trained.losses.mean() < 0.9  # minus the mean reward of a step
 
@@ -141,7 +141,7 @@ def test_runs_side_by_side_are_the_runs_alone(c):
         alone = meta_train([Trial(c, seed)], Context(), torch.clone)
         assert (together.theta[i] - alone.theta[0]).abs().max() < 1e-6
         assert torch.equal(together.losses[:, i], alone.losses[:, 0])
-        assert (torch.stack(together.looks)[:, i] - torch.stack(alone.looks)[:, 0]).abs().max() < 1e-6
+        assert (torch.stack(together.evals)[:, i] - torch.stack(alone.evals)[:, 0]).abs().max() < 1e-6
     assert (together.theta[0] - together.theta[1]).abs().max() > 1e-3
 
 

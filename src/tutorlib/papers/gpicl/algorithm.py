@@ -245,18 +245,18 @@ class Trained(NamedTuple):
     f: FlatModule
     theta: Float[Tensor, "runs parameters"]
     losses: Float[Tensor, "steps runs"]
-    looks: list[Tensor]
-    """what ``look`` returned, each time"""
+    evals: list[Tensor]
+    """what ``evaluate`` returned, each time"""
 
 
-Look = Callable[[FlatModule, Float[Tensor, "runs parameters"]], Tensor]
+Evaluate = Callable[[FlatModule, Float[Tensor, "runs parameters"]], Tensor]
 
 
-def meta_train(trials: Sequence[Trial], context: Context, look: Look | None = None) -> Trained:
+def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None = None) -> Trained:
     """Meta-train ``trials``, which may differ in seed and the fields of ``VARIES``, side by side.
 
-    ``look(f, theta)`` is called ``evaluations`` times, evenly spaced. For what is kept, and for runs that diverge, see
-    ``lab.loop.repeat``. Raises ``UsageError`` for trials that differ in more.
+    ``evaluate(f, theta)`` is called ``evaluations`` times, evenly spaced. For what is kept, and for runs that diverge,
+    see ``lab.loop.repeat``. Raises ``UsageError`` for trials that differ in more.
     """
     c = common(trials, VARIES)
     h = hyper(trials, context.device)
@@ -270,8 +270,8 @@ def meta_train(trials: Sequence[Trial], context: Context, look: Look | None = No
         return learn(f, base, state, counted, c, h)
 
     def seen(state: State, done: int) -> Tensor:
-        assert look is not None
-        return look(f, state.theta)
+        assert evaluate is not None
+        return evaluate(f, state.theta)
 
     course = repeat(
         step,
@@ -280,11 +280,11 @@ def meta_train(trials: Sequence[Trial], context: Context, look: Look | None = No
         context,
         title=f"meta-training, K={c.tasks}",
         seeds=[trial.seed for trial in trials],
-        look_every=c.steps // c.evaluations,
-        look=seen if look else None,
+        eval_every=c.steps // c.evaluations,
+        evaluate=seen if evaluate else None,
         advice=f"a smaller rate than {c.rate} may help",
     )
-    return Trained(f, course.state.theta, course.log, course.looks)
+    return Trained(f, course.state.theta, course.log, course.evals)
 
 
 @torch.no_grad()

@@ -70,13 +70,13 @@ def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics
     """
     sets = [meta_test_sets(trial.config, trial.seed, SEQUENCES) for trial in trials]
 
-    def look(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs sets time"]:
+    def evaluate(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs sets time"]:
         curves = [_curve(f, theta, sets, name, LOOK_SEQUENCES) for name in ("seen", "unseen")]
         return torch.stack(curves, dim=1)
 
-    trained = meta_train(trials, context, look)
+    trained = meta_train(trials, context, evaluate)
     losses = trained.losses.unflatten(0, (trials[0].config.evaluations, -1)).mean(dim=1)  # (looks, runs)
-    course = torch.stack(trained.looks, dim=1)  # (runs, looks, sets, time)
+    course = torch.stack(trained.evals, dim=1)  # (runs, looks, sets, time)
     names = {name for own in sets for name in own}
     curves = {name: _curve(trained.f, trained.theta, sets, name, SEQUENCES) for name in sorted(names)}
     return [
@@ -173,14 +173,14 @@ def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """
     sets = [meta_test_sets(trial.config, trial.seed, SEQUENCES) for trial in trials]
 
-    def look(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs"]:
+    def evaluate(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs"]:
         return _curve(f, theta, sets, "unseen", LOOK_SEQUENCES)[:, -LAST:].mean(dim=1)
 
-    trained = meta_train(trials, context, look)
+    trained = meta_train(trials, context, evaluate)
     final = _curve(trained.f, trained.theta, sets, "unseen", SEQUENCES)
     c = trials[0].config
     losses = trained.losses.unflatten(0, (c.evaluations, -1)).mean(dim=1)  # (looks, runs)
-    course = torch.stack(trained.looks)  # (looks, runs)
+    course = torch.stack(trained.evals)  # (looks, runs)
     looks = [c.steps // c.evaluations * (i + 1) for i in range(c.evaluations)]
     found = []
     for i in range(len(trials)):
@@ -228,7 +228,7 @@ def _columns(c: Config) -> tuple[str, ...]:
 
 
 def run_table(trials: Sequence[Trial], context: Context) -> list[Metrics]:
-    """Meta-train ``trials`` and return for each of ``foreign_sets`` ``<set>_first``, ``<set>_last``, ``<set>_curve``."""
+    """Meta-train ``trials`` and return for each of ``foreign_sets`` the first and last accuracy and the curve."""
     sets = [foreign_sets(trial.config, trial.seed, SEQUENCES, _columns(trial.config)) for trial in trials]
     trained = meta_train(trials, context)
     found: list[Metrics] = [{} for _ in trials]

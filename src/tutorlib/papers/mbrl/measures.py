@@ -171,13 +171,13 @@ def _learned(
     names = offline.measures(c.agent)
     truth = offline.listed(c.env, c.gamma, context.device)
 
-    def look(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
+    def evaluate(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
         own = [step_generator(seed, c.updates + updates, context.device) for seed in seeds]
         found = offline.measure(setting, learner, truth, offline.groups(replay, truth.reachable), own)
         return torch.cat([found, more(setting, learner).double()]) if more else found
 
-    learned = offline.learn(c, seeds, context, look)
-    table = torch.stack(learned.looks).cpu()  # [looks, measures and more, seeds]
+    learned = offline.learn(c, seeds, context, evaluate)
+    table = torch.stack(learned.evals).cpu()  # [looks, measures and more, seeds]
     members = offline.groups(learned.replay, truth.reachable)
     found = []
     for i in range(len(seeds)):
@@ -200,13 +200,13 @@ def run_online(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     of the last quarter of them; ``updates``; and ``transitions``, those that Q learned from, real or imagined.
     """
     c, seeds = common(trials, ONLINE_VARIES), [trial.seed for trial in trials]
-    if c.steps < c.look_every:
+    if c.steps < c.eval_every:
         raise bad_argument(
-            "steps", c.steps, f"at least look_every={c.look_every}: without an evaluation nothing is known"
+            "steps", c.steps, f"at least eval_every={c.eval_every}: without an evaluation nothing is known"
         )
     rates, temperatures = [trial.config.rate for trial in trials], [trial.config.temperature for trial in trials]
     trained = train(c, seeds, context, rates, temperatures)
-    quarter = max(1, len(trained.looks) // 4)
+    quarter = max(1, len(trained.evals) // 4)
     return [
         {
             "looks": trained.steps,
@@ -216,7 +216,7 @@ def run_online(trials: Sequence[Trial], context: Context) -> list[Metrics]:
             "updates": trained.learner.updates,
             "transitions": trained.learner.updates * c.transitions,
         }
-        for own in trained.looks.double().cpu().unbind(dim=-1)
+        for own in trained.evals.double().cpu().unbind(dim=-1)
     ]
 
 

@@ -25,7 +25,7 @@ from tutorlib.envs.lock import LockState
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import column, common
 from tutorlib.lab.errors import bad_argument, checked, choose
-from tutorlib.lab.loop import Look, repeat
+from tutorlib.lab.loop import Evaluate, repeat
 from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf.bonus import Curiosity
 from tutorlib.papers.rcgvf.config import METHODS, VARIES, Config, Hyper
@@ -364,15 +364,15 @@ class Trained(NamedTuple):
     state: State
     log: Log
     """with a first axis of updates"""
-    looks: list[Tensor]
-    """what ``look`` returned, each time"""
+    evals: list[Tensor]
+    """what ``evaluate`` returned, each time"""
 
 
-def train(trials: Sequence[Trial], context: Context, look: Look | None = None) -> Trained:
+def train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None = None) -> Trained:
     """Train ``trials``, which may differ in seed, beta, gamma_z and lambda_z, side by side.
 
-    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that differ in
-    more.
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that
+    differ in more.
     """
     h, c, seeds = hyper(trials, context.device), trials[0].config, [trial.seed for trial in trials]
     gradients = Gradients(*map(context.compiled, EAGER))
@@ -387,8 +387,8 @@ def train(trials: Sequence[Trial], context: Context, look: Look | None = None) -
         context,
         title=f"{c.method}, {len(trials)} side by side",
         seeds=seeds,
-        look_every=c.updates // c.looks,
-        look=look,
+        eval_every=c.updates // c.looks,
+        evaluate=evaluate,
         log=Log,
         advice=f"a smaller rate than {c.rate} may help",
     )

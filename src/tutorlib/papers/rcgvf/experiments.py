@@ -47,7 +47,7 @@ def _course(c: Config, trained: Trained, i: int) -> Metrics:
     metrics: Metrics = {
         "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
         "farthest": farthest(log.visits)[every - 1 :: every, i].tolist(),
-        "greedy": rounded(torch.stack(trained.looks)[:, i], DIGITS),
+        "greedy": rounded(torch.stack(trained.evals)[:, i], DIGITS),
     }
     for name in ("returns", "bonus", "error", "disagreement"):
         metrics[name] = rounded(getattr(log, name)[:, i].view(c.looks, every).mean(dim=1), DIGITS)
@@ -67,7 +67,7 @@ def run_dissipation(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         {
             **{name: rounded(getattr(faded.log, name)[:, i], DIGITS) for name in ("bonus", "error", "disagreement")},
             "looks": [c.updates // c.looks * (look + 1) for look in range(c.looks)],
-            "first": [rounded(look[i], DIGITS) for look in faded.looks],
+            "first": [rounded(look[i], DIGITS) for look in faded.evals],
         }
         for i in range(len(trials))
     ]

@@ -129,15 +129,15 @@ class Faded(NamedTuple):
 
     log: Log
     """with a first axis of updates"""
-    looks: list[Tensor]
+    evals: list[Tensor]
     """``first_predictions``, each time"""
 
 
 def fade(trials: Sequence[Trial], context: Context) -> Faded:
     """Train the predictors of ``trials``, whose configurations are ``Fading``, side by side.
 
-    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that differ in
-    more.
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that
+    differ in more.
     """
     config: Fading = common(trials, VARIES)
     c, seeds = config.learner, [trial.seed for trial in trials]
@@ -156,12 +156,12 @@ def fade(trials: Sequence[Trial], context: Context) -> Faded:
         context,
         title=f"{c.method}, {len(trials)} side by side",
         seeds=seeds,
-        look_every=c.updates // c.looks,
-        look=lambda state, done: first_predictions(c, state),
+        eval_every=c.updates // c.looks,
+        evaluate=lambda state, done: first_predictions(c, state),
         log=Log,
         advice=f"a smaller rate than {c.rate} may help",
     )
-    return Faded(course.log, course.looks)
+    return Faded(course.log, course.evals)
 
 
 __all__ = [

@@ -293,8 +293,8 @@ class Trained(NamedTuple):
 def train(trials: Sequence[Trial], context: Context) -> Trained:
     """Train ``trials``, which may differ in seed, beta, gamma_z and lambda_z, side by side.
 
-    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that differ in
-    more.
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that
+    differ in more.
     """
     h, c, seeds = hyper(trials, context.device), trials[0].config, [trial.seed for trial in trials]
     env = c.env(context.device)
@@ -310,7 +310,7 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         context,
         title=f"{c.method} in {c.task}, {len(trials)} side by side",
         seeds=seeds,
-        look_every=c.updates // c.looks,
+        eval_every=c.updates // c.looks,
         log=Log,
         advice=f"a smaller rate than {c.rate} may help",
     )

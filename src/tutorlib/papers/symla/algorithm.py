@@ -27,7 +27,7 @@ from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import UsageError, bad_argument, checked, expect_fields
 from tutorlib.nn import Descent, Trained, descend
-from tutorlib.nn.training import Look
+from tutorlib.nn.training import Evaluate
 from tutorlib.papers.symla.model import AGENTS, STARTS, Agent, MetaRNN, SymLA
 from tutorlib.papers.symla.problem import ENVIRONMENTS, PERMUTED, make
 from tutorlib.shapes import Bool, Float, Int, Tensor
@@ -247,7 +247,7 @@ def fitness(
     return total / len(config.environments)
 
 
-def meta_train(trials: Sequence[Trial], context: Context, look: Look | None = None) -> Trained:
+def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None = None) -> Trained:
     """Meta-train thetas by evolution strategies: the outer loop (see 'symla-idea-antithetic').
 
     grad_theta E[F(phi)], phi ~ N(theta, sigma^2 I), is estimated from N antithetic pairs, with centred ranks in place
@@ -263,4 +263,4 @@ def meta_train(trials: Sequence[Trial], context: Context, look: Look | None = No
     def step(theta: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
         return estimate(lambda phi: -fitness(config, phi, generators), theta, config.population, generators)
 
-    return descend(torch.stack(start), step, config.descent, seeds, context, look)
+    return descend(torch.stack(start), step, config.descent, seeds, context, evaluate)

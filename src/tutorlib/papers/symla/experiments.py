@@ -105,7 +105,7 @@ def meta_tests(config: Config) -> dict[str, Environment]:
 
 
 def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics]:
-    """Meta-train ``trials``, which differ in their seeds, and return what they do in the environments of ``meta_tests``.
+    """Meta-train ``trials``, which differ in their seeds, and return what they do in ``meta_tests``.
 
     Metrics: for each test those of ``summary``; and the course of meta-training at ``looks`` (generations):
     ``look_reward``, the mean reward of a step of the population since the look before, and ``look_score``, the mean
@@ -120,11 +120,11 @@ def _trained_and_tested(
     c: Config = common(trials)
     seeds = [trial.seed for trial in trials]
 
-    def look(theta: Tensor) -> Tensor:
+    def evaluate(theta: Tensor) -> Tensor:
         later = [seed + LOOK for seed in seeds]
         return scores(c, theta.unsqueeze(1), c.environments[0], later, FEW).mean(dim=(1, 2, 3))
 
-    trained = meta_train(trials, context, look)
+    trained = meta_train(trials, context, evaluate)
     every = c.generations // c.looks
     found: list[Metrics] = [
         {
@@ -132,7 +132,7 @@ def _trained_and_tested(
             "look_reward": rounded(-rewards.view(c.looks, every).mean(dim=1), 4),
             "look_score": rounded(looks, 4),
         }
-        for rewards, looks in zip(trained.losses.T.contiguous(), torch.stack(trained.looks, dim=1), strict=True)
+        for rewards, looks in zip(trained.losses.T.contiguous(), torch.stack(trained.evals, dim=1), strict=True)
     ]
     for name, env in meta_tests(c).items():
         lives = _scores_in(name, c, trained.theta.unsqueeze(1), env, seeds)

@@ -279,7 +279,7 @@ def clone_backprop(cell: Trial, context: Context) -> Clone:
         context,
         title="cloning backpropagation",
         seeds=[cell.seed],
-        look_every=c.steps // c.looks,
+        eval_every=c.steps // c.looks,
         advice=f"a smaller rate than {c.rate} may help",
     )
     return Clone(course.state.theta[0], course.log[:, 0])
