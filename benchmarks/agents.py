@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from tutorlib.lab import Cell, Context, device_name, pick_device
+from tutorlib.lab import Context, Trial, device_name, pick_device
 from tutorlib.nn import step_generator
 from tutorlib.papers.mbrl import algorithm as mbrl
 from tutorlib.papers.mbrl.algorithm import train as train_model_based
@@ -71,7 +71,7 @@ class Learning:
     def __init__(self, c: Config, seeds: range, context: Context) -> None:
         self.c, self.seeds, self.device, self.number = c, seeds, context.device, 0
         self.gradients = Gradients(*map(context.compiled, EAGER))
-        self.h = hyper([Cell(c, seed) for seed in seeds], self.device)
+        self.h = hyper([Trial(c, seed) for seed in seeds], self.device)
         self.state = initial_state(c, seeds, self.device)
 
     def __call__(self) -> None:
@@ -109,7 +109,7 @@ def side_by_side(device: torch.device, rounds: int) -> None:
         ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
         print(f"RC-GVF on the lock, {label}: 5 seeds cost {statistics.median(ratios):.2f} times one")
     for agent in ("er", "simple"):
-        c = replace(LITTLE_FLUTE, agent=agent, steps=300, warm_up=250, look_every=300)
+        c = replace(LITTLE_FLUTE, agent=agent, steps=300, warm_up=250, eval_every=300)
         one, five = (partial(train_model_based, c, range(n), Context(device=device)) for n in (1, 5))
         ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
         print(f"{agent} in the flute, the study's sizes: 5 seeds cost {statistics.median(ratios):.2f} times one")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tutorlib.lab import Cell, device_name, pick_device
+from tutorlib.lab import Trial, device_name, pick_device
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl.algorithm import Config, State, adam, hyper, initial_state, objective
 from tutorlib.papers.gpicl.experiments import LIVE, PAPER
@@ -93,9 +93,9 @@ def step_of_module(net: nn.Module, x: Tensor, y: Tensor) -> Step:
 
 def step_of_ours(c: Config, x: Tensor, y: Tensor, device: torch.device, compiled: bool = False) -> Step:
     """Return the library's training step, on given sequences."""
-    cell = [Cell(c, 0)]
-    f, h = FlatModule(network(c.model).to(device)), hyper(cell, device)
-    state = [initial_state(f, cell, device)]
+    trial = [Trial(c, 0)]
+    f, h = FlatModule(network(c.model).to(device)), hyper(trial, device)
+    state = [initial_state(f, trial, device)]
     x, y = x[None], y[None]  # one run
 
     def loss_of(theta: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How fast a sweep runs: two one-thread processes against one, and one vmapped batch against cell by cell.
+"""How fast a sweep runs: two one-thread processes against one, and one vmapped batch against trial by trial.
 
 python benchmarks/sweep.py            CPU: processes, and vmapping as a fact
 python benchmarks/sweep.py --device cuda   GPU: vmapping (goal: 8x at the study's sizes)
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tutorlib.lab import Cell, Context, Experiment, device_name, pick_device, run_sweep
+from tutorlib.lab import Context, Experiment, Trial, device_name, pick_device, run_sweep
 from tutorlib.lab.progress import Silent
 from tutorlib.papers.gpicl.algorithm import Config, meta_train
 from tutorlib.papers.gpicl.experiments import PHASES
@@ -23,7 +23,7 @@ from tutorlib.papers.rcgvf.experiments import LOCK
 
 
 class Work(NamedTuple):
-    """Short cells of an experiment."""
+    """Short trials of an experiment."""
 
     experiment: Experiment
     overrides: dict[str, Any]
@@ -46,11 +46,11 @@ def seconds_of_sweep(work: Work, jobs: int) -> float:
         return time.perf_counter() - begin
 
 
-def seconds_of_training(cells: list[Cell], context: Context) -> float:
+def seconds_of_training(trials: list[Trial], context: Context) -> float:
     if context.device.type == "cuda":
         torch.cuda.synchronize()
     begin = time.perf_counter()
-    meta_train(cells, context)
+    meta_train(trials, context)
     if context.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - begin
@@ -80,13 +80,13 @@ def main() -> None:
     context = Context(device=device)
     for width in (16, 64):
         config = Config(width=width, bias=0.9, steps=steps, evaluations=1)
-        group = [Cell(config, seed) for seed in range(stack)]
+        group = [Trial(config, seed) for seed in range(stack)]
         seconds_of_training(group[:2], context)  # warm up
         ratios = []
         for _ in range(arguments.rounds):
-            single = statistics.mean(seconds_of_training([cell], context) for cell in group[:4])
+            single = statistics.mean(seconds_of_training([trial], context) for trial in group[:4])
             ratios.append(stack * single / seconds_of_training(group, context))
-        print(f"vmapped batch of {stack} cells of width {width} against one by one: {statistics.median(ratios):.2f}x")
+        print(f"vmapped batch of {stack} trials of width {width} against one by one: {statistics.median(ratios):.2f}x")
 
 
 if __name__ == "__main__":

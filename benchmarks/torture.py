@@ -39,7 +39,7 @@ CURRENT: list[int] = []
 
 @dataclass(frozen=True)
 class Target:
-    """A sweep of short cells."""
+    """A sweep of short trials."""
 
     experiment: str
     engine: str
@@ -58,7 +58,7 @@ VSML = "steps=40 looks=20 sequences=2"
 SYMLA = "generations=12 looks=6 pairs=4 length=10"
 LOCK = "updates=12 looks=12 envs=4 steps=20 minibatch=40 epochs=1 hidden=16 width=16 d=8 hidden_z=8"
 ONLINE = (
-    "environment=flute size=3 steps=120 warm_up=40 look_every=10 look_episodes=2 look_length=10 hidden=16 updates=1"
+    "environment=flute size=3 steps=120 warm_up=40 eval_every=10 eval_episodes=2 eval_length=10 hidden=16 updates=1"
 )
 OFFLINE = "updates=60 looks=20 hidden=16 pipes=3"
 TARGETS = (
@@ -258,11 +258,11 @@ def faults(room: Path) -> int:
 
     here, folder, words = fresh("lock")
     folder.mkdir(parents=True)
-    cells = papers.experiments()[target.experiment].cells("live", range(target.seeds), settings(target))
-    lock = folder / f".{records.record_path(folder, target.experiment, cells[0]).stem}.lock"
+    trials = papers.experiments()[target.experiment].trials("live", range(target.seeds), settings(target))
+    lock = folder / f".{records.record_path(folder, target.experiment, trials[0]).stem}.lock"
     lock.mkdir()
     failing(words, here, lambda: None, str(lock))
-    expect(len(list(folder.glob("[!.]*.json"))) == len(cells) - 1, "the other cells were abandoned")
+    expect(len(list(folder.glob("[!.]*.json"))) == len(trials) - 1, "the other trials were abandoned")
     lock.rmdir()
     goes_on(here, words)
     tried += 1
@@ -286,7 +286,7 @@ def faults(room: Path) -> int:
     shutil.rmtree(here / "results", ignore_errors=True)
     code = ended(process, here / "output")
     expect("Traceback" not in (here / "output").read_text(), (here / "output").read_text())
-    expect(code == 2 or len(list(folder.glob("[!.]*.json"))) == len(cells), "success with a row missing")
+    expect(code == 2 or len(list(folder.glob("[!.]*.json"))) == len(trials), "success with a row missing")
     goes_on(here, words)
     tried += 1
 
@@ -325,7 +325,7 @@ def faults(room: Path) -> int:
     goes_on(here, words)
     tried += 1
 
-    here, folder, words = fresh("another cell")
+    here, folder, words = fresh("another trial")
     goes_on(here, words)
     first, second = sorted(folder.glob("[!.]*.json"))[:2]
     shutil.copy(first, second)
@@ -367,7 +367,8 @@ def main() -> None:
         references = {target: undisturbed(target, room / f"reference-{i}") for i, target in enumerate(TARGETS)}
         for target, reference in references.items():
             print(
-                f"{target.experiment} ({target.engine}, {target.jobs} at a time): {len(reference.rows)} cells, ", end=""
+                f"{target.experiment} ({target.engine}, {target.jobs} at a time): {len(reference.rows)} trials, ",
+                end="",
             )
             print(f"{reference.seconds:.1f} s undisturbed", flush=True)
         for i, target in enumerate(TARGETS):

@@ -80,7 +80,7 @@ EXCEPTIONS: dict[str, str] = {
     "nn.grid.micro_tick": TICK,
     "nn.grid.send": TICK,
     "lab.checkpoint.Rows": INTERNAL,
-    "lab.checkpoint.kept_cells": INTERNAL,
+    "lab.checkpoint.kept_trials": INTERNAL,
     "lab.errors.install_line": "says how to install a named extra; its names are the library's own",
     "lab.errors.refused_by_system": "makes the error itself",
     "lab.errors.short_of_memory": INTERNAL,
@@ -172,7 +172,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     from tutorlib import envs, nn
     from tutorlib.data import ImageSet, RemoteFile
     from tutorlib.evolution import Population
-    from tutorlib.lab import Cell, Claim, Evidence, Experiment, Interval, Record, Tier
+    from tutorlib.lab import Claim, Evidence, Experiment, Interval, Record, Tier, Trial
     from tutorlib.lab.records import save
     from tutorlib.nn.grid import zero_state
     from tutorlib.rl import Experience, empty_replay
@@ -223,11 +223,11 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     interval = Interval(1.0, 0.5, 1.5, 5)
     tier = Tier((bandit,), (0, 1))
 
-    def run(cells: Any, context: Any) -> list[dict[str, Any]]:
-        return [{"loss": 1.0} for _ in cells]
+    def run(trials: Any, context: Any) -> list[dict[str, Any]]:
+        return [{"loss": 1.0} for _ in trials]
 
     experiment = {"name": "tiny.one", "title": "t", "figure": "f", "run": run, "tiers": {"live": tier}, "varies": None}
-    cell = Cell(bandit, 0)
+    trial = Trial(bandit, 0)
     record = Record("tiny.one", "live", {"arms": 2}, 0, {"loss": 1.0}, 0.1, {"device": "cpu"})
     record_of_bandit = Record("a.b", "live", dataclasses.asdict(bandit), 0, {"loss": 1.0}, 0.1, {"device": "cpu"})
     save(record, folder / "records" / "one.json")
@@ -483,10 +483,10 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "evolution.es.gradient": {"eps": f(3, 5), "losses": f(6), "sigma": 0.1},
         "evolution.es.members": {"theta": f(5), "eps": f(3, 5), "sigma": 0.1},
         "evolution.es.perturbations": {"theta": f(5), "pairs": 3, "generator": g()},
-        "lab.experiment.Cell": {"config": bandit, "seed": 0},
+        "lab.experiment.Trial": {"config": bandit, "seed": 0},
         "lab.checkpoint.Checkpoint": {"path": folder / "a.ckpt", "fingerprint": "abc"},
-        "lab.batching.column": {"cells": [cell], "value": "arms", "device": torch.device("cpu")},
-        "lab.batching.common": {"cells": [cell, Cell(bandit, 1)], "varies": ("arms",)},
+        "lab.batching.column": {"trials": [trial], "value": "arms", "device": torch.device("cpu")},
+        "lab.batching.common": {"trials": [trial, Trial(bandit, 1)], "varies": ("arms",)},
         "lab.batching.shared": {"config": bandit, "varies": ("arms",)},
         "lab.reading.config_of": {"record": record_of_bandit, "kind": type(bandit)},
         "lab.reading.differences": {"ours": [record], "theirs": [record], "value": lambda r: r.seconds},
@@ -494,7 +494,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.reading.paired": {"ours": [record], "theirs": [record]},
         "lab.reading.select": {"records": [record]},
         "lab.experiment.rounded": {"values": f(2, 3), "digits": 3},
-        "lab.batching.side_by_side": {"experiment": Experiment(**experiment), "cells": [cell], "most": 2},
+        "lab.batching.side_by_side": {"experiment": Experiment(**experiment), "trials": [trial], "most": 2},
         "lab.claims.Claim": {"id": "a.C1", "sentence": "s", "reported": "r", "check": None},
         "lab.experiment.Context": {"device": torch.device("cpu"), "checkpoint": None, "compile": False},
         "lab.claims.Evidence": {"verdict": "holds", "interval": interval, "detail": "d"},
@@ -529,8 +529,8 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.errors.choose": {"name": "a", "value": "b", "choices": ("b", "c")},
         "lab.experiment.override": {"config": bandit, "values": {"arms": "3"}},
         "lab.experiment.plain": {"config": bandit},
-        "lab.experiment.cell_key": {"experiment": "a.b", "cells": [cell]},
-        "lab.experiment.checkpoint_for": {"folder": folder, "experiment": "a.b", "cells": [cell]},
+        "lab.experiment.trial_key": {"experiment": "a.b", "trials": [trial]},
+        "lab.experiment.checkpoint_for": {"folder": folder, "experiment": "a.b", "trials": [trial]},
         "lab.progress.progress_for": {"stream": io.StringIO()},
         "lab.records.provenance": {"device": torch.device("cpu"), "batch": 1, "command": "c"},
         "lab.records.command_line": {
@@ -540,7 +540,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "overrides": {"arms": "3"},
             "compile": False,
         },
-        "lab.records.record_path": {"folder": folder, "experiment": "a.b", "cell": cell},
+        "lab.records.record_path": {"folder": folder, "experiment": "a.b", "trial": trial},
         "lab.records.save": {"record": record, "path": folder / "saved.json"},
         "lab.records.load": {"path": folder / "records" / "one.json"},
         "lab.records.load_folder": {"folder": folder / "records"},

@@ -177,7 +177,7 @@ def test_list_shows_every_experiment_with_its_tiers(capsys):
     for name, experiment in papers.experiments().items():
         block = shown[shown.index(f"{name}  ({experiment.figure})\n    {experiment.title}\n") :]
         for tier in experiment.tiers:
-            assert f"\n    {tier}: {len(experiment.cells(tier))} cells\n" in block
+            assert f"\n    {tier}: {len(experiment.trials(tier))} trials\n" in block
     assert shown.count("(") >= len(papers.experiments()) > 0
 
 
@@ -207,7 +207,7 @@ def test_doctor_says_what_is_here(capsys):
             try:
                 every, gone = recorded(name, withdrawn=True), withdrawals(name)
                 count = sum(any(own.covers(r.config) for own in gone) for r in every)
-                expected = f"{name}: {len(every)} recorded cells" + f", {count} of them withdrawn" * bool(count)
+                expected = f"{name}: {len(every)} recorded trials" + f", {count} of them withdrawn" * bool(count)
             except NoRecordsError:
                 expected = f"{name}: not recorded yet"
             assert expected in shown
@@ -288,9 +288,11 @@ def test_a_dry_run_tells_what_a_sweep_would_take_and_computes_nothing(capsys, tm
     small = ["steps=4", "envs=8", "minibatch=16", "horizon=5", "updates=20", "looks=10"]
     assert cli.main(["run", "rcgvf.lock", "--dry-run", "--seeds", "2", "--batch", "1", "--set", *small]) == 0
     *rows, total = capsys.readouterr().out.splitlines()
-    assert rows[0].split() == ["batches", "cells", "steps", "launches/step", "largest", "peak", "hours"]
+    assert rows[0].split() == ["batches", "trials", "steps", "launches/step", "largest", "peak", "hours"]
     assert all(row.split()[1:3] == ["1", "20"] for row in rows[1:])
-    assert sum(int(row.split()[0]) for row in rows[1:]) == len(papers.experiments()["rcgvf.lock"].cells("live", (0, 1)))
+    assert sum(int(row.split()[0]) for row in rows[1:]) == len(
+        papers.experiments()["rcgvf.lock"].trials("live", (0, 1))
+    )
     assert re.fullmatch(r"about [0-9.e-]+ hours on one GPU; nothing was computed", total)
     assert not (tmp_path / "results").exists()
 
@@ -312,14 +314,14 @@ def test_a_run_that_diverges_is_recorded_and_told_in_a_sentence(capsys, tmp_path
     ("words", "says"),
     [
         ("symla.references sizes=2,3", "sizes='2,3': expected one size"),
-        ("mbrl.online steps=3", "steps=3: expected at least look_every="),
+        ("mbrl.online steps=3", "steps=3: expected at least eval_every="),
     ],
     ids=lambda words: words.split()[0],
 )
 def test_a_run_that_cannot_be_is_one_sentence(capsys, tmp_path: Path, words: str, says: str):
     name, *changes = words.split()
     sentence = refused(capsys, "run", name, "--tier", "live", "--seeds", "1", "--jobs", "1", "--set", *changes)
-    assert re.match(rf"\d of \d cells failed; the first: {says}", sentence)
+    assert re.match(rf"\d of \d trials failed; the first: {says}", sentence)
     assert list((tmp_path / "results").rglob("*.json")) == []
     assert list((tmp_path / "results").rglob("*.ckpt")) == []
 
@@ -464,7 +466,7 @@ def test_a_terminal_gets_a_bar_with_the_time_left():
     text = shown.decode()
     assert re.search(r"\rgpicl\.learning \(live\):\s+50%\|\S+\s*\| 1/2 \[00:\d\d<00:\d\d, ", text), text
     assert re.search(r"\rgpicl\.learning \(live\): 100%\|\S+\| 2/2 \[00:\d\d<00:00, ", text), text
-    assert "meta-training, K=4" in text  # and the steps of a cell below it
+    assert "meta-training, K=4" in text  # and the steps of a trial below it
 
 
 def test_the_process_exits_with_2_and_no_traceback(tmp_path: Path):

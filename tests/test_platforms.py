@@ -22,7 +22,7 @@ def git(*arguments: str | Path, cwd: Path) -> None:
 
 
 def test_a_sweep_counts_cores_where_python_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``os.sched_getaffinity`` is there on Linux alone. With one core, cells run in this process."""
+    """``os.sched_getaffinity`` is there on Linux alone. With one core, trials run in this process."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     results = ["--results", str(tmp_path), "--seeds", "2", "--device", "cpu"]

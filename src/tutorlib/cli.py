@@ -50,7 +50,7 @@ class List:
 
 @dataclass(frozen=True)
 class Run:
-    """Run an experiment's cells that have no record yet; a killed run goes on where it stopped."""
+    """Run an experiment's trials that have no record yet; a killed run goes on where it stopped."""
 
     experiment: Annotated[tyro.conf.Positional[str], _option("EXPERIMENT", "")]
     """which one, such as gpicl.phases"""
@@ -63,11 +63,11 @@ class Run:
     engine: Annotated[str, _option("ENGINE", "(default: auto)")] = "auto"
     """local: one-thread processes; vmapped: one batch; ray: a Ray cluster; auto: vmapped on a GPU, else local"""
     jobs: Annotated[str, _option("N", "(default: one per core; one on a GPU)")] = ""
-    """cells at a time"""
+    """trials at a time"""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
     """compile training steps (torch.compile), where an experiment has such a form: faster, after half a minute"""
     batch: Annotated[str, _option("N", "(default: as many as share their sizes)")] = ""
-    """cells side by side at most; what does not fit into memory is halved by itself"""
+    """trials side by side at most; what does not fit into memory is halved by itself"""
     save_every: Annotated[float, _option("SECONDS", "(default: 30)")] = 30.0
     """how often the state of a run is kept, from which a killed one goes on"""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
@@ -216,8 +216,8 @@ def _list() -> None:
     for name, experiment in papers.experiments().items():
         print(f"{name}  ({experiment.figure})\n    {experiment.title}")
         for tier in experiment.tiers:
-            cells = experiment.cells(tier)
-            print(f"    {tier}: {len(cells)} cells")
+            trials = experiment.trials(tier)
+            print(f"    {tier}: {len(trials)} trials")
 
 
 def _run(run: Run) -> None:
@@ -288,7 +288,7 @@ def _doctor() -> int:
             found = recorded(name, withdrawn=True, diverged=True)
             gone = withdrawals(name)
             count = sum(any(own.covers(record.config) for own in gone) for record in found)
-            print(f"{name}: {len(found)} recorded cells" + (f", {count} of them withdrawn" if count else ""))
+            print(f"{name}: {len(found)} recorded trials" + (f", {count} of them withdrawn" if count else ""))
         except NoRecordsError:
             print(f"{name}: not recorded yet")
         except TutorlibError as error:

@@ -1,4 +1,4 @@
-"""A sweep on a Ray cluster of two nodes on this machine, one of which is killed in the middle of a cell."""
+"""A sweep on a Ray cluster of two nodes on this machine, one of which is killed in the middle of a trial."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def events() -> list[tuple[str, int, int]]:
 
 
 def at_work(raylet: int) -> tuple[int, int] | None:
-    """The cell that this node computes right now, and the process that does it."""
+    """The trial that this node computes right now, and the process that does it."""
     begun = {process: number for event, number, process in events() if event == "start"}
     ended = {(process, number) for event, number, process in events() if event == "end"}
     busy = ((number, process) for process, number in begun.items() if (process, number) not in ended)
@@ -40,7 +40,7 @@ def at_work(raylet: int) -> tuple[int, int] | None:
 
 
 def kill_in_the_middle(cluster: Cluster, node: Any) -> tuple[int, int]:
-    """Kill ``node`` when it has just begun with a cell; return the cell, and how much was in the log by then."""
+    """Kill ``node`` when it has just begun with a trial; return the trial, and how much was in the log by then."""
     raylet = node.all_processes["raylet"][0].process.pid
     deadline = time.monotonic() + PATIENCE
     last = at_work(raylet)
@@ -54,7 +54,7 @@ def kill_in_the_middle(cluster: Cluster, node: Any) -> tuple[int, int]:
             cluster.remove_node(node, allow_graceful=False)
             return now[0], before
         last = now
-    raise TimeoutError("the node was given no cell")
+    raise TimeoutError("the node was given no trial")
 
 
 def main(results: Path) -> None:

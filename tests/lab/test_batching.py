@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from tutorlib.lab import Cell, UsageError
+from tutorlib.lab import Trial, UsageError
 from tutorlib.lab.batching import column, common, shared
 
 
@@ -42,20 +42,20 @@ def test_configurations_share_all_but_what_varies():
 @pytest.mark.parametrize(
     ("other", "wrong"),
     [
-        (Config(width=16), "^cells='width=8 and width=16': expected cells that differ in rate, seed alone"),
-        (Config(inner=Inner(6)), "^cells=.*inner=.*expected cells that differ in rate, seed alone"),
-        (Other(), "^cells='a Config and a Other': expected cells that differ in rate, seed alone"),
+        (Config(width=16), "^trials='width=8 and width=16': expected trials that differ in rate, seed alone"),
+        (Config(inner=Inner(6)), "^trials=.*inner=.*expected trials that differ in rate, seed alone"),
+        (Other(), "^trials='a Config and a Other': expected trials that differ in rate, seed alone"),
     ],
 )
 def test_cells_that_differ_in_more_are_refused(other: object, wrong: str):
-    cells = [Cell(Config(), 0), Cell(Config(rate=3.0), 1)]
-    assert common(cells, ["rate"]) == Config()
+    trials = [Trial(Config(), 0), Trial(Config(rate=3.0), 1)]
+    assert common(trials, ["rate"]) == Config()
     with pytest.raises(UsageError, match=wrong):
-        common([*cells, Cell(other, 0)], ["rate"])
+        common([*trials, Trial(other, 0)], ["rate"])
 
 
 def test_no_cells_are_refused():
-    with pytest.raises(UsageError, match="^cells=0: expected at least one cell"):
+    with pytest.raises(UsageError, match="^trials=0: expected at least one trial"):
         common([])
 
 
@@ -67,10 +67,10 @@ def test_a_field_that_is_not_there_is_named():
 
 
 def test_a_column_has_an_entry_for_each_run():
-    cells = [Cell(Config(rate=rate), seed) for seed, rate in enumerate((0.5, 0.25, 2.0))]
-    found = column(cells, "rate", torch.device("cpu"))
+    trials = [Trial(Config(rate=rate), seed) for seed, rate in enumerate((0.5, 0.25, 2.0))]
+    found = column(trials, "rate", torch.device("cpu"))
     assert found.tolist() == [0.5, 0.25, 2.0]
     assert found.dtype == torch.float32
-    whole = column(cells, lambda config: 3 * config.width, torch.device("cpu"), torch.int64)
+    whole = column(trials, lambda config: 3 * config.width, torch.device("cpu"), torch.int64)
     assert whole.tolist() == [24, 24, 24]
     assert whole.dtype == torch.int64

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tutorlib.lab import Checkpoint
-from tutorlib.lab.checkpoint import Rows, kept_cells, write_atomically
+from tutorlib.lab.checkpoint import Rows, kept_trials, write_atomically
 from tutorlib.lab.errors import CheckpointError, StorageError, TutorlibError
 
 STATE = {"theta": torch.arange(3.0), "step": 7, "losses": [torch.zeros(2)], "note": {"a": 1.5}}
@@ -65,12 +65,12 @@ def test_another_layout_is_refused(tmp_path: Path):
 def test_the_cells_of_a_state_are_found_without_reading_it(tmp_path: Path):
     path = tmp_path / "run.ckpt"
     Checkpoint(path, "a", ["k1", "k2"]).save(STATE)
-    assert kept_cells(path) == ("k1", "k2")
-    assert kept_cells(tmp_path / "none.ckpt") == ()
+    assert kept_trials(path) == ("k1", "k2")
+    assert kept_trials(tmp_path / "none.ckpt") == ()
     torch.save({"fingerprint": "a", "cells": ["k1"], "state": {}}, path)
-    assert kept_cells(path) == ()
+    assert kept_trials(path) == ()
     path.write_bytes(path.read_bytes()[:50])
-    assert kept_cells(path) == ()
+    assert kept_trials(path) == ()
 
 
 def like(step: int) -> dict[str, object]:
@@ -155,7 +155,7 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, write):
     write({"layout": 2, "fingerprint": "a", "cells": ["a"], "state": {"x": Attack(target)}}, path)
     with pytest.raises(CheckpointError):
         Checkpoint(path, "a").load()
-    assert kept_cells(path) == ()
+    assert kept_trials(path) == ()
     assert not target.exists()
     torch.save({"x": Attack(target)}, path)
     torch.load(path, weights_only=False)  # so it is not for want of a working attack

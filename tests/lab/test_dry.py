@@ -66,9 +66,9 @@ class Descending:
     steps: int = 100
 
 
-def run(cells, context: Context):
-    c = cells[0].config
-    x = torch.stack([torch.rand(1000, generator=torch.Generator().manual_seed(cell.seed)) for cell in cells])
+def run(trials, context: Context):
+    c = trials[0].config
+    x = torch.stack([torch.rand(1000, generator=torch.Generator().manual_seed(trial.seed)) for trial in trials])
     if float(x.sum()) > 1e9:  # reads a value before the loop, on the CPU, which a run may
         raise AssertionError
     x = x[x[:, 0] < 2.0].to(context.device)
@@ -86,10 +86,10 @@ def run(cells, context: Context):
         return x.mean(dim=1).cpu()
 
     course = repeat(
-        step, x, c.steps, context, title="squares", seeds=[cell.seed for cell in cells], look_every=10, look=look
+        step, x, c.steps, context, title="squares", seeds=[trial.seed for trial in trials], eval_every=10, evaluate=look
     )
-    assert course.log.shape == (c.steps, len(cells))
-    assert len(course.looks) == c.steps // 10
+    assert course.log.shape == (c.steps, len(trials))
+    assert len(course.evals) == c.steps // 10
     values = course.state.sum(dim=1).tolist()
     if rehearsal():
         raise AssertionError("a dry run is over where a result is read")
@@ -102,7 +102,7 @@ def squares(kind="good", seeds=(0, 1), **more):
 
 
 def test_one_step_and_one_look_are_taken():
-    found = rehearse(squares(), squares().cells("live"))
+    found = rehearse(squares(), squares().trials("live"))
     (loop,) = found.loops
     assert (loop.title, loop.steps, loop.launches, loop.look_launches) == ("squares", 100, 3, 2)
     assert loop.largest == 2 * 1000 * 4
@@ -114,16 +114,16 @@ def test_one_step_and_one_look_are_taken():
 
 def test_a_step_that_copies_is_told_and_one_that_waits_or_mixes_fails():
     experiment = squares("copies")
-    assert rehearse(experiment, experiment.cells("live")).loops[0].elsewhere[0] == "torch.tensor"
+    assert rehearse(experiment, experiment.trials("live")).loops[0].elsewhere[0] == "torch.tensor"
     with pytest.raises(DataDependentOutputException):
-        rehearse(squares("waits"), squares("waits").cells("live"))
+        rehearse(squares("waits"), squares("waits").trials("live"))
     with pytest.raises(RuntimeError, match="device"):
-        rehearse(squares("mixes"), squares("mixes").cells("live"))
+        rehearse(squares("mixes"), squares("mixes").trials("live"))
 
 
 def test_a_plan_says_what_a_sweep_would_ask():
     plans = plan(squares(), seeds=range(5), batch=2)
-    assert [(own.times, own.cells) for own in plans.batches] == [(2, 2), (1, 1)]
+    assert [(own.times, own.trials) for own in plans.batches] == [(2, 2), (1, 1)]
     assert plans.batches[0].seconds == pytest.approx(100 * 3 * LAUNCH)
     assert plans.hours == pytest.approx(3 * 100 * 3 * LAUNCH / 3600)
     assert "nothing was computed" in text_of(plans)
@@ -132,7 +132,7 @@ def test_a_plan_says_what_a_sweep_would_ask():
 def test_a_batch_that_does_not_fit_is_halved(monkeypatch):
     monkeypatch.setattr("tutorlib.lab.plan.MEMORY", 3 * 1000 * 4 + 4)
     (own,) = plan(squares(seeds=(0, 1, 2, 3))).batches
-    assert (own.times, own.cells) == (4, 1)
+    assert (own.times, own.trials) == (4, 1)
 
 
 @pytest.mark.parametrize(("kind", "words"), [("waits", "cannot run on a GPU"), ("copies", "not on the device")])

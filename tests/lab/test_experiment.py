@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tutorlib.lab import Cell, Context, Experiment, Tier, UsageError, grid
+from tutorlib.lab import Context, Experiment, Tier, Trial, UsageError, grid
 from tutorlib.lab.errors import CheckpointError, choose
-from tutorlib.lab.experiment import cell_key, checkpoint_for, filled, override, plain
+from tutorlib.lab.experiment import checkpoint_for, filled, override, plain, trial_key
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ configs = st.builds(
 
 
 def experiment(*configs: Config, name: str = "paper.study", seeds: tuple[int, ...] = (0, 1)) -> Experiment:
-    def run(cells, context):
-        return [{"width": cell.config.width} for cell in cells]
+    def run(trials, context):
+        return [{"width": trial.config.width} for trial in trials]
 
     return Experiment(name, "title", "Fig. 1", run, {"live": Tier(configs or (Config(),), seeds)})
 
@@ -57,31 +57,31 @@ def test_keys_are_equal_exactly_if_the_cells_are(a: Config, b: Config, seed: int
     names = [f.name for f in fields(Config)]
     taken = data.draw(st.sets(st.sampled_from(names)))  # or two configurations would hardly ever agree in a field
     b = replace(b, **{name: getattr(a, name) for name in taken})
-    one, two = [Cell(a, seed)], [Cell(b, other)]
-    assert (cell_key("x", one) == cell_key("x", two)) == (one == two)
+    one, two = [Trial(a, seed)], [Trial(b, other)]
+    assert (trial_key("x", one) == trial_key("x", two)) == (one == two)
     assert (json.dumps(plain(a), sort_keys=True) == json.dumps(plain(b), sort_keys=True)) == (a == b)
 
 
 def test_a_key_is_that_of_the_name_the_cells_and_their_order():
-    a, b = Cell(Config(), 0), Cell(Config(), 1)
-    keys = [cell_key(name, cells) for name in ("x", "y") for cells in ([a], [b], [a, b], [b, a], [])]
+    a, b = Trial(Config(), 0), Trial(Config(), 1)
+    keys = [trial_key(name, trials) for name in ("x", "y") for trials in ([a], [b], [a, b], [b, a], [])]
     assert len(set(keys)) == len(keys)
     assert all(re.fullmatch("[0-9a-f]{16}", key) for key in keys)
 
 
 def test_keys_do_not_change_between_versions_of_the_library():
-    """Or finished cells would be computed again after an update."""
-    assert cell_key("gpicl.phases", [Cell(Config(), 3)]) == "7036b4d6aefb4624"
+    """Or finished trials would be computed again after an update."""
+    assert trial_key("gpicl.phases", [Trial(Config(), 3)]) == "7036b4d6aefb4624"
 
 
 def test_one_and_one_point_zero_are_one_rate():
-    assert cell_key("x", [Cell(Config(rate=1), 0)]) == cell_key("x", [Cell(Config(rate=1.0), 0)])
-    assert cell_key("x", [Cell(Config(rate=-0.0), 0)]) == cell_key("x", [Cell(Config(rate=0.0), 0)])
+    assert trial_key("x", [Trial(Config(rate=1), 0)]) == trial_key("x", [Trial(Config(rate=1.0), 0)])
+    assert trial_key("x", [Trial(Config(rate=-0.0), 0)]) == trial_key("x", [Trial(Config(rate=0.0), 0)])
     assert plain(Config(rate=1)) == asdict(Config(rate=1.0))
 
 
 def test_a_checkpoint_belongs_to_its_cells(tmp_path: Path):
-    a, b = Cell(Config(), 0), Cell(Config(), 1)
+    a, b = Trial(Config(), 0), Trial(Config(), 1)
     mine = checkpoint_for(tmp_path, "x", [a])
     mine.save({"step": 1})
     assert checkpoint_for(tmp_path, "x", [a]).load() == {"step": 1}
@@ -129,7 +129,7 @@ def test_an_override_reaches_a_configuration_inside_another():
 
 def test_equal_configurations_inside_others_are_kept_under_one_name():
     one, other = Outer(Config(rate=1)), Outer(Config(rate=1.0))
-    assert cell_key("x", [Cell(one, 0)]) == cell_key("x", [Cell(other, 0)])
+    assert trial_key("x", [Trial(one, 0)]) == trial_key("x", [Trial(other, 0)])
     assert plain(one)["inner"]["rate"] == 1.0
     assert type(plain(one)["inner"]["rate"]) is float
 
@@ -180,26 +180,26 @@ def test_an_override_that_does_not_fit_is_refused(name: str, value: Any, says: s
 
 def test_the_cells_of_a_tier():
     study = experiment(*grid(Config(), width=(1, 2)), seeds=(0, 5))
-    assert [(c.config.width, c.seed) for c in study.cells("live")] == [(1, 0), (1, 5), (2, 0), (2, 5)]
-    assert [c.seed for c in study.cells("live", seeds=[7])] == [7, 7]
-    assert len(study.cells("live", overrides={"rate": "0.5"})) == 4
+    assert [(c.config.width, c.seed) for c in study.trials("live")] == [(1, 0), (1, 5), (2, 0), (2, 5)]
+    assert [c.seed for c in study.trials("live", seeds=[7])] == [7, 7]
+    assert len(study.trials("live", overrides={"rate": "0.5"})) == 4
 
 
 def test_no_cell_is_there_twice():
     study = experiment(*grid(Config(), width=(1, 2)))
-    assert len(study.cells("live", overrides={"width": "3"})) == 2
-    assert [c.seed for c in study.cells("live", seeds=(1, 1, 0), overrides={"width": 3})] == [1, 0]
+    assert len(study.trials("live", overrides={"width": "3"})) == 2
+    assert [c.seed for c in study.trials("live", seeds=(1, 1, 0), overrides={"width": 3})] == [1, 0]
 
 
 @pytest.mark.parametrize("seeds", [[], [-1], [0, 2**63], [True]])
 def test_seeds_that_cannot_be_used_are_refused(seeds: list):
     with pytest.raises(UsageError, match=r"^seeds="):
-        experiment().cells("live", seeds=seeds)
+        experiment().trials("live", seeds=seeds)
 
 
 def test_a_tier_that_an_experiment_has_not_is_refused():
     with pytest.raises(UsageError, match="^tier='study': expected one of live$"):
-        experiment().cells("study")
+        experiment().trials("study")
 
 
 def test_a_context_needs_nothing():

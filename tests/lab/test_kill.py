@@ -70,7 +70,7 @@ class Sweeps:
         return self.log.read_text().count("start")
 
     def wait_for(self, starts: int) -> None:
-        """Wait until ``starts`` computations have begun, or all cells are recorded."""
+        """Wait until ``starts`` computations have begun, or all trials are recorded."""
         deadline = time.monotonic() + PATIENCE
         while self.starts() < starts and len(self.recorded()) < tiny.CELLS:
             assert time.monotonic() < deadline, self.output.read_text()
@@ -120,13 +120,13 @@ def check(sweeps: Sweeps) -> None:
         if event == "recorded":
             finished.add(number)
         elif event == "start":
-            assert number not in finished, f"cell {number} was computed again after it was recorded"
+            assert number not in finished, f"trial {number} was computed again after it was recorded"
             computing[number] = process
         else:
-            # A process that is still at a cell after another one began it: both computed it at once.
-            assert computing[number] == process, f"cell {number} was computed by two processes at once"
+            # A process that is still at a trial after another one began it: both computed it at once.
+            assert computing[number] == process, f"trial {number} was computed by two processes at once"
         if event == "half":
-            assert number not in halved, f"cell {number} did its first half again although that was kept"
+            assert number not in halved, f"trial {number} did its first half again although that was kept"
             halved.add(number)
 
     final = records.load_folder(sweeps.folder)
@@ -190,7 +190,7 @@ def test_killed_at_any_moment(sweeps: Callable[[str], Sweeps]):
     assert kills.total() >= 20
     assert min(kills.values()) >= 8
     assert cut_off > 0, "no kill hit a write, so torn files were not tried"
-    assert resumed, "no kill fell between the halves of a cell, so no checkpoint was taken up"
+    assert resumed, "no kill fell between the halves of a trial, so no checkpoint was taken up"
 
 
 def test_killed_with_processes_that_start_as_they_do_by_default(sweeps: Callable[[str], Sweeps]):
@@ -215,7 +215,7 @@ def test_one_process_of_a_sweep_is_killed(tmp_path: Path):
     experiment = tiny.experiment("whole", 6)
     suicide = replace(experiment, run=tiny.run_or_die)
     says = (
-        r"^1 of 6 cells failed; the first: its process was killed from outside, perhaps for want of memory; run again"
+        r"^1 of 6 trials failed; the first: its process was killed from outside, perhaps for want of memory; run again"
     )
     with pytest.raises(SweepError, match=says):
         run_sweep(suicide, jobs=2, device="cpu", results=tmp_path)

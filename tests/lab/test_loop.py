@@ -39,7 +39,7 @@ def grow(state: State, number: int) -> tuple[State, Log]:
     return State(x, Inner(state.inner.squares + 1, state.inner.count + 1)), Log(x.mean(dim=1), x)
 
 
-def look(state: State, done: int) -> Tensor:
+def evaluate(state: State, done: int) -> Tensor:
     return state.x.sum(dim=1) + done
 
 
@@ -59,7 +59,7 @@ def killed_at(step: int, inner: Callable[[State, int], Any] = grow) -> Callable[
 def run(
     step: Callable[..., Any] = grow, runs: int = 2, steps: int = 12, context: Context | None = None, **options: Any
 ):
-    options = {"title": "growing", "seeds": [7, 8, 9][:runs], "look_every": 3, "look": look, "log": Log} | options
+    options = {"title": "growing", "seeds": [7, 8, 9][:runs], "eval_every": 3, "look": look, "log": Log} | options
     return repeat(step, begin(runs), steps, context or Context(), **options)
 
 
@@ -84,13 +84,13 @@ def test_states_logs_and_looks_are_those_of_the_steps_one_by_one():
     assert course.state.inner.count == 12
     assert torch.equal(course.log.mean, torch.stack([log.mean for log in logs]))
     assert torch.equal(course.log.whole, torch.stack([log.whole for log in logs]))
-    assert torch.equal(torch.stack(course.looks), torch.stack(looks))
+    assert torch.equal(torch.stack(course.evals), torch.stack(looks))
 
 
 def test_a_log_of_one_tensor_and_no_look():
-    course = run(lambda s, n: (s, s.x.sum(dim=1)), log=Tensor, look=None, look_every=None, steps=4)
+    course = run(lambda s, n: (s, s.x.sum(dim=1)), log=Tensor, evaluate=None, eval_every=None, steps=4)
     assert course.log.tolist() == [[2.0, 2.0]] * 4
-    assert course.looks == []
+    assert course.evals == []
 
 
 @pytest.mark.parametrize("at", range(1, 12))
@@ -118,7 +118,7 @@ def test_states_are_kept_by_time_and_at_the_end(tmp_path: Path, monkeypatch: pyt
         return grow(state, number)
 
     context = Context(checkpoint=Checkpoint(tmp_path / "a.ckpt", "f"), save_every=10.0)
-    run(slow, steps=8, look_every=1, context=context)
+    run(slow, steps=8, eval_every=1, context=context)
     assert saved == [3, 6, 8]
 
 
@@ -158,7 +158,7 @@ def test_a_run_that_diverges_is_noted_and_the_others_end_as_if_it_had_not_been(t
     assert diverged == {2: 5}, "1e8 to the fifth is beyond what a float holds"
     assert torch.equal(course.state.x[:2], alone.state.x)
     assert torch.equal(course.log.whole[:, :2], alone.log.whole)
-    assert torch.equal(torch.stack(course.looks)[:, :2], torch.stack(alone.looks))
+    assert torch.equal(torch.stack(course.evals)[:, :2], torch.stack(alone.evals))
     assert course.state.x.isfinite().all()
     assert course.log.whole.isfinite().all()
     last = Checkpoint(tmp_path / "k9.last", "k9").load()
@@ -206,7 +206,7 @@ def test_a_state_is_looked_at_and_not_its_log_alone(value: float):
         return State(state.x, Inner(squares, 0)), Log(state.x[:, 0], state.x)
 
     with pytest.raises(NonFiniteError, match=r"^inner.squares after step 5 of 12 is not finite \(seed 8\)"):
-        run(step, look_every=1)
+        run(step, eval_every=1)
 
 
 def test_generators_go_on_where_they_were(tmp_path: Path):
@@ -240,7 +240,7 @@ def test_a_generators_state_does_not_move_to_another_kind_of_device(tmp_path: Pa
     assert same(run(context=context), run()), "where luck is a function of the step, a state moves"
 
 
-@pytest.mark.parametrize("change", [{"steps": 6}, {"runs": 3}, {"look_every": 2}, {"log": Tensor}])
+@pytest.mark.parametrize("change", [{"steps": 6}, {"runs": 3}, {"eval_every": 2}, {"log": Tensor}])
 def test_what_another_loop_kept_is_refused(tmp_path: Path, change: dict[str, Any]):
     run(context=keeping(tmp_path))
     with pytest.raises(CheckpointError, match="expected a state that this run can go on from"):
@@ -252,7 +252,7 @@ def test_what_another_loop_kept_is_refused(tmp_path: Path, change: dict[str, Any
     [
         ({"steps": 0}, "^steps=0: expected"),
         ({"steps": 1.5}, "^steps=1.5: expected"),
-        ({"look_every": 0}, "^look_every=0: expected"),
+        ({"eval_every": 0}, "^eval_every=0: expected"),
         ({"seeds": []}, r"^seeds=\[\]: expected at least one run"),
     ],
 )

@@ -33,12 +33,12 @@ def test_every_kind_is_a_progress():
 def test_lines_come_at_each_tenth_with_the_time_left(clock: Clock):
     out = io.StringIO()
     lines = Lines(out)
-    lines.start(40, "cells")
+    lines.start(40, "trials")
     for _ in range(40):
         clock.now += 2.0
         lines.advance()
     lines.close()
-    expected = [f"cells: {done}/40, {2 * (40 - done)} s left" for done in range(4, 41, 4)]
+    expected = [f"trials: {done}/40, {2 * (40 - done)} s left" for done in range(4, 41, 4)]
     assert out.getvalue().splitlines() == expected
 
 
@@ -57,18 +57,18 @@ def test_at_most_one_line_a_second_and_always_the_last(clock: Clock):
 def test_what_was_done_before_is_no_speed(clock: Clock):
     out = io.StringIO()
     lines = Lines(out)
-    lines.start(100, "cells", 90)
+    lines.start(100, "trials", 90)
     clock.now += 30.0
     lines.advance(3)
-    assert out.getvalue().splitlines() == ["cells: 90/100, done before"]
+    assert out.getvalue().splitlines() == ["trials: 90/100, done before"]
     clock.now += 70.0
     lines.advance(7, "a note")
-    assert out.getvalue().splitlines()[1:] == ["cells: 100/100, 0 s left; a note"]
+    assert out.getvalue().splitlines()[1:] == ["trials: 100/100, 0 s left; a note"]
     out.truncate(0)
-    lines.start(100, "cells", 85)
+    lines.start(100, "trials", 85)
     clock.now += 30.0
     lines.advance(5)
-    assert out.getvalue().splitlines()[-1] == "cells: 90/100, 60 s left"
+    assert out.getvalue().splitlines()[-1] == "trials: 90/100, 60 s left"
 
 
 def test_lines_of_the_steps_within_a_cell_are_rare(clock: Clock):
@@ -90,7 +90,7 @@ def test_lines_of_the_steps_within_a_cell_are_rare(clock: Clock):
 def test_nothing_to_do_is_no_division_by_zero(clock: Clock):
     out = io.StringIO()
     for kind in (Lines(out), Bar(out)):
-        kind.start(0, "cells")
+        kind.start(0, "trials")
         kind.advance(0)
         kind.close()
 
@@ -99,13 +99,13 @@ def test_a_bar_shows_the_count_and_the_time_left():
     out = io.StringIO()
     bar = Bar(out)
     bar.advance()  # before the start: no matter
-    bar.start(4, "cells", 2)
+    bar.start(4, "trials", 2)
     assert bar.bar.initial == 2
     bar.bar.start_t -= 10.0
     bar.bar.last_print_t -= 10.0
     bar.advance(1, "a note")
     shown = out.getvalue().split("\r")[-1]
-    assert re.search(r"cells:\s+75%.*3/4 \[00:10<00:10.*a note", shown)
+    assert re.search(r"trials:\s+75%.*3/4 \[00:10<00:10.*a note", shown)
     bar.close()
     bar.close()
     assert out.getvalue().endswith("\n")

@@ -30,23 +30,23 @@ def test_a_node_that_is_lost_costs_nothing_but_time(tmp_path: Path):
         )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    cells = 16
+    trials = 16
 
-    # The node was killed while it computed a cell, which another one then computed.
+    # The node was killed while it computed a trial, which another one then computed.
     lines = [line.split() for line in log.read_text().splitlines()]
     restarts = [number for event, number, _ in lines[found["before"] :] if event == "start"]
     assert str(found["lost"]) in restarts
 
     # Nothing is lost, and what was recorded was not computed again.
-    expected = run_sweep(tiny.experiment("halves", cells), device="cpu", jobs=1)
+    expected = run_sweep(tiny.experiment("halves", trials), device="cpu", jobs=1)
     assert found["records"] == [[record.config["number"], record.metrics] for record in expected]
-    assert len(list((tmp_path / "results").rglob("[!.]*.json"))) == cells
+    assert len(list((tmp_path / "results").rglob("[!.]*.json"))) == trials
     recorded: set[str] = set()
     for event, number, _ in lines:
-        assert event != "start" or number not in recorded, f"cell {number} was computed again"
+        assert event != "start" or number not in recorded, f"trial {number} was computed again"
         if event == "recorded":
             recorded.add(number)
-    assert Counter(event for event, _, _ in lines)["recorded"] == cells
+    assert Counter(event for event, _, _ in lines)["recorded"] == trials
 
 
 class FakeRay(ModuleType):
@@ -143,7 +143,9 @@ def test_a_cluster_that_was_there_before_is_left_running(fake):
 
 def test_a_cell_that_ray_gives_up_does_not_stop_the_others(fake, tmp_path: Path):
     ray = fake(gpus=0.0, lose=1)
-    with pytest.raises(SweepError, match=r"^1 of 4 cells failed; the first: Ray gave up on it \(RayError\); run again"):
+    with pytest.raises(
+        SweepError, match=r"^1 of 4 trials failed; the first: Ray gave up on it \(RayError\); run again"
+    ):
         run_sweep(tiny.experiment("whole", 4), engine="ray", device="cpu", results=tmp_path)
     assert len(list(tmp_path.rglob("*.json"))) == 3
     assert not ray.up

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Record, UsageError, recorded, records, table
+from tutorlib.lab import Record, Trial, UsageError, recorded, records, table
 from tutorlib.lab.claims import UNTESTED, Claim, judge
 from tutorlib.lab.errors import RecordError
 from tutorlib.lab.records import (
@@ -230,16 +230,16 @@ class Config:
 
 
 def test_a_record_is_that_of_its_cell(tmp_path: Path):
-    cell = Cell(Config(), 3)
+    trial = Trial(Config(), 3)
     kept = record(3, config={"width": 4, "sizes": [1, 2]})
-    path = records.record_path(tmp_path, "paper.study", cell)
+    path = records.record_path(tmp_path, "paper.study", trial)
     save(kept, path)
-    assert load_of(cell, "paper.study", "live", tmp_path) == kept
+    assert load_of(trial, "paper.study", "live", tmp_path) == kept
     changes = {"seed": 4, "config": {"width": 5, "sizes": [1, 2]}, "experiment": "paper.other", "tier": "study"}
     for name, value in changes.items():
         save(replace(kept, **{name: value}), path)
         with pytest.raises(RecordError, match=re.escape(f"record={str(path)!r}: {name}={value!r}: expected that of")):
-            load_of(cell, "paper.study", "live", tmp_path)
+            load_of(trial, "paper.study", "live", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, recorded, renames, run_sweep
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, recorded, renames, run_sweep
 from tutorlib.lab.errors import UsageError
-from tutorlib.lab.experiment import cell_key, checkpoint_for
+from tutorlib.lab.experiment import checkpoint_for, trial_key
 from tutorlib.lab.records import NoRecordsError, load, record_path, table
 from tutorlib.papers import experiments
 
@@ -45,8 +45,8 @@ def names(monkeypatch):
     monkeypatch.setitem(renames.METRICS, "bowl", ((r"(.+)_(first|last)", r"\1/\2"), ("cost", "loss")))
 
 
-def run(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    return [{"seen": {"last": cell.config.lr}, "loss": 1.0} for cell in cells]
+def run(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    return [{"seen": {"last": trial.config.lr}, "loss": 1.0} for trial in trials]
 
 
 def experiment(name="bowl.descent", config=None):
@@ -71,13 +71,13 @@ def test_a_file_of_old_names_is_read_under_todays(names, tmp_path):
 
 
 def test_a_new_name_moves_no_file(names, tmp_path):
-    before = cell_key("cup.descent", [Cell(Before(), 0)])
-    assert cell_key("cup.descent", [Cell(Flat(), 0)]) != before  # no rename there
-    monkey = Cell(Flat(), 0)
+    before = trial_key("cup.descent", [Trial(Before(), 0)])
+    assert trial_key("cup.descent", [Trial(Flat(), 0)]) != before  # no rename there
+    monkey = Trial(Flat(), 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(renames.FIELDS, "bowl")
-        written = record_path(tmp_path, "bowl.descent", Cell(Before(), 0))
-        kept = checkpoint_for(tmp_path, "bowl.descent", [Cell(Before(), 0)])
+        written = record_path(tmp_path, "bowl.descent", Trial(Before(), 0))
+        kept = checkpoint_for(tmp_path, "bowl.descent", [Trial(Before(), 0)])
         kept.save({"step": 1})
     assert record_path(tmp_path, "bowl.descent", monkey) == written
     assert checkpoint_for(tmp_path, "bowl.descent", [monkey]).load() == {"step": 1}
@@ -96,12 +96,12 @@ def test_a_sweep_takes_an_old_record_as_done(names, tmp_path):
 
 
 def test_an_old_command_still_runs(names):
-    (cell,) = experiment().cells("live", overrides={"rate": "0.1"})
-    assert cell.config == Flat(lr=0.1)
-    (cell,) = experiment(config=Now()).cells("live", overrides={"inner.rate": "0.1"})
-    assert cell.config.inner.lr == 0.1
+    (trial,) = experiment().trials("live", overrides={"rate": "0.1"})
+    assert trial.config == Flat(lr=0.1)
+    (trial,) = experiment(config=Now()).trials("live", overrides={"inner.rate": "0.1"})
+    assert trial.config.inner.lr == 0.1
     with pytest.raises(UsageError, match="under one name"):
-        experiment().cells("live", overrides={"rate": "0.1", "lr": "0.2"})
+        experiment().trials("live", overrides={"rate": "0.1", "lr": "0.2"})
 
 
 @pytest.mark.parametrize("name", sorted(experiments()))

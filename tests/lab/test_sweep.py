@@ -18,9 +18,9 @@ import tiny
 import torch
 from filelock import FileLock
 
-from tutorlib.lab import Cell, Context, Experiment, Tier, UsageError, grid, records, run_sweep, sweep
+from tutorlib.lab import Context, Experiment, Tier, Trial, UsageError, grid, records, run_sweep, sweep
 from tutorlib.lab.errors import NonFiniteError, RecordError, SweepError, install_line
-from tutorlib.lab.experiment import cell_key, checkpoint_for
+from tutorlib.lab.experiment import checkpoint_for, trial_key
 from tutorlib.lab.loop import repeat
 
 
@@ -31,10 +31,10 @@ class Config:
 
 
 class Counting:
-    """An experiment that counts its runs; ``fail`` names widths whose cells raise."""
+    """An experiment that counts its runs; ``fail`` names widths whose trials raise."""
 
     def __init__(self, fail: dict[int, Exception] | None = None, batches: bool = True) -> None:
-        self.runs: list[list[Cell]] = []
+        self.runs: list[list[Trial]] = []
         self.fail = fail or {}
         self.contexts: list[Context] = []
         self.experiment = Experiment(
@@ -46,20 +46,20 @@ class Counting:
             varies=("rate",) if batches else None,
         )
 
-    def run(self, cells: Sequence[Cell], context: Context) -> list[dict[str, Any]]:
-        self.runs.append(list(cells))
+    def run(self, trials: Sequence[Trial], context: Context) -> list[dict[str, Any]]:
+        self.runs.append(list(trials))
         self.contexts.append(context)
-        for cell in cells:
-            if cell.config.width in self.fail:
-                raise self.fail[cell.config.width]
-        return [{"value": 10 * cell.config.width + cell.seed, "threads": torch.get_num_threads()} for cell in cells]
+        for trial in trials:
+            if trial.config.width in self.fail:
+                raise self.fail[trial.config.width]
+        return [{"value": 10 * trial.config.width + trial.seed, "threads": torch.get_num_threads()} for trial in trials]
 
     def sweep(self, **options: Any) -> list[records.Record]:
         return run_sweep(self.experiment, device="cpu", **({"jobs": 1} | options))
 
     @property
     def computed(self) -> list[tuple[int, int]]:
-        return [(cell.config.width, cell.seed) for run in self.runs for cell in run]
+        return [(trial.config.width, trial.seed) for run in self.runs for trial in run]
 
 
 ALL = [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
@@ -74,8 +74,8 @@ def test_the_records_are_those_of_all_cells_in_order(tmp_path: Path):
     assert {(r.experiment, r.tier, r.format) for r in found} == {("paper.study", "live", 1)}
     assert found[0].config == asdict(Config())
     folder = tmp_path / "paper.study" / "live"
-    cells = counting.experiment.cells("live")
-    assert {p.name for p in folder.glob("[!.]*")} == {f"{cell_key('paper.study', [cell])}.json" for cell in cells}
+    trials = counting.experiment.trials("live")
+    assert {p.name for p in folder.glob("[!.]*")} == {f"{trial_key('paper.study', [trial])}.json" for trial in trials}
 
 
 def test_a_finished_sweep_is_a_no_op(tmp_path: Path):
@@ -91,7 +91,7 @@ def test_only_what_is_missing_is_computed(tmp_path: Path):
     Counting().sweep(results=tmp_path, seeds=(1,), overrides={"width": "2"})
     counting = Counting()
     assert len(counting.sweep(results=tmp_path)) == 6
-    assert counting.computed == [cell for cell in ALL if cell != (2, 1)]
+    assert counting.computed == [trial for trial in ALL if trial != (2, 1)]
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -117,7 +117,7 @@ def test_a_batch_has_no_cell_that_is_recorded(tmp_path: Path):
 
 def test_the_engine_follows_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     chosen = []
-    monkeypatch.setattr(sweep, "_finish", lambda job, cells, engine, jobs, progress: chosen.append(engine) or [])
+    monkeypatch.setattr(sweep, "_finish", lambda job, trials, engine, jobs, progress: chosen.append(engine) or [])
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for batches, device in ((True, "cpu"), (True, "cuda"), (False, "cuda")):
         run_sweep(Counting(batches=batches).experiment, device=device, results=tmp_path)
@@ -128,7 +128,7 @@ def test_the_engine_follows_the_device(tmp_path: Path, monkeypatch: pytest.Monke
     ("options", "says"),
     [
         ({"engine": "gpu"}, "engine='gpu': expected one of auto, local, vmapped, ray"),
-        ({"engine": "vmapped"}, "engine='vmapped': expected local or ray: paper.study runs its cells one by one"),
+        ({"engine": "vmapped"}, "engine='vmapped': expected local or ray: paper.study runs its trials one by one"),
         ({"jobs": 0}, "jobs=0: expected a whole number from 1"),
         ({"tier": "study"}, "tier='study': expected one of live"),
         ({"seeds": (-1,)}, "seeds=-1: expected whole numbers from 0"),
@@ -177,7 +177,7 @@ def test_a_disk_that_is_full_is_a_sentence_with_the_path_and_the_others_are_done
     monkeypatch.setattr(os, "fsync", once)
     with pytest.raises(
         SweepError,
-        match=r"^1 of 6 cells failed; the first: file='.*\.json': expected a file that can be written \(No sp",
+        match=r"^1 of 6 trials failed; the first: file='.*\.json': expected a file that can be written \(No sp",
     ):
         Counting().sweep(results=tmp_path)
     assert len(list(tmp_path.rglob("[!.]*.json"))) == 5
@@ -185,15 +185,15 @@ def test_a_disk_that_is_full_is_a_sentence_with_the_path_and_the_others_are_done
 
 
 def test_a_lock_that_is_a_folder_is_a_sentence_with_the_path_and_the_others_are_done(tmp_path: Path):
-    key = cell_key("paper.study", [Cell(Config(2), 0)])
+    key = trial_key("paper.study", [Trial(Config(2), 0)])
     lock = tmp_path / "paper.study" / "live" / f".{key}.lock"
     lock.mkdir(parents=True)
     counting = Counting()
     with pytest.raises(
-        SweepError, match=rf"^1 of 6 cells failed; the first: lock='.*{key}.lock': expected a file that"
+        SweepError, match=rf"^1 of 6 trials failed; the first: lock='.*{key}.lock': expected a file that"
     ):
         counting.sweep(results=tmp_path)
-    assert counting.computed == [cell for cell in ALL if cell != (2, 0)]
+    assert counting.computed == [trial for trial in ALL if trial != (2, 0)]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_lock_that_is_a_folder_is_a_sentence_with_the_path_and_the_others_are_
 def test_too_little_memory_is_a_sentence_and_the_others_are_done(tmp_path: Path, error: Exception):
     counting = Counting({2: error})
     with pytest.raises(
-        SweepError, match="^2 of 6 cells failed; the first: a cell does not fit into the memory of cpu$"
+        SweepError, match="^2 of 6 trials failed; the first: a trial does not fit into the memory of cpu$"
     ):
         counting.sweep(results=tmp_path)
     assert counting.computed == ALL
@@ -220,7 +220,7 @@ def test_too_little_memory_is_a_sentence_and_the_others_are_done(tmp_path: Path,
 
 def test_a_file_that_an_experiment_cannot_read_is_a_sentence_with_the_path(tmp_path: Path):
     counting = Counting({2: FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "images")})
-    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: file='images': expected one that can b"):
+    with pytest.raises(SweepError, match="^2 of 6 trials failed; the first: file='images': expected one that can b"):
         counting.sweep(results=tmp_path)
     assert counting.computed == ALL
 
@@ -228,16 +228,16 @@ def test_a_file_that_an_experiment_cannot_read_is_a_sentence_with_the_path(tmp_p
 @pytest.mark.parametrize("file", [False, True], ids=["vanishes", "becomes a file"])
 def test_a_folder_that_vanishes_leaves_no_row_missing(tmp_path: Path, file: bool):
     class Losing(Counting):
-        def run(self, cells, context):
+        def run(self, trials, context):
             if len(self.runs) == 3:
                 shutil.rmtree(tmp_path / "paper.study")
                 if file:
                     (tmp_path / "paper.study").touch()
-            return super().run(cells, context)
+            return super().run(trials, context)
 
     losing = Losing()
     if file:
-        with pytest.raises(SweepError, match=r"^6 of 6 cells failed; the first: file='.*/paper.study/.*': expected"):
+        with pytest.raises(SweepError, match=r"^6 of 6 trials failed; the first: file='.*/paper.study/.*': expected"):
             losing.sweep(results=tmp_path)
     else:
         found = losing.sweep(results=tmp_path)
@@ -248,7 +248,7 @@ def test_a_folder_that_vanishes_leaves_no_row_missing(tmp_path: Path, file: bool
 
 def test_a_torn_record_stops_the_sweep_before_anything_is_computed(tmp_path: Path):
     counting = Counting()
-    path = records.record_path(tmp_path / "paper.study" / "live", "paper.study", Cell(Config(3), 1))
+    path = records.record_path(tmp_path / "paper.study" / "live", "paper.study", Trial(Config(3), 1))
     path.parent.mkdir(parents=True)
     path.write_text('{"format": 1')
     with pytest.raises(RecordError, match=path.name):
@@ -260,10 +260,12 @@ def test_the_record_of_another_cell_is_refused(tmp_path: Path):
     """``cp A.json B.json``, and both rows would say seed 0."""
     Counting().sweep(results=tmp_path)
     folder = tmp_path / "paper.study" / "live"
-    first, second = (records.record_path(folder, "paper.study", Cell(Config(1), seed)) for seed in (0, 1))
+    first, second = (records.record_path(folder, "paper.study", Trial(Config(1), seed)) for seed in (0, 1))
     second.write_bytes(first.read_bytes())
     counting = Counting()
-    with pytest.raises(RecordError, match=rf"^record='.*{second.name}': seed=0: expected that of the cell .*, 1; dele"):
+    with pytest.raises(
+        RecordError, match=rf"^record='.*{second.name}': seed=0: expected that of the trial .*, 1; dele"
+    ):
         counting.sweep(results=tmp_path)
     assert counting.runs == []
 
@@ -271,7 +273,7 @@ def test_the_record_of_another_cell_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("engine", ["local", "vmapped"])
 def test_cells_that_fail_do_not_stop_the_others(tmp_path: Path, engine: str):
     counting = Counting({2: NonFiniteError("loss=nan at step 3")})
-    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: loss=nan at step 3$"):
+    with pytest.raises(SweepError, match="^2 of 6 trials failed; the first: loss=nan at step 3$"):
         counting.sweep(engine=engine, results=tmp_path)
     assert counting.computed == ALL
     again = Counting()
@@ -281,14 +283,14 @@ def test_cells_that_fail_do_not_stop_the_others(tmp_path: Path, engine: str):
 
 def test_a_checkpoint_outlives_a_failure_and_not_a_success(tmp_path: Path):
     class Saving(Counting):
-        def run(self, cells, context):
+        def run(self, trials, context):
             context.checkpoint.save({"step": 5})
-            return super().run(cells, context)
+            return super().run(trials, context)
 
     folder = tmp_path / "paper.study" / "live"
     with pytest.raises(SweepError):
         Saving({2: NonFiniteError("nan")}).sweep(results=tmp_path)
-    kept = {checkpoint_for(folder, "paper.study", [Cell(Config(2), seed)]).path for seed in (0, 1)}
+    kept = {checkpoint_for(folder, "paper.study", [Trial(Config(2), seed)]).path for seed in (0, 1)}
     assert set(folder.glob("*.ckpt")) == kept
     Saving().sweep(results=tmp_path)
     assert list(folder.glob("*.ckpt")) == []
@@ -299,10 +301,10 @@ class Crowded(Counting):
 
     fits = 1
 
-    def run(self, cells: Sequence[Cell], context: Context) -> list[dict[str, Any]]:
-        if len(cells) > self.fits:
+    def run(self, trials: Sequence[Trial], context: Context) -> list[dict[str, Any]]:
+        if len(trials) > self.fits:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
-        return super().run(cells, context)
+        return super().run(trials, context)
 
 
 @pytest.mark.parametrize(("fits", "sizes"), [(1, [1] * 10), (2, [2, 1, 2, 2, 1, 2]), (3, [2, 3, 2, 3]), (5, [5, 5])])
@@ -319,7 +321,9 @@ def test_a_batch_too_large_for_the_memory_is_halved_until_it_fits(tmp_path: Path
 
 def test_a_cell_too_large_for_the_memory_is_a_failure_in_words_and_the_others_are_done(tmp_path: Path):
     counting = Counting({1: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")})
-    with pytest.raises(SweepError, match="^2 of 6 cells failed; the first: a cell does not fit into the memory of cpu"):
+    with pytest.raises(
+        SweepError, match="^2 of 6 trials failed; the first: a trial does not fit into the memory of cpu"
+    ):
         counting.sweep(engine="vmapped", results=tmp_path)
     assert sorted(set(counting.computed)) == ALL
 
@@ -340,15 +344,15 @@ def test_a_bound_of_no_cells_is_refused(tmp_path: Path):
 GROWTH = {1: 1.5, 2: 1e38, 3: 0.5}
 
 
-def grow(cells: Sequence[Cell], context: Context) -> list[dict[str, Any]]:
-    """Ten multiplications by a factor that each cell's rate names; the second is soon infinite."""
-    factors = torch.tensor([GROWTH[int(cell.config.rate)] for cell in cells])
-    seeds = [cell.seed for cell in cells]
+def grow(trials: Sequence[Trial], context: Context) -> list[dict[str, Any]]:
+    """Ten multiplications by a factor that each trial's rate names; the second is soon infinite."""
+    factors = torch.tensor([GROWTH[int(trial.config.rate)] for trial in trials])
+    seeds = [trial.seed for trial in trials]
 
     def step(state: tuple[torch.Tensor], number: int) -> tuple[tuple[torch.Tensor], torch.Tensor]:
         return (state[0] * factors,), state[0]
 
-    course = repeat(step, (torch.ones(len(cells)),), 10, context, title="growth", seeds=seeds, look_every=2)
+    course = repeat(step, (torch.ones(len(trials)),), 10, context, title="growth", seeds=seeds, eval_every=2)
     return [{"size": size} for size in course.state[0].tolist()]
 
 
@@ -364,7 +368,7 @@ def test_a_run_that_diverges_has_a_record_that_says_so_and_the_others_end(tmp_pa
     assert [r.metrics for r in found] == [{"size": 1.5**10}, {}, {"size": 0.5**10}]
     folder = tmp_path / "paper.growth" / "live"
     (last,) = folder.glob("*.last")
-    assert last.stem == cell_key("paper.growth", [GROWING.cells("live")[1]])
+    assert last.stem == trial_key("paper.growth", [GROWING.trials("live")[1]])
     state = torch.load(last, weights_only=True)["state"]
     assert (state["step"], state["state"][0].tolist()) == (0, [1.0]), "1e38 squared is infinite, at the first look"
     assert list(folder.glob("*.ckpt")) == []
@@ -394,11 +398,13 @@ def test_an_error_in_the_experiment_itself_is_not_hidden(tmp_path: Path):
 
 @pytest.mark.parametrize("engine", ["local", "vmapped"])
 def test_a_metric_that_is_not_finite_fails_its_cell_and_no_other(tmp_path: Path, engine: str):
-    def diverge(cells, context):
-        return [{"loss": float("nan") if (cell.config.width, cell.seed) == (2, 0) else 0.5} for cell in cells]
+    def diverge(trials, context):
+        return [{"loss": float("nan") if (trial.config.width, trial.seed) == (2, 0) else 0.5} for trial in trials]
 
     diverging = replace(Counting().experiment, run=diverge)
-    says = r"^1 of 6 cells failed; the first: the run of seed 0 gave metrics.loss=nan: expected a finite number; did it"
+    says = (
+        r"^1 of 6 trials failed; the first: the run of seed 0 gave metrics.loss=nan: expected a finite number; did it"
+    )
     with pytest.raises(SweepError, match=says):
         run_sweep(diverging, device="cpu", jobs=1, engine=engine, results=tmp_path)
     assert len(list(tmp_path.rglob("*.json"))) == 5
@@ -420,8 +426,8 @@ def test_records_from_a_node_with_a_disk_of_its_own_are_written_here(tmp_path: P
 
     def far_away(job, batch, progress=None):
         outcome = compute(job, batch, progress)
-        for cell in batch:
-            job.record_path(cell).unlink()
+        for trial in batch:
+            job.record_path(trial).unlink()
         return outcome
 
     monkeypatch.setattr(sweep, "_compute", far_away)
@@ -435,22 +441,22 @@ def test_records_from_a_node_with_a_disk_of_its_own_are_written_here(tmp_path: P
 def test_a_cell_that_another_process_computes_is_waited_for(tmp_path: Path):
     """Also if that process took it alone, and this one has it in a batch."""
     folder = tmp_path / "paper.study" / "live"
-    taken = Cell(Config(2), 1)
+    taken = Trial(Config(2), 1)
     elsewhere = Counting().sweep()
     record = next(r for r in elsewhere if (r.config["width"], r.seed) == (2, 1))
     counting, done = Counting(), []
     folder.mkdir(parents=True)
-    with FileLock(folder / f".{cell_key('paper.study', [taken])}.lock"):
+    with FileLock(folder / f".{trial_key('paper.study', [taken])}.lock"):
         thread = threading.Thread(target=lambda: done.append(counting.sweep(engine="vmapped", results=tmp_path)))
         thread.start()
         deadline = time.monotonic() + 30
         while len(counting.runs) < 1 and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.2)
-        assert counting.computed == ALL[:2]  # the batch with the cell that is taken waits
+        assert counting.computed == ALL[:2]  # the batch with the trial that is taken waits
         records.save(record, records.record_path(folder, "paper.study", taken))
     thread.join(30)
-    assert counting.computed == [cell for cell in ALL if cell != (2, 1)]
+    assert counting.computed == [trial for trial in ALL if trial != (2, 1)]
     assert done[0][3] == record
 
 
@@ -461,14 +467,14 @@ class Stepping(Counting):
         super().__init__()
         self.dies, self.begun = dies, []
 
-    def run(self, cells, context):
+    def run(self, trials, context):
         saved = context.checkpoint.load() or {"step": 0}
         self.begun.append(saved["step"])
         for step in range(saved["step"], 2):
             context.checkpoint.save({"step": step + 1})
             if step + 1 == self.dies:
                 raise KeyboardInterrupt
-        return super().run(cells, context)
+        return super().run(trials, context)
 
 
 def kept(folder: Path) -> list[Path]:
@@ -496,7 +502,7 @@ def test_a_batch_that_was_killed_between_its_records_goes_on_where_it_was(tmp_pa
     found = stepping.sweep(engine=engine, results=tmp_path)
     assert [r.metrics["value"] for r in found] == [10 * w + s for w, s in ALL]
     assert stepping.begun[0] == 2  # of two steps, none was done again
-    assert [(cell.config.width, cell.seed) for cell in stepping.runs[0]] == [(1, 0), (1, 1)]
+    assert [(trial.config.width, trial.seed) for trial in stepping.runs[0]] == [(1, 0), (1, 1)]
     assert (before.stat().st_ino, before.stat().st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
     assert kept(tmp_path) == []
 
@@ -511,7 +517,7 @@ def test_a_batch_is_found_again_by_cells_of_a_larger_sweep_and_in_another_engine
     assert len(kept(tmp_path)) == 2
     stepping = Stepping()
     stepping.sweep(engine="vmapped", results=tmp_path, overrides={"width": 1}, seeds=(0, 1, 2, 3, 4))
-    assert [[cell.seed for cell in run] for run in stepping.runs] == [[0, 1], [2], [3, 4]]
+    assert [[trial.seed for trial in run] for run in stepping.runs] == [[0, 1], [2], [3, 4]]
     assert stepping.begun == [1, 1, 0]
     assert kept(tmp_path) == []
 
@@ -519,7 +525,7 @@ def test_a_batch_is_found_again_by_cells_of_a_larger_sweep_and_in_another_engine
 def test_a_checkpoint_goes_when_the_last_of_its_cells_is_recorded(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         Stepping(dies=1).sweep(engine="vmapped", results=tmp_path, overrides={"width": 1}, seeds=(0, 1, 2))
-    for seeds in ((0, 1), (2,)):  # none of these sweeps has all of its cells, so none can go on from it
+    for seeds in ((0, 1), (2,)):  # none of these sweeps has all of its trials, so none can go on from it
         assert len(kept(tmp_path)) == 1
         stepping = Stepping()
         stepping.sweep(results=tmp_path, overrides={"width": 1}, seeds=seeds)
@@ -542,8 +548,8 @@ def test_what_killed_processes_left_is_swept_out(tmp_path: Path):
     counting = Counting()
     folder = tmp_path / "paper.study" / "live"
     folder.mkdir(parents=True)
-    recorded, pending = Cell(Config(1), 0), Cell(Config(1), 1)
-    key = cell_key("paper.study", [pending])
+    recorded, pending = Trial(Config(1), 0), Trial(Config(1), 1)
+    key = trial_key("paper.study", [pending])
     (folder / f".{key}.json.0123456789abcdef").write_text("half a record")
     (folder / f".{key}.ckpt.0123456789abcdef").write_text("half a checkpoint")
     counting.sweep(results=tmp_path, seeds=(0,), overrides={"width": 1})
@@ -608,9 +614,9 @@ def test_a_results_folder_may_be_relative(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
 
     class Moving(Counting):
-        def run(self, cells, context):
+        def run(self, trials, context):
             os.chdir("/")
-            return super().run(cells, context)
+            return super().run(trials, context)
 
     Moving().sweep(results=Path("results"))
     assert len(list((tmp_path / "results").rglob("*.json"))) == 6

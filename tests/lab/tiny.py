@@ -1,7 +1,7 @@
 """A tiny experiment that writes down what it does, and a server that starts sweeps of it without a long import.
 
-The log has a line ``<event> <number of the cell> <process>`` for each ``start`` and ``end`` of a computation, each
-``half`` that reached the checkpoint, each ``resumed`` one, and each ``recorded`` cell.
+The log has a line ``<event> <number of the trial> <process>`` for each ``start`` and ``end`` of a computation, each
+``half`` that reached the checkpoint, each ``resumed`` one, and each ``recorded`` trial.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid, run_sweep
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, run_sweep
 from tutorlib.lab.records import record_path
 
 
@@ -31,7 +31,7 @@ CELLS = 120
 
 
 def setting(name: str) -> float:
-    """Milliseconds from the environment, so that an undisturbed run of the same cells need not wait."""
+    """Milliseconds from the environment, so that an undisturbed run of the same trials need not wait."""
     return float(os.environ.get(name, "0")) / 1000
 
 
@@ -53,50 +53,50 @@ def environment(log: Path, pause: int, write: int = 0) -> dict[str, str]:
     return os.environ | own
 
 
-def numbers(cell: Cell, part: int) -> torch.Tensor:
-    return torch.randn(4, generator=torch.Generator().manual_seed(1000 * cell.config.number + 10 * cell.seed + part))
+def numbers(trial: Trial, part: int) -> torch.Tensor:
+    return torch.randn(4, generator=torch.Generator().manual_seed(1000 * trial.config.number + 10 * trial.seed + part))
 
 
-def run(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    return [_run(cell, context) for cell in cells]
+def run(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    return [_run(trial, context) for trial in trials]
 
 
-def _run(cell: Cell, context: Context) -> Metrics:
-    number = cell.config.number
+def _run(trial: Trial, context: Context) -> Metrics:
+    number = trial.config.number
     pause = setting("TINY_MS") * (0.4 + 0.4 * (number % 4))
     note("start", number)
     first = None
-    if cell.config.kind == "halves":
+    if trial.config.kind == "halves":
         assert context.checkpoint is not None
         if saved := context.checkpoint.load():
             note("resumed", number)
             first = saved["first"]
     if first is None:
         time.sleep(pause / 2)
-        first = numbers(cell, 1)
-        if cell.config.kind == "halves":
+        first = numbers(trial, 1)
+        if trial.config.kind == "halves":
             context.checkpoint.save({"first": first})
             note("half", number)
     time.sleep(pause / 2)
-    second = numbers(cell, 2)
+    second = numbers(trial, 2)
     note("end", number)
     return {"first": first.tolist(), "product": (first @ second).item()}
 
 
-def run_or_die(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Like ``run``, but the process that meets cell 3 kills itself, as a system short of memory would."""
-    if any(cell.config.number == 3 for cell in cells):
+def run_or_die(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Like ``run``, but the process that meets trial 3 kills itself, as a system short of memory would."""
+    if any(trial.config.number == 3 for trial in trials):
         os.kill(os.getpid(), signal.SIGKILL)
-    return run(cells, context)
+    return run(trials, context)
 
 
-def experiment(kind: str, cells: int = CELLS) -> Experiment:
+def experiment(kind: str, trials: int = CELLS) -> Experiment:
     return Experiment(
         name=f"tiny.{kind}",
         title="A tiny experiment",
         figure="none",
         run=run,
-        tiers={"live": Tier(grid(Config(kind=kind), number=tuple(range(cells))), seeds=(3,))},
+        tiers={"live": Tier(grid(Config(kind=kind), number=tuple(range(trials))), seeds=(3,))},
         varies=("number",),
     )
 
@@ -104,7 +104,7 @@ def experiment(kind: str, cells: int = CELLS) -> Experiment:
 def slow_writes() -> None:
     """Stretch the moments around each renaming, in which a kill could tear a file, and note what is recorded."""
     stems = {
-        record_path(Path(), f"tiny.{kind}", Cell(Config(number, kind), 3)).name: number
+        record_path(Path(), f"tiny.{kind}", Trial(Config(number, kind), 3)).name: number
         for kind in ("whole", "halves")
         for number in range(CELLS)
     }

@@ -35,8 +35,8 @@ def test_it_descends_along_the_estimates_with_adam() -> None:
     assert (found.theta - TARGET).abs().max() < 0.1
     assert found.losses.shape == (300, 1)
     assert found.losses[0] == TARGET.square().sum() / 2
-    assert len(found.looks) == 3
-    assert torch.equal(found.looks[-1], found.theta.sum(dim=-1))
+    assert len(found.evals) == 3
+    assert torch.equal(found.evals[-1], found.theta.sum(dim=-1))
 
 
 def test_runs_have_seeds_and_rates_of_their_own() -> None:
@@ -92,7 +92,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     resumed = descend(start, noisy, settings, [1, 2], context, torch.clone)
     assert torch.equal(resumed.theta, whole.theta)
     assert torch.equal(resumed.losses, whole.losses)
-    assert torch.equal(torch.stack(resumed.looks), torch.stack(whole.looks))
+    assert torch.equal(torch.stack(resumed.looks), torch.stack(whole.evals))
 
 
 def test_a_diverging_run_says_which_rate_was_too_large() -> None:

@@ -13,7 +13,7 @@ import torch
 from tutorlib import papers
 from tutorlib.lab.batching import side_by_side
 from tutorlib.lab.dry import Rehearsal, rehearse
-from tutorlib.lab.experiment import Cell, Experiment, override
+from tutorlib.lab.experiment import Experiment, Trial, override
 
 EXPERIMENTS = papers.experiments()
 FEW_STEPS = {"steps": 4, "envs": 8, "minibatch": 16, "horizon": 5}
@@ -40,12 +40,12 @@ ELSEWHERE = {
 """papers whose live tiers are too long to be rehearsed; smaller ones are, in ``test_device.py`` of each, and why"""
 
 
-def few_cells(experiment: Experiment, runs: int) -> list[Cell]:
-    """Return ``runs`` cells of the live tier that run side by side; they may differ in their seeds."""
+def few_cells(experiment: Experiment, runs: int) -> list[Trial]:
+    """Return ``runs`` trials of the live tier that run side by side; they may differ in their seeds."""
     config = override(experiment.tier("live").configs[-1], SMALLER.get(experiment.name, {}))
-    cells = [Cell(config, seed) for seed in range(runs)]
-    assert len(side_by_side(experiment, cells)) == 1
-    return cells
+    trials = [Trial(config, seed) for seed in range(runs)]
+    assert len(side_by_side(experiment, trials)) == 1
+    return trials
 
 
 @cache

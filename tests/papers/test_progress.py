@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Checkpoint, Context
+from tutorlib.lab import Checkpoint, Context, Trial
 from tutorlib.lab.progress import Silent
 from tutorlib.nn import Descent, descend
 from tutorlib.papers.gpicl import algorithm as gpicl
@@ -23,7 +23,7 @@ GPICL = gpicl.Config(
 )
 MBRL = mbrl.Config(
     agent="er", environment="flute", size=2, steps=24, warm_up=4, copy_every=4, batch=4, length=3, capacity=10,
-    hidden=8, layers=1, look_every=6, look_episodes=2, look_length=5,
+    hidden=8, layers=1, eval_every=6, eval_episodes=2, eval_length=5,
 )  # fmt: skip
 OFFLINE = Offline(pipes=2, transitions=30, updates=12, copy_every=3, batch=4, length=3, hidden=8, layers=1, looks=4)
 LOCK = rcgvf.Config(
@@ -34,10 +34,10 @@ CLONING = cloning.Config(hidden=4, batch=4, steps=8, looks=4, warmup=2)
 DESCENT = Descent(8, 0.1, looks=4)
 
 RUNS: dict[str, tuple[int, Callable[[Context], object]]] = {
-    "gpicl": (8, lambda c: gpicl.meta_train([Cell(GPICL, 0)], c)),
+    "gpicl": (8, lambda c: gpicl.meta_train([Trial(GPICL, 0)], c)),
     "vsml and symla": (8, lambda c: descend(torch.zeros(1, 3), lambda x, g: (x - 1, x.sum(1)), DESCENT, [1], c)),
-    "vsml, cloning": (8, lambda c: cloning.clone_backprop(Cell(CLONING, 0), c)),
-    "rcgvf": (8, lambda c: rcgvf.train([Cell(LOCK, 0)], c)),
+    "vsml, cloning": (8, lambda c: cloning.clone_backprop(Trial(CLONING, 0), c)),
+    "rcgvf": (8, lambda c: rcgvf.train([Trial(LOCK, 0)], c)),
     "mbrl": (24, lambda c: mbrl.train(MBRL, [0], c)),
     "mbrl, offline": (12, lambda c: learn(OFFLINE, [0], c)),
 }

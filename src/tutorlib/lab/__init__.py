@@ -4,7 +4,7 @@ from tutorlib.lab.checkpoint import Checkpoint
 from tutorlib.lab.claims import Claim, Evidence, Interval, interval, judge
 from tutorlib.lab.device import device_name, pick_device
 from tutorlib.lab.errors import TutorlibError, UsageError
-from tutorlib.lab.experiment import Cell, Context, Experiment, Metrics, rounded
+from tutorlib.lab.experiment import Context, Experiment, Metrics, Trial, rounded
 from tutorlib.lab.reading import config_of, differences, paired, select
 from tutorlib.lab.records import Record, recorded, table, withdrawals
 from tutorlib.lab.sweep import run_sweep
@@ -12,7 +12,6 @@ from tutorlib.lab.tiers import TIERS, Tier, grid, pick_tier
 
 __all__ = [
     "TIERS",
-    "Cell",
     "Checkpoint",
     "Claim",
     "Context",
@@ -22,6 +21,7 @@ __all__ = [
     "Metrics",
     "Record",
     "Tier",
+    "Trial",
     "TutorlibError",
     "UsageError",
     "config_of",

@@ -1,7 +1,8 @@
 """Runs side by side: what they must share, and what may differ between them.
 
-An experiment names the fields of its configuration in which runs of one batch may differ. All else follows: which cells
-of a sweep run as one batch, the configuration that they share, and the tensors of what differs, one entry for each run.
+An experiment names the fields of its configuration in which runs of one batch may differ. All else follows: which
+trials of a sweep run as one batch, the configuration that they share, and the tensors of what differs, one entry for
+each run.
 """
 
 import json
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tutorlib.lab.errors import bad_argument, checked, choose
-from tutorlib.lab.experiment import Cell, Experiment, plain
+from tutorlib.lab.experiment import Experiment, Trial, plain
 
 
 @checked()
@@ -32,18 +33,18 @@ def shared(config: Any, varies: Sequence[str]) -> str:
 
 
 @checked()
-def common(cells: Sequence[Cell], varies: Sequence[str] = ()) -> Any:
-    """Return the configuration of the first of ``cells``: that of all of them but for the fields of ``varies``.
+def common(trials: Sequence[Trial], varies: Sequence[str] = ()) -> Any:
+    """Return the configuration of the first of ``trials``: that of all of them but for the fields of ``varies``.
 
-    Raises ``UsageError`` for no cells, and for cells that differ in anything else but their seeds.
+    Raises ``UsageError`` for no trials, and for trials that differ in anything else but their seeds.
     """
-    if not cells:
-        raise bad_argument("cells", 0, "at least one cell")
-    first = cells[0].config
-    for cell in cells:
-        if type(cell.config) is not type(first) or shared(cell.config, varies) != shared(first, varies):
+    if not trials:
+        raise bad_argument("trials", 0, "at least one trial")
+    first = trials[0].config
+    for trial in trials:
+        if type(trial.config) is not type(first) or shared(trial.config, varies) != shared(first, varies):
             may = ", ".join([*varies, "seed"])
-            raise bad_argument("cells", _difference(first, cell.config, varies), f"cells that differ in {may} alone")
+            raise bad_argument("trials", _difference(first, trial.config, varies), f"trials that differ in {may} alone")
     return first
 
 
@@ -58,26 +59,26 @@ def _difference(first: Any, other: Any, varies: Sequence[str]) -> str:
 
 @checked()
 def column(
-    cells: Sequence[Cell],
+    trials: Sequence[Trial],
     value: str | Callable[[Any], float | int],
     device: torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Return a tensor ``[runs]`` of what ``value``, a field or a function of a configuration, is for each cell."""
+    """Return a tensor ``[runs]`` of what ``value``, a field or a function of a configuration, is for each trial."""
     if isinstance(value, str):
-        for cell in cells:
-            choose("value", value, plain(cell.config))
+        for trial in trials:
+            choose("value", value, plain(trial.config))
     read = value if callable(value) else lambda config: getattr(config, value)
-    return torch.tensor([read(cell.config) for cell in cells], dtype=dtype, device=device)
+    return torch.tensor([read(trial.config) for trial in trials], dtype=dtype, device=device)
 
 
 @checked(counts=("most",))
-def side_by_side(experiment: Experiment, cells: Sequence[Cell], most: int | None = None) -> list[tuple[Cell, ...]]:
-    """Return ``cells`` in batches of those that run side by side, ``most`` of them at most."""
-    alike: dict[Any, list[Cell]] = {}
-    for cell in cells:
-        alone = experiment.varies is None or experiment.alone(cell.config)
-        alike.setdefault(cell if alone else shared(cell.config, experiment.varies or ()), []).append(cell)
+def side_by_side(experiment: Experiment, trials: Sequence[Trial], most: int | None = None) -> list[tuple[Trial, ...]]:
+    """Return ``trials`` in batches of those that run side by side, ``most`` of them at most."""
+    alike: dict[Any, list[Trial]] = {}
+    for trial in trials:
+        alone = experiment.varies is None or experiment.alone(trial.config)
+        alike.setdefault(trial if alone else shared(trial.config, experiment.varies or ()), []).append(trial)
     return [
         tuple(own[i : i + (most or len(own))]) for own in alike.values() for i in range(0, len(own), most or len(own))
     ]

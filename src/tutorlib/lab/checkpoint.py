@@ -58,14 +58,14 @@ class Checkpoint:
     """The state of one run in one file.
 
     ``fingerprint`` names the configuration; a state written under another one is refused with
-    ``CheckpointError``. ``cells`` are the keys of the cells that run as one batch: by any of them it is found again.
+    ``CheckpointError``. ``trials`` are the keys of the trials that run as one batch: by any of them it is found again.
     """
 
     @checked()
-    def __init__(self, path: Path, fingerprint: str, cells: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, fingerprint: str, trials: Sequence[str] = ()) -> None:
         self.path = path
         self.fingerprint = fingerprint
-        self.cells = tuple(cells)
+        self.trials = tuple(trials)
 
     @checked()
     def save(self, state: Mapping[str, Any]) -> None:
@@ -74,7 +74,7 @@ class Checkpoint:
         Raises ``StorageError`` if it cannot be written.
         """
         buffer = io.BytesIO()
-        around = {"layout": LAYOUT, "fingerprint": self.fingerprint, "cells": list(self.cells)}
+        around = {"layout": LAYOUT, "fingerprint": self.fingerprint, "cells": list(self.trials)}
         torch.save(around | {"state": dict(state)}, buffer)
         write_atomically(self.path, buffer.getvalue())
 
@@ -132,7 +132,7 @@ class Checkpoint:
 
     def of_run(self, run: int) -> "Checkpoint":
         """Return the place of the last finite state of one run of the batch, which diverged: ``<its key>.last``."""
-        key = self.cells[run] if self.cells else self.fingerprint
+        key = self.trials[run] if self.trials else self.fingerprint
         return Checkpoint(self.path.with_name(f"{key}.last"), key)
 
     def clear(self) -> None:
@@ -167,8 +167,8 @@ def _kind(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
-def kept_cells(path: Path) -> tuple[str, ...]:
-    """Return the keys of the cells whose state is in ``path``; none if it cannot be read, or is not of this layout."""
+def kept_trials(path: Path) -> tuple[str, ...]:
+    """Return the keys of the trials whose state is in ``path``; none if it cannot be read, or is not of this layout."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # no tensor is read
         return tuple(map(str, content["cells"])) if content["layout"] == LAYOUT else ()

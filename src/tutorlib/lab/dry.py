@@ -33,7 +33,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from tutorlib.lab.errors import checked
-from tutorlib.lab.experiment import Cell, Context, Experiment
+from tutorlib.lab.experiment import Context, Experiment, Trial
 
 T = TypeVar("T")
 
@@ -345,15 +345,15 @@ def _nowhere(own: Rehearsal) -> Iterator[None]:
 
 
 @checked()
-def rehearse(experiment: Experiment, cells: Sequence[Cell]) -> Rehearsal:
-    """Run ``cells`` of ``experiment``, as one batch, for one step and one look of each of its loops.
+def rehearse(experiment: Experiment, trials: Sequence[Trial]) -> Rehearsal:
+    """Run ``trials`` of ``experiment``, as one batch, for one step and one look of each of its loops.
 
     Nothing is computed, and no data are read. Whoever mixes devices in a step, or waits there for a value, raises what
     torch raises.
     """
     own = Rehearsal()
     with _nowhere(own), suppress(_Over):
-        experiment.run(cells, Context(torch.device(DEVICE), dry=own))
+        experiment.run(trials, Context(torch.device(DEVICE), dry=own))
     return own
 
 

@@ -1,4 +1,4 @@
-"""An experiment: a named function of cells and a context, with the figure it stands for and its tiers."""
+"""An experiment: a named function of trials and a context, with the figure it stands for and its tiers."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Cell:
+class Trial:
     """One run: a configuration (a frozen dataclass) and a seed."""
 
     config: Any
@@ -50,7 +50,7 @@ class Dry(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """What a run is given besides its cells."""
+    """What a run is given besides its trials."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """where tensors live"""
@@ -96,7 +96,7 @@ def _of_arguments(guards: Sequence[Any]) -> list[bool]:
     ]
 
 
-Run = Callable[[Sequence[Cell], Context], list[Metrics]]
+Run = Callable[[Sequence[Trial], Context], list[Metrics]]
 
 
 def never(config: Any) -> bool:
@@ -108,7 +108,7 @@ def never(config: Any) -> bool:
 class Experiment:
     """A study with a name, the figure or table of the paper that it stands for, and its tiers.
 
-    ``run`` takes cells and returns their metrics in the same order. It is given several cells at once, to run as one
+    ``run`` takes trials and returns their metrics in the same order. It is given several trials at once, to run as one
     batch, only if ``varies`` names the fields in which they may differ, and they share the rest.
     """
 
@@ -134,10 +134,10 @@ class Experiment:
         """Return the tier called ``name``; raise ``UsageError`` if this experiment has none of that name."""
         return self.tiers[choose("tier", name, self.tiers)]
 
-    def cells(
+    def trials(
         self, tier: str, seeds: Sequence[int] | None = None, overrides: Mapping[str, Any] | None = None
-    ) -> tuple[Cell, ...]:
-        """Return the cells of a tier, with other ``seeds`` and with fields overridden where given, none twice.
+    ) -> tuple[Trial, ...]:
+        """Return the trials of a tier, with other ``seeds`` and with fields overridden where given, none twice.
 
         Raises ``UsageError`` for an unknown tier or field, and for a value or seed that cannot be used.
         """
@@ -153,7 +153,7 @@ class Experiment:
         if len(values) < len(given):
             raise bad_argument("set", sorted(given), "each field under one name, of today or of an earlier version")
         configs = dict.fromkeys(override(config, values) for config in chosen.configs)
-        return tuple(Cell(config, seed) for config in configs for seed in dict.fromkeys(seeds))
+        return tuple(Trial(config, seed) for config in configs for seed in dict.fromkeys(seeds))
 
 
 @checked()
@@ -235,17 +235,17 @@ def filled(config: Mapping[str, Any], like: Any) -> dict[str, Any]:
 
 
 @checked()
-def cell_key(experiment: str, cells: Sequence[Cell]) -> str:
-    """Return the name under which the result of ``cells`` is kept: a hash of all that determines it."""
-    content = [experiment, [[first_fields(experiment, plain(cell.config)), cell.seed] for cell in cells]]
+def trial_key(experiment: str, trials: Sequence[Trial]) -> str:
+    """Return the name under which the result of ``trials`` is kept: a hash of all that determines it."""
+    content = [experiment, [[first_fields(experiment, plain(trial.config)), trial.seed] for trial in trials]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @checked()
-def checkpoint_for(folder: Path, experiment: str, cells: Sequence[Cell]) -> Checkpoint:
-    """Return the checkpoint of ``cells`` in ``folder``; it refuses the state of any other cells."""
-    key = cell_key(experiment, cells)
-    return Checkpoint(folder / f"{key}.ckpt", key, [cell_key(experiment, [cell]) for cell in cells])
+def checkpoint_for(folder: Path, experiment: str, trials: Sequence[Trial]) -> Checkpoint:
+    """Return the checkpoint of ``trials`` in ``folder``; it refuses the state of any other trials."""
+    key = trial_key(experiment, trials)
+    return Checkpoint(folder / f"{key}.ckpt", key, [trial_key(experiment, [trial]) for trial in trials])
 
 
 @checked(counts=("digits",), most={"digits": 17})

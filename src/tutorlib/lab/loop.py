@@ -20,7 +20,7 @@ from tutorlib.lab.experiment import Context, Dry
 
 Step = Callable[[Any, int], tuple[Any, Any]]
 """A state and the number of a step, from 0, in; the state after it and what is to be logged of it out."""
-Look = Callable[[Any, int], Tensor]
+Evaluate = Callable[[Any, int], Tensor]
 """A state and the number of steps before it in; what was seen out."""
 
 
@@ -31,11 +31,11 @@ class Course(NamedTuple):
     """after the last step"""
     log: Any
     """what the steps logged, with a first axis of steps"""
-    looks: list[Tensor]
-    """what ``look`` returned, each time"""
+    evals: list[Tensor]
+    """what ``evaluate`` returned, each time"""
 
 
-@checked(counts=("steps", "look_every"))
+@checked(counts=("steps", "eval_every"))
 def repeat(
     step: Step,
     state: Any,
@@ -44,13 +44,13 @@ def repeat(
     *,
     title: str,
     seeds: Sequence[int],
-    look_every: int | None = None,
-    look: Look | None = None,
+    eval_every: int | None = None,
+    evaluate: Evaluate | None = None,
     log: Any = Tensor,
     generators: Sequence[torch.Generator] = (),
     advice: str = "a smaller rate may help",
 ) -> Course:
-    """Take ``steps`` steps from ``state``, and look after each ``look_every`` of them (at the end, if it is None).
+    """Take ``steps`` steps from ``state``, and look after each ``eval_every`` of them (at the end, if it is None).
 
     ``seeds``: those of the runs on the first axis of every tensor of the state and the log. ``log``: what a step logs,
     ``Tensor`` or a NamedTuple of tensors. ``generators``: those that ``step`` draws from, if its luck is no function
@@ -64,14 +64,14 @@ def repeat(
     """
     watch = _Watch(steps, seeds, context, advice)
     leaves, shape = pytree.tree_flatten(state)
-    every = look_every or steps
+    every = eval_every or steps
     kept = _Log(log)
     if context.dry is not None:
-        return _rehearsed(step, state, steps, context.dry, title, every, look, kept)
-    looks: list[Tensor] = []
+        return _rehearsed(step, state, steps, context.dry, title, every, evaluate, kept)
+    evals: list[Tensor] = []
     begin = 0
-    if context.checkpoint and (saved := _resumed(context, leaves, steps, every if look else 0, kept, generators)):
-        state, begin, looks = pytree.tree_unflatten(saved["state"], shape), saved["step"], saved["looks"]
+    if context.checkpoint and (saved := _resumed(context, leaves, steps, every if evaluate else 0, kept, generators)):
+        state, begin, evals = pytree.tree_unflatten(saved["state"], shape), saved["step"], saved["looks"]
         kept.past, watch.gone = tuple(saved["log"]), saved["diverged"]
         watch.note()
     good, last = (state, begin), time.monotonic()
@@ -84,15 +84,15 @@ def repeat(
         if due or done % every == 0 or done == steps:
             state = watch.checked(*good, state, kept, done)
             good = state, done
-            if look and done % every == 0:
-                looks.append(look(state, done))
+            if evaluate and done % every == 0:
+                evals.append(evaluate(state, done))
         if due and context.checkpoint:
             context.checkpoint.save(
                 {
                     "step": done,
                     "state": pytree.tree_leaves(state),
                     "log": list(kept.past),
-                    "looks": looks,
+                    "looks": evals,
                     "diverged": watch.gone,
                     "generators": [generator.get_state() for generator in generators],
                     "device": context.device.type,
@@ -101,18 +101,18 @@ def repeat(
             last = time.monotonic()
         context.progress.advance()
     context.progress.close()
-    return Course(state, kept.whole(), looks)
+    return Course(state, kept.whole(), evals)
 
 
 def _rehearsed(
-    step: Step, state: Any, steps: int, dry: Dry, title: str, every: int, look: Look | None, log: "_Log"
+    step: Step, state: Any, steps: int, dry: Dry, title: str, every: int, evaluate: Evaluate | None, log: "_Log"
 ) -> Course:
     """Return what stands for a course, after the step in the middle, which is like most, and one look."""
     state, row = dry.step(title, steps, lambda: step(state, steps // 2))
-    looks = [dry.look(lambda: look(state, steps))] * (steps // every) if look else []
+    evals = [dry.look(lambda: evaluate(state, steps))] * (steps // every) if evaluate else []
     log.add(row)
     log.accept([column.expand(steps, *column.shape[1:]) for column in log.recent()])
-    return Course(state, log.whole(), looks)
+    return Course(state, log.whole(), evals)
 
 
 class _Log:
@@ -145,7 +145,7 @@ def _resumed(
     context: Context,
     leaves: list[Any],
     steps: int,
-    look_every: int,
+    eval_every: int,
     log: _Log,
     generators: Sequence[torch.Generator],
 ) -> dict[str, Any] | None:
@@ -165,7 +165,7 @@ def _resumed(
         return {
             "state": leaves,
             "log": [Rows(step)] * len(log.names),
-            "looks": Rows(step // look_every if look_every else 0),
+            "looks": Rows(step // eval_every if eval_every else 0),
             "diverged": dict,
             "generators": [generator.get_state() for generator in generators],
             "device": str,
@@ -268,4 +268,4 @@ def _name(path: tuple[Any, ...]) -> str:
     return ".".join(str(getattr(key, "name", getattr(key, "idx", key))) for key in path) or "state"
 
 
-__all__ = ["Course", "Look", "Step", "repeat"]
+__all__ = ["Course", "Evaluate", "Step", "repeat"]

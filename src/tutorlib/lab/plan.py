@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tutorlib.lab.batching import side_by_side
 from tutorlib.lab.dry import GB, Asked, rehearse
 from tutorlib.lab.errors import UsageError, checked, expect_fields
-from tutorlib.lab.experiment import Cell, Experiment
+from tutorlib.lab.experiment import Experiment, Trial
 
 LAUNCH = 6e-6
 """seconds that a GPU takes for an operation at least, when each is started from Python"""
@@ -23,7 +23,7 @@ MEMORY = 80 * GB
 class Plan:
     """What one batch of a sweep would ask of a GPU."""
 
-    cells: int
+    trials: int
     """side by side"""
     config: Any
     """that of the first of them"""
@@ -35,7 +35,7 @@ class Plan:
     """why this run cannot go on a GPU as it stands"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("cells", "times"))
+        expect_fields(self, counts=("trials", "times"))
 
     @property
     def seconds(self) -> float:
@@ -79,31 +79,31 @@ def plan(
 
     Nothing is computed, and no data are read.
     """
-    cells = experiment.cells(tier, seeds, overrides)
+    trials = experiment.trials(tier, seeds, overrides)
     files: dict[str, str] = {}
-    alike: dict[Any, list[tuple[Cell, ...]]] = {}
-    for own in side_by_side(experiment, cells, batch):  # batches that differ in their seeds alone are planned once
-        alike.setdefault((len(own), tuple(cell.config for cell in own)), []).append(own)
+    alike: dict[Any, list[tuple[Trial, ...]]] = {}
+    for own in side_by_side(experiment, trials, batch):  # batches that differ in their seeds alone are planned once
+        alike.setdefault((len(own), tuple(trial.config for trial in own)), []).append(own)
     batches = [_plan_of(experiment, same[0], len(same), files) for same in alike.values()]
     return Plans(batches, files)
 
 
-def _plan_of(experiment: Experiment, cells: Sequence[Cell], times: int, files: dict[str, str]) -> Plan:
+def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files: dict[str, str]) -> Plan:
     if experiment.cpu_only:
-        return Plan(len(cells), cells[0].config, (), times, "computes on the CPU")
+        return Plan(len(trials), trials[0].config, (), times, "computes on the CPU")
     try:
-        own = rehearse(experiment, cells)
+        own = rehearse(experiment, trials)
     except UsageError as error:
-        return Plan(len(cells), cells[0].config, (), times, f"cannot run: {error}")
+        return Plan(len(trials), trials[0].config, (), times, f"cannot run: {error}")
     except Exception as error:  # whatever torch raises where devices are mixed, or a step waits for a value
         reason = (str(error).strip().splitlines() or [""])[0]
-        return Plan(len(cells), cells[0].config, (), times, f"cannot run on a GPU: {type(error).__name__}: {reason}")
+        return Plan(len(trials), trials[0].config, (), times, f"cannot run on a GPU: {type(error).__name__}: {reason}")
     files |= own.files
-    found = Plan(len(cells), cells[0].config, tuple(own.loops), times)
+    found = Plan(len(trials), trials[0].config, tuple(own.loops), times)
     if not own.loops:
         return replace(found, trouble="has no loop")
-    if found.peak > MEMORY and len(cells) > 1:
-        return _plan_of(experiment, cells[: -(-len(cells) // 2)], 2 * times, files)
+    if found.peak > MEMORY and len(trials) > 1:
+        return _plan_of(experiment, trials[: -(-len(trials) // 2)], 2 * times, files)
     waits = sum(len(loop.elsewhere) for loop in own.loops)
     return replace(found, trouble=f"{waits} operations of a step are not on the device") if waits else found
 
@@ -111,16 +111,16 @@ def _plan_of(experiment: Experiment, cells: Sequence[Cell], times: int, files: d
 @checked()
 def text_of(plans: Plans) -> str:
     """Return a table of ``plans`` in words, a line for each kind of batch, and under it the sum of hours."""
-    lines = [f"{'batches':>8} {'cells':>6} {'steps':>9} {'launches/step':>14} {'largest':>9} {'peak':>9} {'hours':>8}"]
+    lines = [f"{'batches':>8} {'trials':>6} {'steps':>9} {'launches/step':>14} {'largest':>9} {'peak':>9} {'hours':>8}"]
     for own in plans.batches:
         for place, loop in enumerate(own.loops):
-            counts = (own.times, own.cells) if place == 0 else ("", "")
+            counts = (own.times, own.trials) if place == 0 else ("", "")
             hours = f"{own.times * own.seconds / 3600:.2g}" if place == 0 else ""
             sizes = (f"{size / GB:.3g} GB" for size in (loop.largest, loop.peak))
             row = (*counts, f"{loop.steps:,}", f"{loop.launches:,}", *sizes, hours)
             lines.append("{:>8} {:>6} {:>9} {:>14} {:>9} {:>9} {:>8}".format(*row))
         if not own.loops:
-            lines.append(f"{own.times:>8} {own.cells:>6}")
+            lines.append(f"{own.times:>8} {own.trials:>6}")
         if own.trouble:
             lines[-1] += f"  {own.trouble}"
     lines += [f"data: {file}: {where}" for file, where in plans.files.items()]

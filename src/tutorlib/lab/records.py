@@ -1,4 +1,4 @@
-"""Records: one JSON file per finished cell, written atomically, with its provenance."""
+"""Records: one JSON file per finished trial, written atomically, with its provenance."""
 
 import glob
 import json
@@ -20,7 +20,7 @@ import torch
 from tutorlib.lab.checkpoint import write_atomically
 from tutorlib.lab.device import device_name
 from tutorlib.lab.errors import RecordError, bad_argument, checked
-from tutorlib.lab.experiment import Cell, Metrics, cell_key, plain
+from tutorlib.lab.experiment import Metrics, Trial, plain, trial_key
 from tutorlib.lab.renames import todays_fields, todays_metrics
 from tutorlib.lab.tiers import seeds_text
 
@@ -38,7 +38,7 @@ class WithdrawnError(NoRecordsError):
 
 @dataclass(frozen=True)
 class Record:
-    """The result of one cell and where it came from."""
+    """The result of one trial and where it came from."""
 
     experiment: str
     tier: str
@@ -46,9 +46,9 @@ class Record:
     seed: int
     metrics: Metrics
     seconds: float
-    """wall time since the cell was last taken up; for a batch of cells its share"""
+    """wall time since the trial was last taken up; for a batch of trials its share"""
     provenance: dict[str, Any]
-    """device, versions, command, and the number of cells that ran as one batch"""
+    """device, versions, command, and the number of trials that ran as one batch"""
     format: int = FORMAT
     diverged: int | None = None
     """the step by which the run was no longer finite; it has no metrics then"""
@@ -80,7 +80,7 @@ def command_line(
     overrides: Mapping[str, Any] | None,
     compile: bool = False,
 ) -> str:
-    """Return the command that computes these cells, wherever its results go."""
+    """Return the command that computes these trials, wherever its results go."""
     words = ["tutorlib", "run", experiment, "--tier", tier]
     if seeds:
         words += ["--seeds", seeds_text(seeds)]
@@ -92,9 +92,9 @@ def command_line(
 
 
 @checked()
-def record_path(folder: Path, experiment: str, cell: Cell) -> Path:
-    """Return the file of the record of ``cell``."""
-    return folder / f"{cell_key(experiment, [cell])}.json"
+def record_path(folder: Path, experiment: str, trial: Trial) -> Path:
+    """Return the file of the record of ``trial``."""
+    return folder / f"{trial_key(experiment, [trial])}.json"
 
 
 @checked()
@@ -163,7 +163,7 @@ def _read_json(path: Path) -> Any:
     except (OSError, ValueError, RecursionError) as error:  # also numbers of more digits than Python reads
         raise RecordError(
             f"record={str(path)!r}: expected a JSON record, found a torn or unreadable file ({error}); "
-            f"delete it and its cell is computed again"
+            f"delete it and its trial is computed again"
         ) from error
 
 
@@ -210,17 +210,17 @@ def _check(fine: bool, path: Path, name: str, value: object, expected: str) -> N
         raise RecordError(f"record={str(path)!r}: {name}={_shown(value)}: expected {expected}")
 
 
-def load_of(cell: Cell, experiment: str, tier: str, folder: Path) -> Record:
-    """Return the record of ``cell`` in ``folder``.
+def load_of(trial: Trial, experiment: str, tier: str, folder: Path) -> Record:
+    """Return the record of ``trial`` in ``folder``.
 
     Raises ``RecordError`` if the file is torn, of another format version, or the record of something else.
     """
-    path = record_path(folder, experiment, cell)
+    path = record_path(folder, experiment, trial)
     found = load(path)
-    config = json.loads(json.dumps(plain(cell.config)))  # as a file holds it: lists for tuples
-    own = {"experiment": experiment, "tier": tier, "seed": cell.seed, "config": config}
+    config = json.loads(json.dumps(plain(trial.config)))  # as a file holds it: lists for tuples
+    own = {"experiment": experiment, "tier": tier, "seed": trial.seed, "config": config}
     for name, value in own.items():
-        expected = f"that of the cell whose name the file has, {value!r}; delete it and its cell is computed again"
+        expected = f"that of the trial whose name the file has, {value!r}; delete it and its trial is computed again"
         _check(getattr(found, name) == value, path, name, getattr(found, name), expected)
     return found
 
@@ -269,7 +269,7 @@ def publish(records: Sequence[Record], path: Path) -> None:
     """Write ``records`` into one file, as a package ships them: what all share stands there once.
 
     What a killed writer of this file left behind more than a minute ago is removed. Raises ``UsageError`` if they are
-    not of one experiment and tier or a cell is there twice, ``RecordError`` if a metric is not a finite number, and
+    not of one experiment and tier or a trial is there twice, ``RecordError`` if a metric is not a finite number, and
     ``StorageError`` if the file cannot be written.
     """
     kinds = sorted({f"{r.experiment} ({r.tier})" for r in records})
@@ -390,7 +390,7 @@ def withdrawals(name: str, tier: str = "study") -> list[Withdrawal]:
 def load_published(path: Path) -> list[Record]:
     """Return the records in a file written by ``publish``.
 
-    Raises ``RecordError`` if it is torn or of another format version, if it holds no records, or a cell twice.
+    Raises ``RecordError`` if it is torn or of another format version, if it holds no records, or a trial twice.
     """
     content = _read_json(path)
     _check_format(content, path)
@@ -412,11 +412,11 @@ def load_published(path: Path) -> list[Record]:
 
 
 def _twice(records: Iterable[Record]) -> dict[str, Any] | None:
-    """Return configuration and seed of the first cell that is there more than once, or None."""
+    """Return configuration and seed of the first trial that is there more than once, or None."""
     met = set()
     for record in records:
-        cell = json.dumps([record.config, record.seed], sort_keys=True)
-        if cell in met:
+        trial = json.dumps([record.config, record.seed], sort_keys=True)
+        if trial in met:
             return {**record.config, "seed": record.seed}
-        met.add(cell)
+        met.add(trial)
     return None

@@ -1,9 +1,9 @@
-"""A sweep: the cells of an experiment's tier, computed wherever they fit, each recorded when it is done.
+"""A sweep: the trials of an experiment's tier, computed wherever they fit, each recorded when it is done.
 
-Nothing here schedules: joblib runs the cells in processes of its own, Ray runs them on a cluster. A sweep that was
-killed goes on where it stopped, because a finished cell is a file; a cell in progress is guarded by a lock that the
-operating system drops with its process. Whatever keeps a cell from its record, a full disk or too little memory, is a
-sentence, and the other cells are computed.
+Nothing here schedules: joblib runs the trials in processes of its own, Ray runs them on a cluster. A sweep that was
+killed goes on where it stopped, because a finished trial is a file; a trial in progress is guarded by a lock that the
+operating system drops with its process. Whatever keeps a trial from its record, a full disk or too little memory, is a
+sentence, and the other trials are computed.
 """
 
 import os
@@ -26,7 +26,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tutorlib.lab import records
 from tutorlib.lab.batching import side_by_side
-from tutorlib.lab.checkpoint import kept_cells
+from tutorlib.lab.checkpoint import kept_trials
 from tutorlib.lab.device import pick_device
 from tutorlib.lab.errors import (
     NonFiniteError,
@@ -39,7 +39,7 @@ from tutorlib.lab.errors import (
     refused_by_system,
     short_of_memory,
 )
-from tutorlib.lab.experiment import Cell, Context, Experiment, cell_key, checkpoint_for, plain
+from tutorlib.lab.experiment import Context, Experiment, Trial, checkpoint_for, plain, trial_key
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.records import Record
 
@@ -48,7 +48,7 @@ _RAY_RETRIES = 5
 _WATCH = 0.2
 """seconds between two looks of a process at whether the one that started it is still there"""
 _ABANDONED = 3600.0
-"""seconds after which a half-written file that no cell can be named for counts as left by a killed process"""
+"""seconds after which a half-written file that no trial can be named for counts as left by a killed process"""
 
 
 @checked(counts=("jobs", "batch"), not_negative=("save_every",))
@@ -67,15 +67,15 @@ def run_sweep(
     batch: int | None = None,
     save_every: float = 30.0,
 ) -> list[Record]:
-    """Compute the cells of ``tier`` that have no record yet, and return the records of all of them in order.
+    """Compute the trials of ``tier`` that have no record yet, and return the records of all of them in order.
 
-    ``engine``: ``local`` runs each cell in a one-thread process of its own, ``jobs`` at a time (default: one per
-    core); ``vmapped`` runs cells of one shape as one batch; ``ray`` sends cells to the Ray cluster of this session or
+    ``engine``: ``local`` runs each trial in a one-thread process of its own, ``jobs`` at a time (default: one per
+    core); ``vmapped`` runs trials of one shape as one batch; ``ray`` sends trials to the Ray cluster of this session or
     of ``RAY_ADDRESS``, each to a core (on ``cuda`` to a GPU, or a share of one if ``jobs`` exceeds the GPUs), and
     again, up to 5 times, where a node was lost; ``auto`` is ``vmapped`` on a GPU and ``local`` on a CPU. ``results``:
     the folder of the records; None keeps nothing. ``compile``: steps are compiled (``torch.compile``) where the
     experiment has a compiled form, which takes half a minute or more before the first step, and changes the last digits
-    of sums; other experiments run as they are. ``batch``: how many cells run side by side at most; whatever does not
+    of sums; other experiments run as they are. ``batch``: how many trials run side by side at most; whatever does not
     fit into memory side by side is halved, again and again. ``save_every``: seconds after which the state of a run is
     kept again.
 
@@ -85,17 +85,17 @@ def run_sweep(
     Processes end with the one that started them, at most a moment later, even if that was killed (not on Windows).
 
     Raises ``UsageError`` for an argument that cannot be used, ``RecordError`` for a record that cannot be read or is
-    not that of its cell, and ``SweepError`` once the other cells are done if cells failed.
+    not that of its trial, and ``SweepError`` once the other trials are done if trials failed.
     """
     choose("engine", engine, ENGINES)
     place = pick_device(device, here=engine != "ray")
     if experiment.cpu_only:
         place = torch.device("cpu")
-    cells = experiment.cells(tier, seeds, overrides)
+    trials = experiment.trials(tier, seeds, overrides)
     if engine == "auto":
         engine = "vmapped" if place.type == "cuda" and experiment.varies is not None else "local"
     if engine == "vmapped" and experiment.varies is None:
-        raise bad_argument("engine", engine, f"local or ray: {experiment.name} runs its cells one by one")
+        raise bad_argument("engine", engine, f"local or ray: {experiment.name} runs its trials one by one")
     command = records.command_line(experiment.name, tier, seeds, overrides, compile)
     with ExitStack() as stack:
         if results is None:
@@ -107,12 +107,12 @@ def run_sweep(
         job = _Job(experiment, tier, str(place), folder, command, compile, batch, save_every)
         progress = progress or Silent()
         stack.callback(progress.close)
-        return _finish(job, cells, engine, jobs, progress)
+        return _finish(job, trials, engine, jobs, progress)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What all cells of a sweep share."""
+    """What all trials of a sweep share."""
 
     experiment: Experiment
     tier: str
@@ -123,21 +123,21 @@ class _Job:
     batch: int | None = None
     save_every: float = 30.0
 
-    def record_path(self, cell: Cell) -> Path:
-        return records.record_path(self.folder, self.experiment.name, cell)
+    def record_path(self, trial: Trial) -> Path:
+        return records.record_path(self.folder, self.experiment.name, trial)
 
-    def load(self, cell: Cell) -> Record:
-        return records.load_of(cell, self.experiment.name, self.tier, self.folder)
+    def load(self, trial: Trial) -> Record:
+        return records.load_of(trial, self.experiment.name, self.tier, self.folder)
 
     def kept(self) -> list[tuple[str, ...]]:
-        """Return the keys of the cells behind each checkpoint in the folder, those of the largest batch first."""
-        found = (kept_cells(path) for path in self.folder.glob("[!.]*.ckpt"))
+        """Return the keys of the trials behind each checkpoint in the folder, those of the largest batch first."""
+        found = (kept_trials(path) for path in self.folder.glob("[!.]*.ckpt"))
         return sorted((keys for keys in found if keys), key=lambda keys: (-len(keys), keys))
 
 
-Batch = tuple[Cell, ...]
-Outcome = tuple[Batch, dict[Cell, Record], str | None]
-"""A batch, the records of its cells, and a sentence if some of them failed."""
+Batch = tuple[Trial, ...]
+Outcome = tuple[Batch, dict[Trial, Record], str | None]
+"""A batch, the records of its trials, and a sentence if some of them failed."""
 
 
 def _folder(folder: Path) -> Path:
@@ -152,47 +152,47 @@ def _not_writable(folder: Path, error: OSError) -> TutorlibError:
     return bad_argument("results", str(folder), f"a folder that can be written to ({error.strerror or error})")
 
 
-def _finish(job: _Job, cells: Sequence[Cell], engine: str, jobs: int | None, progress: Progress) -> list[Record]:
-    """Compute the cells that have no record yet; return the records of all."""
+def _finish(job: _Job, trials: Sequence[Trial], engine: str, jobs: int | None, progress: Progress) -> list[Record]:
+    """Compute the trials that have no record yet; return the records of all."""
     try:
-        done = {cell: job.load(cell) for cell in cells if job.record_path(cell).exists()}
-        pending = [cell for cell in cells if cell not in done]
+        done = {trial: job.load(trial) for trial in trials if job.record_path(trial).exists()}
+        pending = [trial for trial in trials if trial not in done]
         if pending:
             with tempfile.TemporaryFile(dir=job.folder):
-                pass  # or the first cell would be computed in vain
+                pass  # or the first trial would be computed in vain
     except OSError as error:
         raise _not_writable(job.folder, error) from None
     _forget(job)
-    progress.start(len(cells), f"{job.experiment.name} ({job.tier})", len(done))
+    progress.start(len(trials), f"{job.experiment.name} ({job.tier})", len(done))
     failures: list[str] = []
-    for batch, found, failure in _compute_all(job, _batches(job, cells, done, engine), engine, jobs, progress):
-        progress.advance(sum(cell not in done for cell in batch))
+    for batch, found, failure in _compute_all(job, _batches(job, trials, done, engine), engine, jobs, progress):
+        progress.advance(sum(trial not in done for trial in batch))
         failures += [failure] if failure else []
         done |= found
         _keep(job, found, failures)
     _keep(job, done, failures)  # or a folder that vanished meanwhile would be called complete
-    if failed := sum(cell not in done for cell in cells):
-        raise SweepError(f"{failed} of {len(cells)} cells failed; the first: {failures[0]}")
+    if failed := sum(trial not in done for trial in trials):
+        raise SweepError(f"{failed} of {len(trials)} trials failed; the first: {failures[0]}")
     _forget(job)
-    return [done[cell] for cell in cells]
+    return [done[trial] for trial in trials]
 
 
-def _keep(job: _Job, found: dict[Cell, Record], failures: list[str]) -> None:
+def _keep(job: _Job, found: dict[Trial, Record], failures: list[str]) -> None:
     """Write the records of ``found`` that the folder lacks; drop those that cannot be written, with a sentence each."""
-    for cell, record in list(found.items()):
+    for trial, record in list(found.items()):
         try:
-            if not job.record_path(cell).exists():  # a node with a disk of its own computed it
-                records.save(record, job.record_path(cell))
+            if not job.record_path(trial).exists():  # a node with a disk of its own computed it
+                records.save(record, job.record_path(trial))
         except OSError as error:
             failures.append(str(error))
-            del found[cell]
+            del found[trial]
 
 
 def _forget(job: _Job) -> None:
-    """Remove checkpoints all of whose cells are recorded, and what killed processes left half-written long ago."""
+    """Remove checkpoints all of whose trials are recorded, and what killed processes left half-written long ago."""
     with suppress(OSError):  # the folder may be one to read only
         for path in job.folder.glob("[!.]*.ckpt"):
-            keys = kept_cells(path) or (path.stem,)
+            keys = kept_trials(path) or (path.stem,)
             if all((job.folder / f"{key}.json").exists() for key in keys):
                 path.unlink(missing_ok=True)
         for path in job.folder.glob(".*.*.????????????????"):
@@ -200,22 +200,22 @@ def _forget(job: _Job) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _batches(job: _Job, cells: Sequence[Cell], done: Mapping[Cell, Record], engine: str) -> list[Batch]:
-    """Return the cells that run together: those that a checkpoint keeps as one batch, recorded ones included; of the
+def _batches(job: _Job, trials: Sequence[Trial], done: Mapping[Trial, Record], engine: str) -> list[Batch]:
+    """Return the trials that run together: those that a checkpoint keeps as one batch, recorded ones included; of the
     others those of one shape if they run as one tensor, else one by one."""
-    pending = {cell: None for cell in cells if cell not in done}
+    pending = {trial: None for trial in trials if trial not in done}
     if job.experiment.varies is None:
-        return [(cell,) for cell in pending]
+        return [(trial,) for trial in pending]
     batches: list[Batch] = []
-    named = {cell_key(job.experiment.name, [cell]): cell for cell in cells}
+    named = {trial_key(job.experiment.name, [trial]): trial for trial in trials}
     for keys in job.kept():
         batch = tuple(named[key] for key in keys if key in named)
-        own = [cell for cell in batch if cell not in done]
-        if own and len(batch) == len(keys) and all(cell in pending for cell in own):
+        own = [trial for trial in batch if trial not in done]
+        if own and len(batch) == len(keys) and all(trial in pending for trial in own):
             batches.append(batch)
-            pending = {cell: None for cell in pending if cell not in own}
+            pending = {trial: None for trial in pending if trial not in own}
     if engine != "vmapped":
-        return [*batches, *((cell,) for cell in pending)]
+        return [*batches, *((trial,) for trial in pending)]
     return [*batches, *side_by_side(job.experiment, list(pending), job.batch)]
 
 
@@ -318,7 +318,7 @@ def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[O
             batch = running.pop(ready)
             try:
                 yield ray.get(ready)
-            except RayTaskError:  # an error in the cell itself
+            except RayTaskError:  # an error in the trial itself
                 raise
             except RayError as error:
                 yield batch, {}, f"Ray gave up on it ({type(error).__name__}); run again to go on"
@@ -339,8 +339,8 @@ def _one_thread(device: torch.device) -> Iterator[None]:
 
 
 def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outcome:
-    """Compute and record those cells of ``batch`` that have no record yet; what keeps one from it is a sentence."""
-    found: dict[Cell, Record] = {}
+    """Compute and record those trials of ``batch`` that have no record yet; what keeps one from it is a sentence."""
+    found: dict[Trial, Record] = {}
     progress = progress or Silent()
     try:
         failure = _recorded(job, batch, progress, found)
@@ -353,7 +353,7 @@ def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outco
     except (MemoryError, RuntimeError, ImportError) as error:  # a library that is loaded late needs memory, too
         if not short_of_memory(error):
             raise
-        failure = f"a cell does not fit into the memory of {job.device}"
+        failure = f"a trial does not fit into the memory of {job.device}"
         if len(batch) > 1:
             error.__traceback__ = None  # its frames hold the tensors that were too large
             return _halved(job, batch, progress)
@@ -367,7 +367,7 @@ def _halved(job: _Job, batch: Batch, progress: Progress) -> Outcome:
     if torch.device(job.device).type == "cuda":
         torch.cuda.empty_cache()
     middle = len(batch) // 2
-    found: dict[Cell, Record] = {}
+    found: dict[Trial, Record] = {}
     failures = []
     for half in (batch[:middle], batch[middle:]):
         _, own, failure = _compute(job, half, progress)
@@ -376,53 +376,53 @@ def _halved(job: _Job, batch: Batch, progress: Progress) -> Outcome:
     return batch, found, failures[0] if failures else None
 
 
-def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Cell, Record]) -> str | None:
+def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Trial, Record]) -> str | None:
     """Put the records of ``batch`` into ``found``, computing those that are not there; return what is wrong with one.
 
-    A batch that a checkpoint keeps is computed as a whole, recorded cells included: it cannot go on in part.
+    A batch that a checkpoint keeps is computed as a whole, recorded trials included: it cannot go on in part.
     """
     name, device = job.experiment.name, torch.device(job.device)
     with ExitStack() as stack:
         job.folder.mkdir(parents=True, exist_ok=True)
-        # A sweep that was killed may have left a process that still computes one of these cells: wait for it, and
+        # A sweep that was killed may have left a process that still computes one of these trials: wait for it, and
         # then look again. In the order of their names, so that no two batches wait for each other.
-        for key in sorted(cell_key(name, [cell]) for cell in batch):
+        for key in sorted(trial_key(name, [trial]) for trial in batch):
             stack.enter_context(_locked(job.folder / f".{key}.lock"))
         stack.enter_context(_one_thread(device))
-        found |= {cell: job.load(cell) for cell in batch if job.record_path(cell).exists()}
-        pending = [cell for cell in batch if cell not in found]
+        found |= {trial: job.load(trial) for trial in batch if job.record_path(trial).exists()}
+        pending = [trial for trial in batch if trial not in found]
         checkpoint = checkpoint_for(job.folder, name, batch)
-        cells = list(batch) if checkpoint.path.exists() else pending
+        trials = list(batch) if checkpoint.path.exists() else pending
         if not pending:
             checkpoint.clear()
             return None
-        checkpoint = checkpoint_for(job.folder, name, cells)
-        _sweep_out(job, cells, checkpoint.path)
+        checkpoint = checkpoint_for(job.folder, name, trials)
+        _sweep_out(job, trials, checkpoint.path)
         started = time.perf_counter()
         diverged: dict[int, int] = {}
         context = Context(device, progress, checkpoint, job.compile, job.save_every, diverged)
         try:
-            results = job.experiment.run(cells, context)
+            results = job.experiment.run(trials, context)
         except NonFiniteError:
-            if len(diverged) < len(cells):
+            if len(diverged) < len(trials):
                 raise
-            results = [{} for _ in cells]
-        seconds = round((time.perf_counter() - started) / len(cells), 3)
-        source = records.provenance(device, len(cells), job.command)
+            results = [{} for _ in trials]
+        seconds = round((time.perf_counter() - started) / len(trials), 3)
+        source = records.provenance(device, len(trials), job.command)
         failure = None
-        for place, (cell, metrics) in enumerate(zip(cells, results, strict=True)):
-            if cell in found:
+        for place, (trial, metrics) in enumerate(zip(trials, results, strict=True)):
+            if trial in found:
                 continue
             at = diverged.get(place)
             metrics = metrics if at is None else {}
             if bad := records.not_finite(metrics):
                 failure = (
-                    failure or f"the run of seed {cell.seed} gave {bad}: expected a finite number; did it diverge?"
+                    failure or f"the run of seed {trial.seed} gave {bad}: expected a finite number; did it diverge?"
                 )
                 continue
-            record = Record(name, job.tier, plain(cell.config), cell.seed, metrics, seconds, source, diverged=at)
-            records.save(record, job.record_path(cell))
-            found[cell] = job.load(cell)
+            record = Record(name, job.tier, plain(trial.config), trial.seed, metrics, seconds, source, diverged=at)
+            records.save(record, job.record_path(trial))
+            found[trial] = job.load(trial)
         if failure is None:
             checkpoint.clear()
         return failure
@@ -442,8 +442,8 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _sweep_out(job: _Job, cells: Sequence[Cell], checkpoint: Path) -> None:
-    """Remove the half-written files of killed processes; whoever holds the locks of ``cells`` is alone here."""
-    for path in (checkpoint, *map(job.record_path, cells)):
+def _sweep_out(job: _Job, trials: Sequence[Trial], checkpoint: Path) -> None:
+    """Remove the half-written files of killed processes; whoever holds the locks of ``trials`` is alone here."""
+    for path in (checkpoint, *map(job.record_path, trials)):
         for leftover in job.folder.glob(f".{path.name}.*"):
             leftover.unlink(missing_ok=True)

@@ -12,12 +12,12 @@ from tutorlib.shapes import Float, Tensor
 class Moments(NamedTuple):
     """The running means of the gradient (m) and of its square (v)."""
 
-    m: Float[Tensor, "*cells parameters"]
-    v: Float[Tensor, "*cells parameters"]
+    m: Float[Tensor, "*runs parameters"]
+    v: Float[Tensor, "*runs parameters"]
 
 
 @checked()
-def no_moments(theta: Float[Tensor, "*cells parameters"]) -> Moments:
+def no_moments(theta: Float[Tensor, "*runs parameters"]) -> Moments:
     """Return the moments before the first step."""
     return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
 
@@ -30,15 +30,15 @@ def clip_by_norm(g: Float[Tensor, "*runs parameters"], max_norm: float) -> Float
 
 @checked(most={"step": MOST}, shares=("beta1", "beta2"), not_negative=("eps",))
 def adam_step(
-    theta: Float[Tensor, "*cells parameters"],
+    theta: Float[Tensor, "*runs parameters"],
     moments: Moments,
-    g: Float[Tensor, "*cells parameters"],
+    g: Float[Tensor, "*runs parameters"],
     step: int | Float[Tensor, ""],
-    rate: float | Float[Tensor, "*cells 1"],
+    rate: float | Float[Tensor, "*runs 1"],
     beta1: float = 0.9,
     beta2: float = 0.999,
-    eps: float | Float[Tensor, "*cells 1"] = 1e-8,
-) -> tuple[Float[Tensor, "*cells parameters"], Moments]:
+    eps: float | Float[Tensor, "*runs 1"] = 1e-8,
+) -> tuple[Float[Tensor, "*runs parameters"], Moments]:
     """Return theta and the moments after step number ``step``, counted from 0 (Kingma and Ba 2015, Algorithm 1).
 
     In a compiled step its number is a tensor of float64: a whole number would be compiled anew in each step.
@@ -64,9 +64,9 @@ def _correction(beta: float, step: Float[Tensor, ""]) -> Float[Tensor, ""]:
 
 @checked(most={"step": MOST}, not_negative=("rate",), positive=("eps",), shares=("beta1", "beta2"))
 def adam_(
-    theta: Float[Tensor, "*cells parameters"],
+    theta: Float[Tensor, "*runs parameters"],
     moments: Moments,
-    g: Float[Tensor, "*cells parameters"],
+    g: Float[Tensor, "*runs parameters"],
     step: int,
     rate: float,
     beta1: float = 0.9,

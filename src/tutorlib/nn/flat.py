@@ -13,7 +13,7 @@ from tutorlib.shapes import Float, Tensor
 class FlatModule:
     """``f(theta, *inputs)`` for a module whose parameters are slices of the vector ``theta``.
 
-    A flat vector makes an optimiser a few lines, a stack of them (shape ``cells parameters``) makes many networks
+    A flat vector makes an optimiser a few lines, a stack of them (shape ``runs parameters``) makes many networks
     of one shape run as one batch: ``theta`` and every input then carry the same leading axis.
     """
 
@@ -34,10 +34,10 @@ class FlatModule:
         """Return a copy of the module's own parameters as one vector."""
         return torch.cat([p.detach().flatten() for p in self.module.parameters()])
 
-    def __call__(self, theta: Float[Tensor, "*cells parameters"], *inputs: Any) -> Tensor:
+    def __call__(self, theta: Float[Tensor, "*runs parameters"], *inputs: Any) -> Tensor:
         """Return the module's output under ``theta``; for a stack of vectors, one output per vector."""
         if theta.shape[-1] != self.size or theta.dim() > 2:
-            raise bad_argument("theta", tuple(theta.shape), f"({self.size},) or (cells, {self.size})")
+            raise bad_argument("theta", tuple(theta.shape), f"({self.size},) or (runs, {self.size})")
         # vmap costs a tenth of the speed on a CPU, so one network is not a batch of one.
         return self._apply(theta, *inputs) if theta.dim() == 1 else vmap(self._apply)(theta, *inputs)
 

@@ -17,7 +17,7 @@ from tutorlib.shapes import Float, Tensor
 Estimate = Callable[[Float[Tensor, "runs parameters"], list[torch.Generator]], tuple[Tensor, Tensor]]
 """The runs' thetas and, for each run, the step's own generator in; the gradients ``[runs, parameters]`` to descend
 along and the losses ``[runs]`` out."""
-Look = Callable[[Float[Tensor, "runs parameters"]], Tensor]
+Evaluate = Callable[[Float[Tensor, "runs parameters"]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Trained(NamedTuple):
 
     theta: Float[Tensor, "runs parameters"]
     losses: Float[Tensor, "steps runs"]
-    looks: list[Tensor]
-    """what ``look`` returned, each time"""
+    evals: list[Tensor]
+    """what ``evaluate`` returned, each time"""
 
 
 @checked(most={"seed": 2**63 - 1, "step": 2**63 - 1})
@@ -70,7 +70,7 @@ def descend(
     settings: Descent,
     seeds: Sequence[int],
     context: Context,
-    look: Look | None = None,
+    evaluate: Evaluate | None = None,
     title: str = "meta-training",
     rates: Sequence[float] | None = None,
 ) -> Trained:
@@ -93,8 +93,8 @@ def descend(
         return Descending(*adam_step(state.theta, state.moments, g, number, rate, b1, b2, settings.eps)), losses
 
     def seen(state: Descending, done: int) -> Tensor:
-        assert look is not None
-        return look(state.theta)
+        assert evaluate is not None
+        return evaluate(state.theta)
 
     course = repeat(
         step,
@@ -103,11 +103,11 @@ def descend(
         context,
         title=title,
         seeds=seeds,
-        look_every=settings.steps // settings.looks,
-        look=seen if look else None,
+        eval_every=settings.steps // settings.looks,
+        evaluate=seen if evaluate else None,
         advice=f"a smaller rate than {settings.rate} may help",
     )
-    return Trained(course.state.theta, course.log, course.looks)
+    return Trained(course.state.theta, course.log, course.evals)
 
 
 class Descending(NamedTuple):
@@ -117,4 +117,4 @@ class Descending(NamedTuple):
     moments: Moments
 
 
-__all__ = ["Descent", "Estimate", "Look", "Trained", "descend", "step_generator"]
+__all__ = ["Descent", "Estimate", "Evaluate", "Trained", "descend", "step_generator"]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Context, UsageError
+from tutorlib.lab import Context, Trial, UsageError
 from tutorlib.papers.gpicl import algorithm, problem
 from tutorlib.papers.gpicl.algorithm import Config, State
 
@@ -14,14 +14,14 @@ CPU = torch.device("cpu")
 
 
 def start(config=SMALL, seed=0):
-    cell = Cell(config, seed)
+    trial = Trial(config, seed)
     f = algorithm.FlatModule(algorithm.network(config.model))
-    return f, algorithm.initial_state(f, [cell], CPU), algorithm.hyper([cell], CPU)
+    return f, algorithm.initial_state(f, [trial], CPU), algorithm.hyper([trial], CPU)
 
 
 def batch(config=SMALL, step=0):
     base = problem.digits()[0]
-    h = algorithm.hyper([Cell(config, 0)], CPU)
+    h = algorithm.hyper([Trial(config, 0)], CPU)
     return problem.meta_batch(base, config.law, h.seed, step, h.tasks, h.biased, config.batch, config.length)
 
 
@@ -39,7 +39,7 @@ def test_objective_is_the_mean_of_minus_log_probabilities():
 @pytest.mark.parametrize("eps", [1e-12, 1e-3])
 def test_adam_is_torchs_adam_over_many_steps(eps):
     config = Config(eps=eps, rate=1e-2, warmup=1)
-    h = algorithm.hyper([Cell(config, 0)], CPU)
+    h = algorithm.hyper([Trial(config, 0)], CPU)
     theta = torch.randn(1, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     state = State(theta, torch.zeros_like(theta), torch.zeros_like(theta))
     parameter = torch.nn.Parameter(theta.clone())
@@ -54,7 +54,7 @@ def test_adam_is_torchs_adam_over_many_steps(eps):
 
 def test_warm_up_is_linear():
     config = Config(warmup=4, rate=1e-2)
-    h = algorithm.hyper([Cell(config, 0)], CPU)
+    h = algorithm.hyper([Trial(config, 0)], CPU)
     g, zero = torch.ones(1, 1), torch.zeros(1, 1)
     for step, share in ((0, 0.25), (1, 0.5), (3, 1.0), (9, 1.0)):
         # Moments as after `step` equal gradients: the bias-corrected step is then exactly the rate.
@@ -102,9 +102,9 @@ def test_meta_training_lowers_the_loss_on_a_single_task_and_calls_look():
         seen.append(theta.clone())
         return torch.tensor(float(len(seen)))
 
-    trained = algorithm.meta_train([Cell(config, 0)], Context(), look)
+    trained = algorithm.meta_train([Trial(config, 0)], Context(), look)
     assert len(seen) == 3
-    assert [v.item() for v in trained.looks] == [1.0, 2.0, 3.0]
+    assert [v.item() for v in trained.evals] == [1.0, 2.0, 3.0]
     assert torch.equal(seen[-1], trained.theta)
     assert trained.losses.shape == (60, 1)
     assert trained.losses[:5].mean() > 1.2
@@ -152,7 +152,7 @@ def test_bad_configurations_are_refused_by_name(field, value):
 
 def test_the_sign_variant_moves_every_parameter_by_alpha_along_the_averaged_gradient():
     c = Config(optimizer="sign", warmup=1, rate=0.5)
-    h = algorithm.hyper([Cell(c, 0)], torch.device("cpu"))
+    h = algorithm.hyper([Trial(c, 0)], torch.device("cpu"))
     state = State(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, -1.0]]), torch.zeros(1, 3))
     after = algorithm.adam(state, torch.tensor([[-1.0, 1e-20, 0.0]]), 0, c, h)
     assert torch.allclose(after.m, torch.tensor([[0.8, 1e-21, -0.9]]))
@@ -164,7 +164,7 @@ def test_the_sign_variant_is_adams_limit_for_a_steady_gradient():
     ends = {}
     for optimizer in ("adam", "sign"):
         c = Config(optimizer=optimizer, warmup=1, eps=1e-30)
-        h = algorithm.hyper([Cell(c, 0)], torch.device("cpu"))
+        h = algorithm.hyper([Trial(c, 0)], torch.device("cpu"))
         state = State(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(1, 3))
         for step in range(20):
             state = algorithm.adam(state, g, step, c, h)
@@ -177,6 +177,6 @@ def test_every_architecture_is_meta_trained_by_the_same_loop(architecture):
     # A single task: every network can know it by heart, and does better than guessing then.
     c = Config(architecture=architecture, tasks=1, width=32, heads=2, head_dim=8, length=8, batch=16, steps=120,
                evaluations=1, warmup=1, rate=1e-2)  # fmt: skip
-    losses = algorithm.meta_train([Cell(c, 0)], Context()).losses
+    losses = algorithm.meta_train([Trial(c, 0)], Context()).losses
     assert losses[:5].mean() > 1.0
     assert losses[-10:].mean() < 0.7

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import shared
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl.algorithm import (
@@ -22,24 +22,24 @@ from tutorlib.papers.gpicl.problem import base_sets, meta_batch
 
 BASE = Config(steps=50, evaluations=5, warmup=10, width=16, layers=2, heads=2, head_dim=8, batch=8, length=12, clip=0.3)
 CELLS = [
-    Cell(BASE, 0),
-    Cell(BASE, 1),
-    Cell(replace(BASE, tasks=5), 0),
-    Cell(replace(BASE, bias=0.75), 0),
-    Cell(replace(BASE, rate=5e-4), 0),
-    Cell(replace(BASE, eps=1e-3), 0),
-    Cell(replace(BASE, tasks=3, bias=0.25, rate=1e-2, eps=1e-6), 7),
+    Trial(BASE, 0),
+    Trial(BASE, 1),
+    Trial(replace(BASE, tasks=5), 0),
+    Trial(replace(BASE, bias=0.75), 0),
+    Trial(replace(BASE, rate=5e-4), 0),
+    Trial(replace(BASE, eps=1e-3), 0),
+    Trial(replace(BASE, tasks=3, bias=0.25, rate=1e-2, eps=1e-6), 7),
 ]
 
 
 @pytest.fixture(scope="module")
 def batch():
-    return meta_train(CELLS, Context(), look=lambda f, theta: theta.clone())
+    return meta_train(CELLS, Context(), evaluate=lambda f, theta: theta.clone())
 
 
 @pytest.fixture(scope="module")
 def alone():
-    return [meta_train([cell], Context(), look=lambda f, theta: theta.clone()) for cell in CELLS]
+    return [meta_train([trial], Context(), evaluate=lambda f, theta: theta.clone()) for trial in CELLS]
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -47,7 +47,7 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def test_all_of_these_have_one_shape():
-    assert len({shared(cell.config, VARIES) for cell in CELLS}) == 1
+    assert len({shared(trial.config, VARIES) for trial in CELLS}) == 1
     for name, value in {"width": 32, "clip": 1.0, "batch": 16, "steps": 100, "beta2": 0.9}.items():
         assert shared(replace(BASE, **{name: value}), VARIES) != shared(BASE, VARIES)
 
@@ -65,7 +65,7 @@ def test_losses_and_parameters_are_those_of_single_runs(batch, alone):
 
 
 def test_the_cells_do_differ(batch):
-    """Or the comparison would hold for cells that all ran with the first one's settings."""
+    """Or the comparison would hold for trials that all ran with the first one's settings."""
     for i in range(len(CELLS)):
         for j in range(i):
             assert distance(batch.theta[i], batch.theta[j]) > 1e-3, (i, j)
@@ -82,7 +82,7 @@ def test_every_cell_clips_its_own_gradient(alone):
     assert (norms > BASE.clip).all()
     assert norms.unique().numel() == 5  # rate and epsilon do not touch the first gradient, all else does
     # Seen on the result: without clipping a run goes elsewhere.
-    free = meta_train([Cell(replace(BASE, clip=1e6), 0)], Context())
+    free = meta_train([Trial(replace(BASE, clip=1e6), 0)], Context())
     assert distance(alone[0].theta, free.theta) > 1e-3
 
 
@@ -90,8 +90,8 @@ def test_every_cell_draws_its_own_sequences():
     h = hyper(CELLS, torch.device("cpu"))
     train = base_sets("digits", 4, 16)[0]
     x, y = meta_batch(train, BASE.law, h.seed, 3, h.tasks, h.biased, BASE.batch, BASE.length)
-    for i, cell in enumerate(CELLS):
-        own = hyper([cell], torch.device("cpu"))
+    for i, trial in enumerate(CELLS):
+        own = hyper([trial], torch.device("cpu"))
         x_own, y_own = meta_batch(train, BASE.law, own.seed, 3, own.tasks, own.biased, BASE.batch, BASE.length)
         assert torch.equal(x[i], x_own[0])
         assert torch.equal(y[i], y_own[0])

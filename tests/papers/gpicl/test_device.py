@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from tutorlib.lab import Cell, Context, UsageError
+from tutorlib.lab import Context, Trial, UsageError
 from tutorlib.lab.batching import shared
 from tutorlib.lab.dry import GB, Ledger
 from tutorlib.nn import FlatModule
@@ -181,19 +181,19 @@ def test_a_few_sequences_at_a_time_give_the_guesses_of_all_at_once(monkeypatch):
 
 @pytest.mark.parametrize(("change", "name"), [({"width": 16}, "width"), ({"beta2": 0.9}, "beta2")])
 def test_cells_of_different_shape_are_refused(change, name):
-    cells = [Cell(SMALL, 0), Cell(replace(SMALL, tasks=3, bias=0.5, rate=1e-3, eps=1e-6), 1)]
-    meta_train(cells, Context())
+    trials = [Trial(SMALL, 0), Trial(replace(SMALL, tasks=3, bias=0.5, rate=1e-3, eps=1e-6), 1)]
+    meta_train(trials, Context())
     with pytest.raises(
-        UsageError, match=rf"^cells='{name}=.*: expected cells that differ in tasks, bias, rate, eps, seed alone"
+        UsageError, match=rf"^trials='{name}=.*: expected trials that differ in tasks, bias, rate, eps, seed alone"
     ):
-        meta_train([*cells, Cell(replace(SMALL, **change), 2)], Context())
+        meta_train([*trials, Trial(replace(SMALL, **change), 2)], Context())
 
 
 COMPILED = """
 import json
 from dataclasses import replace
 import torch
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Trial, Context
 from tutorlib.papers.gpicl.algorithm import VARIES, Config, meta_train
 
 real, asked, graphs = torch.compile, [], []
@@ -209,19 +209,19 @@ def compile(step, **how):
 torch.compile = compile
 small = Config(width=8, layers=1, heads=2, head_dim=4, batch=3, length=5, steps=10, evaluations=1, warmup=5)
 
-def found(*cells):
+def found(*trials):
     asked.clear(), graphs.clear()
-    plain, compiled = (meta_train(cells, Context(compile=on)) for on in (False, True))
+    plain, compiled = (meta_train(trials, Context(compile=on)) for on in (False, True))
     distance = float((plain.theta - compiled.theta).abs().max())
     return {"asked": list(asked), "graphs": len(graphs), "distance": distance, "losses": compiled.losses.shape}
 
 other = replace(small, tasks=3, bias=0.5, rate=1e-3)
 sign = replace(small, architecture="outer-product", projection="orthogonal", optimizer="sign")
 print(json.dumps({
-    "one": found(Cell(small, 0)),
-    "two": found(Cell(small, 0), Cell(other, 1)),
-    "another size, three": found(*(Cell(replace(small, width=16, length=4), seed) for seed in range(3))),
-    "outer products, signs": found(Cell(sign, 0), Cell(sign, 1)),
+    "one": found(Trial(small, 0)),
+    "two": found(Trial(small, 0), Trial(other, 1)),
+    "another size, three": found(*(Trial(replace(small, width=16, length=4), seed) for seed in range(3))),
+    "outer products, signs": found(Trial(sign, 0), Trial(sign, 1)),
 }))
 """
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.papers.gpicl import algorithm, baselines, experiments, measures
 from tutorlib.papers.gpicl.algorithm import Config
 
@@ -13,7 +13,7 @@ TINY = Config(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=20, evalua
 
 @pytest.fixture(scope="module")
 def metrics():
-    return measures.run_meta_training([Cell(TINY, 0)], Context())[0]
+    return measures.run_meta_training([Trial(TINY, 0)], Context())[0]
 
 
 def test_a_run_reports_ends_curves_and_course(metrics):
@@ -29,7 +29,7 @@ def test_a_run_reports_ends_curves_and_course(metrics):
 
 
 def test_losses_are_means_between_looks(metrics):
-    losses = algorithm.meta_train([Cell(TINY, 0)], Context()).losses
+    losses = algorithm.meta_train([Trial(TINY, 0)], Context()).losses
     assert metrics["look_loss"] == pytest.approx(losses.view(4, 5).mean(1).tolist(), abs=1e-3)
 
 
@@ -50,7 +50,7 @@ def test_meta_test_images_are_those_of_the_test_part():
 
 
 def test_references_report_each_learner_and_the_best_rate_of_sgd():
-    found = measures.run_references([Cell(Config(), 0)], Context())[0]
+    found = measures.run_references([Trial(Config(), 0)], Context())[0]
     rates = [found[f"sgd_{rate}_last"] for rate in measures.SGD_RATES]
     assert found["sgd_last"] == max(rates)
     assert min(found["nearest_last"], found["ridge_last"]) > found["means_last"] > found["sgd_last"] > 0.75
@@ -89,7 +89,7 @@ def test_the_phase_map_covers_eight_task_counts_and_four_widths():
 def test_a_run_leaves_the_plateau_at_the_first_look_above_chance(monkeypatch, course, left):
     values = iter([*course, 0.5])
     monkeypatch.setattr(measures, "_curve", lambda *_: torch.full((1, 32), next(values)))
-    found = measures.run_plateau([Cell(TINY, 0)], Context())[0]
+    found = measures.run_plateau([Trial(TINY, 0)], Context())[0]
     assert found["exit"] == left
     assert found["look_last"] == pytest.approx(course)
     assert found["unseen_last"] == 0.5
@@ -120,7 +120,7 @@ def test_all_data_sets_have_the_scale_of_meta_training(two_columns):
 
 
 def test_a_run_of_the_table_reports_each_column(two_columns):
-    found = measures.run_table([Cell(TEN, 0)], Context())[0]
+    found = measures.run_table([Trial(TEN, 0)], Context())[0]
     assert {name.removesuffix("_last") for name in found if name.endswith("_last")} == COLUMNS
     for name in COLUMNS:
         assert found[f"{name}_first"] == pytest.approx(found[f"{name}_curve"][0], abs=1e-3)
@@ -128,10 +128,10 @@ def test_a_run_of_the_table_reports_each_column(two_columns):
 
 
 def test_two_runs_of_the_table_as_one_batch_are_the_runs_alone(two_columns):
-    cells = [Cell(TEN, 0), Cell(TEN, 1)]
-    together = measures.run_table(cells, Context())
-    for cell, found in zip(cells, together, strict=True):
-        alone = measures.run_table([cell], Context())[0]
+    trials = [Trial(TEN, 0), Trial(TEN, 1)]
+    together = measures.run_table(trials, Context())
+    for trial, found in zip(trials, together, strict=True):
+        alone = measures.run_table([trial], Context())[0]
         assert found["digits_curve"] == pytest.approx(alone["digits_curve"], abs=0.04)
         assert found["random_last"] == pytest.approx(alone["random_last"], abs=0.02)
 
@@ -143,7 +143,7 @@ def test_a_run_on_features_is_tested_on_features():
 
 
 def test_the_tables_reference_learners_are_reported_for_each_column(two_columns):
-    found = measures.run_table_references([Cell(TEN, 0)], Context())[0]
+    found = measures.run_table_references([Trial(TEN, 0)], Context())[0]
     learners = ("nearest", "means", "ridge", "probe", "maml", "sgd")
     assert {f"{learner}_{name}_last" for learner in learners for name in COLUMNS} <= set(found)
     rates = [found[f"sgd_{rate}_digits_last"] for rate in measures.SGD_RATES]
@@ -156,7 +156,7 @@ def test_the_tables_reference_learners_are_reported_for_each_column(two_columns)
 
 def test_games_hold_what_the_explorer_plays():
     c = Config(inputs=2, rank=2, length=12, classes=3, width=8, layers=1, heads=1, head_dim=8, steps=4, evaluations=2)
-    found = measures.run_games([Cell(c, 0)], Context())[0]
+    found = measures.run_games([Trial(c, 0)], Context())[0]
     assert np.shape(found["game_points"]) == (measures.GAMES, 12, 2)
     assert np.shape(found["game_labels"]) == (measures.GAMES, 12)
     assert np.sum(found["game_probabilities"], axis=2) == pytest.approx(np.ones((measures.GAMES, 12)), abs=2e-3)

@@ -37,8 +37,8 @@ SHIPPED = [e for e in experiments.EXPERIMENTS if "study" in e.tiers]
 def test_a_shipped_study_is_the_whole_study_tier(experiment):
     records = recorded(experiment.name)
     shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
-    cells = experiment.cells("study")
-    planned = {(json.dumps(dataclasses.asdict(c.config), sort_keys=True), c.seed) for c in cells}
+    trials = experiment.trials("study")
+    planned = {(json.dumps(dataclasses.asdict(c.config), sort_keys=True), c.seed) for c in trials}
     assert shipped == planned
     assert len(records) == len(shipped)
 
@@ -262,9 +262,9 @@ def other_sets() -> tuple[str, ...]:
 
 
 def references_of_the_table(value: float) -> list[Record]:
-    cells = [(learner, n) for learner in analysis.LEARNERS for n in (*experiments.FOREIGN, *other_sets())]
+    trials = [(learner, n) for learner in analysis.LEARNERS for n in (*experiments.FOREIGN, *other_sets())]
     return [
-        made_up(experiments.TEN, s, **{f"{learner}_{n}_last": value + 0.001 * s for learner, n in cells})
+        made_up(experiments.TEN, s, **{f"{learner}_{n}_last": value + 0.001 * s for learner, n in trials})
         for s in range(5)
     ]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tutorlib.data import ImageSet
-from tutorlib.lab import Cell, UsageError
+from tutorlib.lab import Trial, UsageError
 from tutorlib.papers.gpicl import algorithm, experiments, problem
 from tutorlib.papers.gpicl.algorithm import Config
 from tutorlib.papers.gpicl.problem import FIXED, FRESH, INFINITE, UNSEEN, TaskLaw
@@ -61,7 +61,7 @@ def test_low_rank_trick_leaves_the_distribution_as_it_is():
 
 def batch(tasks=256, bias=0.0, step=0, seed=0, size=64):
     base = problem.digits()[0]
-    h = algorithm.hyper([Cell(Config(tasks=tasks, bias=bias, batch=size), seed)], torch.device("cpu"))
+    h = algorithm.hyper([Trial(Config(tasks=tasks, bias=bias, batch=size), seed)], torch.device("cpu"))
     x, y = problem.meta_batch(base, LAW, h.seed, step, h.tasks, h.biased, size, 32)
     return x[0], y[0]  # of the one run
 
@@ -154,14 +154,14 @@ def test_bad_arguments_are_named(call, word):
 COST = """
 import time
 import torch
-from tutorlib.lab import Cell
+from tutorlib.lab import Trial
 from tutorlib.papers.gpicl import algorithm, problem
 torch.set_num_threads(1)
 config = algorithm.Config()
-cell = Cell(config, 0)
-base, h = problem.digits()[0], algorithm.hyper([cell], torch.device("cpu"))
+trial = Trial(config, 0)
+base, h = problem.digits()[0], algorithm.hyper([trial], torch.device("cpu"))
 f = algorithm.FlatModule(algorithm.network(config.model))
-state = algorithm.initial_state(f, [cell], torch.device("cpu"))
+state = algorithm.initial_state(f, [trial], torch.device("cpu"))
 
 def seconds(call, repeats):
     begin = time.process_time()
@@ -252,7 +252,7 @@ def test_inputs_have_unit_variance_at_the_sizes_of_the_paper(monkeypatch):
     assert (config.inputs, config.rank, config.projection) == (3072, 784, "gaussian")
     train, test = config.bases
     problem.image_set.cache_clear()
-    h = algorithm.hyper([Cell(config, 0)], torch.device("cpu"))
+    h = algorithm.hyper([Trial(config, 0)], torch.device("cpu"))
     x, _ = problem.meta_batch(train, config.law, h.seed, 0, h.tasks, h.biased, 3, 100)
     assert x.shape == (1, 3, 100, 3072)
     assert x.std().item() == pytest.approx(1.0, abs=0.02)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Checkpoint, Context
+from tutorlib.lab import Checkpoint, Context, Trial
 from tutorlib.lab.errors import CheckpointError, NonFiniteError
 from tutorlib.papers.gpicl import algorithm
 from tutorlib.papers.gpicl.algorithm import Config, meta_train
@@ -18,7 +18,7 @@ from tutorlib.papers.gpicl.algorithm import Config, meta_train
 CONFIG = Config(
     steps=200, evaluations=4, warmup=20, width=8, layers=1, heads=2, head_dim=4, batch=4, length=8, clip=0.3
 )
-CELLS = [Cell(CONFIG, 0), Cell(replace(CONFIG, tasks=5, bias=0.5, rate=1e-2), 1)]
+CELLS = [Trial(CONFIG, 0), Trial(replace(CONFIG, tasks=5, bias=0.5, rate=1e-2), 1)]
 
 KILLED = f"""
 import os, signal, sys
@@ -33,7 +33,7 @@ def look(f, theta):
     return theta.norm(dim=-1)
 
 
-def be_killed(path: Path, cells: int, at: int = 137) -> None:
+def be_killed(path: Path, trials: int, at: int = 137) -> None:
     """Train, the state being kept after every step, and be killed in the middle of a step."""
     torch.set_num_threads(1)
     adam = algorithm.adam
@@ -44,7 +44,7 @@ def be_killed(path: Path, cells: int, at: int = 137) -> None:
         return adam(state, g, step, c, h)
 
     algorithm.adam = deadly
-    meta_train(CELLS[:cells], Context(checkpoint=Checkpoint(path, "a"), save_every=0.0), look)
+    meta_train(CELLS[:trials], Context(checkpoint=Checkpoint(path, "a"), save_every=0.0), look)
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +55,10 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("cells", [1, 2], ids=["one run", "a batch"])
-def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path, cells: int, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("trials", [1, 2], ids=["one run", "a batch"])
+def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path, trials: int, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "run.ckpt"
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(path), str(cells)])
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path), str(trials)])
     assert killed.returncode == -signal.SIGKILL
     assert Checkpoint(path, "a").load()["step"] == 137
 
@@ -70,9 +70,9 @@ def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path, cells: int, monkeypatch
         return meta_step(f, base, state, step, c, h)
 
     monkeypatch.setattr(algorithm, "meta_step", counted)
-    resumed = meta_train(CELLS[:cells], Context(checkpoint=Checkpoint(path, "a")), look)
+    resumed = meta_train(CELLS[:trials], Context(checkpoint=Checkpoint(path, "a")), look)
     assert steps == list(range(137, 200))
-    undisturbed = meta_train(CELLS[:cells], Context(), look)
+    undisturbed = meta_train(CELLS[:trials], Context(), look)
     assert steps == [*range(137, 200), *range(200)]
     assert torch.equal(resumed.theta, undisturbed.theta)
     assert torch.equal(resumed.losses, undisturbed.losses)
@@ -103,4 +103,4 @@ def test_the_checkpoint_of_another_configuration_is_refused(tmp_path: Path):
 
 def test_a_huge_rate_stops_the_run():
     with pytest.raises(NonFiniteError, match=r"loss of step \d+ of 200 is not .* a smaller rate than 1e\+37 may help"):
-        meta_train([Cell(replace(CONFIG, rate=1e37), 0)], Context())
+        meta_train([Trial(replace(CONFIG, rate=1e37), 0)], Context())

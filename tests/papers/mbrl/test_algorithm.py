@@ -48,9 +48,9 @@ SMALL = Config(
     capacity=16,
     hidden=8,
     layers=1,
-    look_every=12,
-    look_episodes=2,
-    look_length=5,
+    eval_every=12,
+    eval_episodes=2,
+    eval_length=5,
 )
 
 
@@ -243,12 +243,12 @@ def test_runs_side_by_side_are_runs_alone(agent, environment, monkeypatch):
     together = train(config, [3, 4], Context(), rates=[1e-2, 1e-3], temperatures=[0.5, 2.0])
     assert together.steps == [12, 24]
     assert together.learner.updates == 16
-    assert together.looks.shape == (2, 2)
+    assert together.evals.shape == (2, 2)
     for i, (rate, temperature) in enumerate(((1e-2, 0.5), (1e-3, 2.0))):
         alone = train(small(config, rate=rate, temperature=temperature), [3 + i], Context())
         assert torch.allclose(alone.learner.q[0], together.learner.q[i], atol=1e-4)
         assert torch.allclose(alone.learner.model[0], together.learner.model[i], atol=1e-4)
-        assert torch.allclose(alone.looks[:, 0], together.looks[:, i], atol=1e-4)
+        assert torch.allclose(alone.evals[:, 0], together.evals[:, i], atol=1e-4)
     _, before = begin(config, [3, 4], torch.device("cpu"))
     assert (together.learner.q - before.q).abs().max() > 1e-2
     learns = agent not in ("er", "perfect")
@@ -332,7 +332,7 @@ def recorded(config, monkeypatch):
     found = []
     monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 50)
     monkeypatch.setattr(algorithm, "store", lambda replay, t, b: found.append(b))
-    train(small(config, steps=300, warm_up=300, look_every=400), [0], Context())
+    train(small(config, steps=300, warm_up=300, eval_every=400), [0], Context())
     return found
 
 
@@ -360,7 +360,7 @@ def test_the_bug_of_the_stale_observation_is_off_unless_asked_for(monkeypatch):
 
 
 def setting_of(env, episodes=32, length=100, environment="open"):
-    config = small(agent="er", environment=environment, look_episodes=episodes, look_length=length)
+    config = small(agent="er", environment=environment, eval_episodes=episodes, eval_length=length)
     setting, learner = begin(config, [0], torch.device("cpu"))
     net = MLP(env.observations, env.actions, 2, 1)
     setting = Setting(config, env, net, None, setting.rate, setting.temperature)
@@ -392,9 +392,9 @@ def test_the_perfect_model_teaches_the_way_in_an_open_grid():
     config = small(
         agent="perfect", environment="open", size=3, steps=400, warm_up=50, copy_every=20, batch=16, length=4
     )
-    config = small(config, capacity=1000, hidden=32, rate=3e-3, temperature=0.5, look_every=400)
-    found = train(small(config, look_episodes=100, look_length=50), [0, 1], Context())
-    assert found.looks.min() > -3.6
+    config = small(config, capacity=1000, hidden=32, rate=3e-3, temperature=0.5, eval_every=400)
+    found = train(small(config, eval_episodes=100, eval_length=50), [0, 1], Context())
+    assert found.evals.min() > -3.6
 
 
 def test_the_papers_rates_are_known_for_all():

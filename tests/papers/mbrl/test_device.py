@@ -30,7 +30,7 @@ from tutorlib.papers.mbrl.offline import Offline, collect, groups, listed, measu
 
 META = torch.device("meta")
 SMALL = Config(
-    size=2, buttons=1, batch=4, length=3, capacity=16, hidden=8, layers=1, look_episodes=2, look_length=3
+    size=2, buttons=1, batch=4, length=3, capacity=16, hidden=8, layers=1, eval_episodes=2, eval_length=3
 )  # fmt: skip
 
 
@@ -111,7 +111,7 @@ RUNS = 30
 
 @pytest.mark.parametrize(("agent", "environment"), PAPER)
 def test_a_step_at_the_papers_sizes_fits_on_a_device(agent, environment):
-    start, ledger = begun(replace(PAPER[agent, environment], look_length=2), 1), Ledger()
+    start, ledger = begun(replace(PAPER[agent, environment], eval_length=2), 1), Ledger()
     with FakeTensorMode():
         state = online_step(*start, ledger)
     assert RUNS * ledger.peak <= 8 * GB

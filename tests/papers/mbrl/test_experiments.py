@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Context, UsageError, recorded, run_sweep
+from tutorlib.lab import Context, Trial, UsageError, recorded, run_sweep
 from tutorlib.lab.batching import shared
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError
@@ -35,7 +35,7 @@ def tiny(config, **own):
     if isinstance(config, Offline):
         small |= {"length": min(config.length, 2), "model_hidden": min(config.model_hidden, 8)}
         return replace(config, pipes=2, transitions=20, updates=6, copy_every=3, looks=3, **small, **starts, **own)
-    looks = {"look_every": 6, "look_episodes": 2, "look_length": 5, "capacity": 20}
+    looks = {"eval_every": 6, "eval_episodes": 2, "eval_length": 5, "capacity": 20}
     few = {"length": 2, "updates": 2}
     return replace(config, size=2, steps=12, warm_up=8, **small, **starts, **looks, **few, **own)
 
@@ -46,17 +46,17 @@ def test_each_run_returns_finite_numbers(experiment):
     for config in {
         shared(c, experiment.varies or ()): c for c in configs
     }.values():  # one of those that differ in rates alone, whatever the tier
-        (found,) = experiment.run([Cell(config, 0)], Context())
+        (found,) = experiment.run([Trial(config, 0)], Context())
         assert json.dumps(found, allow_nan=False)
 
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
 def test_a_run_is_a_function_of_its_seed_also_beside_others(experiment):
     config = tiny(experiment.tiers["live"].configs[0])
-    alone = [experiment.run([Cell(config, seed)], Context())[0] for seed in (0, 0, 1)]
+    alone = [experiment.run([Trial(config, seed)], Context())[0] for seed in (0, 0, 1)]
     assert alone[0] == alone[1] != alone[2]
     if experiment.varies is not None:
-        together = experiment.run([Cell(config, seed) for seed in (0, 1)], Context())
+        together = experiment.run([Trial(config, seed) for seed in (0, 1)], Context())
         for one, other in zip((alone[0], alone[2]), together, strict=True):
             assert one.keys() == other.keys()
             for name, value in one.items():
@@ -69,7 +69,7 @@ def test_a_run_is_a_function_of_its_seed_also_beside_others(experiment):
 
 def test_sets_are_those_of_the_version_spaces():
     c = Sets(bits=2, more=1, models=6, transitions=5)
-    (found,) = run_sets([Cell(c, 3)], Context())
+    (found,) = run_sets([Trial(c, 3)], Context())
     h = version_space.BitModels((2, 1)).hypotheses()
     true, data = measures.drawn(h, c, torch.Generator().manual_seed(3))
     sizes = version_space.sizes(h, data)
@@ -100,14 +100,14 @@ def test_a_histogram_counts_ends_too():
         (lambda: Sets(models=0), "models=0"),
         (lambda: Sets(bits=0), "bits=0"),
         (
-            lambda: run_online([Cell(experiments.MAZE, 0), Cell(experiments.FLUTE, 0)], Context()),
-            "cells=.*: expected cells that differ in rate, temperature, seed alone",
+            lambda: run_online([Trial(experiments.MAZE, 0), Trial(experiments.FLUTE, 0)], Context()),
+            "trials=.*: expected trials that differ in rate, temperature, seed alone",
         ),
         (
-            lambda: measures.run_offline([Cell(Offline(), 0), Cell(Offline(transitions=33), 0)], Context()),
-            "cells=.*: expected cells that differ in seed alone",
+            lambda: measures.run_offline([Trial(Offline(), 0), Trial(Offline(transitions=33), 0)], Context()),
+            "trials=.*: expected trials that differ in seed alone",
         ),
-        (lambda: measures.run_dreams([Cell(Offline(agent="er"), 0)], Context()), "agent='er'"),
+        (lambda: measures.run_dreams([Trial(Offline(agent="er"), 0)], Context()), "agent='er'"),
     ],
 )
 def test_what_cannot_be_run(make, message):
@@ -119,7 +119,7 @@ def test_what_cannot_be_run(make, message):
 
 
 def test_the_example_says_how_many_patterns_there_are():
-    (found,) = measures.run_offline([Cell(tiny(Offline()), 0)], Context())
+    (found,) = measures.run_offline([Trial(tiny(Offline()), 0)], Context())
     assert found["looks"] == [2, 4, 6]
     count = {group: found[f"patterns_{group}"] for group in GROUPS}
     assert count["all"] == 8
@@ -131,7 +131,7 @@ def test_the_example_says_how_many_patterns_there_are():
 
 def test_a_dream_has_the_right_shapes_and_the_truth():
     config = tiny(Offline())
-    (found,) = measures.run_dreams([Cell(config, 0)], Context())
+    (found,) = measures.run_dreams([Trial(config, 0)], Context())
     assert found["actions"] == [1, 0] * (DREAMT // 2)
     env = PanFlute(2, chance=0.0)
     state = env.start(torch.zeros(0))
@@ -142,7 +142,7 @@ def test_a_dream_has_the_right_shapes_and_the_truth():
     for name, steps in (("probability", DREAMT), ("dreamt", DREAMT + 1), ("official", DREAMT + 1)):
         assert [len(own) for own in found[name]] == [steps] * 3
         assert all(len(step) == 3 for own in found[name] for step in own)
-    (plainly,) = measures.run_offline([Cell(config, 0)], Context())
+    (plainly,) = measures.run_offline([Trial(config, 0)], Context())
     assert plainly == {name: found[name] for name in plainly}, "dreaming changes nothing"
 
 
@@ -150,7 +150,7 @@ def test_a_dream_has_the_right_shapes_and_the_truth():
 
 
 def test_scores_are_means_of_the_course():
-    (found,) = run_online([Cell(replace(tiny(experiments.LITTLE_FLUTE), steps=24), 0)], Context())
+    (found,) = run_online([Trial(replace(tiny(experiments.LITTLE_FLUTE), steps=24), 0)], Context())
     course = found["look_score"]
     assert found["looks"] == [6, 12, 18, 24]
     assert found["score"] == pytest.approx(sum(course) / 4, abs=2e-5)
@@ -161,13 +161,15 @@ def test_scores_are_means_of_the_course():
 
 def test_cells_of_a_batch_may_differ_in_rate_and_temperature():
     config = tiny(replace(experiments.FLUTE, agent="er"))
-    cells = [Cell(replace(config, rate=rate, temperature=t), 0) for rate, t in ((1e-3, 0.1), (1e-1, 2.0))]
-    assert len({shared(cell.config, measures.ONLINE_VARIES) for cell in cells}) == 1
-    with pytest.raises(UsageError, match="cells='gamma=.* and gamma=0.5': expected cells that differ in rate, temper"):
-        run_online([cells[0], Cell(replace(config, gamma=0.5), 0)], Context())
-    together = run_online(cells, Context())
-    for cell, found in zip(cells, together, strict=True):
-        (alone,) = run_online([cell], Context())
+    trials = [Trial(replace(config, rate=rate, temperature=t), 0) for rate, t in ((1e-3, 0.1), (1e-1, 2.0))]
+    assert len({shared(trial.config, measures.ONLINE_VARIES) for trial in trials}) == 1
+    with pytest.raises(
+        UsageError, match="trials='gamma=.* and gamma=0.5': expected trials that differ in rate, temper"
+    ):
+        run_online([trials[0], Trial(replace(config, gamma=0.5), 0)], Context())
+    together = run_online(trials, Context())
+    for trial, found in zip(trials, together, strict=True):
+        (alone,) = run_online([trial], Context())
         assert alone["look_score"] == pytest.approx(found["look_score"], abs=1e-3)
 
 
@@ -178,8 +180,8 @@ def test_agents_of_a_study_differ_in_nothing_else():
     for c in configs:
         assert (c.steps - c.warm_up) * c.updates == 2000
         assert c.copy_every * c.updates == 100
-        assert c.steps % c.look_every == 0
-        assert c.steps // c.look_every == 10
+        assert c.steps % c.eval_every == 0
+        assert c.steps // c.eval_every == 10
         assert c.transitions == 320
     for base in {(c.environment, c.updates) for c in configs}:
         own = [replace(c, agent="er") for c in configs if (c.environment, c.updates) == base]
@@ -234,10 +236,10 @@ def test_a_shipped_study_is_the_whole_study_tier(experiment):
             recorded(experiment.name)
         return
     records = recorded(experiment.name, withdrawn=True)
-    cells = experiment.cells("study")
-    kind = type(cells[0].config)  # a setting that is younger than a record has its default there
+    trials = experiment.trials("study")
+    kind = type(trials[0].config)  # a setting that is younger than a record has its default there
     shipped = {(json.dumps(plain(kind(**r.config)), sort_keys=True), r.seed) for r in records}
-    planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in cells}
+    planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in trials}
     assert shipped == planned
     assert len(records) == len(shipped)
 

@@ -78,9 +78,9 @@ def _dreams(name, c, seed, value):
 
 def _online(name, c, seed, value):
     score = value(name, c, "score") + 0.001 * seed
-    count = c.steps // c.look_every
+    count = c.steps // c.eval_every
     return {
-        "looks": [c.look_every * (i + 1) for i in range(count)],
+        "looks": [c.eval_every * (i + 1) for i in range(count)],
         "look_score": [score + 0.01 * (i - (count - 1) / 2) for i in range(count)],
         "score": score, "last": score + 0.04,
         "updates": (c.steps - c.warm_up) * c.updates, "transitions": value(name, c, "transitions"),

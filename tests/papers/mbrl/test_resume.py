@@ -24,9 +24,9 @@ ONLINE = Config(
     capacity=10,
     hidden=8,
     layers=1,
-    look_every=6,
-    look_episodes=2,
-    look_length=5,
+    eval_every=6,
+    eval_episodes=2,
+    eval_length=5,
 )
 EXAMPLE = Offline(pipes=2, transitions=30, updates=20, copy_every=3, batch=4, length=3, hidden=8, layers=1, looks=4)
 
@@ -88,7 +88,7 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path: Path, monkeypatch, agent):
 def test_the_example_goes_on_bit_by_bit(tmp_path: Path, monkeypatch, agent):
     config = dataclasses.replace(EXAMPLE, agent=agent)
 
-    def look(setting, learner, replay, updates):
+    def evaluate(setting, learner, replay, updates):
         return learner.q.norm(dim=-1) + updates
 
     undisturbed = learn(config, [3, 4], Context(), look)
@@ -121,7 +121,7 @@ def test_a_run_that_diverges_beside_others_is_noted_and_they_go_on(tmp_path: Pat
     alone = train(config, seeds, Context(), rates=[1e-3, 1e-3, 1e-3])
     assert gone == {1: 12}
     for i in (0, 2):
-        assert torch.equal(beside.looks[:, i], alone.looks[:, i])
+        assert torch.equal(beside.looks[:, i], alone.evals[:, i])
         assert torch.equal(beside.learner.q[i], alone.learner.q[i])
     assert beside.learner.q[1].isfinite().all()
     assert checkpoint.of_run(1).load()["step"] == 6

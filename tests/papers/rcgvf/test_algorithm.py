@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tutorlib.envs.lock import Lock
-from tutorlib.lab import Cell, Checkpoint, Context, UsageError
+from tutorlib.lab import Checkpoint, Context, Trial, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.rcgvf.algorithm import (
     Batch,
@@ -45,7 +45,7 @@ def normal(*shape, seed=0):
 
 def example(c=SMALL, seeds=(0, 1)):
     """Return hyper-parameters, a state, its first rollout and what is to be learned from it."""
-    h, state = hyper([Cell(c, seed) for seed in seeds], CPU), initial_state(c, seeds, CPU)
+    h, state = hyper([Trial(c, seed) for seed in seeds], CPU), initial_state(c, seeds, CPU)
     past, e = rollout(c, state.theta, state.e, draw_noise(c, seeds, 0, CPU))
     return h, state, past, e, *look_back(c, h, state, past)
 
@@ -160,20 +160,20 @@ def test_a_pass_goes_through_every_frame_once_in_the_seeds_own_order():
 
 def test_runs_side_by_side_are_the_runs_one_by_one():
     c = replace(SMALL, updates=14, rate=1e-3, minibatch=24, epochs=1)
-    cells = [
-        Cell(c, 0),
-        Cell(replace(c, beta=200.0, gamma_z=0.9), 1),
-        Cell(replace(c, gamma_z=0.0, lambda_z=0.5), 0),
+    trials = [
+        Trial(c, 0),
+        Trial(replace(c, beta=200.0, gamma_z=0.9), 1),
+        Trial(replace(c, gamma_z=0.0, lambda_z=0.5), 0),
     ]
-    together = train(cells, Context(), look=lambda state, done: state.theta.norm(dim=-1))
-    for i, cell in enumerate(cells):
-        alone = train([cell], Context(), look=lambda state, done: state.theta.norm(dim=-1))
+    together = train(trials, Context(), evaluate=lambda state, done: state.theta.norm(dim=-1))
+    for i, trial in enumerate(trials):
+        alone = train([trial], Context(), evaluate=lambda state, done: state.theta.norm(dim=-1))
         for name in ("theta", "phi"):
             assert torch.allclose(getattr(together.state, name)[i], getattr(alone.state, name)[0], atol=1e-5)
         assert torch.equal(together.log.visits[:, i], alone.log.visits[:, 0])
         for name in ("returns", "bonus", "error", "disagreement"):
             assert torch.allclose(getattr(together.log, name)[:, i], getattr(alone.log, name)[:, 0], atol=1e-5)
-        assert torch.allclose(torch.stack(together.looks)[:, i], torch.stack(alone.looks)[:, 0], atol=1e-4)
+        assert torch.allclose(torch.stack(together.evals)[:, i], torch.stack(alone.evals)[:, 0], atol=1e-4)
     start = initial_state(SMALL, [0, 1, 0], CPU)
     assert torch.equal(start.zeta, together.state.zeta), "Z is never trained"
     assert (start.theta - together.state.theta).abs().max() > 0.01
@@ -181,7 +181,7 @@ def test_runs_side_by_side_are_the_runs_one_by_one():
 
 
 def test_predictors_learn_and_disagreement_falls():
-    log = train([Cell(replace(SMALL, updates=24, beta=0.0), 0)], Context()).log
+    log = train([Trial(replace(SMALL, updates=24, beta=0.0), 0)], Context()).log
     assert log.error[-5:].mean() < 0.5 * log.error[:2].mean()
     assert log.disagreement[-5:].mean() < 0.5 * log.disagreement[:2].mean()
     assert log.bonus[-5:].mean() < 0.25 * log.bonus[:2].mean()
@@ -189,7 +189,7 @@ def test_predictors_learn_and_disagreement_falls():
 
 def test_rates_fall_to_zero():
     c = replace(SMALL, anneal=48.0 * 2)  # frames of two updates
-    h, before = hyper([Cell(c, 0)], CPU), initial_state(c, [0], CPU)
+    h, before = hyper([Trial(c, 0)], CPU), initial_state(c, [0], CPU)
     moved = {"theta": [], "phi": []}
     for number in range(3):
         after, _ = update(c, h, before, draw_noise(c, [0], number, CPU), number)
@@ -211,8 +211,8 @@ def test_noise_is_new_in_every_update_and_for_every_seed():
 
 
 def test_a_run_that_was_cut_goes_on(tmp_path):
-    cells = [Cell(SMALL, 0), Cell(replace(SMALL, beta=1.0), 1)]
-    whole = train(cells, Context(), look=lambda state, done: state.phi.sum(dim=-1))
+    trials = [Trial(SMALL, 0), Trial(replace(SMALL, beta=1.0), 1)]
+    whole = train(trials, Context(), evaluate=lambda state, done: state.phi.sum(dim=-1))
     seen = []
 
     def cut(state, done):
@@ -223,13 +223,13 @@ def test_a_run_that_was_cut_goes_on(tmp_path):
 
     context = Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "name"), save_every=0.0)
     with pytest.raises(KeyboardInterrupt):
-        train(cells, context, cut)
-    again = train(cells, context, look=lambda state, done: state.phi.sum(dim=-1))
+        train(trials, context, cut)
+    again = train(trials, context, evaluate=lambda state, done: state.phi.sum(dim=-1))
     for name in ("theta", "phi"):
         assert torch.equal(getattr(whole.state, name), getattr(again.state, name))
     for one, other in zip(whole.log, again.log, strict=True):
         assert torch.equal(one, other)
-    assert torch.equal(torch.stack(whole.looks), torch.stack(again.looks))
+    assert torch.equal(torch.stack(whole.evals), torch.stack(again.evals))
 
 
 @pytest.mark.parametrize("wrong", [float("inf"), float("nan")])
@@ -246,14 +246,14 @@ def test_rewards_that_are_not_finite_stop_training(monkeypatch, tmp_path, wrong)
     monkeypatch.setattr(Lock, "step", broken)
     checkpoint = Checkpoint(tmp_path / "run.ckpt", "name")
     with pytest.raises(NonFiniteError, match=r"returns of step 3 of 4 is not finite \(seed 7\)"):
-        train([Cell(SMALL, 0), Cell(SMALL, 7)], Context(checkpoint=checkpoint))
+        train([Trial(SMALL, 0), Trial(SMALL, 7)], Context(checkpoint=checkpoint))
     assert checkpoint.of_run(1).load()["step"] == 2
 
 
 def test_weights_that_are_not_finite_stop_training():
     c = replace(SMALL, rate=1e38, updates=2, looks=1, epochs=1, minibatch=48)
     with pytest.raises(NonFiniteError, match="expected finite numbers"):
-        train([Cell(c, 0)], Context())
+        train([Trial(c, 0)], Context())
 
 
 def test_the_farthest_column():
@@ -297,21 +297,21 @@ def test_actor_and_critic_may_be_apart():
             x = x @ w + b if j == 0 else x.relu() @ w + b
         assert x.shape[-1] == entries
         assert torch.allclose(found, x, atol=1e-5)
-    after, _ = update(c, hyper([Cell(c, 0), Cell(c, 1)], CPU), state, draw_noise(c, [0, 1], 0, CPU), 0)
+    after, _ = update(c, hyper([Trial(c, 0), Trial(c, 1)], CPU), state, draw_noise(c, [0, 1], 0, CPU), 0)
     moved = (after.theta - state.theta).abs() > 0
     actors = c.actor_critic.actor.parameters
     assert moved[:, :actors].any() and moved[:, actors:].any()  # noqa: PT018
 
 
 def test_cells_of_another_shape_are_refused():
-    with pytest.raises(UsageError, match="cells='d=6 and d=7': expected cells that differ in beta, gamma_z, la"):
-        train([Cell(SMALL, 0), Cell(replace(SMALL, d=7), 0)], Context())
+    with pytest.raises(UsageError, match="trials='d=6 and d=7': expected trials that differ in beta, gamma_z, la"):
+        train([Trial(SMALL, 0), Trial(replace(SMALL, d=7), 0)], Context())
 
 
 COMPILED = """
 import torch
 from functools import partial
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Trial, Context
 from tutorlib.papers.rcgvf.algorithm import Config, train
 graph, graphs = torch.compile, []
 def compile(step, **how):
@@ -320,8 +320,8 @@ def compile(step, **how):
 torch.compile = compile
 sizes = dict(horizon=5, actions=3, envs=6, steps=8, minibatch=16, d=6, hidden_z=8, hidden=8, width=16)
 c = Config(**sizes, updates=2, epochs=2, looks=1)
-cells = [Cell(c, 0), Cell(c, 1)]
-eager, compiled = (train(cells, Context(compile=own)).state for own in (False, True))
+trials = [Trial(c, 0), Trial(c, 1)]
+eager, compiled = (train(trials, Context(compile=own)).state for own in (False, True))
 print(graphs, float((eager.theta - compiled.theta).abs().max()), float((eager.phi - compiled.phi).abs().max()))
 """
 
@@ -336,7 +336,7 @@ def test_a_compiled_run_is_one_graph_for_each_gradient_and_learns_the_same():
 
 
 def test_an_update_leaves_the_state_before_it_as_it_was():
-    state, h = initial_state(SMALL, [0], CPU), hyper([Cell(SMALL, 0)], CPU)
+    state, h = initial_state(SMALL, [0], CPU), hyper([Trial(SMALL, 0)], CPU)
     before = [part.clone() for part in (state.theta, *state.theta_moments, state.phi, *state.phi_moments)]
     after, _ = update(SMALL, h, state, draw_noise(SMALL, [0], 0, CPU), 0)
     now = (state.theta, *state.theta_moments, state.phi, *state.phi_moments)

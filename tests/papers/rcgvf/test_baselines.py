@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Context, UsageError
+from tutorlib.lab import Context, Trial, UsageError
 from tutorlib.papers.rcgvf.algorithm import draw_noise, hyper, initial_state, look_back, rollout, settings, train
 from tutorlib.papers.rcgvf.baselines import noveld_bonus, novelty
 from tutorlib.papers.rcgvf.config import Config
@@ -38,28 +38,28 @@ def test_the_bonus_of_noveld():
 @pytest.mark.parametrize("method", ["rnd", "noveld"])
 def test_each_observation_is_trained_towards_its_own_target(method):
     c = replace(SMALL, method=method)
-    h, state = hyper([Cell(c, 0), Cell(c, 1)], CPU), initial_state(c, [0, 1], CPU)
+    h, state = hyper([Trial(c, 0), Trial(c, 1)], CPU), initial_state(c, [0, 1], CPU)
     past, _ = rollout(c, state.theta, state.e, draw_noise(c, [0, 1], 0, CPU))
     batch, _ = look_back(c, h, state, past)
     assert torch.allclose(batch.g.squeeze(2), run(c.z.layers(state.zeta), batch.o), atol=1e-5)
 
 
 def test_rc_gvf_without_a_future_and_with_one_head_is_rnd():
-    rnd = train([Cell(replace(SMALL, method="rnd"), 3)], Context())
-    same = train([Cell(replace(SMALL, bonus="norm", gamma_z=0.0, heads=1), 3)], Context())
+    rnd = train([Trial(replace(SMALL, method="rnd"), 3)], Context())
+    same = train([Trial(replace(SMALL, bonus="norm", gamma_z=0.0, heads=1), 3)], Context())
     for name in ("theta", "phi"):
         assert torch.allclose(getattr(rnd.state, name), getattr(same.state, name), atol=1e-6)
     assert torch.allclose(rnd.log.bonus, same.log.bonus, atol=1e-6)
     assert torch.allclose(rnd.log.error, same.log.error, atol=1e-5)
     assert (rnd.log.bonus > 0.01).all()
-    ahead = train([Cell(replace(SMALL, bonus="norm", gamma_z=0.5, heads=1), 3)], Context())
+    ahead = train([Trial(replace(SMALL, bonus="norm", gamma_z=0.5, heads=1), 3)], Context())
     assert not torch.allclose(rnd.log.bonus, ahead.log.bonus, atol=1e-3)
 
 
 def test_ppo_is_what_is_left_without_a_bonus():
-    ppo = train([Cell(replace(SMALL, method="ppo"), 1)], Context())
-    silent = train([Cell(replace(SMALL, beta=0.0), 1)], Context())
-    loud = train([Cell(replace(SMALL, beta=5.0), 1)], Context())
+    ppo = train([Trial(replace(SMALL, method="ppo"), 1)], Context())
+    silent = train([Trial(replace(SMALL, beta=0.0), 1)], Context())
+    loud = train([Trial(replace(SMALL, beta=5.0), 1)], Context())
     assert torch.allclose(ppo.state.theta, silent.state.theta, atol=1e-6)
     assert not torch.allclose(ppo.state.theta, loud.state.theta, atol=1e-4)
     assert (ppo.log.bonus == 0).all()
@@ -69,7 +69,7 @@ def test_ppo_is_what_is_left_without_a_bonus():
 
 
 def test_noveld_runs_and_differs_from_rnd():
-    noveld, rnd = (train([Cell(replace(SMALL, method=method), 0)], Context()) for method in ("noveld", "rnd"))
+    noveld, rnd = (train([Trial(replace(SMALL, method=method), 0)], Context()) for method in ("noveld", "rnd"))
     assert (noveld.log.bonus > 0).all()
     assert (noveld.log.bonus < rnd.log.bonus).all()
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Context, recorded
+from tutorlib.lab import Context, Trial, recorded
 from tutorlib.lab.batching import shared
 from tutorlib.lab.experiment import filled, plain
 from tutorlib.lab.records import Record
@@ -54,13 +54,13 @@ def test_each_run_returns_numbers_ready_for_a_record(experiment):
         for config in {
             shared(config, experiment.varies or ()): config for config in map(tiny, experiment.tiers[tier].configs)
         }.values():
-            (found,) = experiment.run([Cell(config, 0)], Context())
+            (found,) = experiment.run([Trial(config, 0)], Context())
             assert json.dumps(found, allow_nan=False)
 
 
 def test_the_course_of_a_run_is_its_log():
-    cells = [Cell(tiny(experiments.RCGVF), 0), Cell(replace(tiny(experiments.RCGVF), beta=7.0), 1)]
-    found, log = run_lock(cells, Context()), train(cells, Context()).log
+    trials = [Trial(tiny(experiments.RCGVF), 0), Trial(replace(tiny(experiments.RCGVF), beta=7.0), 1)]
+    found, log = run_lock(trials, Context()), train(trials, Context()).log
     for i, own in enumerate(found):
         assert own["frames"] == [120, 240]
         assert own["farthest"] == [int(farthest(log.visits)[n, i]) for n in (1, 3)]
@@ -78,8 +78,8 @@ def test_the_course_of_a_run_is_its_log():
 def test_the_course_of_a_run_in_minigrid_is_its_log():
     # 20 steps of 40 in each update: an episode ends, at the latest, in every other one.
     config = replace(tiny(replace(GRID, task="MultiRoom-N2-S4")), steps=20, updates=4, minibatch=40)
-    cells = [Cell(config, 0), Cell(replace(config, beta=7.0), 1)]
-    found, log = run_minigrid(cells, Context()), recurrent.train(cells, Context()).log
+    trials = [Trial(config, 0), Trial(replace(config, beta=7.0), 1)]
+    found, log = run_minigrid(trials, Context()), recurrent.train(trials, Context()).log
     assert log.episodes.sum(dim=0).min() >= 2
     for i, own in enumerate(found):
         assert own["frames"] == [80, 160]
@@ -96,8 +96,8 @@ def test_the_course_of_a_run_in_minigrid_is_its_log():
 def test_success_in_minigrid_is_a_share_of_episodes(monkeypatch):
     log = recurrent.Log(*(torch.tensor(x)[:, None] for x in ([2.0, 0.0, 3.0, 1.0], [1.0, 0.0, 3.0, 0.0],
                                                             [0.5, 0.0, 2.0, 0.0], [4.0, 2.0, 1.0, 0.0])))  # fmt: skip
-    monkeypatch.setattr(recurrent, "train", lambda cells, context: recurrent.Trained(None, log))
-    (found,) = run_minigrid([Cell(replace(tiny(GRID), updates=4), 0)], Context())
+    monkeypatch.setattr(recurrent, "train", lambda trials, context: recurrent.Trained(None, log))
+    (found,) = run_minigrid([Trial(replace(tiny(GRID), updates=4), 0)], Context())
     assert found == {
         "frames": [16, 32], "episodes": [2, 4], "success": [0.5, 0.75], "returns": [0.25, 0.5], "bonus": [3.0, 0.5]
     }  # fmt: skip
@@ -105,12 +105,12 @@ def test_success_in_minigrid_is_a_share_of_episodes(monkeypatch):
 
 def test_a_run_is_a_function_of_its_seed():
     config = tiny(experiments.RND)
-    runs = [run_lock([Cell(config, seed)], Context())[0] for seed in (0, 0, 1)]
+    runs = [run_lock([Trial(config, seed)], Context())[0] for seed in (0, 0, 1)]
     assert runs[0] == runs[1] != runs[2]
 
 
 def test_predictors_report_each_update():
-    (found,) = run_dissipation([Cell(tiny(Fading(experiments.PREDICTORS)), 0)], Context())
+    (found,) = run_dissipation([Trial(tiny(Fading(experiments.PREDICTORS)), 0)], Context())
     assert {len(found[name]) for name in ("bonus", "error", "disagreement")} == {4}
     assert found["looks"] == [2, 4]
     assert [len(own) for own in found["first"]] == [4, 4]
@@ -118,7 +118,7 @@ def test_predictors_report_each_update():
 
 def test_corridors_are_cells_between_junction_and_end():
     c = replace(Maze(), walks=4, looks=2)
-    (found,) = run_aliasing([Cell(c, 3)], Context())
+    (found,) = run_aliasing([Trial(c, 3)], Context())
     bonus = explore_maze(c, 3, Context())
     assert found["looks"] == [0, 2, 4]
     for place, name in enumerate(("visited", "unvisited")):
@@ -128,7 +128,7 @@ def test_corridors_are_cells_between_junction_and_end():
 
 def test_the_spread_is_reported_at_each_lambda():
     c = Chain(walks=50)
-    (found,) = run_spread([Cell(c, 1)], Context())
+    (found,) = run_spread([Trial(c, 1)], Context())
     assert found["lambdas"] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     assert found["bias"] == pytest.approx(spread(c, found["lambdas"], 1).bias.tolist(), rel=1e-3)
 
@@ -188,10 +188,10 @@ def test_the_live_tier_is_half_a_run():
 @pytest.mark.parametrize("experiment", STUDIES, ids=lambda e: e.name)
 def test_a_shipped_study_is_the_whole_study_tier(experiment):
     records = recorded(experiment.name, withdrawn=True)
-    cells = experiment.cells("study")
-    like = cells[0].config
+    trials = experiment.trials("study")
+    like = trials[0].config
     shipped = {(json.dumps(filled(r.config, like), sort_keys=True), r.seed) for r in records}
-    planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in cells}
+    planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in trials}
     assert shipped == planned
     assert len(records) == len(shipped)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Context, UsageError
+from tutorlib.lab import Context, Trial, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.rcgvf.algorithm import draw_noise, initial_state
 from tutorlib.papers.rcgvf.config import Config
@@ -37,7 +37,7 @@ def test_the_mixed_policy_knows_the_right_action_in_its_share_of_steps():
 def test_predictors_that_diverge_stop_and_say_so():
     fast = replace(SMALL, rate=1e30, updates=2, looks=1)
     with pytest.raises(NonFiniteError, match=r"^\w+ of step 2 of 2 is not finite \(seed 7\): .* than 1e\+30 may help$"):
-        fade([Cell(Fading(fast), 7)], Context())
+        fade([Trial(Fading(fast), 7)], Context())
 
 
 def test_a_walk_is_the_mixed_policy_in_the_lock():
@@ -74,30 +74,30 @@ def test_the_scale_of_z():
 
 def test_predictors_side_by_side_are_the_predictors_one_by_one():
     configs = [Fading(SMALL), Fading(replace(SMALL, gamma_z=0.9)), Fading(replace(SMALL, gamma_z=0.0, beta=3.0))]
-    cells = [Cell(config, seed) for config, seed in zip(configs, (0, 1, 0), strict=True)]
-    together = fade(cells, Context())
+    trials = [Trial(config, seed) for config, seed in zip(configs, (0, 1, 0), strict=True)]
+    together = fade(trials, Context())
     assert together.log.bonus.shape == (6, 3)
-    for i, cell in enumerate(cells):
-        alone = fade([cell], Context())
+    for i, trial in enumerate(trials):
+        alone = fade([trial], Context())
         for name in ("bonus", "error", "disagreement"):
             assert torch.allclose(getattr(together.log, name)[:, i], getattr(alone.log, name)[:, 0], rtol=1e-4)
         assert torch.equal(together.log.visits[:, i], alone.log.visits[:, 0])
-        assert len(alone.looks) == 2
-        assert torch.allclose(together.looks[1][i], alone.looks[1][0], atol=1e-5)
+        assert len(alone.evals) == 2
+        assert torch.allclose(together.evals[1][i], alone.evals[1][0], atol=1e-5)
 
 
 def test_predictors_learn_what_the_policy_shows():
-    found = fade([Cell(Fading(replace(SMALL, updates=24)), 0)], Context()).log
+    found = fade([Trial(Fading(replace(SMALL, updates=24)), 0)], Context()).log
     assert found.error[-5:].mean() < 0.7 * found.error[0]
     assert found.bonus[-5:].mean() < 0.3 * found.bonus[0]
-    again = fade([Cell(Fading(SMALL, right=0.9), 0)], Context()).log
+    again = fade([Trial(Fading(SMALL, right=0.9), 0)], Context()).log
     assert again.visits.sum(0)[0, -1] > 2 * found.visits[: SMALL.updates].sum(0)[0, -1]
 
 
 def test_without_a_future_one_head_and_the_norm_are_rnd():
     small = replace(SMALL, method="rnd", layers=1, heads=1)
-    rnd = fade([Cell(Fading(small), 2)], Context())
-    same = fade([Cell(Fading(replace(small, method="rcgvf", bonus="norm", gamma_z=0.0)), 2)], Context())
+    rnd = fade([Trial(Fading(small), 2)], Context())
+    same = fade([Trial(Fading(replace(small, method="rcgvf", bonus="norm", gamma_z=0.0)), 2)], Context())
     assert torch.allclose(rnd.log.bonus, same.log.bonus, rtol=1e-4)
 
 
@@ -116,8 +116,8 @@ def test_first_predictions_are_those_of_the_first_column():
 
 def test_cells_of_another_shape_are_refused():
     for other in (Fading(SMALL, right=0.4), Fading(SMALL, scale=2.0), Fading(replace(SMALL, d=5))):
-        with pytest.raises(UsageError, match="expected cells that differ in learner.beta"):
-            fade([Cell(Fading(SMALL), 0), Cell(other, 0)], Context())
+        with pytest.raises(UsageError, match="expected trials that differ in learner.beta"):
+            fade([Trial(Fading(SMALL), 0), Trial(other, 0)], Context())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tutorlib.envs.minigrid_rooms import TASKS
-from tutorlib.lab import Cell, Checkpoint, Context
+from tutorlib.lab import Checkpoint, Context, Trial
 from tutorlib.papers.rcgvf import recurrent, recurrent_config
 from tutorlib.papers.rcgvf.levels import offered, places, ring
 
@@ -53,7 +53,7 @@ def test_the_longest_episode_ends_before_its_level_goes():
 
 
 def test_agents_meet_new_levels_and_keep_theirs_to_the_end():
-    h, state = recurrent.hyper([Cell(C, 0)], CPU), recurrent.initial_state(C, C.env(CPU), [0], CPU)
+    h, state = recurrent.hyper([Trial(C, 0)], CPU), recurrent.initial_state(C, C.env(CPU), [0], CPU)
     seen, ended = set(), 0
     for number in range(6):
         env = C.env(CPU, number)
@@ -64,12 +64,12 @@ def test_agents_meet_new_levels_and_keep_theirs_to_the_end():
         ended += int(log.episodes)
     assert ended >= 8, "96 steps, 40 an episode"
     assert seen >= {0, 2}, "those of the first and the third update, in which the first episodes end at the latest"
-    one = recurrent.train([Cell(C, 0)], Context())
+    one = recurrent.train([Trial(C, 0)], Context())
     assert torch.equal(one.state.theta, state.theta)
 
 
 def test_a_run_with_new_levels_goes_on_where_it_was_cut(tmp_path, monkeypatch):
-    whole = recurrent.train([Cell(C, 0)], Context())
+    whole = recurrent.train([Trial(C, 0)], Context())
     context = Context(checkpoint=Checkpoint(tmp_path / "run", "one"), save_every=0.0)
     calls, update = [], recurrent.update
 
@@ -81,10 +81,10 @@ def test_a_run_with_new_levels_goes_on_where_it_was_cut(tmp_path, monkeypatch):
 
     monkeypatch.setattr(recurrent, "update", dying)
     with pytest.raises(KeyboardInterrupt):
-        recurrent.train([Cell(C, 0)], context)
-    again = recurrent.train([Cell(C, 0)], context)
+        recurrent.train([Trial(C, 0)], context)
+    again = recurrent.train([Trial(C, 0)], context)
     assert calls == [0, 1, 2, 3, 4, 4, 5]
     assert torch.equal(again.state.theta, whole.state.theta)
     assert not torch.equal(
-        recurrent.train([Cell(replace(C, renew=0, levels=3), 0)], Context()).state.theta, whole.state.theta
+        recurrent.train([Trial(replace(C, renew=0, levels=3), 0)], Context()).state.theta, whole.state.theta
     )

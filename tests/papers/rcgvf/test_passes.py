@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from tutorlib.lab import Cell, UsageError
+from tutorlib.lab import Trial, UsageError
 from tutorlib.papers.rcgvf import algorithm, methods, passes, recurrent
 from tutorlib.papers.rcgvf import memory as nets
 
@@ -29,7 +29,7 @@ def minibatches(parts, size):
 @pytest.mark.parametrize("method", ["rcgvf", "ppo"])
 def test_in_the_lock_every_second_pass_is_without_last_steps(method, number):
     c = replace(LOCK, method=method)
-    h, state = algorithm.hyper([Cell(c, 0)], CPU), algorithm.initial_state(c, [0], CPU)
+    h, state = algorithm.hyper([Trial(c, 0)], CPU), algorithm.initial_state(c, [0], CPU)
     noise = algorithm.draw_noise(c, [0], number, CPU)
     past, _ = algorithm.rollout(c, state.theta, state.e, noise)
     batch, _ = algorithm.look_back(c, h, state, past)
@@ -78,7 +78,7 @@ def remembered(c, theta, phi, b):
 @pytest.mark.parametrize("method", ["rcgvf", "agac", "rnd"])
 def test_in_minigrid_every_second_pass_has_shifted_segments_and_newer_memories(method, number):
     c = replace(GRID, method=method, adversary=0.5 * (method == "agac"))
-    env, h = c.env(CPU), recurrent.hyper([Cell(c, 0)], CPU)
+    env, h = c.env(CPU), recurrent.hyper([Trial(c, 0)], CPU)
     state = recurrent.initial_state(c, env, [0], CPU)
     noise = recurrent.draw_noise(c, [0], number, CPU)
     past, *_ = recurrent.rollout(c, env, state, noise)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tutorlib.lab import Cell, Checkpoint, Context, UsageError
+from tutorlib.lab import Checkpoint, Context, Trial, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.rcgvf import memory as nets
 from tutorlib.papers.rcgvf import recurrent as m
@@ -41,7 +41,7 @@ def short_lives(monkeypatch):
 
 def began(c, seeds=(0,), updates=1):
     """Return environment, hyper-parameters, the state after some updates, and the next update's noise."""
-    env, h = c.env(CPU), m.hyper([Cell(c, seed) for seed in seeds], CPU)
+    env, h = c.env(CPU), m.hyper([Trial(c, seed) for seed in seeds], CPU)
     state = m.initial_state(c, env, seeds, CPU)
     for number in range(updates):
         state, _ = m.update(c, env, h, state, m.draw_noise(c, seeds, number, CPU), number)
@@ -164,7 +164,7 @@ def test_the_next_rollout_reads_the_pseudo_rewards_in_which_the_last_action_was_
     env, _, state, noise = began(SMALL)
     past, *_ = m.rollout(SMALL, env, state, noise)
     images = torch.randint(0, 11, past.look.shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    found = m.last_pseudo_rewards(SMALL, state, past._replace(look=images))  # all images differ
+    found = m.last_pseudo_rewards(SMALL, state, past._replace(evaluate=images))  # all images differ
     z = nets.see_all(SMALL.z.layers(state.zeta)["convolutions"], images)
     assert torch.allclose(found, z[:, -2], atol=1e-5), "of o_{T-1}"
     assert (found - z[:, -1]).abs().max() > 0.1, "not of o_T"
@@ -273,10 +273,10 @@ def test_the_policy_never_sees_the_panorama():
 @pytest.mark.parametrize("c", EVERY, ids=name_of)
 def test_runs_side_by_side_are_runs_alone(c):
     c = replace(c, rate=1e-3, updates=2, looks=1)  # the second starts from what the first remembers
-    cells = [Cell(c, 0), Cell(replace(c, beta=0.3, gamma_z=0.3), 1)]
-    both = m.train(cells, Context())
-    for i, cell in enumerate(cells):
-        alone = m.train([cell], Context())
+    trials = [Trial(c, 0), Trial(replace(c, beta=0.3, gamma_z=0.3), 1)]
+    both = m.train(trials, Context())
+    for i, trial in enumerate(trials):
+        alone = m.train([trial], Context())
         for name in ("theta", "phi"):
             assert torch.allclose(getattr(both.state, name)[i], getattr(alone.state, name)[0], atol=1e-5), name
         assert torch.allclose(both.log.bonus[:, i], alone.log.bonus[:, 0], rtol=1e-3, atol=1e-6)
@@ -299,7 +299,7 @@ class Stop(Exception):
 
 @pytest.mark.parametrize("c", [EVERY[0], EVERY[4]], ids=name_of)
 def test_a_killed_run_goes_on(c, tmp_path, monkeypatch):
-    whole = m.train([Cell(c, 3)], Context())
+    whole = m.train([Trial(c, 3)], Context())
     context = Context(checkpoint=Checkpoint(tmp_path / "run", "one"), save_every=0.0)
     update, calls = m.update, []
 
@@ -311,8 +311,8 @@ def test_a_killed_run_goes_on(c, tmp_path, monkeypatch):
 
     monkeypatch.setattr(m, "update", dying)
     with pytest.raises(Stop):
-        m.train([Cell(c, 3)], context)
-    again = m.train([Cell(c, 3)], context)
+        m.train([Trial(c, 3)], context)
+    again = m.train([Trial(c, 3)], context)
     assert calls == [0, 1, 2, 3, 3]
     assert torch.equal(again.state.theta, whole.state.theta)
     assert torch.equal(again.state.phi, whole.state.phi)
@@ -321,7 +321,7 @@ def test_a_killed_run_goes_on(c, tmp_path, monkeypatch):
 
 def test_a_run_that_is_not_finite_stops():
     with pytest.raises(NonFiniteError, match="seed 7"):
-        m.train([Cell(replace(SMALL, rate=1e30), 7)], Context())
+        m.train([Trial(replace(SMALL, rate=1e30), 7)], Context())
 
 
 def test_rates_fall_for_both_networks():

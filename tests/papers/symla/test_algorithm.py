@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from tutorlib.envs import BernoulliBandit, CartPole, ContextualBandit, Reordered
-from tutorlib.lab import Cell, Context, UsageError
+from tutorlib.lab import Context, Trial, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.symla import algorithm
 from tutorlib.papers.symla.algorithm import Config, draw_noise, fitness, lifetime, meta_train
@@ -115,8 +115,8 @@ def test_meta_training_learns_to_pull_the_better_arm():
     def reward(theta):
         return lifetime(agent, theta, env, draw_noise(agent, env, 200, 15, generator(5))).rewards.mean()
 
-    trained = meta_train([Cell(c, 0)], Context(), reward)
-    assert trained.looks[-1] > 0.62
+    trained = meta_train([Trial(c, 0)], Context(), reward)
+    assert trained.evals[-1] > 0.62
     assert trained.losses.shape == (30, 1)
     assert 0.3 < -trained.losses.mean() < 0.9  # minus the mean reward of a step
 
@@ -136,12 +136,12 @@ SETTINGS = {
 def test_runs_side_by_side_are_the_runs_alone(c):
     """Products of a batch may add in another order than those of one run, and ranks and actions do not change by it."""
     seeds = (3, 8, 5)
-    together = meta_train([Cell(c, seed) for seed in seeds], Context(), torch.clone)
+    together = meta_train([Trial(c, seed) for seed in seeds], Context(), torch.clone)
     for i, seed in enumerate(seeds):
-        alone = meta_train([Cell(c, seed)], Context(), torch.clone)
+        alone = meta_train([Trial(c, seed)], Context(), torch.clone)
         assert (together.theta[i] - alone.theta[0]).abs().max() < 1e-6
         assert torch.equal(together.losses[:, i], alone.losses[:, 0])
-        assert (torch.stack(together.looks)[:, i] - torch.stack(alone.looks)[:, 0]).abs().max() < 1e-6
+        assert (torch.stack(together.evals)[:, i] - torch.stack(alone.evals)[:, 0]).abs().max() < 1e-6
     assert (together.theta[0] - together.theta[1]).abs().max() > 1e-3
 
 
@@ -161,14 +161,14 @@ def test_lives_of_runs_are_those_of_each_run(members):
 
 
 def test_cells_that_differ_in_more_than_their_seeds_are_refused():
-    with pytest.raises(UsageError, match=r"^cells=.*rate.*: expected cells that differ in seed alone"):
-        meta_train([Cell(SHORT, 0), Cell(replace(SHORT, rate=0.1), 1)], Context())
+    with pytest.raises(UsageError, match=r"^trials=.*rate.*: expected trials that differ in seed alone"):
+        meta_train([Trial(SHORT, 0), Trial(replace(SHORT, rate=0.1), 1)], Context())
 
 
 def test_a_reward_that_is_not_finite_stops_meta_training(monkeypatch):
     monkeypatch.setattr(algorithm, "fitness", lambda c, phi, g: phi[..., 0] / 0.0)
     with pytest.raises(NonFiniteError, match="step 1 of 4"):
-        meta_train([Cell(Config(generations=4, looks=2, pairs=2), 0)], Context())
+        meta_train([Trial(Config(generations=4, looks=2, pairs=2), 0)], Context())
 
 
 @pytest.mark.parametrize(("own", "argument"), [

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from tutorlib.lab import Cell, Context, loop
+from tutorlib.lab import Context, Trial, loop
 from tutorlib.lab.dry import Ledger
 from tutorlib.nn import Trained, no_moments
 from tutorlib.papers.symla import experiments, problem
@@ -70,7 +70,7 @@ def test_a_generation_keeps_to_its_device(c, runs, monkeypatch):
 
     monkeypatch.setattr("tutorlib.papers.symla.algorithm.descend", descend)
     with FakeTensorMode():
-        found = meta_train([Cell(c, seed) for seed in range(runs)], Context(device=META))
+        found = meta_train([Trial(c, seed) for seed in range(runs)], Context(device=META))
     assert found.theta.shape == (runs, c.agents[0].parameters)
     assert found.losses.shape == (1, runs)
     assert found.theta.device == found.losses.device == META
@@ -125,6 +125,6 @@ def test_each_experiment_computes_where_its_record_says(experiment, monkeypatch)
     c = replace(experiment.tiers["live"].configs[0], length=2, pairs=2, lifetimes=3, generations=2, looks=1)
     # Numbers are read off at the very end, and there are none.
     with FakeTensorMode(), suppress(DataDependentOutputException):
-        experiment.run([Cell(c, 0)], Context(device=META))
+        experiment.run([Trial(c, 0)], Context(device=META))
     assert len(seen) > 2
     assert {device.type for device in seen} == {"cpu" if experiment.cpu_only else "meta"}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tutorlib.envs import BernoulliBandit, CartPole
-from tutorlib.lab import Cell, Context, recorded
+from tutorlib.lab import Context, Trial, recorded
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError
 from tutorlib.papers.symla import experiments, problem
@@ -35,7 +35,7 @@ def tiny(config, **own):
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
 def test_each_run_returns_finite_numbers_for_each_of_its_tests(short, experiment):
     config = tiny(experiment.tiers["live"].configs[0])
-    (found,) = experiment.run([Cell(config, 0)], Context())
+    (found,) = experiment.run([Trial(config, 0)], Context())
     assert json.dumps(found, allow_nan=False)
     prefix = "random " if experiment.name == "symla.references" else ""
     for test in problem.tests(config.environment, int(config.sizes.split(",")[0]), 8, config.agent == "symla"):
@@ -48,7 +48,7 @@ def test_each_run_returns_finite_numbers_for_each_of_its_tests(short, experiment
 
 def test_a_run_is_a_function_of_its_seed(short):
     config = tiny(experiments.SYMLA)
-    runs = [experiments.run_meta_training([Cell(config, seed)], Context())[0] for seed in (0, 0, 1)]
+    runs = [experiments.run_meta_training([Trial(config, seed)], Context())[0] for seed in (0, 0, 1)]
     assert runs[0] == runs[1] != runs[2]
 
 
@@ -62,10 +62,10 @@ def numbers(found):
 )
 def test_cells_side_by_side_find_what_each_finds_alone(short, experiment):
     config = tiny(experiment.tiers["live"].configs[0])
-    cells = [Cell(config, seed) for seed in (2, 0)]
-    together = experiment.run(cells, Context())
-    for cell, own in zip(cells, together, strict=True):
-        (alone,) = experiment.run([cell], Context())
+    trials = [Trial(config, seed) for seed in (2, 0)]
+    together = experiment.run(trials, Context())
+    for trial, own in zip(trials, together, strict=True):
+        (alone,) = experiment.run([trial], Context())
         assert list(own) == list(alone)
         for (name, one), other in zip(numbers(own).items(), numbers(alone).values(), strict=True):
             assert (one - other).abs().max() < 2e-4, name  # they are rounded, after products in another order
@@ -74,7 +74,7 @@ def test_cells_side_by_side_find_what_each_finds_alone(short, experiment):
 
 @pytest.mark.parametrize("config", [tiny(experiments.SYMLA, sizes="2,3"), tiny(experiments.HEARTS)])
 def test_theta_is_kept(short, config):
-    (found,) = experiments.run_keeping_theta([Cell(config, 0)], Context())
+    (found,) = experiments.run_keeping_theta([Trial(config, 0)], Context())
     assert len(found["theta"]) == 3472
     if config.environment == "heart-grid":
         again = experiments.scores(
@@ -85,7 +85,7 @@ def test_theta_is_kept(short, config):
 
 def test_orders_begin_with_the_standard_one(short):
     config = tiny(experiments.POLE_RNN)
-    (found,) = experiments.run_orders([Cell(config, 0)], Context())
+    (found,) = experiments.run_orders([Trial(config, 0)], Context())
     assert len(found["orders"]) == len(found["order_mean"]) == len(found["order_curve"]) == 48
     assert found["orders"][0] == "0123/01"
 
@@ -127,7 +127,7 @@ def test_what_is_pending_is_known():
 def test_a_shipped_study_is_the_whole_study_tier(experiment):
     records = recorded(experiment.name)
     shipped = {(json.dumps(r.config, sort_keys=True), r.seed) for r in records}
-    planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in experiment.cells("study")}
+    planned = {(json.dumps(plain(c.config), sort_keys=True), c.seed) for c in experiment.trials("study")}
     assert shipped == planned
     assert len(records) == len(shipped)
 

@@ -103,7 +103,7 @@ def cloned(gap: float = 0.02, deep: float = 0.05) -> list[Record]:
 def plateau() -> list[Record]:
     """Runs of ``vsml.plateau``, whose losses and escapes differ in every combination."""
     found = []
-    for cell in experiments.PLATEAU.cells("study"):
+    for cell in experiments.PLATEAU.trials("study"):
         c = cell.config
         slow = abs(c.input_bias) + c.streams.classes
         escape = int(5 * slow) + 5 * cell.seed if slow < 9 else 0

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.evolution import Population, estimate
-from tutorlib.lab import Cell, Checkpoint, Context
+from tutorlib.lab import Checkpoint, Context, Trial
 from tutorlib.lab.errors import NonFiniteError, UsageError
 from tutorlib.nn import step_generator
 from tutorlib.nn.grid import GridConfig, grid_tick, split
@@ -262,12 +262,12 @@ def test_meta_steps_are_repeatable_and_descend(estimator: str) -> None:
 
 
 def test_meta_training_resumes_bit_for_bit(tmp_path: Path) -> None:
-    cell = Cell(TINY, 3)
-    whole = meta_train([cell], Context())
+    trial = Trial(TINY, 3)
+    whole = meta_train([trial], Context())
     checkpoint = Checkpoint(tmp_path / "state.pt", "a")
-    half = Cell(replace(TINY, steps=2, looks=1), 3)
+    half = Trial(replace(TINY, steps=2, looks=1), 3)
     meta_train([half], Context(checkpoint=checkpoint))
-    resumed = meta_train([cell], Context(checkpoint=checkpoint))
+    resumed = meta_train([trial], Context(checkpoint=checkpoint))
     assert torch.equal(whole.theta, resumed.theta)
     assert torch.equal(whole.losses, resumed.losses)
 
@@ -290,7 +290,7 @@ and the first and last loss."""
 @pytest.mark.parametrize("name", BEFORE)
 def test_one_run_gives_the_numbers_that_it_always_gave(name: str) -> None:
     config, entries, square, ends = BEFORE[name]
-    found = meta_train([Cell(replace(config, steps=6), 3)], Context())
+    found = meta_train([Trial(replace(config, steps=6), 3)], Context())
     assert found.theta.shape == (1, initial_theta(config, 3).numel())
     assert found.losses.shape == (6, 1)
     assert found.theta[0, :3].tolist() == pytest.approx(entries, rel=1e-5)
@@ -299,19 +299,19 @@ def test_one_run_gives_the_numbers_that_it_always_gave(name: str) -> None:
 
 
 def test_a_batch_of_runs_is_as_many_single_runs() -> None:
-    cells = [Cell(TINY, 3), Cell(TINY, 4), Cell(replace(TINY, rate=0.02), 3)]
-    together = meta_train(cells, Context())
-    for i, cell in enumerate(cells):
-        alone = meta_train([cell], Context())
+    trials = [Trial(TINY, 3), Trial(TINY, 4), Trial(replace(TINY, rate=0.02), 3)]
+    together = meta_train(trials, Context())
+    for i, trial in enumerate(trials):
+        alone = meta_train([trial], Context())
         torch.testing.assert_close(together.theta[i], alone.theta[0], rtol=0, atol=1e-5)
         torch.testing.assert_close(together.losses[:, i], alone.losses[:, 0], rtol=0, atol=1e-5)
 
 
 def test_runs_of_another_shape_are_no_batch() -> None:
-    with pytest.raises(UsageError, match="cells='forget_bias=.* and forget_bias=1.0': expected cells that differ in"):
-        meta_train([Cell(TINY, 0), Cell(replace(TINY, forget_bias=1.0), 0)], Context())
-    with pytest.raises(UsageError, match="cells=2: expected one cell at a time"):
-        meta_train([Cell(replace(TINY, estimator="es"), seed) for seed in (0, 1)], Context())
+    with pytest.raises(UsageError, match="trials='forget_bias=.* and forget_bias=1.0': expected trials that differ in"):
+        meta_train([Trial(TINY, 0), Trial(replace(TINY, forget_bias=1.0), 0)], Context())
+    with pytest.raises(UsageError, match="trials=2: expected one trial at a time"):
+        meta_train([Trial(replace(TINY, estimator="es"), seed) for seed in (0, 1)], Context())
 
 
 def test_a_meta_training_that_diverges_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ def test_a_meta_training_that_diverges_says_so(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(algorithm, "squash", lambda z: z / 0.0)
     checkpoint = Checkpoint(tmp_path / "state.pt", "a")
     with pytest.raises(NonFiniteError, match=r"loss of step 1 of 4 is not finite .*: expected finite numbers"):
-        meta_train([Cell(TINY, 0)], Context(checkpoint=checkpoint))
+        meta_train([Trial(TINY, 0)], Context(checkpoint=checkpoint))
 
 
 def test_theta_runs_at_other_sizes() -> None:
@@ -403,9 +403,9 @@ def test_meta_training_and_meta_testing_are_compiled_where_the_run_is(
     traced: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(algorithm, "EXAMPLES", 4)
-    meta_train([Cell(TINY, 0)], Context())
+    meta_train([Trial(TINY, 0)], Context())
     assert not traced
-    meta_train([Cell(TINY, 0)], Context(compile=True))
+    meta_train([Trial(TINY, 0)], Context(compile=True))
     assert len(traced) == 1
     (x, y), theta = stream(2, 8, 4, 3), initial_theta(TINY, 0)
     run = learner(TINY, context=Context(compile=True))

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tutorlib.lab import Cell, Checkpoint, Context, UsageError
+from tutorlib.lab import Checkpoint, Context, Trial, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.nn.grid import GridState, split
 from tutorlib.papers.vsml import cloning, experiments, measures
@@ -257,7 +257,7 @@ def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(clip, mon
     monkeypatch.setattr(
         cloning, "adam_step", lambda theta, m, *rest: (handed.append(rest[0]), adam(theta, m, *rest))[1]
     )
-    clone = cloning.clone_backprop(Cell(config, 7), Context())
+    clone = cloning.clone_backprop(Trial(config, 7), Context())
     assert torch.allclose(handed[0][0], g, rtol=1e-4, atol=1e-9)
     # Adam's first step: the moments, freed of their start, are g and g^2.
     expected = theta.detach() - config.rate / 4 * g / (g.abs() + 1e-8)
@@ -275,7 +275,7 @@ def test_steps_and_seeds_have_questions_of_their_own(monkeypatch):
 
     monkeypatch.setattr(cloning, "questions", watched)
     for seed in (0, 1, 0):
-        cloning.clone_backprop(Cell(replace(SMALL, steps=2, looks=1), seed), Context())
+        cloning.clone_backprop(Trial(replace(SMALL, steps=2, looks=1), seed), Context())
     x = torch.stack([x for x, _ in asked])
     assert len({tuple(row.flatten().tolist()) for row in x[:4]}) == 4
     assert torch.equal(x[:2], x[4:])
@@ -290,7 +290,7 @@ def test_the_rate_falls_along_half_a_cosine(monkeypatch):
         return adam(theta, moments, g, step, rate)
 
     monkeypatch.setattr(cloning, "adam_step", watched)
-    cloning.clone_backprop(Cell(replace(SMALL, warmup=1), 0), Context())
+    cloning.clone_backprop(Trial(replace(SMALL, warmup=1), 0), Context())
     assert rates[0] == pytest.approx(SMALL.rate)
     assert rates[8] == pytest.approx(SMALL.rate / 2)
     assert rates[12] == pytest.approx(SMALL.rate * (1 - 0.5**0.5) / 2)
@@ -299,7 +299,7 @@ def test_the_rate_falls_along_half_a_cosine(monkeypatch):
 
 def test_a_short_cloning_learns_to_keep_the_slots_and_part_of_the_rule():
     config = Config(hidden=8, steps=150, looks=1, batch=32, warmup=10)
-    clone = cloning.clone_backprop(Cell(config, 0), Context())
+    clone = cloning.clone_backprop(Trial(config, 0), Context())
     before = cloning.imitation(cloning.initial_parameters(config, seeded()), 0, config)
     after = cloning.imitation(clone.theta, 0, config)
     assert after["rmse_w"] < before["rmse_w"] / 3
@@ -339,15 +339,15 @@ def killed_at(monkeypatch):
 
 
 def test_a_run_that_was_cut_goes_on_bit_by_bit(tmp_path, killed_at):
-    cell = Cell(SMALL, 3)
-    undisturbed = cloning.clone_backprop(cell, Context())
+    trial = Trial(SMALL, 3)
+    undisturbed = cloning.clone_backprop(trial, Context())
     checkpoint = Checkpoint(tmp_path / "run.ckpt", "a")
     killed_at(11)
     with pytest.raises(Killed):
-        cloning.clone_backprop(cell, Context(checkpoint=checkpoint, save_every=0.0))
+        cloning.clone_backprop(trial, Context(checkpoint=checkpoint, save_every=0.0))
     assert checkpoint.load()["step"] == 11
     killed_at(10)  # a step that the resumed run must not take again
-    resumed = cloning.clone_backprop(cell, Context(checkpoint=checkpoint))
+    resumed = cloning.clone_backprop(trial, Context(checkpoint=checkpoint))
     assert torch.equal(resumed.theta, undisturbed.theta)
     assert torch.equal(resumed.errors, undisturbed.errors)
     assert resumed.errors.shape == (16, 4)
@@ -355,7 +355,7 @@ def test_a_run_that_was_cut_goes_on_bit_by_bit(tmp_path, killed_at):
 
 def test_a_cloning_gives_the_numbers_that_it_always_gave():
     """Of before there was one loop for all; a squared norm stands for theta."""
-    found = cloning.clone_backprop(Cell(SMALL, 2), Context())
+    found = cloning.clone_backprop(Trial(SMALL, 2), Context())
     assert found.theta[:3].tolist() == pytest.approx([-0.29913738, 0.31613699, -0.4993746], rel=1e-5)
     assert float(found.theta.square().sum()) == pytest.approx(153.442302, rel=1e-5)
     last = [0.51735961, 0.0094447751, 0.0045092721, 1.1997836e-05]
@@ -372,7 +372,7 @@ def test_a_run_that_diverges_says_which_rate_was_too_large(monkeypatch):
     monkeypatch.setattr(cloning, "adam_step", poisoned)
     said = r"loss of step 11 of 16 is not finite \(seed 1\).* a smaller rate than 0.01 may help"
     with pytest.raises(NonFiniteError, match=said):
-        cloning.clone_backprop(Cell(SMALL, 1), Context())
+        cloning.clone_backprop(Trial(SMALL, 1), Context())
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_bad_settings_are_refused_by_name(name, value):
 
 @pytest.fixture(scope="module")
 def metrics():
-    (found,) = measures.run_cloning([Cell(SMALL, 5)], Context())
+    (found,) = measures.run_cloning([Trial(SMALL, 5)], Context())
     return found
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.cli import main
-from tutorlib.lab import Cell, Context, recorded
+from tutorlib.lab import Context, Trial, recorded
 from tutorlib.lab.experiment import filled
 from tutorlib.lab.records import NoRecordsError, load_folder
 from tutorlib.papers.vsml import baselines, descent, experiments, measures
@@ -32,7 +32,7 @@ def test_a_shipped_study_holds_whole_configurations_of_the_study_tier(experiment
             recorded(experiment.name)
         return
     records = recorded(experiment.name)
-    planned = {(json.dumps(asdict(c.config), sort_keys=True), c.seed) for c in experiment.cells("study")}
+    planned = {(json.dumps(asdict(c.config), sort_keys=True), c.seed) for c in experiment.trials("study")}
     like = experiment.tier("study").configs[0]
     shipped = {(json.dumps(filled(r.config, like), sort_keys=True), r.seed) for r in records}
     assert shipped <= planned
@@ -49,9 +49,9 @@ def test_a_run_reports_its_course_and_every_set(monkeypatch: pytest.MonkeyPatch)
     }
     monkeypatch.setattr(measures, "TRANSFER", sets)
     monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 8)
-    cell = Cell(TINY, 1)
-    found = measures.run_learn([cell], Context())[0]
-    trained = meta_train([cell], Context())
+    trial = Trial(TINY, 1)
+    found = measures.run_learn([trial], Context())[0]
+    trained = meta_train([trial], Context())
     losses = trained.losses[:, 0].view(2, 2).mean(dim=1).tolist()
     assert found["look_loss"] == pytest.approx(losses, abs=1e-3)
     assert found["theta"] == pytest.approx(trained.theta[0].tolist(), rel=1e-4, abs=1e-9)
@@ -105,7 +105,7 @@ def test_a_learner_that_remembers_jumps_and_one_that_does_not_stays() -> None:
 def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "TRANSFER", {"digits": (replace(measures.DIGITS, length=60), 4)})
     monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 8)
-    found = measures.run_references([Cell(TINY, 2)], Context())[0]
+    found = measures.run_references([Trial(TINY, 2)], Context())[0]
     x, y = measures.meta_test_streams(replace(measures.DIGITS, length=60), 4, 2)
     for rate in descent.SGD_RATES:
         right = (descent.online_sgd(x, y, 10, rate).argmax(dim=-1) == y).float().mean(dim=0)
@@ -116,19 +116,19 @@ def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_batch_of_plateau_runs_reports_what_each_does_alone() -> None:
-    cells = [Cell(TINY, 0), Cell(replace(TINY, rate=0.03), 1)]
-    together = measures.run_plateau(cells, Context())
-    for cell, found in zip(cells, together, strict=True):
-        assert found["look_loss"] == pytest.approx(measures.run_plateau([cell], Context())[0]["look_loss"], abs=2e-3)
+    trials = [Trial(TINY, 0), Trial(replace(TINY, rate=0.03), 1)]
+    together = measures.run_plateau(trials, Context())
+    for trial, found in zip(trials, together, strict=True):
+        assert found["look_loss"] == pytest.approx(measures.run_plateau([trial], Context())[0]["look_loss"], abs=2e-3)
 
 
 def test_a_batch_of_learners_reports_what_each_does_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "TRANSFER", {"prototypes": (Streams(inputs=5, classes=2, length=60), 3)})
     monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 8)
-    cells = [Cell(TINY, 1), Cell(replace(TINY, rate=0.03), 2)]
-    together = measures.run_learn(cells, Context())
-    for cell, found in zip(cells, together, strict=True):
-        (alone,) = measures.run_learn([cell], Context())
+    trials = [Trial(TINY, 1), Trial(replace(TINY, rate=0.03), 2)]
+    together = measures.run_learn(trials, Context())
+    for trial, found in zip(trials, together, strict=True):
+        (alone,) = measures.run_learn([trial], Context())
         assert found["look_loss"] == pytest.approx(alone["look_loss"], abs=2e-3)
         assert found["theta"] == pytest.approx(alone["theta"], abs=1e-3)
         assert found["prototypes_0_50"] == pytest.approx(alone["prototypes_0_50"], abs=0.03)
@@ -150,8 +150,8 @@ def test_the_matrix_tests_every_learner_on_every_set(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(measures, "MATRIX_TEST", tests)
     streams = replace(experiments.MATRIX_TRAIN["prototypes"], length=6)
     for name in ("vsml", "meta-rnn"):
-        cells = [Cell(Config(learner=name, streams=streams, sequences=2, steps=2, looks=1), seed) for seed in (0, 1)]
-        for found in measures.run_matrix(cells, Context()):
+        trials = [Trial(Config(learner=name, streams=streams, sequences=2, steps=2, looks=1), seed) for seed in (0, 1)]
+        for found in measures.run_matrix(trials, Context()):
             assert {"loss", "random_curve", "digits_curve"} <= set(found)
             assert len(found["digits_curve"]) == 2
 
@@ -219,7 +219,7 @@ def test_what_the_authors_code_can_do_is_a_word_on_the_command_line(settings, es
         (record,) = load_folder(folder / "vsml.plateau" / "live")
         name, _, value = assignments[0].partition("=")
         assert str(record.config[name]).lower() == value
-        return meta_train([Cell(config_of(record), 0)], Context()).losses[:, 0].tolist()
+        return meta_train([Trial(config_of(record), 0)], Context()).losses[:, 0].tolist()
 
     neutral = {"convolutions": "convolutions=0", "loss_type": "loss_type=mean", "batch": "batch=1"}
     name, _, _ = settings[0].partition("=")
@@ -237,7 +237,7 @@ def test_a_learner_with_convolutions_is_tested_on_images_alone(monkeypatch: pyte
     monkeypatch.setattr(measures, "TRANSFER", sets)
     monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 2)
     config = replace(TINY, streams=replace(TINY.streams, inputs=9), convolutions=1, batch=2)
-    (found,) = measures.run_learn([Cell(config, 1)], Context())
+    (found,) = measures.run_learn([Trial(config, 1)], Context())
     assert len(found["digits_curve"]) == 6
     assert "after_same" in found
     assert "prototypes_curve" not in found

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import column, common
 from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.lab.loop import repeat
@@ -148,20 +148,20 @@ class State(NamedTuple):
     v: Float[Tensor, "runs parameters"]
 
 
-def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:
-    """Return the hyper-parameters of ``cells``."""
+def hyper(trials: Sequence[Trial], device: torch.device) -> Hyper:
+    """Return the hyper-parameters of ``trials``."""
     return Hyper(
-        seed=torch.tensor([cell.seed for cell in cells], dtype=torch.int64, device=device),
-        tasks=column(cells, lambda c: INFINITE if c.tasks == "inf" else c.tasks, device, torch.int64),
-        biased=column(cells, lambda c: round(c.bias * c.batch), device, torch.int64),
-        rate=column(cells, "rate", device),
-        eps=column(cells, "eps", device),
+        seed=torch.tensor([trial.seed for trial in trials], dtype=torch.int64, device=device),
+        tasks=column(trials, lambda c: INFINITE if c.tasks == "inf" else c.tasks, device, torch.int64),
+        biased=column(trials, lambda c: round(c.bias * c.batch), device, torch.int64),
+        rate=column(trials, "rate", device),
+        eps=column(trials, "eps", device),
     )
 
 
-def initial_state(f: FlatModule, cells: Sequence[Cell], device: torch.device) -> State:
+def initial_state(f: FlatModule, trials: Sequence[Trial], device: torch.device) -> State:
     """Return the state before the first step; each run's parameters come from its own seed."""
-    start = [initial_parameters(f.module, torch.Generator().manual_seed(cell.seed)) for cell in cells]
+    start = [initial_parameters(f.module, torch.Generator().manual_seed(trial.seed)) for trial in trials]
     theta = torch.stack(start).to(device)
     return State(theta, torch.zeros_like(theta), torch.zeros_like(theta))
 
@@ -245,21 +245,21 @@ class Trained(NamedTuple):
     f: FlatModule
     theta: Float[Tensor, "runs parameters"]
     losses: Float[Tensor, "steps runs"]
-    looks: list[Tensor]
-    """what ``look`` returned, each time"""
+    evals: list[Tensor]
+    """what ``evaluate`` returned, each time"""
 
 
-Look = Callable[[FlatModule, Float[Tensor, "runs parameters"]], Tensor]
+Evaluate = Callable[[FlatModule, Float[Tensor, "runs parameters"]], Tensor]
 
 
-def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
-    """Meta-train ``cells``, which may differ in seed and the fields of ``VARIES``, side by side.
+def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None = None) -> Trained:
+    """Meta-train ``trials``, which may differ in seed and the fields of ``VARIES``, side by side.
 
-    ``look(f, theta)`` is called ``evaluations`` times, evenly spaced. For what is kept, and for runs that diverge, see
-    ``lab.loop.repeat``. Raises ``UsageError`` for cells that differ in more.
+    ``evaluate(f, theta)`` is called ``evaluations`` times, evenly spaced. For what is kept, and for runs that diverge,
+    see ``lab.loop.repeat``. Raises ``UsageError`` for trials that differ in more.
     """
-    c = common(cells, VARIES)
-    h = hyper(cells, context.device)
+    c = common(trials, VARIES)
+    h = hyper(trials, context.device)
     base = c.bases[0].to(context.device)
     with context.device:
         f = FlatModule(network(c.model))
@@ -270,21 +270,21 @@ def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None
         return learn(f, base, state, counted, c, h)
 
     def seen(state: State, done: int) -> Tensor:
-        assert look is not None
-        return look(f, state.theta)
+        assert evaluate is not None
+        return evaluate(f, state.theta)
 
     course = repeat(
         step,
-        initial_state(f, cells, context.device),
+        initial_state(f, trials, context.device),
         c.steps,
         context,
         title=f"meta-training, K={c.tasks}",
-        seeds=[cell.seed for cell in cells],
-        look_every=c.steps // c.evaluations,
-        look=seen if look else None,
+        seeds=[trial.seed for trial in trials],
+        eval_every=c.steps // c.evaluations,
+        evaluate=seen if evaluate else None,
         advice=f"a smaller rate than {c.rate} may help",
     )
-    return Trained(f, course.state.theta, course.log, course.looks)
+    return Trained(f, course.state.theta, course.log, course.evals)
 
 
 @torch.no_grad()

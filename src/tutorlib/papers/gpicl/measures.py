@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tutorlib.lab import Cell, Context, Metrics
+from tutorlib.lab import Context, Metrics, Trial
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl import baselines
 from tutorlib.papers.gpicl.algorithm import Config, hyper, learning_curve, meta_train, phase
@@ -60,28 +60,28 @@ def meta_test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]
     return sets | ({"own": shown(test, seen)} if c.bias else {})
 
 
-def run_meta_training(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train ``cells`` and return for each what it learned.
+def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Meta-train ``trials`` and return for each what it learned.
 
     Metrics: ``phase``; for each of ``meta_test_sets`` the accuracy of the first prediction (``<set>_first``), the
     mean of the last ten (``<set>_last``) and the learning curve (``<set>_curve``); ``nearest_last``, what 1-NN
     reaches on the unseen tasks; and the course of meta-training at ``looks`` (steps): ``look_loss`` (mean since the
     look before), ``look_seen`` and ``look_unseen`` (a learning curve each) and ``look_phase``.
     """
-    sets = [meta_test_sets(cell.config, cell.seed, SEQUENCES) for cell in cells]
+    sets = [meta_test_sets(trial.config, trial.seed, SEQUENCES) for trial in trials]
 
-    def look(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs sets time"]:
+    def evaluate(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs sets time"]:
         curves = [_curve(f, theta, sets, name, LOOK_SEQUENCES) for name in ("seen", "unseen")]
         return torch.stack(curves, dim=1)
 
-    trained = meta_train(cells, context, look)
-    losses = trained.losses.unflatten(0, (cells[0].config.evaluations, -1)).mean(dim=1)  # (looks, runs)
-    course = torch.stack(trained.looks, dim=1)  # (runs, looks, sets, time)
+    trained = meta_train(trials, context, evaluate)
+    losses = trained.losses.unflatten(0, (trials[0].config.evaluations, -1)).mean(dim=1)  # (looks, runs)
+    course = torch.stack(trained.evals, dim=1)  # (runs, looks, sets, time)
     names = {name for own in sets for name in own}
     curves = {name: _curve(trained.f, trained.theta, sets, name, SEQUENCES) for name in sorted(names)}
     return [
-        _metrics(cell.config, {n: curves[n][i] for n in sets[i]}, course[i], losses[:, i], sets[i]["unseen"])
-        for i, cell in enumerate(cells)
+        _metrics(trial.config, {n: curves[n][i] for n in sets[i]}, course[i], losses[:, i], sets[i]["unseen"])
+        for i, trial in enumerate(trials)
     ]
 
 
@@ -136,24 +136,24 @@ def _rounded(values: Tensor) -> list[float]:
     return [round(value, 3) for value in values.tolist()]
 
 
-def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return the learning curves of the reference learners on the unseen tasks that this seed is tested on."""
-    return [_references(cell) for cell in cells]
+    return [_references(trial) for trial in trials]
 
 
 SGD_RATES = (0.03, 0.1, 0.3)
 
 
-def _references(cell: Cell) -> Metrics:
-    c = cell.config
-    x, y = meta_test_sets(c, cell.seed, SEQUENCES)["unseen"]
+def _references(trial: Trial) -> Metrics:
+    c = trial.config
+    x, y = meta_test_sets(c, trial.seed, SEQUENCES)["unseen"]
     guesses = {
         "nearest": baselines.nearest_neighbour(x, y, c.classes),
         "means": baselines.class_means(x, y, c.classes),
         "ridge": baselines.ridge(x, y, c.classes),
     }
     for rate in SGD_RATES:
-        start = torch.Generator().manual_seed(cell.seed)
+        start = torch.Generator().manual_seed(trial.seed)
         guesses[f"sgd_{rate}"] = baselines.online_sgd(x, y, c.classes, start, rate)
     curves = {name: baselines.accuracy(guess, y) for name, guess in guesses.items()}
     # Online SGD stands for its best rate on these very tasks: the comparison is kind to it, and says so.
@@ -164,26 +164,26 @@ def _references(cell: Cell) -> Metrics:
     return metrics
 
 
-def run_plateau(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train ``cells`` and return when each left the plateau.
+def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Meta-train ``trials`` and return when each left the plateau.
 
     Metrics: at ``looks`` (steps) the ``look_loss`` (mean since the look before) and ``look_last``, the accuracy on
     unseen tasks (mean of the last ten positions); ``exit``, the first look at which that is 0.1 above chance, or 0 if
     there is none; and ``unseen_last`` at the end.
     """
-    sets = [meta_test_sets(cell.config, cell.seed, SEQUENCES) for cell in cells]
+    sets = [meta_test_sets(trial.config, trial.seed, SEQUENCES) for trial in trials]
 
-    def look(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs"]:
+    def evaluate(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs"]:
         return _curve(f, theta, sets, "unseen", LOOK_SEQUENCES)[:, -LAST:].mean(dim=1)
 
-    trained = meta_train(cells, context, look)
+    trained = meta_train(trials, context, evaluate)
     final = _curve(trained.f, trained.theta, sets, "unseen", SEQUENCES)
-    c = cells[0].config
+    c = trials[0].config
     losses = trained.losses.unflatten(0, (c.evaluations, -1)).mean(dim=1)  # (looks, runs)
-    course = torch.stack(trained.looks)  # (looks, runs)
+    course = torch.stack(trained.evals)  # (looks, runs)
     looks = [c.steps // c.evaluations * (i + 1) for i in range(c.evaluations)]
     found = []
-    for i in range(len(cells)):
+    for i in range(len(trials)):
         left = (course[:, i] > 1 / c.classes + 0.1).nonzero().flatten().tolist()
         found.append(
             {
@@ -227,11 +227,11 @@ def _columns(c: Config) -> tuple[str, ...]:
     return tuple(FEATURES[:3]) if c.dataset in FEATURES else FOREIGN
 
 
-def run_table(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train ``cells`` and return for each of ``foreign_sets`` ``<set>_first``, ``<set>_last``, ``<set>_curve``."""
-    sets = [foreign_sets(cell.config, cell.seed, SEQUENCES, _columns(cell.config)) for cell in cells]
-    trained = meta_train(cells, context)
-    found: list[Metrics] = [{} for _ in cells]
+def run_table(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Meta-train ``trials`` and return for each of ``foreign_sets`` the first and last accuracy and the curve."""
+    sets = [foreign_sets(trial.config, trial.seed, SEQUENCES, _columns(trial.config)) for trial in trials]
+    trained = meta_train(trials, context)
+    found: list[Metrics] = [{} for _ in trials]
     for name in sets[0]:
         for own, theta, metrics in zip(sets, trained.theta, found, strict=True):
             x, y = (part.unsqueeze(0).to(context.device) for part in own[name])
@@ -247,25 +247,25 @@ def _set_metrics(name: str, curve: Float[Tensor, "time"]) -> Metrics:
 MAML_STEPS, MAML_RATE = 600, 0.1
 
 
-def run_table_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_table_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return ``<learner>_<set>_last``: what the reference learners reach on each of ``foreign_sets``.
 
     MAML is meta-trained on the tasks that GPICL is meta-trained on; its inner rate was not tuned.
     """
-    return [_table_references(cell) for cell in cells]
+    return [_table_references(trial) for trial in trials]
 
 
-def _table_references(cell: Cell) -> Metrics:
-    c, cpu = cell.config, torch.device("cpu")
-    base, h = c.bases[0], hyper([cell], cpu)
+def _table_references(trial: Trial) -> Metrics:
+    c, cpu = trial.config, torch.device("cpu")
+    base, h = c.bases[0], hyper([trial], cpu)
     meta_batches = (
         meta_batch(base, c.law, h.seed, step, h.tasks, h.biased, c.batch, c.length) for step in range(MAML_STEPS)
     )
     batches = ((x[0], y[0]) for x, y in meta_batches)
-    generator = torch.Generator().manual_seed(cell.seed)
+    generator = torch.Generator().manual_seed(trial.seed)
     theta = baselines.maml(baselines.start_weights((), c.inputs, 64, c.classes, generator), batches, MAML_RATE)
     metrics: Metrics = {}
-    for name, (x, y) in foreign_sets(c, cell.seed, SEQUENCES // 2, _columns(c)).items():
+    for name, (x, y) in foreign_sets(c, trial.seed, SEQUENCES // 2, _columns(c)).items():
         guesses = {
             "nearest": baselines.nearest_neighbour(x, y, c.classes),
             "means": baselines.class_means(x, y, c.classes),
@@ -274,7 +274,7 @@ def _table_references(cell: Cell) -> Metrics:
             "maml": baselines.maml_guesses(theta, x, y, MAML_RATE),
         }
         for rate in SGD_RATES:
-            start = torch.Generator().manual_seed(cell.seed)
+            start = torch.Generator().manual_seed(trial.seed)
             guesses[f"sgd_{rate}"] = baselines.online_sgd(x, y, c.classes, start, rate)
         last = {name: _ends(baselines.accuracy(guess, y))[1] for name, guess in guesses.items()}
         last["sgd"] = max(last[f"sgd_{rate}"] for rate in SGD_RATES)  # its best rate on these very tasks
@@ -285,20 +285,20 @@ def _table_references(cell: Cell) -> Metrics:
 GAMES = 12
 
 
-def run_games(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train ``cells`` on points of a plane and return games on unseen tasks, to be played beside the model.
+def run_games(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Meta-train ``trials`` on points of a plane and return games on unseen tasks, to be played beside the model.
 
     Metrics: ``game_points`` (games, time, 2), ``game_labels`` (games, time), ``game_probabilities`` (games, time,
     classes), ``unseen_curve`` and ``nearest_curve`` (time), and ``unseen_last``.
     """
-    trained = meta_train(cells, context)
+    trained = meta_train(trials, context)
     found = []
-    for cell, theta in zip(cells, trained.theta, strict=True):
-        x, y = meta_test_sets(cell.config, cell.seed, SEQUENCES)["unseen"]
+    for trial, theta in zip(trials, trained.theta, strict=True):
+        x, y = meta_test_sets(trial.config, trial.seed, SEQUENCES)["unseen"]
         with torch.no_grad():
             logits = trained.f(theta, x.to(theta.device), y.to(theta.device)).cpu()
         curve = baselines.accuracy(logits.argmax(dim=-1), y)
-        nearest = baselines.accuracy(baselines.nearest_neighbour(x, y, cell.config.classes), y)
+        nearest = baselines.accuracy(baselines.nearest_neighbour(x, y, trial.config.classes), y)
         found.append(
             {
                 "unseen_last": round(_ends(curve)[1], 4),

@@ -37,23 +37,23 @@ def act(
 
 @torch.no_grad()
 def evaluate(setting: Setting, learner: Learner, generators: Sequence[torch.Generator]) -> Float[Tensor, "seeds"]:
-    """Return how good the greedy policy is, the mean over fresh episodes of at most ``look_length`` steps.
+    """Return how good the greedy policy is, the mean over fresh episodes of at most ``eval_length`` steps.
 
     With episodes: the undiscounted return until the end. Without: the reward of a step.
     """
     c, env, device = setting.config, setting.env, learner.q.device
-    state = env.start(uniforms(generators, (c.look_episodes, env.start_noise), device))
-    total: Tensor = torch.zeros(len(generators), c.look_episodes, device=device)
+    state = env.start(uniforms(generators, (c.eval_episodes, env.start_noise), device))
+    total: Tensor = torch.zeros(len(generators), c.eval_episodes, device=device)
     alive = torch.ones_like(total)
-    for _ in range(c.look_length):
+    for _ in range(c.eval_length):
         o = env.observe(state)
-        x = read(setting, learner, o, phi_luck(setting, c.look_episodes, generators, device))
+        x = read(setting, learner, o, phi_luck(setting, c.eval_episodes, generators, device))
         a = setting.net(learner.q, x).argmax(dim=-1)
-        u = uniforms(generators, (c.look_episodes, env.step_noise), device)
+        u = uniforms(generators, (c.eval_episodes, env.step_noise), device)
         state, reward, terminal = env.transition(state, a, u)
         total = total + alive * reward
         alive = alive * ~terminal
-    return (total if c.episodic else total / c.look_length).mean(dim=-1)
+    return (total if c.episodic else total / c.eval_length).mean(dim=-1)
 
 
 __all__ = ["act", "act_shapes", "evaluate"]

@@ -179,7 +179,7 @@ class Trained(NamedTuple):
     learner: Learner
     steps: list[int]
     """steps in the environment before each evaluation"""
-    looks: Float[Tensor, "looks seeds"]
+    evals: Float[Tensor, "evals seeds"]
     """what ``evaluate`` returned"""
 
 
@@ -213,7 +213,7 @@ def train(
                 learner = update(setting, learner, replay, t + 1, luck, learning)
         return State(learner, replay, after, o), Nothing()
 
-    def look(state: State, steps: int) -> Tensor:
+    def evaluated(state: State, steps: int) -> Tensor:
         return evaluate(setting, state.learner, [step_generator(seed, steps, device) for seed in seeds])
 
     start = env.start(uniforms(luck, (1, env.start_noise), device))
@@ -225,13 +225,13 @@ def train(
         context,
         title=f"{c.agent} in {c.environment}",
         seeds=seeds,
-        look_every=c.look_every,
-        look=look,
+        eval_every=c.eval_every,
+        evaluate=evaluated,
         log=Nothing,
         generators=luck,
     )
-    looks = torch.stack(course.looks) if course.looks else torch.zeros(0, len(seeds), device=device)
-    return Trained(course.state.learner, list(range(c.look_every, c.steps + 1, c.look_every)), looks)
+    evals = torch.stack(course.evals) if course.evals else torch.zeros(0, len(seeds), device=device)
+    return Trained(course.state.learner, list(range(c.eval_every, c.steps + 1, c.eval_every)), evals)
 
 
 __all__ = [

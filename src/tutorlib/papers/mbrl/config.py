@@ -86,7 +86,7 @@ class Learning:
 @dataclass(frozen=True)
 class Config(Learning):
     """One run. The defaults are the paper's regime of much data; its one of little data is
-    ``steps=100_000, updates=10, copy_every=10, look_every=50``. Both make about a million updates.
+    ``steps=100_000, updates=10, copy_every=10, eval_every=50``. Both make about a million updates.
     """
 
     environment: str = "maze"
@@ -114,11 +114,11 @@ class Config(Learning):
     """of Adam, added to the root"""
     decay: float = 1e-6
     """share that a parameter loses in each step, whatever the rate"""
-    look_every: int = 500
+    eval_every: int = 500
     """steps between evaluations"""
-    look_episodes: int = 32
+    eval_episodes: int = 32
     """episodes of an evaluation"""
-    look_length: int = 100
+    eval_length: int = 100
     """steps after which an episode of an evaluation is cut"""
     official_stale_observation: bool = False
     """show the last observation of an episode once more when the next one has begun, as the paper's code does: the
@@ -128,8 +128,8 @@ class Config(Learning):
         super().__post_init__()
         expect_fields(
             self,
-            counts=("steps", "warm_up", "updates", "copy_every", "capacity", "look_every", "look_length"),
-            sizes=("buttons", "look_episodes"),
+            counts=("steps", "warm_up", "updates", "copy_every", "capacity", "eval_every", "eval_length"),
+            sizes=("buttons", "eval_episodes"),
             least={"size": 2},
             most={"size": LARGEST_SIZE},
             positive=("epsilon",),

@@ -116,13 +116,13 @@ MAZE = Config(
     temperature=0.5,
     capacity=10_000,
     hidden=64,
-    look_every=225,
+    eval_every=225,
 )
 """much data: as many updates as with little data, 2,000, from four times as many steps"""
 FLUTE = replace(MAZE, environment="flute", size=4, temperature=0.1)
 
 LITTLE_MAZE, LITTLE_FLUTE = (
-    replace(base, steps=750, updates=4, copy_every=25, look_every=75) for base in (MAZE, FLUTE)
+    replace(base, steps=750, updates=4, copy_every=25, eval_every=75) for base in (MAZE, FLUTE)
 )
 """little data: 4 updates in each step"""
 
@@ -134,7 +134,7 @@ def paper_config(agent: str, environment: str, little: bool) -> Config:
     """Return the paper's own setting, with its tuned rate and temperature."""
     rate, temperature = TUNED[agent, environment][int(little)]
     own = Config(agent, environment, PAPER_SIZES[environment], rate=rate, temperature=temperature)
-    return replace(own, steps=100_000, updates=10, copy_every=10, look_every=50) if little else own
+    return replace(own, steps=100_000, updates=10, copy_every=10, eval_every=50) if little else own
 
 
 ONLINE = Experiment(
@@ -144,7 +144,7 @@ ONLINE = Experiment(
     run=run_online,
     tiers={
         "live": Tier(
-            grid(replace(LITTLE_MAZE, steps=500, look_every=125, look_length=60), agent=("er", "perfect")), seeds=(0,)
+            grid(replace(LITTLE_MAZE, steps=500, eval_every=125, eval_length=60), agent=("er", "perfect")), seeds=(0,)
         ),
         "study": Tier(
             tuple(c for base in (MAZE, LITTLE_MAZE, FLUTE, LITTLE_FLUTE) for c in grid(base, agent=AGENTS)), seeds=SEEDS
@@ -170,7 +170,7 @@ BUGS = Experiment(
     run=run_online,
     tiers={
         "live": Tier(
-            (replace(LITTLE_MAZE, agent="er", steps=500, look_every=125, official_stale_observation=True),), seeds=(0,)
+            (replace(LITTLE_MAZE, agent="er", steps=500, eval_every=125, official_stale_observation=True),), seeds=(0,)
         ),
         "study": Tier(
             (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab import Cell, Context, Metrics
+from tutorlib.lab import Context, Metrics, Trial
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import step_generator
@@ -64,7 +64,7 @@ def rounded(values: Tensor, digits: int = 5) -> list[float]:
     return [round(value, digits) for value in values.tolist()]
 
 
-def run_sets(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_sets(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Draw true models and transitions, and count what the class still holds after each of them.
 
     Metrics, lists over 0, 1, ..., n transitions: ``models``, ``based`` and ``free``, mean sizes of M_D, Q_MB and Q_MF;
@@ -73,13 +73,13 @@ def run_sets(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     worth there; ``histogram_based`` and ``histogram_free``, how many functions of each set lie in each of ``BINS``
     equal parts of 0 to ``high`` with their value of that pair.
     """
-    return [_counted(cell, context.device) for cell in cells]
+    return [_counted(trial, context.device) for trial in trials]
 
 
-def _counted(cell: Cell, device: torch.device) -> Metrics:
-    c: Sets = cell.config
+def _counted(trial: Trial, device: torch.device) -> Metrics:
+    c: Sets = trial.config
     h = c.family.hypotheses(device)
-    true, data = drawn(h, c, torch.Generator().manual_seed(cell.seed))
+    true, data = drawn(h, c, torch.Generator().manual_seed(trial.seed))
     found = version_space.sizes(h, data)
     worth = h.values[h.which[true], 0, 0]
     at = int((worth > 0).int().argmax())  # the first of them, else model 0
@@ -121,24 +121,24 @@ def histogram(values: Float[Tensor, "values"], mask: Bool[Tensor, "values"], hig
     return torch.bincount(place, minlength=BINS).tolist()
 
 
-def run_offline(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_offline(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Let agents learn from K random transitions of a flute, and hold Q against q*.
 
     Metrics: ``looks`` (updates), and at each of them, as lists, those of ``offline.measures``: ``rmse_<group>`` for the
     groups of patterns ``offline.GROUPS``, ``rate`` of the greedy policy and, for the simple model, ``missed_<group>``.
     ``patterns_<group>``: how many patterns each group has; errors of a group of none are 0.
     """
-    return _learned(cells, context)[0]
+    return _learned(trials, context)[0]
 
 
-def run_dreams(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_dreams(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Do what ``run_offline`` does with a simple model, and let it dream at each look.
 
     Further metrics, of ``DREAMT`` actions of the best player from empty pipes on, with the same luck at all looks:
     ``actions``; ``truth``, the patterns before and after them; and for each look ``probability`` of each cell after
     each step, ``dreamt``, the patterns of a dream, and ``official``, those of one sampled as the paper's code does.
     """
-    c, seeds = common(cells), [cell.seed for cell in cells]
+    c, seeds = common(trials), [trial.seed for trial in trials]
     if c.agent != "simple":
         raise bad_argument("agent", c.agent, "simple: nobody else dreams in patterns")
     actions = offline.tune(c.pipes, DREAMT)
@@ -152,7 +152,7 @@ def run_dreams(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     def dreams(setting: Setting, learner: Learner) -> Tensor:
         return torch.stack([torch.cat(dream(setting, learner, i)).flatten() for i in range(len(seeds))], dim=-1)
 
-    found, looks = _learned(cells, context, dreams)
+    found, looks = _learned(trials, context, dreams)
     for i, metrics in enumerate(found):
         rows = [look[:, i].view(-1, c.env.observations) for look in looks]
         parts = [row.split([DREAMT + 1, DREAMT, DREAMT + 1, DREAMT + 1]) for row in rows]
@@ -164,20 +164,20 @@ def run_dreams(cells: Sequence[Cell], context: Context) -> list[Metrics]:
 
 
 def _learned(
-    cells: Sequence[Cell], context: Context, more: Callable[[Setting, Learner], Tensor] | None = None
+    trials: Sequence[Trial], context: Context, more: Callable[[Setting, Learner], Tensor] | None = None
 ) -> tuple[list[Metrics], list[Tensor]]:
     """Return the metrics of ``run_offline`` and what ``more``, ``[numbers, seeds]``, returned at each look."""
-    c, seeds = common(cells), [cell.seed for cell in cells]
+    c, seeds = common(trials), [trial.seed for trial in trials]
     names = offline.measures(c.agent)
     truth = offline.listed(c.env, c.gamma, context.device)
 
-    def look(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
+    def evaluate(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
         own = [step_generator(seed, c.updates + updates, context.device) for seed in seeds]
         found = offline.measure(setting, learner, truth, offline.groups(replay, truth.reachable), own)
         return torch.cat([found, more(setting, learner).double()]) if more else found
 
-    learned = offline.learn(c, seeds, context, look)
-    table = torch.stack(learned.looks).cpu()  # [looks, measures and more, seeds]
+    learned = offline.learn(c, seeds, context, evaluate)
+    table = torch.stack(learned.evals).cpu()  # [looks, measures and more, seeds]
     members = offline.groups(learned.replay, truth.reachable)
     found = []
     for i in range(len(seeds)):
@@ -192,21 +192,21 @@ ONLINE_VARIES = ("rate", "temperature")
 """fields in which runs side by side may differ, besides the seed"""
 
 
-def run_online(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_online(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Let agents act and learn.
 
     Metrics: ``looks`` (steps in the environment), at each of them ``look_score``, what the greedy policy does
     (``algorithm.evaluate``); ``score``, the mean over all looks, which is the area under that curve, and ``last``, that
     of the last quarter of them; ``updates``; and ``transitions``, those that Q learned from, real or imagined.
     """
-    c, seeds = common(cells, ONLINE_VARIES), [cell.seed for cell in cells]
-    if c.steps < c.look_every:
+    c, seeds = common(trials, ONLINE_VARIES), [trial.seed for trial in trials]
+    if c.steps < c.eval_every:
         raise bad_argument(
-            "steps", c.steps, f"at least look_every={c.look_every}: without an evaluation nothing is known"
+            "steps", c.steps, f"at least eval_every={c.eval_every}: without an evaluation nothing is known"
         )
-    rates, temperatures = [cell.config.rate for cell in cells], [cell.config.temperature for cell in cells]
+    rates, temperatures = [trial.config.rate for trial in trials], [trial.config.temperature for trial in trials]
     trained = train(c, seeds, context, rates, temperatures)
-    quarter = max(1, len(trained.looks) // 4)
+    quarter = max(1, len(trained.evals) // 4)
     return [
         {
             "looks": trained.steps,
@@ -216,7 +216,7 @@ def run_online(cells: Sequence[Cell], context: Context) -> list[Metrics]:
             "updates": trained.learner.updates,
             "transitions": trained.learner.updates * c.transitions,
         }
-        for own in trained.looks.double().cpu().unbind(dim=-1)
+        for own in trained.evals.double().cpu().unbind(dim=-1)
     ]
 
 

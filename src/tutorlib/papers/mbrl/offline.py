@@ -235,7 +235,7 @@ def measure(
 # Learning
 
 
-Look = Callable[[Setting, Learner, Replay, int], Tensor]
+Evaluate = Callable[[Setting, Learner, Replay, int], Tensor]
 """what to keep, of a setting, a learner, its data, and how many updates there were"""
 
 
@@ -247,11 +247,11 @@ class Learned(NamedTuple):
     replay: Replay
     updates: list[int]
     """before each look"""
-    looks: list[Tensor]
-    """what ``look`` returned, each time"""
+    evals: list[Tensor]
+    """what ``evaluate`` returned, each time"""
 
 
-def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | None = None) -> Learned:
+def learn(config: Offline, seeds: Sequence[int], context: Context, evaluate: Evaluate | None = None) -> Learned:
     """Let one agent for each seed learn from its K transitions.
 
     The learner is kept, and the data are drawn anew when it is taken up; for the rest, and for runs that diverge, see
@@ -276,11 +276,11 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, look: Look | 
         context,
         title=f"{c.agent}, {c.transitions} transitions",
         seeds=seeds,
-        look_every=every,
-        look=(lambda learner, updates: look(setting, learner, replay, updates)) if look else None,
+        eval_every=every,
+        evaluate=(lambda learner, updates: evaluate(setting, learner, replay, updates)) if evaluate else None,
         log=Nothing,
     )
-    return Learned(setting, course.state, replay, list(range(every, c.updates + 1, every)), course.looks)
+    return Learned(setting, course.state, replay, list(range(every, c.updates + 1, every)), course.evals)
 
 
 # Dreams
@@ -337,9 +337,9 @@ def imagined(
 __all__ = [
     "GROUPS",
     "Dream",
+    "Evaluate",
     "Learned",
     "Listed",
-    "Look",
     "Offline",
     "best_rate",
     "collect",

@@ -22,10 +22,10 @@ import torch
 from einops import rearrange
 
 from tutorlib.envs.lock import LockState
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import column, common
 from tutorlib.lab.errors import bad_argument, checked, choose
-from tutorlib.lab.loop import Look, repeat
+from tutorlib.lab.loop import Evaluate, repeat
 from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf.bonus import Curiosity
 from tutorlib.papers.rcgvf.config import METHODS, VARIES, Config, Hyper
@@ -352,10 +352,10 @@ def initial_state(c: Config, seeds: Sequence[int], device: torch.device) -> Stat
     return State(c.env.start(start_), theta_, no_moments(theta_), phi_, no_moments(phi_), zeta_)
 
 
-def hyper(cells: Sequence[Cell], device: torch.device) -> Hyper:
-    """Return what differs between ``cells``; raise ``UsageError`` unless the rest is the same for all."""
-    common(cells, VARIES)
-    return Hyper(*(column(cells, name, device) for name in VARIES))
+def hyper(trials: Sequence[Trial], device: torch.device) -> Hyper:
+    """Return what differs between ``trials``; raise ``UsageError`` unless the rest is the same for all."""
+    common(trials, VARIES)
+    return Hyper(*(column(trials, name, device) for name in VARIES))
 
 
 class Trained(NamedTuple):
@@ -364,17 +364,17 @@ class Trained(NamedTuple):
     state: State
     log: Log
     """with a first axis of updates"""
-    looks: list[Tensor]
-    """what ``look`` returned, each time"""
+    evals: list[Tensor]
+    """what ``evaluate`` returned, each time"""
 
 
-def train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
-    """Train ``cells``, which may differ in seed, beta, gamma_z and lambda_z, side by side.
+def train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None = None) -> Trained:
+    """Train ``trials``, which may differ in seed, beta, gamma_z and lambda_z, side by side.
 
-    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for cells that differ in
-    more.
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that
+    differ in more.
     """
-    h, c, seeds = hyper(cells, context.device), cells[0].config, [cell.seed for cell in cells]
+    h, c, seeds = hyper(trials, context.device), trials[0].config, [trial.seed for trial in trials]
     gradients = Gradients(*map(context.compiled, EAGER))
 
     def step(state: State, number: int) -> tuple[State, Log]:
@@ -385,10 +385,10 @@ def train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> 
         initial_state(c, seeds, context.device),
         c.updates,
         context,
-        title=f"{c.method}, {len(cells)} side by side",
+        title=f"{c.method}, {len(trials)} side by side",
         seeds=seeds,
-        look_every=c.updates // c.looks,
-        look=look,
+        eval_every=c.updates // c.looks,
+        evaluate=evaluate,
         log=Log,
         advice=f"a smaller rate than {c.rate} may help",
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid, rounded
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
 from tutorlib.papers.rcgvf import recurrent
 from tutorlib.papers.rcgvf.algorithm import Trained, farthest, greedy_returns, settings, train
 from tutorlib.papers.rcgvf.chain import Chain, spread
@@ -27,17 +27,17 @@ LAMBDAS = tuple(round(0.1 * i, 1) for i in range(11))
 """at which the spread of targets is measured"""
 
 
-def run_lock(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Train ``cells`` in the lock and return how far each came.
+def run_lock(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Train ``trials`` in the lock and return how far each came.
 
     Metrics, one entry for each look: ``frames`` so far; ``farthest``, the farthest column in whose good rows any
     environment has been up to then; ``greedy``, the return of the most probable actions; and over the updates since the
     look before, ``returns`` (per episode), ``bonus``, ``error`` and ``disagreement`` (means of a step) and ``reached``,
     the share of episodes that were in a good row of each column.
     """
-    c, seeds = cells[0].config, [cell.seed for cell in cells]
-    trained = train(cells, context, lambda state, done: greedy_returns(c, state, seeds, EPISODES))
-    return [_course(c, trained, i) for i in range(len(cells))]
+    c, seeds = trials[0].config, [trial.seed for trial in trials]
+    trained = train(trials, context, lambda state, done: greedy_returns(c, state, seeds, EPISODES))
+    return [_course(c, trained, i) for i in range(len(trials))]
 
 
 def _course(c: Config, trained: Trained, i: int) -> Metrics:
@@ -47,7 +47,7 @@ def _course(c: Config, trained: Trained, i: int) -> Metrics:
     metrics: Metrics = {
         "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
         "farthest": farthest(log.visits)[every - 1 :: every, i].tolist(),
-        "greedy": rounded(torch.stack(trained.looks)[:, i], DIGITS),
+        "greedy": rounded(torch.stack(trained.evals)[:, i], DIGITS),
     }
     for name in ("returns", "bonus", "error", "disagreement"):
         metrics[name] = rounded(getattr(log, name)[:, i].view(c.looks, every).mean(dim=1), DIGITS)
@@ -55,31 +55,31 @@ def _course(c: Config, trained: Trained, i: int) -> Metrics:
     return metrics | {"reached": [rounded(shares, 3) for shares in reached]}
 
 
-def run_dissipation(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_dissipation(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Train predictors under a fixed policy and return what each update's bonus would be.
 
     Metrics, one entry for each update: ``bonus``, ``error`` and ``disagreement`` (means of a step, before learning from
     it). At ``looks`` (updates) ``first``: what is predicted in the first column, d numbers.
     """
-    faded = fade(cells, context)
-    c = cells[0].config.learner
+    faded = fade(trials, context)
+    c = trials[0].config.learner
     return [
         {
             **{name: rounded(getattr(faded.log, name)[:, i], DIGITS) for name in ("bonus", "error", "disagreement")},
             "looks": [c.updates // c.looks * (look + 1) for look in range(c.looks)],
-            "first": [rounded(look[i], DIGITS) for look in faded.looks],
+            "first": [rounded(look[i], DIGITS) for look in faded.evals],
         }
-        for i in range(len(cells))
+        for i in range(len(trials))
     ]
 
 
-def run_aliasing(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_aliasing(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Walk through one of two corridors that look alike and return what both would pay.
 
     Metrics, one entry for each of ``looks`` (walks, 0 included): ``visited`` and ``unvisited``, the mean bonus of a
     cell of that corridor, and ``visited_end`` and ``unvisited_end``, that of its end.
     """
-    return [_paid(cell.config, explore_maze(cell.config, cell.seed, context)) for cell in cells]
+    return [_paid(trial.config, explore_maze(trial.config, trial.seed, context)) for trial in trials]
 
 
 def _paid(c: Maze, bonus: Float[Tensor, "looks arms time"]) -> Metrics:
@@ -90,29 +90,29 @@ def _paid(c: Maze, bonus: Float[Tensor, "looks arms time"]) -> Metrics:
     return metrics
 
 
-def run_spread(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_spread(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return how targets are spread around the true values of a chain, whatever the device.
 
     Metrics, one entry for each of ``lambdas``: ``bias``, squared, and ``variance``, both averaged over states.
     """
-    spreads = [spread(cell.config, LAMBDAS, cell.seed) for cell in cells]
+    spreads = [spread(trial.config, LAMBDAS, trial.seed) for trial in trials]
     return [
         {"lambdas": list(LAMBDAS), "bias": rounded(s.bias, DIGITS), "variance": rounded(s.variance, DIGITS)}
         for s in spreads
     ]
 
 
-def run_minigrid(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Train ``cells`` in MiniGrid and return how often they succeeded.
+def run_minigrid(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Train ``trials`` in MiniGrid and return how often they succeeded.
 
     Metrics, one entry for each look: ``frames`` so far; and over the updates since the look before, ``episodes`` that
     ended, ``success``, the share of them that did so with success, ``returns``, their mean return (both 0 if none
     ended), and ``bonus``, what a step was paid besides, in the mean.
     """
-    c, trained = cells[0].config, recurrent.train(cells, context)
+    c, trained = trials[0].config, recurrent.train(trials, context)
     every = c.updates // c.looks
     metrics: list[Metrics] = []
-    for i in range(len(cells)):
+    for i in range(len(trials)):
         episodes, successes, returns, bonus = (part[:, i].view(c.looks, every) for part in trained.log)
         total = episodes.sum(dim=1)
         metrics.append(

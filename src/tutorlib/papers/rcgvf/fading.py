@@ -13,7 +13,7 @@ import torch
 
 from tutorlib.envs.lock import GOOD, LockState
 from tutorlib.envs.tensors import one_hot, pick
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument, expect_fields
 from tutorlib.lab.loop import repeat
@@ -129,19 +129,19 @@ class Faded(NamedTuple):
 
     log: Log
     """with a first axis of updates"""
-    looks: list[Tensor]
+    evals: list[Tensor]
     """``first_predictions``, each time"""
 
 
-def fade(cells: Sequence[Cell], context: Context) -> Faded:
-    """Train the predictors of ``cells``, whose configurations are ``Fading``, side by side.
+def fade(trials: Sequence[Trial], context: Context) -> Faded:
+    """Train the predictors of ``trials``, whose configurations are ``Fading``, side by side.
 
-    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for cells that differ in
-    more.
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that
+    differ in more.
     """
-    config: Fading = common(cells, VARIES)
-    c, seeds = config.learner, [cell.seed for cell in cells]
-    h = hyper([Cell(cell.config.learner, cell.seed) for cell in cells], context.device)
+    config: Fading = common(trials, VARIES)
+    c, seeds = config.learner, [trial.seed for trial in trials]
+    h = hyper([Trial(trial.config.learner, trial.seed) for trial in trials], context.device)
 
     def step(state: State, number: int) -> tuple[State, Log]:
         noise = draw_noise(c, seeds, number, context.device)
@@ -154,14 +154,14 @@ def fade(cells: Sequence[Cell], context: Context) -> Faded:
         scaled(c, initial_state(c, seeds, context.device), config.scale),
         c.updates,
         context,
-        title=f"{c.method}, {len(cells)} side by side",
+        title=f"{c.method}, {len(trials)} side by side",
         seeds=seeds,
-        look_every=c.updates // c.looks,
-        look=lambda state, done: first_predictions(c, state),
+        eval_every=c.updates // c.looks,
+        evaluate=lambda state, done: first_predictions(c, state),
         log=Log,
         advice=f"a smaller rate than {c.rate} may help",
     )
-    return Faded(course.log, course.looks)
+    return Faded(course.log, course.evals)
 
 
 __all__ = [

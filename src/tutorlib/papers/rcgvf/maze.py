@@ -155,7 +155,7 @@ def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "looks a
     def predicted(phi: Tensor, arm: int) -> Tensor:
         return predict(c.predictor, c.ensemble, phi, x[arm][None])[0]
 
-    def look(state: Walker, done: int) -> Tensor:
+    def evaluate(state: Walker, done: int) -> Tensor:
         return torch.stack([maze_bonus(c, z[arm], predicted(state.phi, arm)) for arm in (LEFT, RIGHT)])
 
     def walk(state: Walker, number: int) -> tuple[Walker, Tensor]:
@@ -177,11 +177,11 @@ def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "looks a
         context,
         title=f"{c.method} in two corridors",
         seeds=[seed],
-        look_every=c.walks // c.looks,
-        look=look,
+        eval_every=c.walks // c.looks,
+        evaluate=evaluate,
         advice=f"a smaller rate than {c.rate} may help",
     )
-    return torch.stack([look(start, 0), *course.looks])
+    return torch.stack([evaluate(start, 0), *course.evals])
 
 
 class Walker(NamedTuple):

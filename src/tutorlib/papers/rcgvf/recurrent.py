@@ -23,7 +23,7 @@ import torch
 
 from tutorlib.envs.minigrid import MiniGrid, MiniGridState
 from tutorlib.envs.tensors import one_hot
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.loop import repeat
 from tutorlib.nn import no_moments, step_generator
@@ -290,13 +290,13 @@ class Trained(NamedTuple):
     """with a first axis of updates"""
 
 
-def train(cells: Sequence[Cell], context: Context) -> Trained:
-    """Train ``cells``, which may differ in seed, beta, gamma_z and lambda_z, side by side.
+def train(trials: Sequence[Trial], context: Context) -> Trained:
+    """Train ``trials``, which may differ in seed, beta, gamma_z and lambda_z, side by side.
 
-    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for cells that differ in
-    more.
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that
+    differ in more.
     """
-    h, c, seeds = hyper(cells, context.device), cells[0].config, [cell.seed for cell in cells]
+    h, c, seeds = hyper(trials, context.device), trials[0].config, [trial.seed for trial in trials]
     env = c.env(context.device)
 
     def step(state: State, number: int) -> tuple[State, Log]:
@@ -308,9 +308,9 @@ def train(cells: Sequence[Cell], context: Context) -> Trained:
         initial_state(c, env, seeds, context.device),
         c.updates,
         context,
-        title=f"{c.method} in {c.task}, {len(cells)} side by side",
+        title=f"{c.method} in {c.task}, {len(trials)} side by side",
         seeds=seeds,
-        look_every=c.updates // c.looks,
+        eval_every=c.updates // c.looks,
         log=Log,
         advice=f"a smaller rate than {c.rate} may help",
     )

@@ -23,11 +23,11 @@ import torch
 from tutorlib.envs import Environment
 from tutorlib.envs.tensors import one_hot
 from tutorlib.evolution import Generators, Population, estimate
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import UsageError, bad_argument, checked, expect_fields
 from tutorlib.nn import Descent, Trained, descend
-from tutorlib.nn.training import Look
+from tutorlib.nn.training import Evaluate
 from tutorlib.papers.symla.model import AGENTS, STARTS, Agent, MetaRNN, SymLA
 from tutorlib.papers.symla.problem import ENVIRONMENTS, PERMUTED, make
 from tutorlib.shapes import Bool, Float, Int, Tensor
@@ -247,20 +247,20 @@ def fitness(
     return total / len(config.environments)
 
 
-def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
+def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None = None) -> Trained:
     """Meta-train thetas by evolution strategies: the outer loop (see 'symla-idea-antithetic').
 
     grad_theta E[F(phi)], phi ~ N(theta, sigma^2 I), is estimated from N antithetic pairs, with centred ranks in place
     of F; Adam takes the step. The losses in what is returned are minus the mean reward of a step, averaged over the
-    population. ``cells`` differ in their seeds alone and are trained side by side; ``look`` gets all their thetas.
+    population. ``trials`` differ in their seeds alone and are trained side by side; ``look`` gets all their thetas.
 
-    Raises ``NonFiniteError`` if a reward is not finite, and ``UsageError`` for cells that differ in more.
+    Raises ``NonFiniteError`` if a reward is not finite, and ``UsageError`` for trials that differ in more.
     """
-    config: Config = common(cells)
-    seeds = [cell.seed for cell in cells]
+    config: Config = common(trials)
+    seeds = [trial.seed for trial in trials]
     start = [config.agents[0].initial_parameters(torch.Generator().manual_seed(seed)) for seed in seeds]
 
     def step(theta: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
         return estimate(lambda phi: -fitness(config, phi, generators), theta, config.population, generators)
 
-    return descend(torch.stack(start), step, config.descent, seeds, context, look)
+    return descend(torch.stack(start), step, config.descent, seeds, context, evaluate)

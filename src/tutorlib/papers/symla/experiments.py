@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from tutorlib.envs import BernoulliBandit, Environment
-from tutorlib.lab import Cell, Context, Experiment, Metrics, Tier, grid
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla import baselines, game, problem
@@ -104,27 +104,27 @@ def meta_tests(config: Config) -> dict[str, Environment]:
     return problem.tests(config.environment, size, config.length, sized(config))
 
 
-def run_meta_training(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train ``cells``, which differ in their seeds, and return what they do in the environments of ``meta_tests``.
+def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Meta-train ``trials``, which differ in their seeds, and return what they do in ``meta_tests``.
 
     Metrics: for each test those of ``summary``; and the course of meta-training at ``looks`` (generations):
     ``look_reward``, the mean reward of a step of the population since the look before, and ``look_score``, the mean
     score of a step of theta itself, in environments of meta-training.
     """
-    return _trained_and_tested(cells, context)[0]
+    return _trained_and_tested(trials, context)[0]
 
 
 def _trained_and_tested(
-    cells: Sequence[Cell], context: Context
+    trials: Sequence[Trial], context: Context
 ) -> tuple[list[Metrics], Float[Tensor, "runs parameters"]]:
-    c: Config = common(cells)
-    seeds = [cell.seed for cell in cells]
+    c: Config = common(trials)
+    seeds = [trial.seed for trial in trials]
 
-    def look(theta: Tensor) -> Tensor:
+    def evaluate(theta: Tensor) -> Tensor:
         later = [seed + LOOK for seed in seeds]
         return scores(c, theta.unsqueeze(1), c.environments[0], later, FEW).mean(dim=(1, 2, 3))
 
-    trained = meta_train(cells, context, look)
+    trained = meta_train(trials, context, evaluate)
     every = c.generations // c.looks
     found: list[Metrics] = [
         {
@@ -132,7 +132,7 @@ def _trained_and_tested(
             "look_reward": rounded(-rewards.view(c.looks, every).mean(dim=1), 4),
             "look_score": rounded(looks, 4),
         }
-        for rewards, looks in zip(trained.losses.T.contiguous(), torch.stack(trained.looks, dim=1), strict=True)
+        for rewards, looks in zip(trained.losses.T.contiguous(), torch.stack(trained.evals, dim=1), strict=True)
     ]
     for name, env in meta_tests(c).items():
         lives = _scores_in(name, c, trained.theta.unsqueeze(1), env, seeds)
@@ -151,17 +151,17 @@ def _scores_in(
     return scores(config, theta, env, later)
 
 
-def run_orders(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_orders(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Do what ``run_meta_training`` does, and test every order of observations and actions.
 
     Further metrics: ``orders`` (names, see ``problem.orders``), and for each of them ``order_mean`` and
     ``order_curve``, every second of its ``PIECES``, over the same ``FEW`` lifetimes.
     """
-    found, theta = _trained_and_tested(cells, context)
-    c: Config = cells[0].config
+    found, theta = _trained_and_tested(trials, context)
+    c: Config = trials[0].config
     every = problem.orders(problem.tests(c.environment, 2, c.length, False)["standard"])
     copies = theta.unsqueeze(1).expand(-1, len(every.names), -1)  # one member for each order, in the same lifetimes
-    lives = scores(c, copies, every, [cell.seed + TEST for cell in cells], FEW).cpu()
+    lives = scores(c, copies, every, [trial.seed + TEST for trial in trials], FEW).cpu()
     for metrics, own in zip(found, lives, strict=True):
         metrics |= {
             "orders": list(every.names),
@@ -171,24 +171,24 @@ def run_orders(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     return found
 
 
-def run_keeping_theta(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_keeping_theta(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Do what ``run_meta_training`` does and keep ``theta``, rounded to 5 significant digits."""
-    found, thetas = _trained_and_tested(cells, context)
+    found, thetas = _trained_and_tested(trials, context)
     for metrics, theta in zip(found, thetas.tolist(), strict=True):
         metrics["theta"] = [float(f"{value:.4e}") for value in theta]
     return found
 
 
-def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return what players without meta-training do in the same tests, in lifetimes of their own.
 
     Metrics of ``summary`` for ``random <test>``, and with bandits for ``thompson <test>`` and ``ucb <test>``.
     """
-    return [_references(cell, context.device) for cell in cells]
+    return [_references(trial, context.device) for trial in trials]
 
 
-def _references(cell: Cell, device: torch.device) -> Metrics:
-    c: Config = cell.config
+def _references(trial: Trial, device: torch.device) -> Metrics:
+    c: Config = trial.config
     metrics: Metrics = {}
     if len(c.environments) > 1:
         raise bad_argument("sizes", c.sizes, "one size: nobody here is meta-trained in several")
@@ -196,9 +196,9 @@ def _references(cell: Cell, device: torch.device) -> Metrics:
         agent = MetaRNN(env.observations, env.actions, 1)
         indifferent = replace(c, agent="meta-rnn", hidden=1)  # with theta = 0 all logits are 0
         theta = torch.zeros(1, 1, agent.parameters, device=device)
-        metrics |= summary(f"random {name}", _scores_in(name, indifferent, theta, env, [cell.seed])[0, 0])
+        metrics |= summary(f"random {name}", _scores_in(name, indifferent, theta, env, [trial.seed])[0, 0])
         if isinstance(env, BernoulliBandit):
-            draw = game.drawn(torch.Generator(device).manual_seed(cell.seed + TEST), LIFETIMES)
+            draw = game.drawn(torch.Generator(device).manual_seed(trial.seed + TEST), LIFETIMES)
             for label, play in (("thompson", game.thompson), ("ucb", game.ucb1)):
                 course = play(env, c.length, draw)
                 lost = course.p.amax(dim=-1, keepdim=True) - course.p.gather(-1, course.actions)
@@ -206,24 +206,24 @@ def _references(cell: Cell, device: torch.device) -> Metrics:
     return metrics
 
 
-def run_rl2(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_rl2(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Train the MetaRNN by PPO in place of evolution strategies (RL^2), and test it like the others.
 
     ``generations`` counts batches, each of 2 ``pairs`` lifetimes; ``sigma`` and ``lifetimes`` mean nothing here.
     """
     found = []
-    for cell in cells:
-        c, env = cell.config, cell.config.environments[0]
+    for trial in trials:
+        c, env = trial.config, trial.config.environments[0]
         settings = baselines.PPOConfig(iterations=c.generations, lifetimes=2 * c.pairs, length=c.length, rate=c.rate)
         agent = MetaRNN(env.observations, env.actions, c.hidden)
-        theta, rewards = baselines.ppo(agent, env, settings, cell.seed, context)
+        theta, rewards = baselines.ppo(agent, env, settings, trial.seed, context)
         every = c.generations // c.looks
         metrics: Metrics = {
             "looks": [every * (i + 1) for i in range(c.looks)],
             "look_reward": rounded(rewards.view(c.looks, every).mean(dim=1), 4),
         }
         for name, test in meta_tests(c).items():
-            metrics |= summary(name, _scores_in(name, c, theta[None, None], test, [cell.seed])[0, 0])
+            metrics |= summary(name, _scores_in(name, c, theta[None, None], test, [trial.seed])[0, 0])
         found.append(metrics)
     return found
 
@@ -385,7 +385,7 @@ GRID = Experiment(
         ),
     },
 )
-"""The paper's layout is unknown. Here: 2 x 2 cells, offsets from the agent to both items as one-hot entries."""
+"""The paper's layout is unknown. Here: 2 x 2 trials, offsets from the agent to both items as one-hot entries."""
 
 REFERENCES = Experiment(
     name="symla.references",

@@ -21,11 +21,11 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tutorlib.evolution import estimate
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument
 from tutorlib.nn import FlatModule, GridState, Trained, descend, step_generator
-from tutorlib.nn.training import Estimate, Look
+from tutorlib.nn.training import Estimate, Evaluate
 from tutorlib.papers.vsml import baselines
 from tutorlib.papers.vsml.config import VARIES, Config, has_batch_axis
 from tutorlib.papers.vsml.descent import squash
@@ -329,19 +329,19 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
     return bptt if config.estimator == "bptt" else es
 
 
-def meta_train(cells: Sequence[Cell], context: Context, look: Look | None = None) -> Trained:
-    """Meta-train ``cells``, which may differ in seed and the fields of ``VARIES``, side by side (Alg. 1).
+def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None = None) -> Trained:
+    """Meta-train ``trials``, which may differ in seed and the fields of ``VARIES``, side by side (Alg. 1).
 
-    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for cells that differ in
-    more, and for several of an evolution strategy.
+    For what is kept, and for runs that diverge, see ``lab.loop.repeat``. Raises ``UsageError`` for trials that
+    differ in more, and for several of an evolution strategy.
     """
-    config = common(cells, VARIES)
+    config = common(trials, VARIES)
     gradient = meta_gradient(config, context)
-    if len(cells) > 1 and has_batch_axis(config):
-        raise bad_argument("cells", len(cells), "one cell at a time for an evolution strategy")
-    theta = torch.stack([initial_theta(config, cell.seed) for cell in cells])
-    seeds, rates = [cell.seed for cell in cells], [cell.config.rate for cell in cells]
-    return descend(theta, gradient, config.descent, seeds, context, look, rates=rates)
+    if len(trials) > 1 and has_batch_axis(config):
+        raise bad_argument("trials", len(trials), "one trial at a time for an evolution strategy")
+    theta = torch.stack([initial_theta(config, trial.seed) for trial in trials])
+    seeds, rates = [trial.seed for trial in trials], [trial.config.rate for trial in trials]
+    return descend(theta, gradient, config.descent, seeds, context, evaluate, rates=rates)
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from tutorlib.lab import Cell, Context
+from tutorlib.lab import Context, Trial
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.lab.loop import repeat
 from tutorlib.nn import Moments, adam_step, clip_by_norm, no_moments, step_generator
@@ -230,7 +230,7 @@ class Cloning(NamedTuple):
     """sub-RNNs in the states that they have got themselves into, ``[runs, batch, ...]``"""
 
 
-def initial_state(cell: Cell, device: torch.device) -> Cloning:
+def initial_state(cell: Trial, device: torch.device) -> Cloning:
     """Return the state before the first step, of the cell's seed and made on the CPU: the same on every device."""
     start = torch.Generator().manual_seed(cell.seed)
     theta = initial_parameters(cell.config, start).unsqueeze(0).to(device)
@@ -260,7 +260,7 @@ def clone_step(
     return Cloning(after, moments, GridState(*(part.unsqueeze(0) for part in pool))), off.detach().unsqueeze(0)
 
 
-def clone_backprop(cell: Cell, context: Context) -> Clone:
+def clone_backprop(cell: Trial, context: Context) -> Clone:
     """Teach a sub-RNN backpropagation.
 
     A pool of sub-RNNs lives on from step to step, so that the states it learns in are those that it gets itself into.
@@ -279,7 +279,7 @@ def clone_backprop(cell: Cell, context: Context) -> Clone:
         context,
         title="cloning backpropagation",
         seeds=[cell.seed],
-        look_every=c.steps // c.looks,
+        eval_every=c.steps // c.looks,
         advice=f"a smaller rate than {c.rate} may help",
     )
     return Clone(course.state.theta[0], course.log[:, 0])

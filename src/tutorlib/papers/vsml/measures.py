@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from tutorlib.lab import Cell, Context, Metrics
+from tutorlib.lab import Context, Metrics, Trial
 from tutorlib.nn import step_generator
 from tutorlib.papers.vsml import cloning, descent, special_cases
 from tutorlib.papers.vsml.algorithm import Learner, Start, learner, meta_train, tasks
@@ -114,8 +114,8 @@ def course(losses: Float[Tensor, "steps"], looks: int, classes: int) -> Metrics:
     }
 
 
-def run_learn(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train ``cells`` of one shape as one batch, and meta-test each on all sets of ``TRANSFER``, at sizes that
+def run_learn(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Meta-train ``trials`` of one shape as one batch, and meta-test each on all sets of ``TRANSFER``, at sizes that
     meta-training never had. Learners with convolutions take the sets whose inputs are square images.
 
     Metrics: those of ``course`` and, for each set, of ``set_metrics``; ``before``, ``after_same`` and ``after_other``:
@@ -125,24 +125,24 @@ def run_learn(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     Of a compiled run only meta-training is compiled: each meta-test set has a size, and so would have a graph, of its
     own.
     """
-    trained = meta_train(cells, context)
-    runs = zip(cells, trained.theta, trained.losses.unbind(dim=1), strict=True)
-    return [_learned(cell, theta, losses) for cell, theta, losses in runs]
+    trained = meta_train(trials, context)
+    runs = zip(trials, trained.theta, trained.losses.unbind(dim=1), strict=True)
+    return [_learned(trial, theta, losses) for trial, theta, losses in runs]
 
 
-def _learned(cell: Cell, theta: Float[Tensor, "parameters"], losses: Float[Tensor, "steps"]) -> Metrics:
-    c = cell.config
+def _learned(trial: Trial, theta: Float[Tensor, "parameters"], losses: Float[Tensor, "steps"]) -> Metrics:
+    c = trial.config
     metrics = course(losses, c.looks, c.streams.classes)
     for name, (streams, sequences) in TRANSFER.items():
         if c.convolutions and not c.is_image(streams.inputs):
             continue
-        x, y = (part.to(theta.device) for part in meta_test_streams(streams, sequences, cell.seed, c.batch))
-        p = probabilities(learner(c, streams.inputs, streams.classes), theta, x, y, cell.seed)
+        x, y = (part.to(theta.device) for part in meta_test_streams(streams, sequences, trial.seed, c.batch))
+        p = probabilities(learner(c, streams.inputs, streams.classes), theta, x, y, trial.seed)
         metrics |= set_metrics(name, right_answers(p, y))
         if name == "digits":
             metrics |= {"trace": trace(p), "trace_labels": y[0, :TRACE].tolist()}
     if not c.convolutions or c.is_image(64):
-        metrics |= _one_shot(learner(replace(c, batch=1), 64, 10), theta, cell.seed)
+        metrics |= _one_shot(learner(replace(c, batch=1), 64, 10), theta, trial.seed)
     return metrics | {"theta": [float(f"{value:.5g}") for value in theta.tolist()]}
 
 
@@ -168,34 +168,34 @@ def online_learners(classes: int) -> dict[str, Learner]:
     return found | {f"adam_{rate:g}": of(descent.online_adam, rate) for rate in descent.ADAM_RATES}
 
 
-def run_references(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return what online SGD and Adam reach on the sets of ``TRANSFER``, at each rate of the grid.
 
     Metrics: for each learner (``sgd_0.01``) those of ``run_learn``, with the learner's name in front. They have no
     theta; the configuration names the setting only.
     """
-    return [_references(cell) for cell in cells]
+    return [_references(trial) for trial in trials]
 
 
-def _references(cell: Cell) -> Metrics:
+def _references(trial: Trial) -> Metrics:
     metrics: Metrics = {}
     nothing = torch.zeros(0)
     for name, (streams, sequences) in TRANSFER.items():
-        x, y = meta_test_streams(streams, sequences, cell.seed)
+        x, y = meta_test_streams(streams, sequences, trial.seed)
         for label, run in online_learners(streams.classes).items():
-            p = probabilities(run, nothing, x, y, cell.seed)
+            p = probabilities(run, nothing, x, y, trial.seed)
             metrics |= {f"{label}_{key}": value for key, value in set_metrics(name, right_answers(p, y)).items()}
             if name == "digits":
                 metrics[f"{label}_trace"] = trace(p)
     for label, run in online_learners(10).items():
-        metrics |= {f"{label}_{key}": value for key, value in _one_shot(run, nothing, cell.seed).items()}
+        metrics |= {f"{label}_{key}": value for key, value in _one_shot(run, nothing, trial.seed).items()}
     return metrics
 
 
-def run_plateau(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train cells of one shape as one batch and return the metrics of ``course`` for each."""
-    losses = meta_train(cells, context).losses
-    c = cells[0].config
+def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Meta-train trials of one shape as one batch and return the metrics of ``course`` for each."""
+    losses = meta_train(trials, context).losses
+    c = trials[0].config
     return [course(own, c.looks, c.streams.classes) for own in losses.unbind(dim=1)]
 
 
@@ -219,18 +219,18 @@ MATRIX_TEST: Mapping[str, Streams] = {
 MATRIX_SEQUENCES = 64
 
 
-def run_matrix(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Meta-train cells of one shape as one batch; return for each the metrics of ``course`` and, for every set of
+def run_matrix(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Meta-train trials of one shape as one batch; return for each the metrics of ``course`` and, for every set of
     ``MATRIX_TEST``, those of ``set_metrics``. Of a compiled run only meta-training is compiled."""
-    trained = meta_train(cells, context)
+    trained = meta_train(trials, context)
     found = []
-    for cell, theta, losses in zip(cells, trained.theta, trained.losses.unbind(dim=1), strict=True):
-        c = cell.config
+    for trial, theta, losses in zip(trials, trained.theta, trained.losses.unbind(dim=1), strict=True):
+        c = trial.config
         metrics = course(losses, c.looks, c.streams.classes)
         for name, streams in MATRIX_TEST.items():
-            drawn = meta_test_streams(streams, MATRIX_SEQUENCES, cell.seed, c.batch)
+            drawn = meta_test_streams(streams, MATRIX_SEQUENCES, trial.seed, c.batch)
             x, y = (part.to(context.device) for part in drawn)
-            metrics |= set_metrics(name, right_answers(probabilities(learner(c), theta, x, y, cell.seed), y))
+            metrics |= set_metrics(name, right_answers(probabilities(learner(c), theta, x, y, trial.seed), y))
         found.append(metrics)
     return found
 
@@ -241,8 +241,8 @@ LAST = 200
 """a run's last accuracy is the mean over this many examples"""
 
 
-def run_cloning(cells: Sequence[Cell], context: Context) -> list[Metrics]:
-    """Clone backpropagation into ``cells``, then train networks with the clone and with gradient descent itself.
+def run_cloning(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Clone backpropagation into ``trials``, then train networks with the clone and with gradient descent itself.
 
     Metrics: those of ``cloning.imitation``; ``looks`` (steps) and ``look_rmse`` (since the look before, of y, e', w
     and b). Then for each image set and each network (``shallow``: no hidden
@@ -254,21 +254,21 @@ def run_cloning(cells: Sequence[Cell], context: Context) -> list[Metrics]:
     Nothing is fitted to images, so their split has no meaning here: streams come from the part that meta-trains
     elsewhere, which for MNIST and Fashion-MNIST is four in five images of the official test part.
     """
-    return [_cloning(cell, context) for cell in cells]
+    return [_cloning(trial, context) for trial in trials]
 
 
-def _cloning(cell: Cell, context: Context) -> Metrics:
-    c: cloning.Config = cell.config
-    clone = cloning.clone_backprop(cell, context)
+def _cloning(trial: Trial, context: Context) -> Metrics:
+    c: cloning.Config = trial.config
+    clone = cloning.clone_backprop(trial, context)
     course = clone.errors.view(c.looks, -1, 4).mean(dim=1).sqrt()
     metrics: Metrics = {
         "looks": [c.steps // c.looks * (i + 1) for i in range(c.looks)],
         "look_rmse": [[float(f"{value:.3g}") for value in row] for row in course.tolist()],
     }
-    for name, value in cloning.imitation(clone.theta, cell.seed, c).items():
+    for name, value in cloning.imitation(clone.theta, trial.seed, c).items():
         metrics[name] = float(f"{value:.4g}")
     # Streams and first weights are those of the seed, made on the CPU: the same on every device.
-    generator = torch.Generator().manual_seed(cell.seed)
+    generator = torch.Generator().manual_seed(trial.seed)
     for kind in c.kinds:
         side = 8 if kind == "digits" else c.side
         x, y = sample(Streams((kind,), side**2, 10, c.length, side), c.streams, generator)
@@ -296,9 +296,9 @@ def _race(theta: Tensor, first: list[tuple[Tensor, Tensor]], x: Tensor, y: Tenso
     return metrics | {"gap": round(metrics["exact_last"] - metrics["clone_last"], 4)}
 
 
-def run_special_cases(cells: Sequence[Cell], context: Context) -> list[Metrics]:
+def run_special_cases(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return by how much each of ``special_cases.CASES`` differs from its own formula: ``<case>_gap``, relative."""
     return [
-        {f"{name}_gap": float(f"{gap:.3g}") for name, gap in special_cases.gaps(cell.seed, cell.config.steps).items()}
-        for cell in cells
+        {f"{name}_gap": float(f"{gap:.3g}") for name, gap in special_cases.gaps(trial.seed, trial.config.steps).items()}
+        for trial in trials
     ]
