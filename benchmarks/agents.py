@@ -109,7 +109,7 @@ def side_by_side(device: torch.device, rounds: int) -> None:
         ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
         print(f"RC-GVF on the lock, {label}: 5 seeds cost {statistics.median(ratios):.2f} times one")
     for agent in ("er", "simple"):
-        c = replace(LITTLE_FLUTE, agent=agent, steps=300, warm_up=250, eval_every=300)
+        c = replace(LITTLE_FLUTE, agent=agent, steps=300, learning_starts=250, eval_every=300)
         one, five = (partial(train_model_based, c, range(n), Context(device=device)) for n in (1, 5))
         ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
         print(f"{agent} in the flute, the study's sizes: 5 seeds cost {statistics.median(ratios):.2f} times one")

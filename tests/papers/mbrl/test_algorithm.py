@@ -41,8 +41,8 @@ SMALL = Config(
     environment="flute",
     size=2,
     steps=24,
-    warm_up=8,
-    copy_every=4,
+    learning_starts=8,
+    target_period=4,
     batch=4,
     length=3,
     capacity=16,
@@ -245,7 +245,7 @@ def test_runs_side_by_side_are_runs_alone(agent, environment, monkeypatch):
     assert together.learner.updates == 16
     assert together.evals.shape == (2, 2)
     for i, (rate, temperature) in enumerate(((1e-2, 0.5), (1e-3, 2.0))):
-        alone = train(small(config, rate=rate, temperature=temperature), [3 + i], Context())
+        alone = train(small(config, lr=rate, temperature=temperature), [3 + i], Context())
         assert torch.allclose(alone.learner.q[0], together.learner.q[i], atol=1e-4)
         assert torch.allclose(alone.learner.model[0], together.learner.model[i], atol=1e-4)
         assert torch.allclose(alone.evals[:, 0], together.evals[:, i], atol=1e-4)
@@ -297,7 +297,7 @@ def test_the_activation_is_that_of_all_networks():
 
 
 def test_the_target_is_copied_when_it_should_be():
-    config = small(agent="er", copy_every=5)
+    config = small(agent="er", target_period=5)
     found = train(small(config, steps=15), [0], Context()).learner
     assert torch.equal(found.copy, train(small(config, steps=10), [0], Context()).learner.q), (
         "at t = 10, before updates"
@@ -332,7 +332,7 @@ def recorded(config, monkeypatch):
     found = []
     monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 50)
     monkeypatch.setattr(algorithm, "store", lambda replay, t, b: found.append(b))
-    train(small(config, steps=300, warm_up=300, eval_every=400), [0], Context())
+    train(small(config, steps=300, learning_starts=300, eval_every=400), [0], Context())
     return found
 
 
@@ -363,7 +363,7 @@ def setting_of(env, episodes=32, length=100, environment="open"):
     config = small(agent="er", environment=environment, eval_episodes=episodes, eval_length=length)
     setting, learner = begin(config, [0], torch.device("cpu"))
     net = MLP(env.observations, env.actions, 2, 1)
-    setting = Setting(config, env, net, None, setting.rate, setting.temperature)
+    setting = Setting(config, env, net, None, setting.lr, setting.temperature)
     return setting, learner._replace(q=torch.zeros(1, net.parameters))
 
 
@@ -382,7 +382,7 @@ def test_an_evaluation_without_episodes_is_the_reward_of_a_step():
 
 
 def test_runs_that_diverge_are_refused():
-    config = small(agent="er", environment="open", rate=1e30, warm_up=4)
+    config = small(agent="er", environment="open", lr=1e30, learning_starts=4)
     with pytest.raises(NonFiniteError, match=r"^learner\.q after step 12 of 24 is not finite \(seed 0\)"):
         train(config, [0], Context())
 
@@ -390,9 +390,9 @@ def test_runs_that_diverge_are_refused():
 def test_the_perfect_model_teaches_the_way_in_an_open_grid():
     """From any cell of 3 x 3 the corner is two steps away in the mean, so the best return is about -3."""
     config = small(
-        agent="perfect", environment="open", size=3, steps=400, warm_up=50, copy_every=20, batch=16, length=4
+        agent="perfect", environment="open", size=3, steps=400, learning_starts=50, target_period=20, batch=16, length=4
     )
-    config = small(config, capacity=1000, hidden=32, rate=3e-3, temperature=0.5, eval_every=400)
+    config = small(config, capacity=1000, hidden=32, lr=3e-3, temperature=0.5, eval_every=400)
     found = train(small(config, eval_episodes=100, eval_length=50), [0, 1], Context())
     assert found.evals.min() > -3.6
 
@@ -417,10 +417,10 @@ def test_the_bank_of_mazes_is_the_same_for_all(monkeypatch):
         (lambda: Config(agent="perfct"), "agent='perfct'.*did you mean 'perfect'"),
         (lambda: Config(environment="mazes"), "environment='mazes'.*did you mean 'maze'"),
         (lambda: Config(length=0), "length=0: expected a whole number from 1"),
-        (lambda: Config(warm_up=0), "warm_up=0"),
-        (lambda: Config(warm_up=31), "warm_up=31: expected at least batch=32"),
+        (lambda: Config(learning_starts=0), "learning_starts=0"),
+        (lambda: Config(learning_starts=31), "learning_starts=31: expected at least batch=32"),
         (lambda: Config(capacity=31), "capacity=31: expected at least batch=32"),
-        (lambda: Config(rate=0.0), "rate=0.0: expected a positive number"),
+        (lambda: Config(lr=0.0), "lr=0.0: expected a positive number"),
         (lambda: Config(gamma=1.0), "gamma=1.0"),
         (lambda: Config(beta2=1.0), "beta2=1.0: expected a number from 0, below 1"),
         (lambda: Config(epsilon=0.0), "epsilon=0.0: expected a positive number"),

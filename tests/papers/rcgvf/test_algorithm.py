@@ -33,8 +33,9 @@ from tutorlib.papers.rcgvf.config import Config
 from tutorlib.papers.rcgvf.model import policy_and_value, predict, run
 
 SMALL = Config(
-    horizon=5, actions=3, envs=6, steps=8, updates=4, minibatch=16, epochs=2, d=6, hidden_z=8, hidden=8, width=16,
-    looks=2, rate=5e-3, largest=0.1,
+    horizon=5, actions=3, num_envs=6, num_steps=8, updates=4, minibatch_size=16, update_epochs=2, d=6, hidden_z=8,
+    hidden=8, width=16,
+    num_evals=2, lr=5e-3, max_grad_norm=0.1,
 )  # fmt: skip
 CPU = torch.device("cpu")
 
@@ -56,13 +57,13 @@ def test_a_rollout_is_the_policy_in_the_lock():
     noise = draw_noise(c, (0, 1), 0, CPU)
     for s in range(2):
         e = state.e
-        for t in range(c.steps):
+        for t in range(c.num_steps):
             o = c.env.observe(e)
             assert torch.allclose(o[s], past.o[s, t])
             logits, v = policy_and_value(c.actor_critic.layers(state.theta), o)
             assert torch.allclose(v[s], past.v[s, t], atol=1e-5)
             a = (logits + noise.gumbel[:, t]).argmax(-1)
-            for p in range(c.envs):
+            for p in range(c.num_envs):
                 assert int(a[s, p]) == int(past.actions[s, t, p])
                 expected = logits[s, p].log_softmax(-1)[int(a[s, p])]
                 assert float(past.log_pi[s, t, p]) == pytest.approx(float(expected), abs=1e-5)
@@ -90,14 +91,14 @@ def test_what_is_learned_is_the_plain_advantage_of_both_rewards():
     assert torch.allclose(found.bonus, bonus)
     assert (bonus > 0).all()
     for s in range(2):
-        for p in range(c.envs):
+        for p in range(c.num_envs):
             a = 0.0
-            for t in reversed(range(c.steps)):
+            for t in reversed(range(c.num_steps)):
                 m = 0.0 if past.ended[s, t, p] else 1.0
                 r = float(past.r[s, t, p]) + 20 * float(bonus[s, t, p])
                 delta = r + 0.99 * m * float(past.v[s, t + 1, p]) - float(past.v[s, t, p])
                 a = delta + 0.99 * 0.95 * m * a
-                n = t * c.envs + p
+                n = t * c.num_envs + p
                 assert float(batch.advantage[s, n]) == pytest.approx(a, rel=1e-3, abs=1e-4)
                 assert float(batch.returns[s, n]) == pytest.approx(a + float(past.v[s, t, p]), rel=1e-3, abs=1e-4)
                 assert torch.equal(batch.o[s, n], past.o[s, t, p])
@@ -159,7 +160,7 @@ def test_a_pass_goes_through_every_frame_once_in_the_seeds_own_order():
 
 
 def test_runs_side_by_side_are_the_runs_one_by_one():
-    c = replace(SMALL, updates=14, rate=1e-3, minibatch=24, epochs=1)
+    c = replace(SMALL, updates=14, lr=1e-3, minibatch_size=24, update_epochs=1)
     trials = [
         Trial(c, 0),
         Trial(replace(c, beta=200.0, gamma_z=0.9), 1),
@@ -240,7 +241,7 @@ def test_rewards_that_are_not_finite_stop_training(monkeypatch, tmp_path, wrong)
         after, reward, ended = step(self, state, action, u)
         calls.append(1)
         bad = torch.zeros_like(reward)
-        bad[1] = wrong if len(calls) == 2 * SMALL.steps + 1 else 0.0  # in the third update, of the second seed
+        bad[1] = wrong if len(calls) == 2 * SMALL.num_steps + 1 else 0.0  # in the third update, of the second seed
         return after, reward + bad, ended
 
     monkeypatch.setattr(Lock, "step", broken)
@@ -251,7 +252,7 @@ def test_rewards_that_are_not_finite_stop_training(monkeypatch, tmp_path, wrong)
 
 
 def test_weights_that_are_not_finite_stop_training():
-    c = replace(SMALL, rate=1e38, updates=2, looks=1, epochs=1, minibatch=48)
+    c = replace(SMALL, lr=1e38, updates=2, num_evals=1, update_epochs=1, minibatch_size=48)
     with pytest.raises(NonFiniteError, match="expected finite numbers"):
         train([Trial(c, 0)], Context())
 
@@ -318,8 +319,8 @@ def compile(step, **how):
     graphs.append(step.__name__)
     return graph(step, backend="eager", **how)
 torch.compile = compile
-sizes = dict(horizon=5, actions=3, envs=6, steps=8, minibatch=16, d=6, hidden_z=8, hidden=8, width=16)
-c = Config(**sizes, updates=2, epochs=2, looks=1)
+sizes = dict(horizon=5, actions=3, num_envs=6, num_steps=8, minibatch_size=16, d=6, hidden_z=8, hidden=8, width=16)
+c = Config(**sizes, updates=2, update_epochs=2, num_evals=1)
 trials = [Trial(c, 0), Trial(c, 1)]
 eager, compiled = (train(trials, Context(compile=own)).state for own in (False, True))
 print(graphs, float((eager.theta - compiled.theta).abs().max()), float((eager.phi - compiled.phi).abs().max()))

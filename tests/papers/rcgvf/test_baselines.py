@@ -12,8 +12,9 @@ from tutorlib.papers.rcgvf.config import Config
 from tutorlib.papers.rcgvf.model import run
 
 SMALL = Config(
-    horizon=5, actions=3, envs=6, steps=10, updates=3, minibatch=20, epochs=2, d=6, hidden_z=8, hidden=8, width=16,
-    looks=1, beta=0.5, rate=5e-3, largest=0.1, layers=1,
+    horizon=5, actions=3, num_envs=6, num_steps=10, updates=3, minibatch_size=20, update_epochs=2, d=6, hidden_z=8,
+    hidden=8, width=16,
+    num_evals=1, beta=0.5, lr=5e-3, max_grad_norm=0.1, layers=1,
 )  # fmt: skip
 CPU = torch.device("cpu")
 
@@ -76,7 +77,7 @@ def test_noveld_runs_and_differs_from_rnd():
 
 def test_settings():
     assert settings("rcgvf") == Config()
-    assert (settings("rnd").beta, settings("rnd").predictor_rate) == (0.5, 0.25)
+    assert (settings("rnd").beta, settings("rnd").predictor_lr) == (0.5, 0.25)
     assert settings("ppo").method == "ppo"
     with pytest.raises(UsageError, match="did you mean 'noveld'"):
         settings("novel")

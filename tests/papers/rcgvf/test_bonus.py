@@ -11,7 +11,9 @@ from tutorlib.papers.rcgvf.algorithm import curiosity
 from tutorlib.papers.rcgvf.bonus import dis, err, intrinsic, targets
 from tutorlib.papers.rcgvf.config import BONUSES, Config, Hyper
 
-SMALL = Config(horizon=5, actions=3, envs=6, steps=8, updates=4, minibatch=16, d=6, hidden_z=8, hidden=8, looks=2)
+SMALL = Config(
+    horizon=5, actions=3, num_envs=6, num_steps=8, updates=4, minibatch_size=16, d=6, hidden_z=8, hidden=8, num_evals=2
+)
 
 
 def normal(*shape, seed=0):

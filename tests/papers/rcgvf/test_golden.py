@@ -39,7 +39,8 @@ def hyper(**values):
 # The lock.
 
 LOCK = algorithm.Config(
-    horizon=20, envs=3, steps=30, updates=1, minibatch=18, epochs=2, d=8, hidden_z=8, hidden=12, width=12, looks=1,
+    horizon=20, num_envs=3, num_steps=30, updates=1, minibatch_size=18, update_epochs=2, d=8, hidden_z=8,
+    hidden=12, width=12, num_evals=1,
     anneal=float("inf"),
 )  # fmt: skip
 
@@ -123,14 +124,15 @@ class Played(MiniGrid):
 
 
 GRID = recurrent.Config(
-    task="KeyCorridorS3R3", levels=1, envs=2, steps=16, updates=1, minibatch=16, epochs=2, d=16, looks=1,
+    task="KeyCorridorS3R3", levels=1, num_envs=2, num_steps=16, updates=1, minibatch_size=16, update_epochs=2, d=16,
+    num_evals=1,
     anneal=float("inf"),
 )  # fmt: skip
 RUNS = {
     "rcgvf": (GRID, {"beta": 5.0, "gamma_z": 0.6, "lambda_z": 0.9}),
     "rnd": (replace(GRID, method="rnd"), {"beta": 0.1}),
     "agac": (
-        replace(GRID, method="agac", counts=True, beta_counts=0.1, adversary=0.05, predictor_rate=0.25),
+        replace(GRID, method="agac", counts=True, beta_counts=0.1, adversary=0.05, predictor_lr=0.25),
         {},
     ),
 }

@@ -12,7 +12,8 @@ from tutorlib.papers.rcgvf.levels import offered, places, ring
 
 CPU = torch.device("cpu")
 C = recurrent.Config(
-    task="KeyCorridorS3R1", renew=3, envs=4, steps=16, updates=6, minibatch=64, d=4, epochs=1, looks=2, method="ppo"
+    task="KeyCorridorS3R1", renew=3, num_envs=4, num_steps=16, updates=6, minibatch_size=64, d=4, update_epochs=1,
+    num_evals=2, method="ppo"
 )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from tutorlib.rl import advantages
 
 CPU = torch.device("cpu")
 SMALL = Config(
-    task="MultiRoom-N2-S4", levels=6, envs=3, steps=8, updates=4, minibatch=12, bptt=4, epochs=2, d=8, looks=2,
-    rate=5e-3, beta=1.0,
+    task="MultiRoom-N2-S4", levels=6, num_envs=3, num_steps=8, updates=4, minibatch_size=12, bptt=4, update_epochs=2,
+    d=8, num_evals=2,
+    lr=5e-3, beta=1.0,
 )  # fmt: skip
 EVERY = (
     SMALL,
@@ -57,7 +58,7 @@ def test_a_rollout_is_a_walk_step_by_step():
     past, e_after, fresh_after, _ = m.rollout(SMALL, env, state, noise)
     layers = nets.actor_critic().layers(state.theta)
     e, memory, fresh = state.e, state.memory, state.fresh
-    for t in range(SMALL.steps):
+    for t in range(SMALL.num_steps):
         assert torch.equal(past.image[:, t], env.image(e))
         assert torch.equal(past.visits[:, t], env.count(e))
         assert torch.equal(past.fresh[:, t], fresh)
@@ -94,8 +95,8 @@ def test_before_learning_segments_give_what_the_rollout_gave(c):
     loss = m.policy_objective(c, state.theta, batch)
     log_pi = batch.logits.log_softmax(-1)
     value = (v - batch.returns).square().mean(dim=(1, 2))
-    expected = -batch.advantage.mean(dim=(1, 2)) + c.value * value
-    expected = expected + c.entropy * (log_pi.exp() * log_pi).sum(-1).mean(dim=(1, 2))
+    expected = -batch.advantage.mean(dim=(1, 2)) + c.vf_coef * value
+    expected = expected + c.ent_coef * (log_pi.exp() * log_pi).sum(-1).mean(dim=(1, 2))
     assert torch.allclose(loss, expected, atol=1e-5)
     if c.method == "rcgvf":
         v = c.predictor.predictions(c.predictor.network.layers(state.phi), m.bonus_states(c, state.phi, batch)[0])
@@ -109,7 +110,7 @@ def online_predictions(c, state, past):
     layers, z_layers = c.predictor.network.layers(state.phi), c.z.layers(state.zeta)
     memory, action, last_z = state.bonus_memory, state.last_actions, state.last_pseudo_rewards
     v, z = [], []
-    for t in range(c.steps + 1):
+    for t in range(c.num_steps + 1):
         keep = (~past.fresh[:, t]).float().unsqueeze(-1)
         look = past.look[:, t].float()
         x = c.predictor.lstm_inputs(layers, look, action * keep, last_z * keep)
@@ -117,7 +118,7 @@ def online_predictions(c, state, past):
         v.append(c.predictor.predictions(layers, memory[..., : c.d]))
         z.append(nets.see(z_layers["convolutions"], look))
         last_z = z[-1]
-        if t < c.steps:
+        if t < c.num_steps:
             action = torch.nn.functional.one_hot(past.actions[:, t], 7).float()
     return torch.stack(v, dim=2), torch.stack(z, dim=1)
 
@@ -141,7 +142,7 @@ def test_the_bonus_of_rcgvf_is_that_of_predictions_made_online(panorama, counts)
 
 def test_two_short_rollouts_predict_what_a_long_one_does():
     env, h, state, noise = began(SMALL)
-    double = replace(SMALL, steps=16, minibatch=12)
+    double = replace(SMALL, num_steps=16, minibatch_size=12)
     long = m.Noise(noise.gumbel.repeat(1, 2, 1, 1), noise.step.repeat(1, 2, 1, 1), noise.order)
     past, *_ = m.rollout(double, env, state, long)
     whole = m.curiosity(double, h, state, past)
@@ -164,7 +165,7 @@ def test_the_next_rollout_reads_the_pseudo_rewards_in_which_the_last_action_was_
     env, _, state, noise = began(SMALL)
     past, *_ = m.rollout(SMALL, env, state, noise)
     images = torch.randint(0, 11, past.look.shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    found = m.last_pseudo_rewards(SMALL, state, past._replace(evaluate=images))  # all images differ
+    found = m.last_pseudo_rewards(SMALL, state, past._replace(look=images))  # all images differ
     z = nets.see_all(SMALL.z.layers(state.zeta)["convolutions"], images)
     assert torch.allclose(found, z[:, -2], atol=1e-5), "of o_{T-1}"
     assert (found - z[:, -1]).abs().max() > 0.1, "not of o_T"
@@ -192,8 +193,8 @@ def test_bonuses_of_one_observation_are_the_plain_ones():
             )
             n = gap.square().sum(-1).sqrt()
             found = m.curiosity(c, h, state, past).reward
-            for t in range(c.steps):
-                for p in range(c.envs):
+            for t in range(c.num_steps):
+                for p in range(c.num_envs):
                     expected = n[0, t, p].item()
                     if method == "noveld":
                         more = n[0, t + 1, p].item() - 0.5 * expected
@@ -218,7 +219,7 @@ def test_counts_pay_and_the_adversary_adds_to_advantages_and_values():
     assert torch.allclose(found.more_advantage, 0.5 * gap.gather(-1, past.actions.unsqueeze(-1))[..., 0], atol=1e-5)
     frames, _, _ = m.look_back(c, h, state, past)
     t = [x.transpose(0, 1) for x in ((past.r + found.reward).clamp(-1, 1), past.v[:, :-1], past.ended)]
-    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.lam).transpose(0, 1)
+    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.gae_lambda).transpose(0, 1)
     assert torch.allclose(frames.advantage, a + found.more_advantage)
     assert torch.allclose(frames.v, past.v[:, :-1] + found.more_value)
     assert torch.allclose(frames.returns, frames.v + frames.advantage)
@@ -237,7 +238,7 @@ def test_rewards_are_cut():
     frames, log, found = m.look_back(c, h, state, past)
     assert found.reward.min() > 1
     t = [x.transpose(0, 1) for x in (torch.ones_like(past.r), past.v[:, :-1], past.ended)]
-    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.lam).transpose(0, 1)
+    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.gae_lambda).transpose(0, 1)
     assert torch.allclose(frames.advantage, a)
     assert torch.allclose(log.bonus, found.reward.mean(dim=(1, 2)))
     assert log.episodes.item() == past.ended.sum()
@@ -272,7 +273,7 @@ def test_the_policy_never_sees_the_panorama():
 
 @pytest.mark.parametrize("c", EVERY, ids=name_of)
 def test_runs_side_by_side_are_runs_alone(c):
-    c = replace(c, rate=1e-3, updates=2, looks=1)  # the second starts from what the first remembers
+    c = replace(c, lr=1e-3, updates=2, num_evals=1)  # the second starts from what the first remembers
     trials = [Trial(c, 0), Trial(replace(c, beta=0.3, gamma_z=0.3), 1)]
     both = m.train(trials, Context())
     for i, trial in enumerate(trials):
@@ -321,7 +322,7 @@ def test_a_killed_run_goes_on(c, tmp_path, monkeypatch):
 
 def test_a_run_that_is_not_finite_stops():
     with pytest.raises(NonFiniteError, match="seed 7"):
-        m.train([Trial(replace(SMALL, rate=1e30), 7)], Context())
+        m.train([Trial(replace(SMALL, lr=1e30), 7)], Context())
 
 
 def test_rates_fall_for_both_networks():
@@ -335,16 +336,16 @@ def test_rates_fall_for_both_networks():
 @pytest.mark.parametrize(("own", "words"), [
     ({"method": "rcgv"}, "did you mean 'rcgvf'"),
     ({"task": "MultiRoom-N2-S5"}, "did you mean 'MultiRoom-N"),
-    ({"steps": 10}, "bptt=4: expected a divisor of steps=10"),
-    ({"minibatch": 14}, "minibatch=14"),
-    ({"minibatch": 5}, "minibatch=5"),
+    ({"num_steps": 10}, "bptt=4: expected a divisor of num_steps=10"),
+    ({"minibatch_size": 14}, "minibatch_size=14"),
+    ({"minibatch_size": 5}, "minibatch_size=5"),
     ({"heads": 1}, "heads=1: expected at least 2"),
     ({"gamma_z": 1.5}, "gamma_z=1.5"),
     ({"beta": -1.0}, "beta=-1.0"),
     ({"levels": 0}, "levels=0"),
-    ({"rate": math.inf}, "rate=inf"),
+    ({"lr": math.inf}, "lr=inf"),
     ({"anneal": 0.0}, "anneal=0.0"),
-    ({"looks": 3}, "looks=3: expected a divisor of updates=4"),
+    ({"num_evals": 3}, "num_evals=3: expected a divisor of updates=4"),
     ({"d": 6}, "d=6"),
     ({"width": 6}, "width=6: expected a multiple of 4"),
     ({"renew": -1}, "renew=-1"),

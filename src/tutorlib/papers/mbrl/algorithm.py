@@ -90,7 +90,7 @@ def model_step(setting: Setting, learner: Learner, b: Experience, u: Tensor, ste
         return latent_loss(model, theta, b, u) if isinstance(model, LatentModel) else simple_loss(model, theta, b)
 
     g = slope(loss, learner.model)
-    after, moments = optimised(setting, learner.model, learner.model_moments, g, step, setting.config.model_rate)
+    after, moments = optimised(setting, learner.model, learner.model_moments, g, step, setting.config.model_lr)
     return learner._replace(model=after, model_moments=moments)
 
 
@@ -128,7 +128,7 @@ def learn(
         learner = model_step(setting, learner, real, luck.loss, step) if setting.model else learner
         b = imagine(setting, learner, recall_of(replay, among, luck.starts) if c.starts else real, luck)
     g = slope(lambda theta: dqn_loss(setting.net, theta, learner.copy, b, c.gamma), learner.q)
-    q, moments = optimised(setting, learner.q, learner.q_moments, g, step, setting.rate)
+    q, moments = optimised(setting, learner.q, learner.q_moments, g, step, setting.lr)
     return learner._replace(q=q, q_moments=moments)
 
 
@@ -206,8 +206,8 @@ def train(
         u = uniforms(luck, (step_luck,), device)
         b, after, o = acting(setting, learner._replace(updates=0), state.env, state.o, u)
         store(replay, t, b)  # before the updates, which may recall it
-        if t >= c.warm_up:
-            if t % c.copy_every == 0:
+        if t >= c.learning_starts:
+            if t % c.target_period == 0:
                 learner = learner._replace(copy=learner.q.clone())  # no alias: a compiled step asks
             for _ in range(c.updates):
                 learner = update(setting, learner, replay, t + 1, luck, learning)

@@ -37,7 +37,7 @@ class Setting(NamedTuple):
     env: Simulator
     net: MLP
     model: SimpleModel | LatentModel | None
-    rate: Float[Tensor, "seeds 1"]
+    lr: Float[Tensor, "seeds 1"]
     temperature: Float[Tensor, "seeds 1 1"]
 
 
@@ -74,7 +74,7 @@ def begin(
         q.append(net.initial_parameters(1, generator))
         of_model.append(model.initial_parameters(1, generator) if model else q[-1].new_zeros(1, 0))
     theta, m = torch.cat(q).to(device), torch.cat(of_model).to(device)
-    rate = torch.tensor(rates or len(seeds) * [config.rate], device=device)
+    rate = torch.tensor(rates or len(seeds) * [config.lr], device=device)
     temperature = torch.tensor(temperatures or len(seeds) * [config.temperature], device=device)
     setting = Setting(config, env, net, model, rate[:, None], temperature[:, None, None])
     return setting, Learner(theta, theta.clone(), no_moments(theta), m, no_moments(m), 0)

@@ -188,7 +188,7 @@ def _learned(
     return found, list(table[:, len(names) :].unbind())
 
 
-ONLINE_VARIES = ("rate", "temperature")
+ONLINE_VARIES = ("lr", "temperature")
 """fields in which runs side by side may differ, besides the seed"""
 
 
@@ -204,7 +204,7 @@ def run_online(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         raise bad_argument(
             "steps", c.steps, f"at least eval_every={c.eval_every}: without an evaluation nothing is known"
         )
-    rates, temperatures = [trial.config.rate for trial in trials], [trial.config.temperature for trial in trials]
+    rates, temperatures = [trial.config.lr for trial in trials], [trial.config.temperature for trial in trials]
     trained = train(c, seeds, context, rates, temperatures)
     quarter = max(1, len(trained.evals) // 4)
     return [

@@ -50,12 +50,12 @@ class Offline(Learning):
     transitions: int = 200
     """K, at least a batch, of uniformly random actions from empty pipes on"""
     updates: int = 2500
-    copy_every: int = 100
+    target_period: int = 100
     """updates after which Q^- becomes Q"""
-    looks: int = 5
+    num_evals: int = 5
     """how often to stop and look, evenly spaced, the last update included"""
-    rate: float = 5e-4
-    model_rate: float = 1e-3
+    lr: float = 5e-4
+    model_lr: float = 1e-3
     temperature: float = 0.1
     """of the softmax over Q by which rollouts act"""
     hidden: int = 100
@@ -65,12 +65,12 @@ class Offline(Learning):
         super().__post_init__()
         expect_fields(
             self,
-            counts=("transitions", "updates", "copy_every", "looks"),
+            counts=("transitions", "updates", "target_period", "num_evals"),
             least={"pipes": 2},
             most={"pipes": 5},
         )
-        if self.updates % self.looks:
-            raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
+        if self.updates % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of updates={self.updates}")
         if self.transitions < self.batch:
             raise bad_argument("transitions", self.transitions, f"at least batch={self.batch}")
         _ = self.online, self.env  # they refuse what no run can have
@@ -260,11 +260,11 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, evaluate: Eva
     c, device = config, context.device
     setting, learner = begin(c.online, seeds, device)
     replay = collect(setting, seeds, c.transitions, device)
-    every = c.updates // c.looks
+    every = c.updates // c.num_evals
     learning = context.compiled(learn_once)
 
     def step(learner: Learner, number: int) -> tuple[Learner, Nothing]:
-        if number % c.copy_every == 0:
+        if number % c.target_period == 0:
             learner = learner._replace(copy=learner.q.clone())  # no alias: a compiled step asks
         luck = [step_generator(seed, 1 + number, device) for seed in seeds]  # 0 is that of the data
         return update(setting, learner, replay, c.transitions, luck, learning), Nothing()

@@ -72,7 +72,7 @@ def walk(c: Config, right: float, e: LockState, noise: Noise) -> tuple[Rollout, 
     """Return what T steps of the mixed policy bring, and the environments after them. There is no critic: v is 0."""
     env = c.env
     observations, actions, log_pi, rewards, ended, columns = [], [], [], [], [], []
-    for t in range(c.steps):
+    for t in range(c.num_steps):
         log_p = mixed_policy(c, right, e)
         a = (log_p + noise.gumbel[:, t]).argmax(dim=-1)
         observations.append(env.observe(e))
@@ -105,12 +105,12 @@ def scaled(c: Config, state: State, scale: float) -> State:
 def learn(c: Config, state: State, batch: Batch, noise: Noise, number: int) -> State:
     """Return the state after the predictors have learned from update ``number``, as they do in RC-GVF."""
     phi, moments = state.phi, state.phi_moments
-    step = number * c.epochs * (c.frames // c.minibatch)
-    for epoch in range(c.epochs):
-        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch, dim=1) for x in batch]
+    step = number * c.update_epochs * (c.frames // c.minibatch_size)
+    for epoch in range(c.update_epochs):
+        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch_size, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             loss = partial(predictor_objective, c, b=Batch(*part))
-            phi, moments = descend(loss, phi, moments, step, c.predictor_rate * c.rate, c.largest)
+            phi, moments = descend(loss, phi, moments, step, c.predictor_lr * c.lr, c.max_grad_norm)
             step += 1
     return state._replace(phi=phi.detach(), phi_moments=moments)
 
@@ -156,10 +156,10 @@ def fade(trials: Sequence[Trial], context: Context) -> Faded:
         context,
         title=f"{c.method}, {len(trials)} side by side",
         seeds=seeds,
-        eval_every=c.updates // c.looks,
+        eval_every=c.updates // c.num_evals,
         evaluate=lambda state, done: first_predictions(c, state),
         log=Log,
-        advice=f"a smaller rate than {c.rate} may help",
+        advice=f"a smaller rate than {c.lr} may help",
     )
     return Faded(course.log, course.evals)
 

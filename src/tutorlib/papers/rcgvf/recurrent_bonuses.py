@@ -70,7 +70,7 @@ def judge_ppo(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
 
 def _no_memory(c: Config, state: State) -> Float[Tensor, "seeds times envs entries"]:
     """Return the empty memory of a network that has none, for each time."""
-    return state.bonus_memory.unsqueeze(1).expand(-1, c.steps + 1, -1, -1)
+    return state.bonus_memory.unsqueeze(1).expand(-1, c.num_steps + 1, -1, -1)
 
 
 # RC-GVF: predictors of history, whose K heads are paid for where they are wrong and disagree.
