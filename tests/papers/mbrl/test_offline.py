@@ -55,7 +55,7 @@ def test_the_data_are_one_course_of_random_actions():
     replay = data_of(tiny(pipes=3, transitions=2000), [0, 1])
     assert (replay.o[:, 0] == 0).all(), "from empty pipes on"
     assert torch.equal(replay.o[:, 1:], replay.next[:, :-1])
-    assert not replay.terminal.any()
+    assert not replay.done.any()
     share = torch.stack([(replay.action == a).double().mean(dim=1) for a in range(3)])
     assert (share - 1 / 3).abs().max() < 0.04
     env = PanFlute(3)
@@ -203,7 +203,7 @@ def test_runs_side_by_side_are_runs_alone():
 
 def test_the_target_is_copied_when_it_should_be():
     found = learn(tiny(agent="er", target_period=15), [0], Context()).learner
-    assert torch.equal(found.copy, learn(tiny(agent="er", updates=15, num_evals=1), [0], Context()).learner.q)
+    assert torch.equal(found.target_params, learn(tiny(agent="er", updates=15, num_evals=1), [0], Context()).learner.q)
 
 
 # Dreams

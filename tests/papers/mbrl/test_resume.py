@@ -142,8 +142,8 @@ def lessons(config, monkeypatch):
     found = []
     dqn_loss, simple_loss = algorithm.dqn_loss, algorithm.simple_loss
     monkeypatch.setattr(
-        algorithm, "dqn_loss", lambda net, theta, copy, b, gamma: found.append(b.reward.shape[1])
-        or dqn_loss(net, theta, copy, b, gamma)
+        algorithm, "dqn_loss", lambda net, theta, target_params, b, gamma: found.append(b.reward.shape[1])
+        or dqn_loss(net, theta, target_params, b, gamma)
     )  # fmt: skip
     monkeypatch.setattr(
         algorithm, "simple_loss", lambda model, theta, b: found.append(-b.reward.shape[1])

@@ -69,12 +69,12 @@ def test_a_rollout_is_the_policy_in_the_lock():
                 assert float(past.log_pi[s, t, p]) == pytest.approx(float(expected), abs=1e-5)
                 dead = int(e.row[s, p]) == 2
                 assert int(past.columns[s, t, p]) == (-1 if dead else int(e.column[s, p]))
-            e, r, ended = c.env.step(e, a, noise.step[:, t])
+            e, r, done = c.env.step(e, a, noise.step[:, t])
             assert torch.equal(r[s], past.r[s, t])
-            assert torch.equal(ended[s], past.ended[s, t])
+            assert torch.equal(done[s], past.done[s, t])
         assert torch.allclose(c.env.observe(e)[s], past.o[s, -1])
         assert torch.equal(e.row, after.row)
-    assert past.ended.any()
+    assert past.done.any()
     assert torch.equal(state.e.table, state.e.table[:, :1].expand_as(state.e.table)), "one lock for a seed"
     assert not torch.equal(state.e.table[0], state.e.table[1])
 
@@ -85,8 +85,8 @@ def test_what_is_learned_is_the_plain_advantage_of_both_rewards():
     o = past.o.flatten(1, 2)
     z = run(c.z.layers(state.zeta), o).unflatten(1, (9, 6))
     v = predict(c.predictor, 2, state.phi, o).unflatten(2, (9, 6))
-    found = curiosity(c, h, z, v, past.ended)
-    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
+    found = curiosity(c, h, z, v, past.done)
+    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.done, h.gamma_z, h.lambda_z)
     bonus = intrinsic("product", err(g, v[:, :, :-1]), dis(v[:, :, :-1]))
     assert torch.allclose(found.bonus, bonus)
     assert (bonus > 0).all()
@@ -94,7 +94,7 @@ def test_what_is_learned_is_the_plain_advantage_of_both_rewards():
         for p in range(c.num_envs):
             a = 0.0
             for t in reversed(range(c.num_steps)):
-                m = 0.0 if past.ended[s, t, p] else 1.0
+                m = 0.0 if past.done[s, t, p] else 1.0
                 r = float(past.r[s, t, p]) + 20 * float(bonus[s, t, p])
                 delta = r + 0.99 * m * float(past.v[s, t + 1, p]) - float(past.v[s, t, p])
                 a = delta + 0.99 * 0.95 * m * a
@@ -238,11 +238,11 @@ def test_rewards_that_are_not_finite_stop_training(monkeypatch, tmp_path, wrong)
     step, calls = Lock.step, []
 
     def broken(self, state, action, u):
-        after, reward, ended = step(self, state, action, u)
+        after, reward, done = step(self, state, action, u)
         calls.append(1)
         bad = torch.zeros_like(reward)
         bad[1] = wrong if len(calls) == 2 * SMALL.num_steps + 1 else 0.0  # in the third update, of the second seed
-        return after, reward + bad, ended
+        return after, reward + bad, done
 
     monkeypatch.setattr(Lock, "step", broken)
     checkpoint = Checkpoint(tmp_path / "run.ckpt", "name")

@@ -26,14 +26,14 @@ def test_novelty_is_the_length_of_the_error():
 
 def test_the_bonus_of_noveld():
     n = torch.rand(2, 6, 3, generator=torch.Generator().manual_seed(0))
-    ended = torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(1)) < 0.3
-    found = noveld_bonus(n, ended, 0.5)
+    done = torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(1)) < 0.3
+    found = noveld_bonus(n, done, 0.5)
     for s in range(2):
         for t in range(5):
             for p in range(3):
-                plain = 0.0 if ended[s, t, p] else max(float(n[s, t + 1, p]) - 0.5 * float(n[s, t, p]), 0.0)
+                plain = 0.0 if done[s, t, p] else max(float(n[s, t + 1, p]) - 0.5 * float(n[s, t, p]), 0.0)
                 assert float(found[s, t, p]) == pytest.approx(plain, abs=1e-6)
-    assert ((found == 0) & ~ended).any()
+    assert ((found == 0) & ~done).any()
 
 
 @pytest.mark.parametrize("method", ["rnd", "noveld"])

@@ -103,10 +103,10 @@ def test_the_course_of_a_run_in_minigrid_is_its_log():
         assert own["frames"] == [80, 160]
         for look in range(2):
             episodes, successes, returns, bonus = (x[2 * look : 2 * look + 2, i] for x in log)
-            ended = int(episodes.sum())
-            assert own["episodes"][look] == ended
-            assert own["success"][look] == pytest.approx(float(successes.sum()) / max(ended, 1), rel=1e-3)
-            assert own["returns"][look] == pytest.approx(float(returns.sum()) / max(ended, 1), rel=1e-3)
+            done = int(episodes.sum())
+            assert own["episodes"][look] == done
+            assert own["success"][look] == pytest.approx(float(successes.sum()) / max(done, 1), rel=1e-3)
+            assert own["returns"][look] == pytest.approx(float(returns.sum()) / max(done, 1), rel=1e-3)
             assert own["bonus"][look] == pytest.approx(float(bonus.mean()), rel=1e-3)
     assert found[0] != found[1]
 

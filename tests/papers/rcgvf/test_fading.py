@@ -55,14 +55,14 @@ def test_a_walk_is_the_mixed_policy_in_the_lock():
         chosen = log_p.gather(-1, past.actions[:, t].unsqueeze(-1)).squeeze(-1)
         assert torch.allclose(past.log_pi[:, t], chosen)
         good = again.row < 2
-        again, r, ended = c.env.step(again, past.actions[:, t], noise.step[:, t])
+        again, r, done = c.env.step(again, past.actions[:, t], noise.step[:, t])
         assert torch.equal(past.r[:, t], r)
-        assert torch.equal(past.ended[:, t], ended)
+        assert torch.equal(past.done[:, t], done)
         went, stays = went + int((good & (r != 0)).sum()), stays + int(good.sum())
     assert torch.equal(after.row, again.row)
     assert went / stays == pytest.approx(0.6 + 0.4 / 4, abs=0.05)
-    assert past.ended[:, 4].all()
-    assert not past.ended[:, 5].any()
+    assert past.done[:, 4].all()
+    assert not past.done[:, 5].any()
     assert (past.v == 0).all()
 
 

@@ -57,8 +57,8 @@ class PlayedLock(Lock):
     def step(self, state, action, u):
         t = int(state.column.max())
         assert torch.equal(action, self.known["action"][t].unsqueeze(0))
-        ended = self.known["mask"][t + 1].unsqueeze(0) == 0
-        return state._replace(column=state.column + 1), self.known["reward"][t].unsqueeze(0), ended
+        done = self.known["mask"][t + 1].unsqueeze(0) == 0
+        return state._replace(column=state.column + 1), self.known["reward"][t].unsqueeze(0), done
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_rcgvf_in_the_lock(lock, monkeypatch):
     v = algorithm.predict(c.predictor, 2, phi, o).unflatten(2, (-1, 3))
     same(z[0, :-1], known["cumulant"])
     same(v[0, :, :-1], known["prediction"])
-    found = algorithm.curiosity(c, h, z, v, past.ended)
+    found = algorithm.curiosity(c, h, z, v, past.done)
     same(found.g[0], known["target"])
     same(bonus.err(found.g, v[:, :, :-1])[0], known["err"])
     same(bonus.dis(v[:, :, :-1])[0], known["dis"])
@@ -119,8 +119,8 @@ class Played(MiniGrid):
     def step(self, state, action, u):
         t = int(state.t.max())
         assert torch.equal(action, self.known["action"][t].long().unsqueeze(0))
-        ended = self.known["mask"][t + 1].unsqueeze(0) == 0
-        return state._replace(t=state.t + 1), self.known["reward"][t].double().unsqueeze(0), ended
+        done = self.known["mask"][t + 1].unsqueeze(0) == 0
+        return state._replace(t=state.t + 1), self.known["reward"][t].double().unsqueeze(0), done
 
 
 GRID = recurrent.Config(
@@ -154,7 +154,7 @@ def began(name, arrays):
     }
     state = recurrent.State(
         e=MiniGridState(bytes_, bytes_, whole, whole[..., 0], bytes_[..., 0, 0], whole[..., 0], whole[..., 0]),
-        fresh=known["mask"][0].unsqueeze(0) == 0,
+        is_first=known["mask"][0].unsqueeze(0) == 0,
         **{own: torch.zeros(1, 2, n, dtype=torch.float64) for own, n in zeros.items()},
         theta=theta,
         theta_moments=no_moments(theta),
@@ -186,7 +186,7 @@ def test_methods_in_minigrid(name, golden):
         same(found.g[0].movedim(-2, 0), known["target"])
         layers, all_but_last = c.predictor.network.layers(state.phi), slice(None, -1)
         x = c.predictor.lstm_inputs(layers, past.look, found.last_actions, found.last_pseudo_rewards)
-        hidden, _ = recurrent.nets.unroll(layers["lstm"], x, past.fresh, state.bonus_memory)
+        hidden, _ = recurrent.nets.unroll(layers["lstm"], x, past.is_first, state.bonus_memory)
         same(c.predictor.predictions(layers, hidden)[0, :, all_but_last], known["prediction"])
         same(
             recurrent.nets.see_all(c.z.layers(state.zeta)["convolutions"], past.look)[0, all_but_last],

@@ -65,7 +65,7 @@ def remembered(c, theta, phi, b):
     own = methods.TABLE[c.method].network(c).layers(phi) if methods.TABLE[c.method].states else None
     memory, other = b.memory, b.bonus_memory
     for i in range(c.bptt - 1):
-        keep = (~b.fresh[:, :, i]).unsqueeze(-1)
+        keep = (~b.is_first[:, :, i]).unsqueeze(-1)
         memory = nets.lstm_step(layers["lstm"], nets.features(layers["convolutions"], b.image[:, :, i]), memory * keep)
         if c.method == "agac":
             other = nets.lstm_step(own["lstm"], nets.features(own["convolutions"], b.look[:, :, i]), other * keep)

@@ -57,25 +57,25 @@ def test_a_rollout_is_a_walk_step_by_step():
     env, _, state, noise = began(SMALL)
     past, e_after, fresh_after, _ = m.rollout(SMALL, env, state, noise)
     layers = nets.actor_critic().layers(state.theta)
-    e, memory, fresh = state.e, state.memory, state.fresh
+    e, memory, is_first = state.e, state.memory, state.is_first
     for t in range(SMALL.num_steps):
         assert torch.equal(past.image[:, t], env.image(e))
         assert torch.equal(past.visits[:, t], env.count(e))
-        assert torch.equal(past.fresh[:, t], fresh)
-        memory = torch.where(fresh.unsqueeze(-1), 0.0, memory)
+        assert torch.equal(past.is_first[:, t], is_first)
+        memory = torch.where(is_first.unsqueeze(-1), 0.0, memory)
         memory = nets.lstm_step(layers["lstm"], nets.features(layers["convolutions"], env.image(e)), memory)
         logits, v = nets.logits_of(layers, memory[..., :64]), nets.values_of(layers, memory[..., :64])
         assert torch.allclose(past.logits[:, t], logits, atol=1e-5)
         assert torch.allclose(past.v[:, t], v, atol=1e-5)
         a = (logits + noise.gumbel[:, t]).argmax(dim=-1)
         assert torch.equal(past.actions[:, t], a)
-        e, r, fresh = env.step(e, a, noise.step[:, t])
+        e, r, is_first = env.step(e, a, noise.step[:, t])
         assert torch.equal(past.r[:, t], r)
-        assert torch.equal(past.ended[:, t], fresh)
+        assert torch.equal(past.done[:, t], is_first)
     assert torch.equal(e_after.cells, e.cells)
-    assert torch.equal(fresh_after, fresh)
-    assert past.ended.any()
-    assert not past.ended.all()
+    assert torch.equal(fresh_after, is_first)
+    assert past.done.any()
+    assert not past.done.all()
 
 
 @pytest.mark.parametrize("c", EVERY, ids=name_of)
@@ -111,7 +111,7 @@ def online_predictions(c, state, past):
     memory, action, last_z = state.bonus_memory, state.last_actions, state.last_pseudo_rewards
     v, z = [], []
     for t in range(c.num_steps + 1):
-        keep = (~past.fresh[:, t]).float().unsqueeze(-1)
+        keep = (~past.is_first[:, t]).float().unsqueeze(-1)
         look = past.look[:, t].float()
         x = c.predictor.lstm_inputs(layers, look, action * keep, last_z * keep)
         memory = nets.lstm_step(layers["lstm"], x, memory * keep)
@@ -130,7 +130,7 @@ def test_the_bonus_of_rcgvf_is_that_of_predictions_made_online(panorama, counts)
     past, *_ = m.rollout(c, env, state, noise)
     assert state.last_pseudo_rewards.abs().max() > 0
     v, z = online_predictions(c, state, past)
-    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
+    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.done, h.gamma_z, h.lambda_z)
     expected = (err(g, v[:, :, :-1]) * dis(v[:, :, :-1])).sum(dim=-1)
     if counts:
         assert past.visits.max() > 1
@@ -148,11 +148,11 @@ def test_two_short_rollouts_predict_what_a_long_one_does():
     whole = m.curiosity(double, h, state, past)
     state_, parts = state, []
     for _ in range(2):
-        half, e, fresh, memory = m.rollout(SMALL, env, state_, noise)
+        half, e, is_first, memory = m.rollout(SMALL, env, state_, noise)
         found = m.curiosity(SMALL, h, state_, half)
         parts.append(found)
         state_ = state_._replace(
-            e=e, fresh=fresh, memory=memory, bonus_memory=found.memory[:, -1],
+            e=e, is_first=is_first, memory=memory, bonus_memory=found.memory[:, -1],
             last_actions=torch.nn.functional.one_hot(half.actions[:, -1], 7).float(),
             last_pseudo_rewards=m.last_pseudo_rewards(SMALL, state_, half),
         )  # fmt: skip
@@ -198,7 +198,7 @@ def test_bonuses_of_one_observation_are_the_plain_ones():
                     expected = n[0, t, p].item()
                     if method == "noveld":
                         more = n[0, t + 1, p].item() - 0.5 * expected
-                        expected = 0.0 if past.ended[0, t, p] else max(more, 0.0)
+                        expected = 0.0 if past.done[0, t, p] else max(more, 0.0)
                     expected /= math.sqrt(past.visits[0, t, p].item()) if counts else 1.0
                     assert found[0, t, p].item() == pytest.approx(2 * expected, rel=1e-4, abs=1e-6)
 
@@ -211,14 +211,17 @@ def test_counts_pay_and_the_adversary_adds_to_advantages_and_values():
     assert torch.allclose(found.reward, 0.3 / past.visits.float().sqrt())
     layers = nets.adversary().layers(state.phi)
     hidden, _ = nets.unroll(
-        layers["lstm"], nets.features(layers["convolutions"], past.look[:, :-1]), past.fresh[:, :-1], state.bonus_memory
+        layers["lstm"],
+        nets.features(layers["convolutions"], past.look[:, :-1]),
+        past.is_first[:, :-1],
+        state.bonus_memory,
     )
     p, q = past.logits.softmax(-1), nets.logits_of(layers, hidden).softmax(-1)
     gap = (p / q).log()
     assert torch.allclose(found.more_value, 0.5 * (p * gap).sum(-1), atol=1e-5)
     assert torch.allclose(found.more_advantage, 0.5 * gap.gather(-1, past.actions.unsqueeze(-1))[..., 0], atol=1e-5)
     frames, _, _ = m.look_back(c, h, state, past)
-    t = [x.transpose(0, 1) for x in ((past.r + found.reward).clamp(-1, 1), past.v[:, :-1], past.ended)]
+    t = [x.transpose(0, 1) for x in ((past.r + found.reward).clamp(-1, 1), past.v[:, :-1], past.done)]
     a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.gae_lambda).transpose(0, 1)
     assert torch.allclose(frames.advantage, a + found.more_advantage)
     assert torch.allclose(frames.v, past.v[:, :-1] + found.more_value)
@@ -237,11 +240,11 @@ def test_rewards_are_cut():
     past, *_ = m.rollout(c, env, state, noise)
     frames, log, found = m.look_back(c, h, state, past)
     assert found.reward.min() > 1
-    t = [x.transpose(0, 1) for x in (torch.ones_like(past.r), past.v[:, :-1], past.ended)]
+    t = [x.transpose(0, 1) for x in (torch.ones_like(past.r), past.v[:, :-1], past.done)]
     a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.gae_lambda).transpose(0, 1)
     assert torch.allclose(frames.advantage, a)
     assert torch.allclose(log.bonus, found.reward.mean(dim=(1, 2)))
-    assert log.episodes.item() == past.ended.sum()
+    assert log.episodes.item() == past.done.sum()
     assert log.returns.item() == pytest.approx(past.r.sum().item())
 
 
@@ -251,7 +254,7 @@ def test_gradients_go_back_through_a_segment_and_no_further():
     batch = m.segmented(SMALL, m.look_back(SMALL, h, state, past)[0])
     layers = nets.actor_critic().layers(state.theta)
     x = nets.features(layers["convolutions"], batch.image).detach().requires_grad_()
-    still = torch.zeros_like(batch.fresh)
+    still = torch.zeros_like(batch.is_first)
     hidden, _ = nets.unroll_segments(layers["lstm"], x, still, batch.memory)
     (g,) = torch.autograd.grad(hidden[:, :, -1].sum(), x)
     assert (g.abs().amax(dim=-1) > 0).all()

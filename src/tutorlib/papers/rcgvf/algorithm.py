@@ -81,7 +81,7 @@ class Rollout(NamedTuple):
     v: Float[Tensor, "seeds times envs"]
     """the critic's values of o_0 to o_T"""
     r: Float[Tensor, "seeds time envs"]
-    ended: Bool[Tensor, "seeds time envs"]
+    done: Bool[Tensor, "seeds time envs"]
     """whether an episode ended with the step"""
     columns: Int[Tensor, "seeds time envs"]
     """before the step, -1 where dead"""
@@ -111,7 +111,7 @@ def rollout(
 ) -> tuple[Rollout, LockState]:
     """Return what T steps of the policy bring, and the environments after them."""
     env, layers = c.env, c.actor_critic.layers(theta)
-    observations, logits, values, actions, rewards, ended, columns = [], [], [], [], [], [], []
+    observations, logits, values, actions, rewards, done, columns = [], [], [], [], [], [], []
     for t in range(c.num_steps):
         o = env.observe(e)  # [seeds, envs, observations]
         y, v = policy_and_value(layers, o, c.shared)
@@ -123,7 +123,7 @@ def rollout(
         values.append(v)
         actions.append(a)
         rewards.append(r)
-        ended.append(end)
+        done.append(end)
     observations.append(env.observe(e))
     values.append(policy_and_value(layers, observations[-1], c.shared)[1])  # of o_T, from which advantages bootstrap
     action = torch.stack(actions, dim=1)
@@ -134,7 +134,7 @@ def rollout(
         log_pi=log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1),
         v=torch.stack(values, dim=1),
         r=torch.stack(rewards, dim=1),
-        ended=torch.stack(ended, dim=1),
+        done=torch.stack(done, dim=1),
         columns=torch.stack(columns, dim=1),
     ), e
 
@@ -147,7 +147,7 @@ def curiosity(
     h: Hyper,
     z: Float[Tensor, "seeds times envs d"],
     v: Float[Tensor, "seeds heads times envs d"],
-    ended: Bool[Tensor, "seeds time envs"],
+    done: Bool[Tensor, "seeds time envs"],
 ) -> Curiosity:
     """Return targets and R^i from z and V of the T + 1 observations of a rollout, before any learning from it.
 
@@ -156,7 +156,7 @@ def curiosity(
     judge = TABLE[c.method].curiosity
     if judge is None:
         raise bad_argument("method", c.method, "a method with predictors")
-    return judge(h, z, v, ended, c.bonus, c.alpha)
+    return judge(h, z, v, done, c.bonus, c.alpha)
 
 
 def no_curiosity(past: Rollout) -> Curiosity:
@@ -193,10 +193,10 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
         v = predict(c.predictor, c.ensemble, state.phi, o).unflatten(
             2, (-1, c.num_envs)
         )  # [seeds, heads, times, envs, d]
-        judged = curiosity(c, h, z, v, past.ended)
+        judged = curiosity(c, h, z, v, past.done)
     r = past.r + h.beta.view(-1, 1, 1) * judged.bonus  # rcgvf-idea-reward, R_t = r_t + beta R^i_t
     # One critic and one discount for both rewards. The estimate goes along the first axis, so time comes first.
-    time_first = [x.transpose(0, 1) for x in (r, past.v[:, :-1], past.ended)]
+    time_first = [x.transpose(0, 1) for x in (r, past.v[:, :-1], past.done)]
     a = advantages(  # rcgvf-method-gae
         time_first[0], time_first[1], past.v[:, -1], time_first[2], c.gamma, c.gae_lambda
     ).transpose(0, 1)

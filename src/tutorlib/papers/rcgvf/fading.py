@@ -71,7 +71,7 @@ def mixed_policy(c: Config, right: float, e: LockState) -> Float[Tensor, "*batch
 def walk(c: Config, right: float, e: LockState, noise: Noise) -> tuple[Rollout, LockState]:
     """Return what T steps of the mixed policy bring, and the environments after them. There is no critic: v is 0."""
     env = c.env
-    observations, actions, log_pi, rewards, ended, columns = [], [], [], [], [], []
+    observations, actions, log_pi, rewards, done, columns = [], [], [], [], [], []
     for t in range(c.num_steps):
         log_p = mixed_policy(c, right, e)
         a = (log_p + noise.gumbel[:, t]).argmax(dim=-1)
@@ -81,7 +81,7 @@ def walk(c: Config, right: float, e: LockState, noise: Noise) -> tuple[Rollout, 
         actions.append(a)
         log_pi.append(log_p.gather(-1, a.unsqueeze(-1)).squeeze(-1))
         rewards.append(r)
-        ended.append(end)
+        done.append(end)
     observations.append(env.observe(e))
     o = torch.stack(observations, dim=1)
     return Rollout(
@@ -90,7 +90,7 @@ def walk(c: Config, right: float, e: LockState, noise: Noise) -> tuple[Rollout, 
         log_pi=torch.stack(log_pi, dim=1),
         v=o.new_zeros(o.shape[:3]),
         r=torch.stack(rewards, dim=1),
-        ended=torch.stack(ended, dim=1),
+        done=torch.stack(done, dim=1),
         columns=torch.stack(columns, dim=1),
     ), e
 

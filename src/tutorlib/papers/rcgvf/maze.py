@@ -119,11 +119,11 @@ def maze_curiosity(c: Maze, z: Float[Tensor, "time d"], v: Float[Tensor, "heads 
     judge = TABLE[c.method].curiosity
     assert judge is not None  # that of both methods here
     h = Hyper(*(torch.full((1,), value, device=z.device) for value in (1.0, c.gamma_z, c.lambda_z)))
-    ended = torch.zeros(1, len(z), 1, dtype=torch.bool, device=z.device)
-    ended[:, -1] = True
+    done = torch.zeros(1, len(z), 1, dtype=torch.bool, device=z.device)
+    done[:, -1] = True
     # Functions of the table expect z and V of T + 1 observations. After the end there is none, and 0 stands for it.
     z, v = (torch.cat([x, torch.zeros_like(x[..., :1, :])], dim=-2) for x in (z, v))
-    return judge(h, rearrange(z, "t d -> 1 t 1 d"), rearrange(v, "k t d -> 1 k t 1 d"), ended)
+    return judge(h, rearrange(z, "t d -> 1 t 1 d"), rearrange(v, "k t d -> 1 k t 1 d"), done)
 
 
 def maze_targets(

@@ -57,19 +57,19 @@ def rollout(
 ) -> tuple[Rollout, MiniGridState, Bool[Tensor, "seeds envs"], Float[Tensor, "seeds envs 128"]]:
     """Return what T steps of the policy bring, and environments, fresh starts and memory after them."""
     layers = nets.actor_critic().layers(state.theta)
-    e, fresh, memory = state.e, state.fresh, state.memory
+    e, is_first, memory = state.e, state.is_first, state.memory
     steps: dict[str, list[Tensor]] = {name: [] for name in Rollout._fields}
 
     def sense() -> tuple[Tensor, Tensor]:
         """Note what stands before a step; return the logits there, and the memory after it."""
         image = env.image(e)
         after = nets.lstm_step(
-            layers["lstm"], nets.features(layers["convolutions"], image), memory * (~fresh).unsqueeze(-1)
+            layers["lstm"], nets.features(layers["convolutions"], image), memory * (~is_first).unsqueeze(-1)
         )
         hidden = after.chunk(2, dim=-1)[0]  # h of (h, c)
         y, v = nets.logits_of(layers, hidden), nets.values_of(layers, hidden)
         look = env.panorama(e) if c.panorama else image
-        for name, x in (("image", image), ("look", look), ("fresh", fresh), ("memory", memory), ("v", v)):
+        for name, x in (("image", image), ("look", look), ("is_first", is_first), ("memory", memory), ("v", v)):
             steps[name].append(x)
         return y, after
 
@@ -77,12 +77,12 @@ def rollout(
         y, memory_after = sense()
         a = (y + noise.gumbel[:, t]).argmax(dim=-1)  # a_t ~ softmax(y)
         visits = env.count(e)
-        e, r, fresh = env.step(e, a, noise.step[:, t])  # begins a new episode by itself
+        e, r, is_first = env.step(e, a, noise.step[:, t])  # begins a new episode by itself
         memory = memory_after
-        for name, x in (("logits", y), ("actions", a), ("visits", visits), ("r", r), ("ended", fresh)):
+        for name, x in (("logits", y), ("actions", a), ("visits", visits), ("r", r), ("done", is_first)):
             steps[name].append(x)
     sense()  # o_T, from whose value advantages bootstrap
-    return Rollout(**{name: torch.stack(x, dim=1) for name, x in steps.items()}), e, fresh, memory
+    return Rollout(**{name: torch.stack(x, dim=1) for name, x in steps.items()}), e, is_first, memory
 
 
 # Looking back.
@@ -100,7 +100,7 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
     judged = curiosity(c, h, state, past)
     r = (past.r + judged.reward).clamp(-1, 1)  # R_t = clip(r_t + beta R^i_t, -1, 1), as in the released code
     v = past.v[:, :-1]
-    first = [x.transpose(0, 1) for x in (r, v, past.ended)]  # time first
+    first = [x.transpose(0, 1) for x in (r, v, past.done)]  # time first
     a = advantages(  # rcgvf-method-gae
         first[0], first[1], past.v[:, -1], first[2], c.gamma, c.gae_lambda
     ).transpose(0, 1)
@@ -109,7 +109,7 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
     frames = Batch(
         image=past.image[:, :-1],
         look=past.look[:, :-1],
-        fresh=past.fresh[:, :-1],
+        is_first=past.is_first[:, :-1],
         memory=past.memory[:, :-1],
         actions=past.actions,
         logits=past.logits,
@@ -121,7 +121,7 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
         last_actions=judged.last_actions[:, :-1],
         last_pseudo_rewards=judged.last_pseudo_rewards[:, :-1],
     )
-    sums = (past.ended, past.ended & (past.r > 0), past.r)
+    sums = (past.done, past.done & (past.r > 0), past.r)
     episodes, successes, returns = (x.float().sum(dim=(1, 2)) for x in sums)
     return frames, Log(episodes, successes, returns, judged.reward.mean(dim=(1, 2))), judged
 
@@ -142,7 +142,7 @@ def segmented(c: Config, frames: Batch, shifted: bool = False) -> Batch:
 def policy_states(theta: Float[Tensor, "seeds parameters"], b: Batch) -> tuple[Tensor, Tensor]:
     """Return what ``memory.unroll_segments`` does for the actor-critic."""
     layers = nets.actor_critic().layers(theta)
-    return nets.unroll_segments(layers["lstm"], nets.features(layers["convolutions"], b.image), b.fresh, b.memory)
+    return nets.unroll_segments(layers["lstm"], nets.features(layers["convolutions"], b.image), b.is_first, b.memory)
 
 
 def bonus_states(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> tuple[Tensor, Tensor]:
@@ -217,11 +217,11 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
 
 def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
     """Return the state after update ``number``, counted from 0: act, look back, learn."""
-    past, e, fresh, memory = rollout(c, env, state, noise)
+    past, e, is_first, memory = rollout(c, env, state, noise)
     frames, log, judged = look_back(c, h, state, past)
     after = learn(c, state, frames, noise.order, number)._replace(
         e=e,
-        fresh=fresh,
+        is_first=is_first,
         memory=memory,
         bonus_memory=judged.memory[:, -1],
         last_actions=one_hot(past.actions[:, -1], nets.ACTIONS),
@@ -269,7 +269,7 @@ def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.
 
     return State(
         e=env.start(start),
-        fresh=torch.ones(len(seeds), c.num_envs, dtype=torch.bool, device=device),
+        is_first=torch.ones(len(seeds), c.num_envs, dtype=torch.bool, device=device),
         memory=zeros(MEMORY),
         bonus_memory=zeros(method.memory(c)),
         last_actions=zeros(nets.ACTIONS),
