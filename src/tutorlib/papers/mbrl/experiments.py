@@ -45,7 +45,7 @@ OFFLINE = Experiment(
     figure="the illustrative example; the paper's own is unknown",
     run=run_offline,
     tiers={
-        "live": Tier(grid(Offline(transitions=60, updates=600, looks=3), agent=THREE), seeds=(0,)),
+        "live": Tier(grid(Offline(transitions=60, updates=600, num_evals=3), agent=THREE), seeds=(0,)),
         "study": Tier(grid(Offline(), agent=THREE, transitions=(60, 200, 1000, 3000)), seeds=SEEDS),
         "paper": Tier(
             (
@@ -65,7 +65,7 @@ ABLATIONS = Experiment(
     figure="none",
     run=run_offline,
     tiers={
-        "live": Tier((replace(ALONE, agent="perfect", length=1, starts=320, updates=600, looks=3),), seeds=(0,)),
+        "live": Tier((replace(ALONE, agent="perfect", length=1, starts=320, updates=600, num_evals=3),), seeds=(0,)),
         "study": Tier(
             (
                 # As many transitions in each update, from more starts: length 10 is in mbrl.offline.
@@ -98,8 +98,8 @@ DREAMS = Experiment(
     figure="none; the explorer",
     run=run_dreams,
     tiers={
-        "live": Tier((Offline(updates=600, looks=3),), seeds=(0,)),
-        "study": Tier((Offline(looks=10),), seeds=(0,)),
+        "live": Tier((Offline(updates=600, num_evals=3),), seeds=(0,)),
+        "study": Tier((Offline(num_evals=10),), seeds=(0,)),
     },
     varies=(),
 )
@@ -108,11 +108,11 @@ MAZE = Config(
     environment="maze",
     size=3,
     steps=2250,
-    warm_up=250,
+    learning_starts=250,
     updates=1,
-    copy_every=100,
-    rate=1e-3,
-    model_rate=1e-3,
+    target_period=100,
+    lr=1e-3,
+    model_lr=1e-3,
     temperature=0.5,
     capacity=10_000,
     hidden=64,
@@ -122,7 +122,7 @@ MAZE = Config(
 FLUTE = replace(MAZE, environment="flute", size=4, temperature=0.1)
 
 LITTLE_MAZE, LITTLE_FLUTE = (
-    replace(base, steps=750, updates=4, copy_every=25, eval_every=75) for base in (MAZE, FLUTE)
+    replace(base, steps=750, updates=4, target_period=25, eval_every=75) for base in (MAZE, FLUTE)
 )
 """little data: 4 updates in each step"""
 
@@ -133,8 +133,8 @@ PAPER_SIZES = {"maze": 4, "buttons": 10, "flute": 5}
 def paper_config(agent: str, environment: str, little: bool) -> Config:
     """Return the paper's own setting, with its tuned rate and temperature."""
     rate, temperature = TUNED[agent, environment][int(little)]
-    own = Config(agent, environment, PAPER_SIZES[environment], rate=rate, temperature=temperature)
-    return replace(own, steps=100_000, updates=10, copy_every=10, eval_every=50) if little else own
+    own = Config(agent, environment, PAPER_SIZES[environment], lr=rate, temperature=temperature)
+    return replace(own, steps=100_000, updates=10, target_period=10, eval_every=50) if little else own
 
 
 ONLINE = Experiment(
