@@ -8,7 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-FIELDS: dict[str, dict[str, str]] = {}
+FIELDS: dict[str, dict[str, str]] = {
+    "gpicl": {"rate": "lr", "clip": "max_grad_norm", "evaluations": "num_evals"},
+    "symla": {"rate": "lr", "looks": "num_evals"},
+    "vsml": {"rate": "lr", "clip": "max_grad_norm", "looks": "num_evals"},
+}
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
 METRICS: dict[str, tuple[tuple[str, str], ...]] = {}
