@@ -285,7 +285,7 @@ def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_ar
 
 
 def test_a_dry_run_tells_what_a_sweep_would_take_and_computes_nothing(capsys, tmp_path: Path):
-    small = ["steps=4", "envs=8", "minibatch=16", "horizon=5", "updates=20", "looks=10"]
+    small = ["num_steps=4", "num_envs=8", "minibatch_size=16", "horizon=5", "updates=20", "num_evals=10"]
     assert cli.main(["run", "rcgvf.lock", "--dry-run", "--seeds", "2", "--batch", "1", "--set", *small]) == 0
     *rows, total = capsys.readouterr().out.splitlines()
     assert rows[0].split() == ["batches", "trials", "steps", "launches/step", "largest", "peak", "hours"]
