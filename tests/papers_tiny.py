@@ -32,7 +32,7 @@ TINY: dict[str, dict[str, Any]] = {
     "vsml": {"steps": 4, "looks": 2, "sequences": 2, "streams.length": 3, "streams.classes": 3},
     "vsml.special": {},
     "vsml.cloning": {"steps": 4, "looks": 2, "batch": 8, "hidden": 8},
-    "symla": {"length": 4, "pairs": 2, "lifetimes": 3, "generations": 4, "looks": 2},
+    "symla": {"family": "independent", "length": 4, "pairs": 2, "lifetimes": 3, "generations": 4, "looks": 2},
     "rcgvf": LOCK,
     "rcgvf.dissipation": {f"learner.{name}": value for name, value in LOCK.items()},
     "rcgvf.aliasing": {"walks": 4, "looks": 2},
@@ -62,7 +62,8 @@ class Kind(NamedTuple):
 
     @property
     def choices(self) -> str:
-        return choices(self.config)
+        """What its configuration chooses, as text."""
+        return json.dumps(choices(self.config))
 
     @property
     def name(self) -> str:
@@ -80,11 +81,11 @@ def tiny(experiment: Experiment, tier: str = "live") -> list[Any]:
     return list(dict.fromkeys(trial.config for trial in experiment.trials(tier, [0], overrides)))
 
 
-def choices(config: Any) -> str:
-    """Return as text what a configuration chooses by name, or by yes and no: methods, agents, learners."""
+def choices(config: Any) -> dict[str, Any]:
+    """Return what a configuration chooses by name, or by yes and no: methods, agents, learners."""
     parts = {name: getattr(config, name) for name in plain(config)}
     inside = {name: choices(value) for name, value in parts.items() if is_dataclass(value)}
-    return json.dumps({name: value for name, value in parts.items() if type(value) in (str, bool)} | inside)
+    return {name: value for name, value in parts.items() if type(value) in (str, bool)} | inside
 
 
 def kinds(*tiers: str) -> Iterator[Kind]:
@@ -93,7 +94,7 @@ def kinds(*tiers: str) -> Iterator[Kind]:
     for e in EXPERIMENTS.values():
         configs = tiny(e)[-1:] + [c for tier in tiers if tier in e.tiers for c in tiny(e, tier)]
         for place, config in enumerate(configs):
-            own = e.run, choices(config)
+            own = e.run, json.dumps(choices(config))
             if place == 0 or own not in met:
                 beside = e.varies is not None and len(side_by_side(e, [Trial(config, 0), Trial(config, 1)])) == 1
                 yield Kind(e, config, 2 if beside else 1)

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from papers_tiny import EXPERIMENTS, Kind, kinds
@@ -37,7 +38,11 @@ WHOLE = 10**9
 @cache
 def rehearsed(name: str) -> Rehearsal:
     kind = BY_NAME[name]
-    return rehearse(kind.experiment, kind.trials())
+    jaxtyping.config.update("jaxtyping_disable", True)  # checks of shapes take most of the time
+    try:
+        return rehearse(kind.experiment, kind.trials())
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_experiments_that_compute_on_the_cpu_say_so():
