@@ -15,7 +15,15 @@ FIELDS: dict[str, dict[str, str]] = {
 }
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
-METRICS: dict[str, tuple[tuple[str, str], ...]] = {}
+METRICS: dict[str, tuple[tuple[str, str], ...]] = {
+    "gpicl": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("game_(.+)", r"games/\1"),
+        ("(.+)_(first|last|curve)", r"\1/\2"),
+    ),
+    "gpicl.table-references": (("((?:sgd_[0-9.]+)|[^_]+)_(.+)_last", r"\1/\2/last"),),
+}
 """By paper, or by experiment: a pattern that all of an old metric's name matches, and its place today, such as
 ``unseen/last`` for one inside another."""
 
