@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import torch
 
 from tutorlib.lab import Context, recorded
 from tutorlib.papers import experiments
 from tutorlib.papers.gpicl import measures as gpicl
+from tutorlib.papers.vsml import measures as vsml
 
 GPICL = {"steps": 4, "num_evals": 2, "batch": 4, "width": 8, "head_dim": 4}
+VSML = {"steps": 2, "num_evals": 2, "sequences": 2, "size": 4, "message": 2}
 RUNS: dict[str, dict[str, Any]] = {
     "gpicl.games": GPICL,
     "gpicl.phases": GPICL,
@@ -17,15 +20,25 @@ RUNS: dict[str, dict[str, Any]] = {
     "gpicl.references": {},
     "gpicl.table": GPICL,
     "gpicl.table-references": {"batch": 4},
+    "vsml.cloning": {"steps": 16, "batch": 4, "hidden": 4, "length": 60},
+    "vsml.learn": VSML,
+    "vsml.matrix": VSML,
+    "vsml.plateau": VSML,
+    "vsml.references": {},
+    "vsml.special": {"steps": 2},
 }
 """By experiment, one of each kind that there is: what makes the first run of its study small."""
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, real_files: None) -> None:
-    """Let runs measure on few sequences."""
+    """Let runs measure on few sequences, and VSML's learners guess there."""
     for name, value in {"SEQUENCES": 32, "LOOK_SEQUENCES": 8, "MAML_STEPS": 1}.items():
         monkeypatch.setattr(gpicl, name, value)
+    for name, value in {"ONE_SHOT_SEQUENCES": 2, "MATRIX_SEQUENCES": 1}.items():
+        monkeypatch.setattr(vsml, name, value)
+    monkeypatch.setattr(vsml, "probabilities", lambda run, theta, x, y, seed: torch.full((*y.shape, 10), 0.1))
+    monkeypatch.setattr(vsml, "TRANSFER", {name: (streams, 1) for name, (streams, _) in vsml.TRANSFER.items()})
 
 
 def places(metrics: Mapping[str, Any]) -> frozenset[tuple[str, ...]]:
