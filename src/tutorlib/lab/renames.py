@@ -40,7 +40,37 @@ FIELDS: dict[str, dict[str, str]] = {
 }
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
-METRICS: dict[str, tuple[tuple[str, str], ...]] = {}
+METRICS: dict[str, tuple[tuple[str, str], ...]] = {
+    "gpicl": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("game_(.+)", r"games/\1"),
+        ("(.+)_(first|last|curve)", r"\1/\2"),
+    ),
+    "gpicl.table-references": (("((?:sgd_[0-9.]+)|[^_]+)_(.+)_last", r"\1/\2/last"),),
+    "vsml": (
+        ("look_(.+)", r"evals/\1"),
+        ("trace", "trace/probabilities"),
+        ("trace_labels", "trace/labels"),
+        ("before", "one_shot/before"),
+        ("after_(.+)", r"one_shot/\1"),
+        (r"(.+)_(\d+_\d+|curve)", r"\1/\2"),
+    ),
+    "vsml.references": (
+        (r"(\w+_[\d.]+)_trace", r"\1/trace/probabilities"),
+        (r"(\w+_[\d.]+)_before", r"\1/one_shot/before"),
+        (r"(\w+_[\d.]+)_after_(.+)", r"\1/one_shot/\2"),
+        (r"([a-z]+_[\d.]+)_(.+)_(\d+_\d+|curve)", r"\1/\2/\3"),
+    ),
+    "vsml.cloning": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("(rmse|size)_(.)", r"\1/\2"),
+        ("(.+)_(shallow|deep)_(clone|exact)_(.+)", r"\1/\2/\3/\4"),
+        ("(.+)_(shallow|deep)_(.+)", r"\1/\2/\3"),
+    ),
+    "vsml.special": (("(.+)_gap", r"gap/\1"),),
+}
 """By paper, or by experiment: a pattern that all of an old metric's name matches, and its place today, such as
 ``unseen/last`` for one inside another."""
 
