@@ -18,9 +18,7 @@ from tutorlib.papers.mbrl.offline import Offline, learn
 from tutorlib.papers.rcgvf import algorithm as rcgvf
 from tutorlib.papers.vsml import cloning
 
-GPICL = gpicl.Config(
-    steps=8, evaluations=4, warmup=2, width=8, layers=1, heads=2, head_dim=4, batch=4, length=8, tasks=4
-)
+GPICL = gpicl.Config(steps=8, num_evals=4, warmup=2, width=8, layers=1, heads=2, head_dim=4, batch=4, length=8, tasks=4)
 MBRL = mbrl.Config(
     agent="er", environment="flute", size=2, steps=24, learning_starts=4, target_period=4, batch=4, length=3,
     capacity=10,
@@ -34,8 +32,8 @@ LOCK = rcgvf.Config(
     hidden_z=4, hidden=4, width=4,
     num_evals=4,
 )  # fmt: skip
-CLONING = cloning.Config(hidden=4, batch=4, steps=8, looks=4, warmup=2)
-DESCENT = Descent(8, 0.1, looks=4)
+CLONING = cloning.Config(hidden=4, batch=4, steps=8, num_evals=4, warmup=2)
+DESCENT = Descent(8, 0.1, num_evals=4)
 
 RUNS: dict[str, tuple[int, Callable[[Context], object]]] = {
     "gpicl": (8, lambda c: gpicl.meta_train([Trial(GPICL, 0)], c)),

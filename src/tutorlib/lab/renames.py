@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FIELDS: dict[str, dict[str, str]] = {
+    "gpicl": {"rate": "lr", "clip": "max_grad_norm", "evaluations": "num_evals"},
     "rcgvf": {
         "rate": "lr",
         "predictor_rate": "predictor_lr",
@@ -34,6 +35,8 @@ FIELDS: dict[str, dict[str, str]] = {
         "copy_every": "target_period",
         "warm_up": "learning_starts",
     },
+    "symla": {"rate": "lr", "looks": "num_evals"},
+    "vsml": {"rate": "lr", "clip": "max_grad_norm", "looks": "num_evals"},
 }
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
