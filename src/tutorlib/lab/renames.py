@@ -40,7 +40,18 @@ FIELDS: dict[str, dict[str, str]] = {
 }
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
-METRICS: dict[str, tuple[tuple[str, str], ...]] = {}
+_ONLINE = (("looks", "evals/steps"), ("look_score", "evals/score"))
+METRICS: dict[str, tuple[tuple[str, str], ...]] = {
+    "mbrl": (
+        ("looks", "evals/updates"),
+        ("rate|probability|dreamt|official", r"evals/\g<0>"),
+        ("(rmse|missed)_(.+)", r"evals/\1/\2"),
+        ("patterns_(.+)", r"patterns/\1"),
+    ),
+    "mbrl.bugs": _ONLINE,
+    "mbrl.online": _ONLINE,
+    "mbrl.sets": (("(class|example|histogram)_(.+)", r"\1/\2"),),
+}
 """By paper, or by experiment: a pattern that all of an old metric's name matches, and its place today, such as
 ``unseen/last`` for one inside another."""
 
