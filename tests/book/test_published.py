@@ -173,11 +173,11 @@ def test_the_published_lock_of_rcgvf_shows_the_records(visitor: Visitor) -> None
 
     def compare() -> None:
         shown = explorer.evaluate("e => ({...e.dataset})")
-        look = [f"{n / 1000:g}" for n in groups[0][0].metrics["frames"]].index(shown["frames"])
+        place = [f"{n / 1000:g}" for n in groups[0][0].metrics["evals"]["frames"]].index(shown["frames"])
         for i, own in enumerate(groups):
             some = own if shown["seed"].startswith("mean") else [own[int(shown["seed"].split()[1])]]
             for name, key in (("farthest", f"valueFar{i}"), ("greedy", f"valueGreedy{i}")):
-                mean = sum(r.metrics[name][look] for r in some) / len(some)
+                mean = sum(r.metrics["evals"][name][place] for r in some) / len(some)
                 assert float(shown[key].replace("−", "-")) == pytest.approx(mean, rel=5e-3, abs=5e-3)
         visited.add((shown["frames"], shown["seed"]))
 
