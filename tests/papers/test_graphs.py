@@ -99,7 +99,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     compiled = torch.compile
 
     def compile(step: Callable, **how: object) -> Callable:
-        def backend(graph, inputs, **options):
+        def backend(graph, inputs, options):
             assert options == {"triton.cudagraphs": True}
             graphs.append(step.__name__)
             return graph.forward

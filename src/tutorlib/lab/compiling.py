@@ -46,7 +46,7 @@ def choose_compile(device: torch.device, asked: bool | None = None) -> Choice:
     if asked is not None:
         return Choice(asked, "as asked")
     if device.type == "cpu":
-        return Choice(False, "on a CPU it is 1.1 to 3 times as fast (benchmarks/README.md), after half a minute")
+        return Choice(False, "on a CPU it is 1.1 to 3 times as fast (benchmarks/README.md), but first takes half a minute or more")
     if find_spec("triton") is None:
         return Choice(False, "Triton, with which torch compiles for a GPU, is not installed")
     return Choice(True, "a step is then a few launches, and not hundreds or thousands")
