@@ -70,7 +70,7 @@ class Run:
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: on a GPU)")] = (
         False
     )
-    """compile steps, on a GPU to CUDA graphs, where an experiment has such a form: faster, after half a minute or more"""
+    """compile steps, on a GPU to CUDA graphs, where an experiment has such a form: faster, after half a minute"""
     no_compile: Annotated[
         bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: on a CPU)")
     ] = False
@@ -243,8 +243,8 @@ def _run(run: Run) -> None:
     compile = True if run.compile else False if run.no_compile else None
     seeds, batch = parse_seeds(run.seeds) if run.seeds else None, int(run.batch) if run.batch else None
     if run.dry_run:
-        asked = {"seeds": seeds, "overrides": overrides, "batch": batch, "compile": compile}
-        print(text_of(plan(experiment, tier, **asked)))
+        plans = plan(experiment, tier, seeds=seeds, overrides=overrides, batch=batch, compile=compile)
+        print(text_of(plans))
         print(f"as this command is, {_where(run, experiment, compile)}")
         return
     records = run_sweep(

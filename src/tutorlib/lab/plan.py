@@ -84,7 +84,8 @@ def plan(
 ) -> Plans:
     """Return what a sweep of ``tier`` on a GPU would ask of it; the arguments are those of ``run_sweep``.
 
-    ``compile``: None is yes, as on a GPU; what is compiled is counted in graphs. Nothing is computed, and no data are read.
+    ``compile``: None is yes, as on a GPU; what is compiled is counted in graphs. Nothing is computed, and no data are
+    read.
     """
     trials = experiment.trials(tier, seeds, overrides)
     files: dict[str, str] = {}
@@ -96,9 +97,7 @@ def plan(
     return Plans(batches, files)
 
 
-def _plan_of(
-    experiment: Experiment, trials: Sequence[Trial], times: int, files: dict[str, str], compile: bool
-) -> Plan:
+def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files: dict[str, str], compile: bool) -> Plan:
     if experiment.cpu_only:
         return Plan(len(trials), trials[0].config, (), times, "computes on the CPU")
     try:
@@ -143,4 +142,4 @@ def text_of(plans: Plans) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["BANDWIDTH", "LAUNCH", "MEMORY", "RATE", "Plan", "Plans", "plan", "text_of"]
+__all__ = ["BANDWIDTH", "LAUNCH", "MEMORY", "RATE", "REPLAYED", "Plan", "Plans", "plan", "text_of"]

@@ -75,10 +75,9 @@ def run_sweep(
     of ``RAY_ADDRESS``, each to a core (on ``cuda`` to a GPU, or a share of one if ``jobs`` exceeds the GPUs), and
     again, up to 5 times, where a node was lost; ``auto`` is ``vmapped`` on a GPU and ``local`` on a CPU. ``results``:
     the folder of the records; None keeps nothing. ``compile``: steps are compiled (``lab.compiling``; None: on a GPU)
-    where the experiment has such a form, which takes half a minute or more before the first step, and changes the last digits
-    of sums; records say where it was. ``batch``: how many trials run side by side at most; whatever does not
-    fit into memory side by side is halved, again and again. ``save_every``: seconds after which the state of a run is
-    kept again.
+    where the experiment has such a form; records say where it was. ``batch``: how many trials run side by side at most;
+    whatever does not fit into memory side by side is halved, again and again. ``save_every``: seconds after which the
+    state of a run is kept again.
 
     A run that diverges has a record that says so, and its last finite state lies beside it in a file ``<key>.last``;
     the other runs of its batch end as if it had not been there.

@@ -22,15 +22,17 @@ Live = Callable[..., tuple]
 def backwards(
     live: Live, net: Any, parts: tuple, states: list, error: Tensor, label: Tensor, *streams: Any, g: tuple
 ) -> tuple:
-    """Return the gradients for all tensors among parts, states, error and label; ``g``: those for what ``live`` returns."""
+    """Return the gradients for all tensors among parts, states, error and label.
+
+    ``g``: the gradients for the tensors that ``live`` returns.
+    """
     given, spec = pytree.tree_flatten((parts, states, error, label))
     places = [place for place, leaf in enumerate(given) if isinstance(leaf, Tensor)]  # some parts are None
 
     of = partial(_through, live, net, given, places, spec, streams)
     tensors = [given[place] for place in places]
     if torch.compiler.is_compiling():  # a graph has no tape
-        _, pull = torch.func.vjp(of, *tensors)
-        return tuple(pull(g))
+        return tuple(torch.func.vjp(of, *tensors)[1](g))
     with torch.enable_grad():
         tensors = [tensor.detach().requires_grad_() for tensor in tensors]
         pairs = [(found, own) for found, own in zip(of(*tensors), g, strict=True) if found.requires_grad]
