@@ -102,7 +102,7 @@ def step_of_ours(c: Config, x: Tensor, y: Tensor, device: torch.device, compiled
         return objective(f, theta, x, y)
 
     def update(state: State, g: Tensor) -> State:
-        g = g * (c.clip / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
+        g = g * (c.max_grad_norm / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
         return adam(state, g, 200, c, h)
 
     if compiled:

@@ -30,8 +30,8 @@ class Work(NamedTuple):
     seeds: int
 
 
-LEARNING = Work(PHASES, {"steps": 300, "evaluations": 1, "tasks": "inf", "bias": 0.9, "width": 64}, 4)
-EXPLORING = Work(LOCK, {"updates": 20, "looks": 1}, 2)
+LEARNING = Work(PHASES, {"steps": 300, "num_evals": 1, "tasks": "inf", "bias": 0.9, "width": 64}, 4)
+EXPLORING = Work(LOCK, {"updates": 20, "num_evals": 1}, 2)
 """PPO, RND and RC-GVF, at the study's sizes"""
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     stack, steps = (8, 30) if device.type == "cpu" else (64, 200)
     context = Context(device=device)
     for width in (16, 64):
-        config = Config(width=width, bias=0.9, steps=steps, evaluations=1)
+        config = Config(width=width, bias=0.9, steps=steps, num_evals=1)
         group = [Trial(config, seed) for seed in range(stack)]
         seconds_of_training(group[:2], context)  # warm up
         ratios = []

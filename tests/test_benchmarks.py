@@ -36,13 +36,23 @@ def test_it_says_how_it_is_run(path: Path) -> None:
 def test_agents_make_a_step() -> None:
     agents = load(FILES[0].with_name("agents.py"))
     small = agents.Config(
-        horizon=5, actions=3, envs=2, steps=4, updates=2, minibatch=4, d=4, hidden_z=4, hidden=4, width=4, looks=1
+        horizon=5,
+        actions=3,
+        num_envs=2,
+        num_steps=4,
+        updates=2,
+        minibatch_size=4,
+        d=4,
+        hidden_z=4,
+        hidden=4,
+        width=4,
+        num_evals=1,
     )
     run = agents.Learning(small, range(2), Context())
     before = run.state.theta.clone()
     run()
     assert not torch.equal(run.state.theta, before)
-    flute = replace(LITTLE_FLUTE, agent="simple", hidden=4, batch=2, warm_up=4, capacity=50, length=2)
+    flute = replace(LITTLE_FLUTE, agent="simple", hidden=4, batch=2, learning_starts=4, capacity=50, length=2)
     updates = agents.Updates(flute, range(2), torch.device("cpu"), False)
     q = updates.learner.q.clone()
     updates()

@@ -20,7 +20,7 @@ from tutorlib.lab import device_name, judge, recorded, records, withdrawals
 from tutorlib.lab.errors import RecordError
 from tutorlib.lab.records import NoRecordsError, load_folder, load_published
 
-SMALL = ("steps=2", "evaluations=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
+SMALL = ("steps=2", "num_evals=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
 """One configuration that takes a moment."""
 
 
@@ -73,7 +73,7 @@ LEARNING = ("run", "gpicl.learning")
             (*LEARNING, "--set", "width=4", "width=5"),
             "set='width=5': expected each field once, and width=4 stands before",
         ),
-        ((*LEARNING, "--set", "width=4", "--set", "rate=1", "width=4"), "set='width=4': expected each field once"),
+        ((*LEARNING, "--set", "width=4", "--set", "lr=1", "width=4"), "set='width=4': expected each field once"),
         ((*LEARNING, "--seeds", "1", "--seeds", "2"), "--seeds: expected once, found 2 times$"),
         ((*LEARNING, "--seeds=1", "--tier", "live", "--seeds", "2"), "--seeds: expected once, found 2 times$"),
         ((*LEARNING, "--set", "widht=3"), "set='widht': expected one of .*did you mean 'width'"),
@@ -81,15 +81,15 @@ LEARNING = ("run", "gpicl.learning")
         ((*LEARNING, "--set", "width=inf"), "width='inf': expected a whole number"),
         ((*LEARNING, "--set", "width=0"), "width=0: expected a whole number from 1"),
         ((*LEARNING, "--set", "layers=-1"), "layers=-1: expected a whole number from 1"),
-        ((*LEARNING, "--set", "rate=fast"), "rate='fast': expected a number"),
-        ((*LEARNING, "--set", "rate=nan"), "rate=nan: expected a positive number"),
+        ((*LEARNING, "--set", "lr=fast"), "lr='fast': expected a number"),
+        ((*LEARNING, "--set", "lr=nan"), "lr=nan: expected a positive number"),
         ((*LEARNING, "--set", "bias=1.5"), "bias=1.5: expected a number from 0 to 1"),
         ((*LEARNING, "--set", "tasks=0"), "tasks=0: expected a whole number from 1 to 2.31, or 'inf'"),
         ((*LEARNING, "--set", "tasks=-3"), "tasks=-3: expected a whole number from 1"),
         ((*LEARNING, "--set", "tasks=many"), "tasks='many': expected a whole number from 1"),
         ((*LEARNING, "--set", "length=1"), "length=1: expected at least 2"),
-        ((*LEARNING, "--set", "steps=1000", "evaluations=7"), "evaluations=7: expected a divisor of steps=1000"),
-        ((*LEARNING, "--set", "evaluations=0"), "evaluations=0: expected a whole number from 1"),
+        ((*LEARNING, "--set", "steps=1000", "num_evals=7"), "num_evals=7: expected a divisor of steps=1000"),
+        ((*LEARNING, "--set", "num_evals=0"), "num_evals=0: expected a whole number from 1"),
         (
             ("run", "mbrl.sets", "--set", "bits=1000000000"),
             "bits=1000000000: expected a whole number from 1 to 20",
@@ -287,7 +287,7 @@ def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_ar
 
 
 def test_a_dry_run_tells_what_a_sweep_would_take_and_computes_nothing(capsys, tmp_path: Path):
-    small = ["steps=4", "envs=8", "minibatch=16", "horizon=5", "updates=20", "looks=10"]
+    small = ["num_steps=4", "num_envs=8", "minibatch_size=16", "horizon=5", "updates=20", "num_evals=10"]
     assert cli.main(["run", "rcgvf.lock", "--dry-run", "--seeds", "2", "--batch", "1", "--set", *small]) == 0
     *rows, graphs, total, here = capsys.readouterr().out.splitlines()
     heads = ["batches", "trials", "steps", "launches/step", "graphs/step", "largest", "peak", "hours"]
@@ -310,12 +310,12 @@ def test_a_dry_run_says_what_is_asked_of_compiling(capsys):
     assert refused(capsys, *run(), "--compile", "--no-compile") == "--no-compile: expected no --compile beside it"
 
 
-@pytest.mark.parametrize("changes", ["steps=20 evaluations=1 warmup=10", "steps=8 evaluations=8 warmup=1 rate=1e39"])
+@pytest.mark.parametrize("changes", ["steps=20 num_evals=1 warmup=10", "steps=8 num_evals=8 warmup=1 lr=1e39"])
 def test_a_run_that_diverges_is_recorded_and_told_in_a_sentence(capsys, tmp_path: Path, changes: str):
     """In the second case the last step before a look goes wrong, of which no loss tells."""
-    small = [word for word in SMALL if not word.startswith(("steps", "evaluations"))]
+    small = [word for word in SMALL if not word.startswith(("steps", "num_evals"))]
     arguments = ["run", "gpicl.learning", "--seeds", "1", "--jobs", "1", "--set", *small]
-    assert cli.main([*arguments, *(["rate=1e38"] if "rate" not in changes else []), *changes.split()]) == 0
+    assert cli.main([*arguments, *(["lr=1e38"] if "lr" not in changes else []), *changes.split()]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
     assert re.fullmatch(r"1 of them diverged, the first with seed 0 by step \d+", said)
     (path,) = (tmp_path / "results").rglob("*.json")
@@ -428,9 +428,9 @@ def test_what_a_library_makes_of_a_termination_is_one(capsys, monkeypatch: pytes
 
 
 def test_a_run_that_is_asked_to_end_says_so_and_ends_its_processes(tmp_path: Path):
-    endless = [word for word in SMALL if not word.startswith(("steps", "evaluations"))]
+    endless = [word for word in SMALL if not word.startswith(("steps", "num_evals"))]
     words = ["run", "gpicl.learning", "--seeds", "2", "--jobs", "2", "--set", *endless]
-    command = [sys.executable, "-m", "tutorlib", *words, "steps=1000000", "evaluations=10000"]
+    command = [sys.executable, "-m", "tutorlib", *words, "steps=1000000", "num_evals=10000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 200

@@ -22,7 +22,7 @@ from importlib.metadata import version
 for module in pkgutil.walk_packages(tutorlib.__path__, "tutorlib."):
     importlib.import_module(module.name)
 from tutorlib import cli
-small = "steps=2 evaluations=1 width=4 layers=1 heads=1 head_dim=4 batch=2 tasks=4 bias=0".split()
+small = "steps=2 num_evals=1 width=4 layers=1 heads=1 head_dim=4 batch=2 tasks=4 bias=0".split()
 assert cli.main(["claims"]) == 0  # all that is computed of records: intervals, verdicts
 assert cli.main(["run", "gpicl.learning", "--jobs", "1", "--seeds", "1", "--device", "cpu", "--set", *small]) == 0
 print(json.dumps({name: version(name) for name in sys.argv[1:]}))

@@ -14,7 +14,7 @@ from tree import ROOT, committed, listed
 from tutorlib import cli
 from tutorlib.lab.records import load_folder
 
-SMALL = ("steps=2", "evaluations=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
+SMALL = ("steps=2", "num_evals=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
 
 
 def git(*arguments: str | Path, cwd: Path) -> None:

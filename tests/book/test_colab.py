@@ -168,7 +168,7 @@ def test_the_command_line_runs_there(installed: Content) -> None:
     runtime, env, content = installed
     command = runtime.with_name("tutorlib")
     assert "gpicl.phases" in run(command, "list", env=env, cwd=content)
-    small = ("steps=2", "evaluations=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
+    small = ("steps=2", "num_evals=1", "width=4", "layers=1", "heads=1", "head_dim=4", "batch=2", "tasks=4", "bias=0")
     said = run(command, "run", "gpicl.learning", "--jobs", "1", "--seeds", "1", "--set", *small, env=env, cwd=content)
     assert said.splitlines()[-1].startswith("1 records in ")
 

@@ -102,7 +102,7 @@ def test_the_published_plateau_of_vsml_shows_the_records(visitor: Visitor) -> No
     def compare() -> None:
         shown = explorer.evaluate("e => ({...e.dataset})")
         bias = float(shown["bias"].replace("−", "-").split(",")[0])
-        wanted = {"forget_bias": bias, "rate": float(shown["rate"])}
+        wanted = {"forget_bias": bias, "lr": float(shown["rate"])}
         wanted |= {name: int(shown[name]) for name in ("length", "classes")}
         own = [r for r, c in runs if wanted.items() <= c.items()]
         assert len(own) == 5

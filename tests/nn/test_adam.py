@@ -34,10 +34,10 @@ def test_the_formula_for_a_compiler_is_the_same_step(monkeypatch: pytest.MonkeyP
 def test_cells_of_a_stack_do_not_touch() -> None:
     g = torch.Generator().manual_seed(0)
     theta, gradient = torch.randn(3, 5, generator=g), torch.randn(3, 5, generator=g)
-    rates = torch.tensor([[0.1], [0.2], [0.3]])
-    together, _ = adam_step(theta, no_moments(theta), gradient, 0, rates)
+    lrs = torch.tensor([[0.1], [0.2], [0.3]])
+    together, _ = adam_step(theta, no_moments(theta), gradient, 0, lrs)
     for cell in range(3):
-        alone, _ = adam_step(theta[cell], no_moments(theta[cell]), gradient[cell], 0, rates[cell])
+        alone, _ = adam_step(theta[cell], no_moments(theta[cell]), gradient[cell], 0, lrs[cell])
         assert torch.equal(together[cell], alone)
 
 

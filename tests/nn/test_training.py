@@ -19,17 +19,17 @@ def noisy(theta: torch.Tensor, generators: list[torch.Generator]) -> tuple[torch
     return error + 0.01 * noise, error.square().sum(dim=-1) / 2
 
 
-def by_hand(seed: int, rate: float, steps: int) -> torch.Tensor:
+def by_hand(seed: int, lr: float, steps: int) -> torch.Tensor:
     """One run, written out."""
     theta, moments = torch.zeros(1, 3), no_moments(torch.zeros(1, 3))
     for step in range(steps):
         g, _ = noisy(theta, [step_generator(seed, step, torch.device("cpu"))])
-        theta, moments = adam_step(theta, moments, g, step, rate)
+        theta, moments = adam_step(theta, moments, g, step, lr)
     return theta[0]
 
 
 def test_it_descends_along_the_estimates_with_adam() -> None:
-    settings = Descent(steps=300, rate=0.05, looks=3)
+    settings = Descent(steps=300, lr=0.05, num_evals=3)
     found = descend(torch.zeros(1, 3), noisy, settings, [5], Context(), lambda theta: theta.sum(dim=-1))
     assert torch.equal(found.theta, by_hand(5, 0.05, 300).unsqueeze(0))
     assert (found.theta - TARGET).abs().max() < 0.1
@@ -40,16 +40,16 @@ def test_it_descends_along_the_estimates_with_adam() -> None:
 
 
 def test_runs_have_seeds_and_rates_of_their_own() -> None:
-    settings, runs = Descent(steps=20, rate=0.05), {5: 0.05, 6: 0.05, 7: 0.2}
-    found = descend(torch.zeros(3, 3), noisy, settings, list(runs), Context(), rates=list(runs.values()))
+    settings, runs = Descent(steps=20, lr=0.05), {5: 0.05, 6: 0.05, 7: 0.2}
+    found = descend(torch.zeros(3, 3), noisy, settings, list(runs), Context(), lrs=list(runs.values()))
     assert found.losses.shape == (20, 3)
-    for theta, (seed, rate) in zip(found.theta, runs.items(), strict=True):
-        torch.testing.assert_close(theta, by_hand(seed, rate, 20))
+    for theta, (seed, lr) in zip(found.theta, runs.items(), strict=True):
+        torch.testing.assert_close(theta, by_hand(seed, lr, 20))
 
 
 @pytest.mark.parametrize(("changes", "said"), [
     ({"seeds": [1]}, r"seeds=\[1\]: expected one for each of the 2 runs of theta"),
-    ({"rates": [0.1]}, r"rates=\[0.1\]: expected one for each of the 2 runs of theta"),
+    ({"lrs": [0.1]}, r"lrs=\[0.1\]: expected one for each of the 2 runs of theta"),
 ])  # fmt: skip
 def test_each_run_has_a_seed_and_a_rate(changes: dict, said: str) -> None:
     with pytest.raises(UsageError, match=said):
@@ -66,7 +66,7 @@ def test_large_gradients_are_clipped() -> None:
         seen.append(g)
         return g, g.norm(dim=-1)
 
-    clipped = descend(torch.zeros(2, 3), steep, Descent(steps=2, rate=0.1, clip=1.0), [0, 1], Context()).theta
+    clipped = descend(torch.zeros(2, 3), steep, Descent(steps=2, lr=0.1, max_grad_norm=1.0), [0, 1], Context()).theta
     for run, first in enumerate(([0.6, 0.8, 0.0], [0.3, 0.4, 0.0])):
         theta, moments = torch.zeros(3), no_moments(torch.zeros(3))
         for step, g in enumerate((first, [0.3, 0.4, 0.0])):
@@ -75,7 +75,7 @@ def test_large_gradients_are_clipped() -> None:
 
 
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    settings, start = Descent(steps=40, rate=0.05, looks=8), torch.zeros(2, 3)
+    settings, start = Descent(steps=40, lr=0.05, num_evals=8), torch.zeros(2, 3)
     whole = descend(start, noisy, settings, [1, 2], Context(), torch.clone)
     calls = 0
 
@@ -92,7 +92,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     resumed = descend(start, noisy, settings, [1, 2], context, torch.clone)
     assert torch.equal(resumed.theta, whole.theta)
     assert torch.equal(resumed.losses, whole.losses)
-    assert torch.equal(torch.stack(resumed.looks), torch.stack(whole.evals))
+    assert torch.equal(torch.stack(resumed.evals), torch.stack(whole.evals))
 
 
 def test_a_diverging_run_says_which_rate_was_too_large() -> None:
@@ -100,9 +100,9 @@ def test_a_diverging_run_says_which_rate_was_too_large() -> None:
         g, losses = noisy(theta, generators)
         return g, losses / 0.0
 
-    said = r"loss of step 1 of 40 is not finite .seed 1.: .* a smaller rate than 0.05 may help"
+    said = r"loss of step 1 of 40 is not finite .seed 1.: .* a smaller lr than 0.05 may help"
     with pytest.raises(NonFiniteError, match=said):
-        descend(torch.zeros(1, 3), diverging, Descent(40, 0.05, looks=4), [1], Context())
+        descend(torch.zeros(1, 3), diverging, Descent(40, 0.05, num_evals=4), [1], Context())
 
 
 def test_steps_have_generators_of_their_own() -> None:
@@ -116,11 +116,11 @@ def test_steps_have_generators_of_their_own() -> None:
     ("settings", "said"),
     [
         ({"steps": 0}, "steps=0"),
-        ({"rate": -1.0}, "rate=-1.0: expected a positive number"),
-        ({"clip": 0.0}, "clip=0.0"),
-        ({"looks": 3}, "looks=3: expected a divisor of steps=10"),
+        ({"lr": -1.0}, "lr=-1.0: expected a positive number"),
+        ({"max_grad_norm": 0.0}, "max_grad_norm=0.0"),
+        ({"num_evals": 3}, "num_evals=3: expected a divisor of steps=10"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        Descent(**{"steps": 10, "rate": 0.1} | settings)
+        Descent(**{"steps": 10, "lr": 0.1} | settings)

@@ -15,7 +15,7 @@ from tutorlib.lab.compiling import captures, compile_step, outputs_own
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.renames import first_fields, todays_path
-from tutorlib.lab.tiers import Tier
+from tutorlib.lab.tiers import Tier, expect_seeds, seeds_of
 from tutorlib.shapes import Float, Tensor
 
 S = TypeVar("S", bound=Callable[..., Any])
@@ -129,6 +129,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         expect_fields(self)
+        for name, tier in self.tiers.items():
+            expect_seeds(f"tiers[{name!r}].seeds", tier.seeds, seeds_of(name))
 
     def tier(self, name: str) -> Tier:
         """Return the tier called ``name``; raise ``UsageError`` if this experiment has none of that name."""

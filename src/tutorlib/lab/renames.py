@@ -8,7 +8,36 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-FIELDS: dict[str, dict[str, str]] = {}
+FIELDS: dict[str, dict[str, str]] = {
+    "gpicl": {"rate": "lr", "clip": "max_grad_norm", "evaluations": "num_evals"},
+    "symla": {"rate": "lr", "looks": "num_evals"},
+    "vsml": {"rate": "lr", "clip": "max_grad_norm", "looks": "num_evals"},
+    "rcgvf": {
+        "rate": "lr",
+        "predictor_rate": "predictor_lr",
+        "envs": "num_envs",
+        "steps": "num_steps",
+        "minibatch": "minibatch_size",
+        "epochs": "update_epochs",
+        "lam": "gae_lambda",
+        "clip": "clip_coef",
+        "entropy": "ent_coef",
+        "value": "vf_coef",
+        "largest": "max_grad_norm",
+        "looks": "num_evals",
+    },
+    "rcgvf.tdlambda": {},
+    "mbrl": {
+        "rate": "lr",
+        "model_rate": "model_lr",
+        "look_every": "eval_every",
+        "look_episodes": "eval_episodes",
+        "look_length": "eval_length",
+        "looks": "num_evals",
+        "copy_every": "target_period",
+        "warm_up": "learning_starts",
+    },
+}
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
 METRICS: dict[str, tuple[tuple[str, str], ...]] = {}

@@ -34,7 +34,7 @@ def adam_step(
     moments: Moments,
     g: Float[Tensor, "*runs parameters"],
     step: int | Float[Tensor, ""],
-    rate: float | Float[Tensor, "*runs 1"],
+    lr: float | Float[Tensor, "*runs 1"],
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float | Float[Tensor, "*runs 1"] = 1e-8,
@@ -50,7 +50,7 @@ def adam_step(
     else:
         m_hat = m / (1 - beta1 ** (step + 1))
         v_hat = v / (1 - beta2 ** (step + 1))
-    return theta - rate * m_hat / (v_hat.sqrt() + eps), Moments(m, v)
+    return theta - lr * m_hat / (v_hat.sqrt() + eps), Moments(m, v)
 
 
 def _correction(beta: float, step: Float[Tensor, ""]) -> Float[Tensor, ""]:
@@ -62,13 +62,13 @@ def _correction(beta: float, step: Float[Tensor, ""]) -> Float[Tensor, ""]:
     return 1 / (1 - (math.log(beta) * (step + 1)).exp()) if beta else torch.ones_like(step)
 
 
-@checked(most={"step": MOST}, not_negative=("rate",), positive=("eps",), shares=("beta1", "beta2"))
+@checked(most={"step": MOST}, not_negative=("lr",), positive=("eps",), shares=("beta1", "beta2"))
 def adam_(
     theta: Float[Tensor, "*runs parameters"],
     moments: Moments,
     g: Float[Tensor, "*runs parameters"],
     step: int,
-    rate: float,
+    lr: float,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
@@ -85,7 +85,7 @@ def adam_(
         [moments.v],
         [],
         [torch.full((), step + 1.0, device=theta.device)],
-        lr=rate,
+        lr=lr,
         beta1=beta1,
         beta2=beta2,
         weight_decay=0.0,

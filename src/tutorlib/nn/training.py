@@ -1,4 +1,4 @@
-"""The outer loop that the papers share: Adam on flat vectors, with looks, checkpoints and a stop where it diverges."""
+"""The outer loop that the papers share: Adam on flat vectors, with evaluations, checkpoints and a stop where it diverges."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,26 +25,26 @@ class Descent:
     """How to descend."""
 
     steps: int
-    rate: float
+    lr: float
     """Adam's learning rate"""
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
-    clip: float = math.inf
+    max_grad_norm: float = math.inf
     """largest norm of a gradient"""
-    looks: int = 1
-    """how often to stop and look, evenly spaced, the last step included"""
+    num_evals: int = 1
+    """how often to stop and evaluate, evenly spaced, the last step included"""
 
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("steps", "looks"),
-            positive=("rate", "eps", "clip"),
+            counts=("steps", "num_evals"),
+            positive=("lr", "eps", "max_grad_norm"),
             shares=("beta1", "beta2"),
-            endless=("clip",),
+            endless=("max_grad_norm",),
         )
-        if self.steps % self.looks:
-            raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
+        if self.steps % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of steps={self.steps}")
 
 
 class Trained(NamedTuple):
@@ -63,7 +63,7 @@ def step_generator(seed: int, step: int, device: torch.device) -> torch.Generato
     return torch.Generator(device).manual_seed(int(word) >> 1)
 
 
-@checked(most={"seeds": 2**63 - 1}, positive=("rates",))
+@checked(most={"seeds": 2**63 - 1}, positive=("lrs",))
 def descend(
     theta: Float[Tensor, "runs parameters"],
     estimate: Estimate,
@@ -72,25 +72,25 @@ def descend(
     context: Context,
     evaluate: Evaluate | None = None,
     title: str = "meta-training",
-    rates: Sequence[float] | None = None,
+    lrs: Sequence[float] | None = None,
 ) -> Trained:
     """Descend from ``theta``, independent runs side by side, along what ``estimate`` returns.
 
-    ``seeds``: one for each run. ``rates`` may give each a learning rate of its own. For what is kept, and for runs that
-    diverge, see ``lab.loop.repeat``. Raises ``UsageError`` unless there are as many seeds, and rates, as runs.
+    ``seeds``: one for each run. ``lrs`` may give each a learning rate of its own. For what is kept, and for runs that
+    diverge, see ``lab.loop.repeat``. Raises ``UsageError`` unless there are as many seeds, and learning rates, as runs.
     """
-    for name, given in (("seeds", seeds), ("rates", rates)):
+    for name, given in (("seeds", seeds), ("lrs", lrs)):
         if given is not None and len(given) != len(theta):
             raise bad_argument(name, list(given), f"one for each of the {len(theta)} runs of theta")
     theta = theta.to(context.device)
-    # [runs, 1], so that each run's rate meets its own row of theta
-    rate = settings.rate if rates is None else torch.tensor(rates, device=context.device).unsqueeze(-1)
+    # [runs, 1], so that each run's learning rate meets its own row of theta
+    lr = settings.lr if lrs is None else torch.tensor(lrs, device=context.device).unsqueeze(-1)
 
     def step(state: Descending, number: int) -> tuple[Descending, Tensor]:
         g, losses = estimate(state.theta, [step_generator(seed, number, context.device) for seed in seeds])
-        g = clip_by_norm(g, settings.clip) if math.isfinite(settings.clip) else g
+        g = clip_by_norm(g, settings.max_grad_norm) if math.isfinite(settings.max_grad_norm) else g
         b1, b2 = settings.beta1, settings.beta2
-        return Descending(*adam_step(state.theta, state.moments, g, number, rate, b1, b2, settings.eps)), losses
+        return Descending(*adam_step(state.theta, state.moments, g, number, lr, b1, b2, settings.eps)), losses
 
     def seen(state: Descending, done: int) -> Tensor:
         assert evaluate is not None
@@ -103,9 +103,9 @@ def descend(
         context,
         title=title,
         seeds=seeds,
-        eval_every=settings.steps // settings.looks,
+        eval_every=settings.steps // settings.num_evals,
         evaluate=seen if evaluate else None,
-        advice=f"a smaller rate than {settings.rate} may help",
+        advice=f"a smaller lr than {settings.lr} may help",
     )
     return Trained(course.state.theta, course.log, course.evals)
 

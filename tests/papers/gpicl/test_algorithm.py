@@ -9,7 +9,7 @@ from tutorlib.lab import Context, Trial, UsageError
 from tutorlib.papers.gpicl import algorithm, problem
 from tutorlib.papers.gpicl.algorithm import Config, State
 
-SMALL = Config(width=8, layers=1, heads=1, head_dim=8, length=6, batch=4, steps=20, evaluations=2, warmup=1)
+SMALL = Config(width=8, layers=1, heads=1, head_dim=8, length=6, batch=4, steps=20, num_evals=2, warmup=1)
 CPU = torch.device("cpu")
 
 
@@ -38,7 +38,7 @@ def test_objective_is_the_mean_of_minus_log_probabilities():
 
 @pytest.mark.parametrize("eps", [1e-12, 1e-3])
 def test_adam_is_torchs_adam_over_many_steps(eps):
-    config = Config(eps=eps, rate=1e-2, warmup=1)
+    config = Config(eps=eps, lr=1e-2, warmup=1)
     h = algorithm.hyper([Trial(config, 0)], CPU)
     theta = torch.randn(1, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     state = State(theta, torch.zeros_like(theta), torch.zeros_like(theta))
@@ -53,7 +53,7 @@ def test_adam_is_torchs_adam_over_many_steps(eps):
 
 
 def test_warm_up_is_linear():
-    config = Config(warmup=4, rate=1e-2)
+    config = Config(warmup=4, lr=1e-2)
     h = algorithm.hyper([Trial(config, 0)], CPU)
     g, zero = torch.ones(1, 1), torch.zeros(1, 1)
     for step, share in ((0, 0.25), (1, 0.5), (3, 1.0), (9, 1.0)):
@@ -64,7 +64,7 @@ def test_warm_up_is_linear():
 
 
 def test_a_step_follows_the_clipped_gradient_of_autograd():
-    config = Config(**{**SMALL.__dict__, "clip": 0.05})
+    config = Config(**{**SMALL.__dict__, "max_grad_norm": 0.05})
     f, state, h = start(config)
     base = problem.digits()[0]
     after, loss = algorithm.meta_step(f, base, state, 0, config, h)
@@ -95,7 +95,7 @@ def test_gradient_agrees_with_finite_differences():
 
 
 def test_meta_training_lowers_the_loss_on_a_single_task_and_calls_look():
-    config = Config(tasks=1, width=16, layers=1, heads=1, head_dim=8, length=4, steps=60, evaluations=3, warmup=1)
+    config = Config(tasks=1, width=16, layers=1, heads=1, head_dim=8, length=4, steps=60, num_evals=3, warmup=1)
     seen = []
 
     def look(f, theta):
@@ -141,8 +141,8 @@ def test_phase_rule_names_runs_of_each_phase(seen, unseen, infinite, expected):
 
 @pytest.mark.parametrize(("field", "value"), [
     ("tasks", 0), ("tasks", -3), ("tasks", "many"), ("bias", 1.5), ("bias", -0.1), ("length", 1),
-    ("batch", 0), ("steps", 0), ("rate", 0.0), ("rate", math.nan), ("eps", -1.0), ("beta2", 1.0), ("evaluations", 7),
-    ("width", 0), ("clip", math.inf), ("dataset", "mnst"), ("optimizer", "sgd"), ("architecture", "gru"),
+    ("batch", 0), ("steps", 0), ("lr", 0.0), ("lr", math.nan), ("eps", -1.0), ("beta2", 1.0), ("num_evals", 7),
+    ("width", 0), ("max_grad_norm", math.inf), ("dataset", "mnst"), ("optimizer", "sgd"), ("architecture", "gru"),
     ("positions", "rotary"), ("projection", "none"), ("rank", 0), ("position_std", -1.0),
 ])  # fmt: skip
 def test_bad_configurations_are_refused_by_name(field, value):
@@ -151,7 +151,7 @@ def test_bad_configurations_are_refused_by_name(field, value):
 
 
 def test_the_sign_variant_moves_every_parameter_by_alpha_along_the_averaged_gradient():
-    c = Config(optimizer="sign", warmup=1, rate=0.5)
+    c = Config(optimizer="sign", warmup=1, lr=0.5)
     h = algorithm.hyper([Trial(c, 0)], torch.device("cpu"))
     state = State(torch.zeros(1, 3), torch.tensor([[1.0, 0.0, -1.0]]), torch.zeros(1, 3))
     after = algorithm.adam(state, torch.tensor([[-1.0, 1e-20, 0.0]]), 0, c, h)
@@ -176,7 +176,7 @@ def test_the_sign_variant_is_adams_limit_for_a_steady_gradient():
 def test_every_architecture_is_meta_trained_by_the_same_loop(architecture):
     # A single task: every network can know it by heart, and does better than guessing then.
     c = Config(architecture=architecture, tasks=1, width=32, heads=2, head_dim=8, length=8, batch=16, steps=120,
-               evaluations=1, warmup=1, rate=1e-2)  # fmt: skip
+               num_evals=1, warmup=1, lr=1e-2)  # fmt: skip
     losses = algorithm.meta_train([Trial(c, 0)], Context()).losses
     assert losses[:5].mean() > 1.0
     assert losses[-10:].mean() < 0.7

@@ -60,7 +60,7 @@ def test_ridge_is_scikit_learns_with_a_penalised_constant(sequences):
 
 def test_online_sgd_takes_the_steps_of_autograd(sequences):
     x, y = (part[:3] for part in sequences)
-    guesses = baselines.online_sgd(x, y, CLASSES, torch.Generator().manual_seed(0), rate=0.1, hidden=8)
+    guesses = baselines.online_sgd(x, y, CLASSES, torch.Generator().manual_seed(0), lr=0.1, hidden=8)
     g = torch.Generator().manual_seed(0)
     start = [(2 * torch.rand(3, *shape, generator=g) - 1) / fan**0.5
              for fan, shape in ((16, (16, 8)), (16, (8,)), (8, (8, CLASSES)), (8, (CLASSES,)))]  # fmt: skip
@@ -141,7 +141,7 @@ def test_maml_finds_a_start_that_learns_faster():
         return z, (z @ torch.eye(16, CLASSES)).argmax(-1)
 
     start = baselines.start_weights((), 16, 32, CLASSES, torch.Generator().manual_seed(0))
-    learned = baselines.maml(start, [fixed(i) for i in range(40)], rate=0.1, meta_rate=1e-2)
+    learned = baselines.maml(start, [fixed(i) for i in range(40)], lr=0.1, meta_lr=1e-2)
     x, y = fixed(1000)
     plain = baselines.accuracy(baselines.maml_guesses(start, x, y), y).mean()
     meta = baselines.accuracy(baselines.maml_guesses(learned, x, y), y).mean()

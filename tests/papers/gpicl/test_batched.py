@@ -20,15 +20,17 @@ from tutorlib.papers.gpicl.algorithm import (
 from tutorlib.papers.gpicl.model import Transformer
 from tutorlib.papers.gpicl.problem import base_sets, meta_batch
 
-BASE = Config(steps=50, evaluations=5, warmup=10, width=16, layers=2, heads=2, head_dim=8, batch=8, length=12, clip=0.3)
+BASE = Config(
+    steps=50, num_evals=5, warmup=10, width=16, layers=2, heads=2, head_dim=8, batch=8, length=12, max_grad_norm=0.3
+)
 CELLS = [
     Trial(BASE, 0),
     Trial(BASE, 1),
     Trial(replace(BASE, tasks=5), 0),
     Trial(replace(BASE, bias=0.75), 0),
-    Trial(replace(BASE, rate=5e-4), 0),
+    Trial(replace(BASE, lr=5e-4), 0),
     Trial(replace(BASE, eps=1e-3), 0),
-    Trial(replace(BASE, tasks=3, bias=0.25, rate=1e-2, eps=1e-6), 7),
+    Trial(replace(BASE, tasks=3, bias=0.25, lr=1e-2, eps=1e-6), 7),
 ]
 
 
@@ -48,7 +50,7 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def test_all_of_these_have_one_shape():
     assert len({shared(trial.config, VARIES) for trial in CELLS}) == 1
-    for name, value in {"width": 32, "clip": 1.0, "batch": 16, "steps": 100, "beta2": 0.9}.items():
+    for name, value in {"width": 32, "max_grad_norm": 1.0, "batch": 16, "steps": 100, "beta2": 0.9}.items():
         assert shared(replace(BASE, **{name: value}), VARIES) != shared(BASE, VARIES)
 
 
@@ -60,7 +62,7 @@ def test_losses_and_parameters_are_those_of_single_runs(batch, alone):
         assert single.theta.shape == (1, single.f.size)
         torch.testing.assert_close(batch.losses[:, i], single.losses[:, 0], rtol=1e-5, atol=0)
         assert distance(batch.theta[i], single.theta[0]) < 1e-5
-        for seen, expected in zip(batch.looks, single.looks, strict=True):
+        for seen, expected in zip(batch.evals, single.evals, strict=True):
             assert distance(seen[i], expected[0]) < 1e-5
 
 
@@ -79,10 +81,10 @@ def test_every_cell_clips_its_own_gradient(alone):
     x, y = meta_batch(train, BASE.law, h.seed, 0, h.tasks, h.biased, BASE.batch, BASE.length)
     (g,) = torch.autograd.grad(objective(f, theta, x, y).sum(), theta)
     norms = g.norm(dim=-1)
-    assert (norms > BASE.clip).all()
+    assert (norms > BASE.max_grad_norm).all()
     assert norms.unique().numel() == 5  # rate and epsilon do not touch the first gradient, all else does
     # Seen on the result: without clipping a run goes elsewhere.
-    free = meta_train([Trial(replace(BASE, clip=1e6), 0)], Context())
+    free = meta_train([Trial(replace(BASE, max_grad_norm=1e6), 0)], Context())
     assert distance(alone[0].theta, free.theta) > 1e-3
 
 

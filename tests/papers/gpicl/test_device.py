@@ -45,7 +45,7 @@ def at_start(c: Config, runs: int, examples: int = 60_000) -> tuple[FlatModule, 
     return f, base, State(*(empty(runs, f.size) for _ in State._fields)), h
 
 
-SMALL = Config(width=8, layers=1, heads=2, head_dim=4, batch=3, length=5, steps=10, evaluations=1)
+SMALL = Config(width=8, layers=1, heads=2, head_dim=4, batch=3, length=5, steps=10, num_evals=1)
 KINDS = {
     "Transformer": SMALL,
     "LSTM": replace(SMALL, architecture="lstm"),
@@ -181,10 +181,10 @@ def test_a_few_sequences_at_a_time_give_the_guesses_of_all_at_once(monkeypatch):
 
 @pytest.mark.parametrize(("change", "name"), [({"width": 16}, "width"), ({"beta2": 0.9}, "beta2")])
 def test_cells_of_different_shape_are_refused(change, name):
-    trials = [Trial(SMALL, 0), Trial(replace(SMALL, tasks=3, bias=0.5, rate=1e-3, eps=1e-6), 1)]
+    trials = [Trial(SMALL, 0), Trial(replace(SMALL, tasks=3, bias=0.5, lr=1e-3, eps=1e-6), 1)]
     meta_train(trials, Context())
     with pytest.raises(
-        UsageError, match=rf"^trials='{name}=.*: expected trials that differ in tasks, bias, rate, eps, seed alone"
+        UsageError, match=rf"^trials='{name}=.*: expected trials that differ in tasks, bias, lr, eps, seed alone"
     ):
         meta_train([*trials, Trial(replace(SMALL, **change), 2)], Context())
 
@@ -207,7 +207,7 @@ def compile(step, **how):
     return real(step, backend=backend, **how)
 
 torch.compile = compile
-small = Config(width=8, layers=1, heads=2, head_dim=4, batch=3, length=5, steps=10, evaluations=1, warmup=5)
+small = Config(width=8, layers=1, heads=2, head_dim=4, batch=3, length=5, steps=10, num_evals=1, warmup=5)
 
 def found(*trials):
     asked.clear(), graphs.clear()
@@ -215,7 +215,7 @@ def found(*trials):
     distance = float((plain.theta - compiled.theta).abs().max())
     return {"asked": list(asked), "graphs": len(graphs), "distance": distance, "losses": compiled.losses.shape}
 
-other = replace(small, tasks=3, bias=0.5, rate=1e-3)
+other = replace(small, tasks=3, bias=0.5, lr=1e-3)
 sign = replace(small, architecture="outer-product", projection="orthogonal", optimizer="sign")
 print(json.dumps({
     "one": found(Trial(small, 0)),

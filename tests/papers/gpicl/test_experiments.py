@@ -8,7 +8,7 @@ from tutorlib.lab import Context, Trial
 from tutorlib.papers.gpicl import algorithm, baselines, experiments, measures
 from tutorlib.papers.gpicl.algorithm import Config
 
-TINY = Config(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=20, evaluations=4)
+TINY = Config(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=20, num_evals=4)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_meta_test_images_are_those_of_the_test_part():
 
 def test_references_report_each_learner_and_the_best_rate_of_sgd():
     found = measures.run_references([Trial(Config(), 0)], Context())[0]
-    rates = [found[f"sgd_{rate}_last"] for rate in measures.SGD_RATES]
+    rates = [found[f"sgd_{lr}_last"] for lr in measures.SGD_RATES]
     assert found["sgd_last"] == max(rates)
     assert min(found["nearest_last"], found["ridge_last"]) > found["means_last"] > found["sgd_last"] > 0.75
     assert all(a <= b + 0.06 for a, b in zip(found["nearest_curve"], baselines.ceiling(4, 32).tolist(), strict=True))
@@ -95,7 +95,7 @@ def test_a_run_leaves_the_plateau_at_the_first_look_above_chance(monkeypatch, co
     assert found["unseen_last"] == 0.5
 
 
-TEN = Config(classes=10, length=16, batch=4, bias=0.9, width=8, layers=1, heads=1, head_dim=8, steps=4, evaluations=2)
+TEN = Config(classes=10, length=16, batch=4, bias=0.9, width=8, layers=1, heads=1, head_dim=8, steps=4, num_evals=2)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_the_tables_reference_learners_are_reported_for_each_column(two_columns)
     found = measures.run_table_references([Trial(TEN, 0)], Context())[0]
     learners = ("nearest", "means", "ridge", "probe", "maml", "sgd")
     assert {f"{learner}_{name}_last" for learner in learners for name in COLUMNS} <= set(found)
-    rates = [found[f"sgd_{rate}_digits_last"] for rate in measures.SGD_RATES]
+    rates = [found[f"sgd_{lr}_digits_last"] for lr in measures.SGD_RATES]
     assert found["sgd_digits_last"] == max(rates)
     assert found["nearest_digits_last"] > 0.4
     assert found["probe_digits_last"] > 0.4
@@ -155,7 +155,7 @@ def test_the_tables_reference_learners_are_reported_for_each_column(two_columns)
 
 
 def test_games_hold_what_the_explorer_plays():
-    c = Config(inputs=2, rank=2, length=12, classes=3, width=8, layers=1, heads=1, head_dim=8, steps=4, evaluations=2)
+    c = Config(inputs=2, rank=2, length=12, classes=3, width=8, layers=1, heads=1, head_dim=8, steps=4, num_evals=2)
     found = measures.run_games([Trial(c, 0)], Context())[0]
     assert np.shape(found["game_points"]) == (measures.GAMES, 12, 2)
     assert np.shape(found["game_labels"]) == (measures.GAMES, 12)

@@ -16,9 +16,9 @@ from tutorlib.papers.gpicl import algorithm
 from tutorlib.papers.gpicl.algorithm import Config, meta_train
 
 CONFIG = Config(
-    steps=200, evaluations=4, warmup=20, width=8, layers=1, heads=2, head_dim=4, batch=4, length=8, clip=0.3
+    steps=200, num_evals=4, warmup=20, width=8, layers=1, heads=2, head_dim=4, batch=4, length=8, max_grad_norm=0.3
 )
-CELLS = [Trial(CONFIG, 0), Trial(replace(CONFIG, tasks=5, bias=0.5, rate=1e-2), 1)]
+CELLS = [Trial(CONFIG, 0), Trial(replace(CONFIG, tasks=5, bias=0.5, lr=1e-2), 1)]
 
 KILLED = f"""
 import os, signal, sys
@@ -77,8 +77,8 @@ def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path, trials: int, monkeypatc
     assert torch.equal(resumed.theta, undisturbed.theta)
     assert torch.equal(resumed.losses, undisturbed.losses)
     assert resumed.losses.shape[0] == 200
-    assert len(resumed.looks) == len(undisturbed.looks) == 4
-    for a, b in zip(resumed.looks, undisturbed.looks, strict=True):
+    assert len(resumed.evals) == len(undisturbed.evals) == 4
+    for a, b in zip(resumed.evals, undisturbed.evals, strict=True):
         assert torch.equal(a, b)
     # The state that both were left with: the next step would be the same too.
     kept = Checkpoint(path, "a").load()
@@ -102,5 +102,5 @@ def test_the_checkpoint_of_another_configuration_is_refused(tmp_path: Path):
 
 
 def test_a_huge_rate_stops_the_run():
-    with pytest.raises(NonFiniteError, match=r"loss of step \d+ of 200 is not .* a smaller rate than 1e\+37 may help"):
-        meta_train([Trial(replace(CONFIG, rate=1e37), 0)], Context())
+    with pytest.raises(NonFiniteError, match=r"loss of step \d+ of 200 is not .* a smaller lr than 1e\+37 may help"):
+        meta_train([Trial(replace(CONFIG, lr=1e37), 0)], Context())

@@ -34,10 +34,12 @@ def tiny(config, **own):
     starts = {"starts": 4} if config.starts else {}
     if isinstance(config, Offline):
         small |= {"length": min(config.length, 2), "model_hidden": min(config.model_hidden, 8)}
-        return replace(config, pipes=2, transitions=20, updates=6, copy_every=3, looks=3, **small, **starts, **own)
+        return replace(
+            config, pipes=2, transitions=20, updates=6, target_period=3, num_evals=3, **small, **starts, **own
+        )
     looks = {"eval_every": 6, "eval_episodes": 2, "eval_length": 5, "capacity": 20}
     few = {"length": 2, "updates": 2}
-    return replace(config, size=2, steps=12, warm_up=8, **small, **starts, **looks, **few, **own)
+    return replace(config, size=2, steps=12, learning_starts=8, **small, **starts, **looks, **few, **own)
 
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
@@ -161,7 +163,7 @@ def test_scores_are_means_of_the_course():
 
 def test_cells_of_a_batch_may_differ_in_rate_and_temperature():
     config = tiny(replace(experiments.FLUTE, agent="er"))
-    trials = [Trial(replace(config, rate=rate, temperature=t), 0) for rate, t in ((1e-3, 0.1), (1e-1, 2.0))]
+    trials = [Trial(replace(config, lr=rate, temperature=t), 0) for rate, t in ((1e-3, 0.1), (1e-1, 2.0))]
     assert len({shared(trial.config, measures.ONLINE_VARIES) for trial in trials}) == 1
     with pytest.raises(
         UsageError, match="trials='gamma=.* and gamma=0.5': expected trials that differ in rate, temper"
@@ -178,8 +180,8 @@ def test_agents_of_a_study_differ_in_nothing_else():
     configs = experiments.ONLINE.tiers["study"].configs
     assert len({(c.environment, c.updates, c.agent) for c in configs}) == len(configs) == 20
     for c in configs:
-        assert (c.steps - c.warm_up) * c.updates == 2000
-        assert c.copy_every * c.updates == 100
+        assert (c.steps - c.learning_starts) * c.updates == 2000
+        assert c.target_period * c.updates == 100
         assert c.steps % c.eval_every == 0
         assert c.steps // c.eval_every == 10
         assert c.transitions == 320
@@ -205,14 +207,14 @@ def test_the_papers_settings_are_the_papers():
     assert {c.agent for c in configs} == set(AGENTS)
     for c in configs:
         assert c.steps * c.updates == 1_000_000
-        assert (c.rate, c.temperature) == TUNED[c.agent, c.environment][c.updates > 1]
-        assert (c.hidden, c.layers, c.model_rate, c.capacity, c.copy_every * c.updates) == (200, 3, 2e-4, 100_000, 100)
+        assert (c.lr, c.temperature) == TUNED[c.agent, c.environment][c.updates > 1]
+        assert (c.hidden, c.layers, c.model_lr, c.capacity, c.target_period * c.updates) == (200, 3, 2e-4, 100_000, 100)
     assert experiments.paper_config("simple", "maze", False) == Config()
 
 
 def test_cells_run_in_a_sweep(tmp_path):
     """Records are written, read back the same, and one by one the same as as a batch."""
-    overrides = {"pipes": 2, "transitions": 20, "updates": 6, "looks": 3, "hidden": 8, "layers": 1, "batch": 4}
+    overrides = {"pipes": 2, "transitions": 20, "updates": 6, "num_evals": 3, "hidden": 8, "layers": 1, "batch": 4}
     run = {
         engine: run_sweep(
             experiments.OFFLINE, "live", seeds=(0, 1), overrides=overrides, engine=engine, jobs=1,

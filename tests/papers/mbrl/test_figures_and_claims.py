@@ -52,14 +52,14 @@ def _sets(name, c, seed, value):
 
 
 def _offline(name, c, seed, value):
-    found = {"looks": [c.updates // c.looks * (i + 1) for i in range(c.looks)]}
+    found = {"looks": [c.updates // c.num_evals * (i + 1) for i in range(c.num_evals)]}
     for group in GROUPS:
         final = value(name, c, f"rmse_{group}") * factor(seed)
-        found[f"rmse_{group}"] = [final * (c.looks - i) for i in range(c.looks)]
+        found[f"rmse_{group}"] = [final * (c.num_evals - i) for i in range(c.num_evals)]
         found[f"patterns_{group}"] = 0 if group == "unseen" and c.transitions == 3000 and seed == 0 else 10
         if c.agent == "simple" and group in GROUPS[2:]:
-            found[f"missed_{group}"] = [0.1 * (c.looks - i) * factor(seed) for i in range(c.looks)]
-    found["rate"] = [value(name, c, "rate") * factor(seed)] * c.looks
+            found[f"missed_{group}"] = [0.1 * (c.num_evals - i) * factor(seed) for i in range(c.num_evals)]
+    found["rate"] = [value(name, c, "rate") * factor(seed)] * c.num_evals
     return found
 
 
@@ -69,10 +69,12 @@ def _dreams(name, c, seed, value):
         "actions": [c.pipes - 1 - t % c.pipes for t in range(steps)],
         "truth": [[(t + i) % 2 for i in range(cells)] for t in range(steps + 1)],
         "probability": [
-            [[(look + 10 * t + i) / 200 for i in range(cells)] for t in range(steps)] for look in range(c.looks)
+            [[(look + 10 * t + i) / 200 for i in range(cells)] for t in range(steps)] for look in range(c.num_evals)
         ],
-        "dreamt": [[[(t + i + look) % 2 for i in range(cells)] for t in range(steps + 1)] for look in range(c.looks)],
-        "official": [[[0] * cells] * (steps + 1)] * c.looks,
+        "dreamt": [
+            [[(t + i + look) % 2 for i in range(cells)] for t in range(steps + 1)] for look in range(c.num_evals)
+        ],
+        "official": [[[0] * cells] * (steps + 1)] * c.num_evals,
     }
 
 
@@ -83,7 +85,7 @@ def _online(name, c, seed, value):
         "looks": [c.eval_every * (i + 1) for i in range(count)],
         "look_score": [score + 0.01 * (i - (count - 1) / 2) for i in range(count)],
         "score": score, "last": score + 0.04,
-        "updates": (c.steps - c.warm_up) * c.updates, "transitions": value(name, c, "transitions"),
+        "updates": (c.steps - c.learning_starts) * c.updates, "transitions": value(name, c, "transitions"),
     }  # fmt: skip
 
 

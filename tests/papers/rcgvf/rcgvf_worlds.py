@@ -45,7 +45,7 @@ def fading_metrics(c: Fading, seed, gap):
         bonus = c.scale / n * (1 + seed / 100) * (1.1 if gap < 0 and learner.method == "rnd" else 1.0)
     else:
         bonus = size * c.scale**4 / n
-    looks = [learner.updates // learner.looks * (i + 1) for i in range(learner.looks)]
+    looks = [learner.updates // learner.num_evals * (i + 1) for i in range(learner.num_evals)]
     other = np.zeros(4)
     other[1] = abs(gap) if c.right != 0.5 else 0.0
     return {

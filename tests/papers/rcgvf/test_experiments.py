@@ -35,15 +35,33 @@ STUDIES = [e for e in experiments.EXPERIMENTS if "study" in e.tiers]
 
 def tiny(config):
     """The same experiment in a second."""
-    small = {"horizon": 5, "actions": 3, "envs": 6, "steps": 10, "updates": 4, "looks": 2, "minibatch": 20, "epochs": 1}
+    small = {
+        "horizon": 5,
+        "actions": 3,
+        "num_envs": 6,
+        "num_steps": 10,
+        "updates": 4,
+        "num_evals": 2,
+        "minibatch_size": 20,
+        "update_epochs": 1,
+    }
     widths = {"d": 4, "hidden_z": 6, "hidden": 8, "width": 8}
     if isinstance(config, recurrent.Config):
-        sizes = {"levels": 2, "envs": 2, "steps": 4, "updates": 2, "looks": 2, "minibatch": 8, "epochs": 1, "d": 4}
+        sizes = {
+            "levels": 2,
+            "num_envs": 2,
+            "num_steps": 4,
+            "updates": 2,
+            "num_evals": 2,
+            "minibatch_size": 8,
+            "update_epochs": 1,
+            "d": 4,
+        }
         return replace(config, **sizes)
     if isinstance(config, Fading):
         return replace(config, learner=replace(config.learner, **small, **widths))
     if isinstance(config, Maze):
-        return replace(config, walks=4, looks=2)
+        return replace(config, walks=4, num_evals=2)
     return replace(config, walks=20) if isinstance(config, Chain) else replace(config, **small, **widths)
 
 
@@ -77,7 +95,7 @@ def test_the_course_of_a_run_is_its_log():
 
 def test_the_course_of_a_run_in_minigrid_is_its_log():
     # 20 steps of 40 in each update: an episode ends, at the latest, in every other one.
-    config = replace(tiny(replace(GRID, task="MultiRoom-N2-S4")), steps=20, updates=4, minibatch=40)
+    config = replace(tiny(replace(GRID, task="MultiRoom-N2-S4")), num_steps=20, updates=4, minibatch_size=40)
     trials = [Trial(config, 0), Trial(replace(config, beta=7.0), 1)]
     found, log = run_minigrid(trials, Context()), recurrent.train(trials, Context()).log
     assert log.episodes.sum(dim=0).min() >= 2
@@ -85,10 +103,10 @@ def test_the_course_of_a_run_in_minigrid_is_its_log():
         assert own["frames"] == [80, 160]
         for look in range(2):
             episodes, successes, returns, bonus = (x[2 * look : 2 * look + 2, i] for x in log)
-            ended = int(episodes.sum())
-            assert own["episodes"][look] == ended
-            assert own["success"][look] == pytest.approx(float(successes.sum()) / max(ended, 1), rel=1e-3)
-            assert own["returns"][look] == pytest.approx(float(returns.sum()) / max(ended, 1), rel=1e-3)
+            done = int(episodes.sum())
+            assert own["episodes"][look] == done
+            assert own["success"][look] == pytest.approx(float(successes.sum()) / max(done, 1), rel=1e-3)
+            assert own["returns"][look] == pytest.approx(float(returns.sum()) / max(done, 1), rel=1e-3)
             assert own["bonus"][look] == pytest.approx(float(bonus.mean()), rel=1e-3)
     assert found[0] != found[1]
 
@@ -117,7 +135,7 @@ def test_predictors_report_each_update():
 
 
 def test_corridors_are_cells_between_junction_and_end():
-    c = replace(Maze(), walks=4, looks=2)
+    c = replace(Maze(), walks=4, num_evals=2)
     (found,) = run_aliasing([Trial(c, 3)], Context())
     bonus = explore_maze(c, 3, Context())
     assert found["looks"] == [0, 2, 4]
@@ -145,8 +163,10 @@ def test_every_method_has_as_many_weights_as_far_apart():
 
 
 def test_what_is_compared_differs_in_nothing_else():
-    frames = {(c.horizon, c.envs, c.steps, c.updates, c.width) for c in LOCK.tiers["study"].configs}
-    frames |= {(c.horizon, c.envs, c.steps, c.updates, c.width) for c in experiments.ABLATIONS.tiers["study"].configs}
+    frames = {(c.horizon, c.num_envs, c.num_steps, c.updates, c.width) for c in LOCK.tiers["study"].configs}
+    frames |= {
+        (c.horizon, c.num_envs, c.num_steps, c.updates, c.width) for c in experiments.ABLATIONS.tiers["study"].configs
+    }
     assert len(frames) == 1
 
 
@@ -169,7 +189,7 @@ def test_in_minigrid_too_every_method_has_as_many_weights_as_far_apart(blind):
 @pytest.mark.parametrize("experiments", [(MINIGRID, PRIVILEGED), (ROOMS,)], ids=["corridor", "rooms"])
 def test_in_one_world_all_methods_have_the_same_budget(experiments):
     configs = [c for e in experiments for c in e.tiers["study"].configs]
-    assert len({(c.task, c.envs, c.steps, c.updates, c.epochs, c.rate, c.d) for c in configs}) == 1
+    assert len({(c.task, c.num_envs, c.num_steps, c.updates, c.update_epochs, c.lr, c.d) for c in configs}) == 1
 
 
 @pytest.mark.parametrize("experiment", [MINIGRID, PRIVILEGED, ROOMS], ids=lambda e: e.name)

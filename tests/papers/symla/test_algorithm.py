@@ -109,7 +109,7 @@ def test_fitness_is_the_mean_reward_over_sizes():
 
 def test_meta_training_learns_to_pull_the_better_arm():
     """Easy bandits pay .9 or .1; random pulls get .5."""
-    c = Config(family="easy", length=15, pairs=16, lifetimes=4, generations=30, looks=2)
+    c = Config(family="easy", length=15, pairs=16, lifetimes=4, generations=30, num_evals=2)
     agent, env = c.agents[0], c.environments[0]
 
     def reward(theta):
@@ -121,7 +121,7 @@ def test_meta_training_learns_to_pull_the_better_arm():
     assert 0.3 < -trained.losses.mean() < 0.9  # minus the mean reward of a step
 
 
-SHORT = Config(environment="cartpole", length=12, pairs=5, lifetimes=3, generations=4, looks=2)
+SHORT = Config(environment="cartpole", length=12, pairs=5, lifetimes=3, generations=4, num_evals=2)
 SETTINGS = {
     "symla": SHORT,
     "a large grid": replace(SHORT, self_messages=False),
@@ -161,14 +161,14 @@ def test_lives_of_runs_are_those_of_each_run(members):
 
 
 def test_cells_that_differ_in_more_than_their_seeds_are_refused():
-    with pytest.raises(UsageError, match=r"^trials=.*rate.*: expected trials that differ in seed alone"):
-        meta_train([Trial(SHORT, 0), Trial(replace(SHORT, rate=0.1), 1)], Context())
+    with pytest.raises(UsageError, match=r"^trials=.*lr.*: expected trials that differ in seed alone"):
+        meta_train([Trial(SHORT, 0), Trial(replace(SHORT, lr=0.1), 1)], Context())
 
 
 def test_a_reward_that_is_not_finite_stops_meta_training(monkeypatch):
     monkeypatch.setattr(algorithm, "fitness", lambda c, phi, g: phi[..., 0] / 0.0)
     with pytest.raises(NonFiniteError, match="step 1 of 4"):
-        meta_train([Trial(Config(generations=4, looks=2, pairs=2), 0)], Context())
+        meta_train([Trial(Config(generations=4, num_evals=2, pairs=2), 0)], Context())
 
 
 @pytest.mark.parametrize(("own", "argument"), [
@@ -183,7 +183,7 @@ def test_a_reward_that_is_not_finite_stops_meta_training(monkeypatch):
     ({"length": 0}, "length=0"),
     ({"pairs": -1}, "pairs=-1"),
     ({"sigma": 0.0}, "sigma=0.0"),
-    ({"generations": 7, "looks": 2}, "looks=2"),
+    ({"generations": 7, "num_evals": 2}, "num_evals=2"),
     ({"bias": 1.5}, "bias=1.5"),
     ({"hidden": 0}, "hidden=0"),
 ])  # fmt: skip

@@ -107,9 +107,9 @@ def test_a_reward_that_is_not_finite_stops_training():
 
 @pytest.mark.parametrize(("own", "argument"), [
     ({"iterations": 0}, "iterations=0"),
-    ({"rate": 0.0}, "rate=0.0"),
+    ({"lr": 0.0}, "lr=0.0"),
     ({"gamma": 1.5}, "gamma=1.5"),
-    ({"clip": -1.0}, "clip=-1.0"),
+    ({"clip_range": -1.0}, "clip_range=-1.0"),
 ])  # fmt: skip
 def test_bad_input_is_named(own, argument):
     with pytest.raises(UsageError) as error:

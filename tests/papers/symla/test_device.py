@@ -42,7 +42,7 @@ def drawn_there(monkeypatch):
         monkeypatch.setattr(agent, "initial_parameters", lambda self, generator: torch.zeros(self.parameters))
 
 
-SHORT = Config(length=2, pairs=2, lifetimes=3, generations=1, looks=1)
+SHORT = Config(length=2, pairs=2, lifetimes=3, generations=1, num_evals=1)
 SETTINGS = {
     "bandits": SHORT,
     "families of bandits": replace(SHORT, family="easy"),
@@ -122,7 +122,7 @@ def test_each_experiment_computes_where_its_record_says(experiment, monkeypatch)
     monkeypatch.setattr(experiments, "LIFETIMES", 3)
     monkeypatch.setattr(experiments, "POLE_LIFE", 3)
     monkeypatch.setattr(loop._Watch, "checked", lambda watch, good, before, state, log, done: took(state, log))
-    c = replace(experiment.tiers["live"].configs[0], length=2, pairs=2, lifetimes=3, generations=2, looks=1)
+    c = replace(experiment.tiers["live"].configs[0], length=2, pairs=2, lifetimes=3, generations=2, num_evals=1)
     # Numbers are read off at the very end, and there are none.
     with FakeTensorMode(), suppress(DataDependentOutputException):
         experiment.run([Trial(c, 0)], Context(device=META))

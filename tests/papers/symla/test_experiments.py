@@ -29,7 +29,7 @@ def short(monkeypatch):
 
 
 def tiny(config, **own):
-    return replace(config, generations=2, looks=2, pairs=2, lifetimes=2 * len(config.environments), length=8, **own)
+    return replace(config, generations=2, num_evals=2, pairs=2, lifetimes=2 * len(config.environments), length=8, **own)
 
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)

@@ -38,8 +38,11 @@ def learned(**level: float) -> list[Record]:
     for config in (experiments.FAST, experiments.SLOW, experiments.ES):
         for seed in SEEDS:
             metrics = accuracies(level, seed)
-            looks = config.looks
-            metrics |= {"escape": config.steps // looks * 4, "loss": 0.3, "look_loss": [1.39] * 3 + [0.4] * (looks - 3)}
+            metrics |= {
+                "escape": config.steps // config.num_evals * 4,
+                "loss": 0.3,
+                "look_loss": [1.39] * 3 + [0.4] * (config.num_evals - 3),
+            }
             metrics |= {"before": 0.1, "after_same": 0.7 + jitter(seed), "after_other": 0.4 + jitter(seed)}
             metrics |= {"trace": [[0.1] * 10] * 60, "trace_labels": [3] * 60, "theta": [0.0] * 2384}
             found.append(record("vsml.learn", config, seed, metrics))
@@ -108,7 +111,7 @@ def plateau() -> list[Record]:
         slow = abs(c.input_bias) + c.streams.classes
         escape = int(5 * slow) + 5 * cell.seed if slow < 9 else 0
         losses = [
-            round(1.3 - 0.01 * look - 0.001 * cell.seed - c.rate - 0.001 * c.streams.length, 3) for look in range(40)
+            round(1.3 - 0.01 * look - 0.001 * cell.seed - c.lr - 0.001 * c.streams.length, 3) for look in range(40)
         ]
         metrics = {"escape": escape, "loss": losses[-1], "look_loss": losses}
         found.append(record("vsml.plateau", c, cell.seed, metrics))

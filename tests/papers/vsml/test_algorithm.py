@@ -35,7 +35,7 @@ from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Tensor
 
 SMALL = GridConfig(hidden=6, message=3)
-TINY = Config(streams=Streams(inputs=4, classes=3, length=8), size=6, message=3, sequences=4, steps=4, looks=2)
+TINY = Config(streams=Streams(inputs=4, classes=3, length=8), size=6, message=3, sequences=4, steps=4, num_evals=2)
 
 
 def theta_of(net, seed: int = 0) -> Tensor:
@@ -265,7 +265,7 @@ def test_meta_training_resumes_bit_for_bit(tmp_path: Path) -> None:
     trial = Trial(TINY, 3)
     whole = meta_train([trial], Context())
     checkpoint = Checkpoint(tmp_path / "state.pt", "a")
-    half = Trial(replace(TINY, steps=2, looks=1), 3)
+    half = Trial(replace(TINY, steps=2, num_evals=1), 3)
     meta_train([half], Context(checkpoint=checkpoint))
     resumed = meta_train([trial], Context(checkpoint=checkpoint))
     assert torch.equal(whole.theta, resumed.theta)
@@ -275,11 +275,11 @@ def test_meta_training_resumes_bit_for_bit(tmp_path: Path) -> None:
 BEFORE = {
     "bptt": (TINY, [-0.011495018, 0.11716304, -0.24871483], 23.0402083, [1.103708, 1.0939617]),
     "es": (
-        replace(TINY, estimator="es", rate=0.025),
+        replace(TINY, estimator="es", lr=0.025),
         [-0.037809208, 0.16379885, -0.33940372], 24.1304726, [1.0959393, 1.0951498],
     ),
     "two layers": (
-        replace(TINY, layer_norm=True, hidden=(5,), feed_label=True, clip=0.1),
+        replace(TINY, layer_norm=True, hidden=(5,), feed_label=True, max_grad_norm=0.1),
         [0.0087649133, 0.096149266, -0.23464942], 29.5019426, [1.1415529, 1.1829255],
     ),
 }  # fmt: skip
@@ -299,7 +299,7 @@ def test_one_run_gives_the_numbers_that_it_always_gave(name: str) -> None:
 
 
 def test_a_batch_of_runs_is_as_many_single_runs() -> None:
-    trials = [Trial(TINY, 3), Trial(TINY, 4), Trial(replace(TINY, rate=0.02), 3)]
+    trials = [Trial(TINY, 3), Trial(TINY, 4), Trial(replace(TINY, lr=0.02), 3)]
     together = meta_train(trials, Context())
     for i, trial in enumerate(trials):
         alone = meta_train([trial], Context())
@@ -457,7 +457,7 @@ def test_online_looks_at_labels_and_inputs_and_a_learner_at_shapes_alone() -> No
         ({"chunk": -1}, "chunk=-1"),
         ({"sigma": -0.1, "estimator": "es"}, "sigma=-0.1"),
         ({"hidden": (0,)}, r"hidden\[0\]=0"),
-        ({"looks": 3}, "looks=3"),
+        ({"num_evals": 3}, "num_evals=3"),
         ({"loss_type": "first"}, "loss_type='first'.*one of mean, last"),
         ({"batch": 0}, "batch=0: expected a whole number from 1"),
         ({"batch": 2, "learner": "oja"}, "batch=2: expected 1 for the learner oja"),

@@ -72,11 +72,11 @@ def test_a_meta_trained_learner_answers_as_the_official_code_does(name, golden):
     assert (logits - torch.from_numpy(known[f"{name} logits"])).abs().max() < 1e-9
 
 
-@pytest.mark.parametrize(("name", "learn", "rate"), [
+@pytest.mark.parametrize(("name", "learn", "lr"), [
     ("sgd1", descent.online_sgd, 0.1), ("sgd2", descent.online_sgd, 0.1),
     ("adam1", descent.online_adam, 0.01), ("adam2", descent.online_adam, 0.01),
 ])  # fmt: skip
-def test_gradient_descent_answers_as_the_official_code_does(name, learn, rate, golden, monkeypatch):
+def test_gradient_descent_answers_as_the_official_code_does(name, learn, lr, golden, monkeypatch):
     known = golden("vsml/vsml_baselines")
     layers = ["linear", "linear_1"][: int(name[-1])]
     weights = [
@@ -84,19 +84,19 @@ def test_gradient_descent_answers_as_the_official_code_does(name, learn, rate, g
     ]
     monkeypatch.setattr(descent, "start_weights", lambda *_: list(weights))
     x, y = torch.from_numpy(known["x"])[None], torch.from_numpy(known["y"])[None]
-    logits = learn(x, y, 4, rate, 6 * (len(layers) - 1), generator())[0]
+    logits = learn(x, y, 4, lr, 6 * (len(layers) - 1), generator())[0]
     assert (logits - torch.from_numpy(known[f"{name} logits"])).abs().max() < 1e-9
 
 
 # Online gradient descent
 
 
-def by_autograd(x, y, rate, optimizer, hidden, start):
+def by_autograd(x, y, lr, optimizer, hidden, start):
     """One stream at a time, with autograd and torch's optimisers."""
     answers = []
     for s in range(len(x)):
         weights = [w[s].clone().requires_grad_() for w in start]
-        descent = optimizer(weights, lr=rate)
+        descent = optimizer(weights, lr=lr)
         answers.append([])
         for t in range(x.shape[1]):
             h = torch.tanh(x[s, t] @ weights[0] + weights[1]) if hidden else x[s, t]
@@ -109,16 +109,16 @@ def by_autograd(x, y, rate, optimizer, hidden, start):
 
 
 @pytest.mark.parametrize("hidden", [0, 8])
-@pytest.mark.parametrize(("learn", "optimizer", "rate"), [
+@pytest.mark.parametrize(("learn", "optimizer", "lr"), [
     (descent.online_sgd, torch.optim.SGD, 0.3), (descent.online_adam, torch.optim.Adam, 0.03),
 ])  # fmt: skip
-def test_written_out_gradients_are_those_of_autograd(learn, optimizer, rate, hidden):
+def test_written_out_gradients_are_those_of_autograd(learn, optimizer, lr, hidden):
     x, y = streams(length=25)
     x = x.double()
     start = descent.start_weights(x, B, hidden, generator(5))
     assert all(w.dtype == torch.float64 for w in start)
-    ours = learn(x, y, B, rate, hidden, generator(5))
-    assert (ours - by_autograd(x, y, rate, optimizer, hidden, start)).abs().max() < 1e-6
+    ours = learn(x, y, B, lr, hidden, generator(5))
+    assert (ours - by_autograd(x, y, lr, optimizer, hidden, start)).abs().max() < 1e-6
 
 
 def test_the_squashing_is_part_of_the_gradient():
@@ -451,8 +451,8 @@ def test_a_learner_learns_to_learn(name, steps):
     (lambda x, y: baselines.build("oja", A, 0), "classes=0"),
     (lambda x, y: Sizes(rnn=0), "rnn=0"),
     (lambda x, y: Sizes(fast=-1), "fast=-1"),
-    (lambda x, y: descent.online_sgd(x, y, B, 0.0), "rate=0.0"),
-    (lambda x, y: descent.online_adam(x, y, B, math.inf), "rate=inf"),
+    (lambda x, y: descent.online_sgd(x, y, B, 0.0), "lr=0.0"),
+    (lambda x, y: descent.online_adam(x, y, B, math.inf), "lr=inf"),
     (lambda x, y: descent.check_stream(x, y[:, :2], B), "one label for each"),
     (lambda x, y: descent.online_sgd(x, y, 2, 0.1), "labels from 0 to 1"),
     (lambda x, y: descent.online_sgd(x, y, B, 0.1, hidden=4), "generator=None"),

@@ -12,7 +12,7 @@ from tutorlib.nn.grid import GridState, split
 from tutorlib.papers.vsml import cloning, experiments, measures
 from tutorlib.papers.vsml.cloning import UNIT, Config
 
-SMALL = Config(hidden=6, steps=16, looks=4, batch=8, warmup=5, streams=2, length=60, width=3)
+SMALL = Config(hidden=6, steps=16, num_evals=4, batch=8, warmup=5, streams=2, length=60, width=3)
 
 
 @pytest.fixture(autouse=True)
@@ -243,15 +243,15 @@ def test_messages_and_errors_pass_through_the_layers_in_order():
 # --- training
 
 
-@pytest.mark.parametrize("clip", [1e-3, 1e6])
-def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(clip, monkeypatch):
-    config = replace(SMALL, steps=1, looks=1, warmup=4, clip=clip)
+@pytest.mark.parametrize("max_grad_norm", [1e-3, 1e6])
+def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(max_grad_norm, monkeypatch):
+    config = replace(SMALL, steps=1, num_evals=1, warmup=4, max_grad_norm=max_grad_norm)
     theta = cloning.initial_parameters(config, start := seeded(7)).requires_grad_()
     pool = cloning.fresh_states(config, start)
     x, e = cloning.questions(config.batch, cloning.step_generator(7, 0, torch.device("cpu")))
     _, off = cloning.squared_errors(split(theta, config.grid), pool, x, e, config)
     (g,) = torch.autograd.grad(20 * off[0] + 5 * off[1] + 1000 * off[2] + 200 * off[3], theta)
-    g = g * min(1.0, clip / g.norm().item())
+    g = g * min(1.0, max_grad_norm / g.norm().item())
     handed = []
     adam = cloning.adam_step
     monkeypatch.setattr(
@@ -260,7 +260,7 @@ def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(clip, mon
     clone = cloning.clone_backprop(Trial(config, 7), Context())
     assert torch.allclose(handed[0][0], g, rtol=1e-4, atol=1e-9)
     # Adam's first step: the moments, freed of their start, are g and g^2.
-    expected = theta.detach() - config.rate / 4 * g / (g.abs() + 1e-8)
+    expected = theta.detach() - config.lr / 4 * g / (g.abs() + 1e-8)
     assert torch.allclose(clone.theta, expected, atol=1e-6)
     assert torch.equal(clone.errors[0], off.detach())
 
@@ -275,30 +275,30 @@ def test_steps_and_seeds_have_questions_of_their_own(monkeypatch):
 
     monkeypatch.setattr(cloning, "questions", watched)
     for seed in (0, 1, 0):
-        cloning.clone_backprop(Trial(replace(SMALL, steps=2, looks=1), seed), Context())
+        cloning.clone_backprop(Trial(replace(SMALL, steps=2, num_evals=1), seed), Context())
     x = torch.stack([x for x, _ in asked])
     assert len({tuple(row.flatten().tolist()) for row in x[:4]}) == 4
     assert torch.equal(x[:2], x[4:])
 
 
 def test_the_rate_falls_along_half_a_cosine(monkeypatch):
-    rates = []
+    lrs = []
     adam = cloning.adam_step
 
-    def watched(theta, moments, g, step, rate):
-        rates.append(rate)
-        return adam(theta, moments, g, step, rate)
+    def watched(theta, moments, g, step, lr):
+        lrs.append(lr)
+        return adam(theta, moments, g, step, lr)
 
     monkeypatch.setattr(cloning, "adam_step", watched)
     cloning.clone_backprop(Trial(replace(SMALL, warmup=1), 0), Context())
-    assert rates[0] == pytest.approx(SMALL.rate)
-    assert rates[8] == pytest.approx(SMALL.rate / 2)
-    assert rates[12] == pytest.approx(SMALL.rate * (1 - 0.5**0.5) / 2)
-    assert rates == sorted(rates, reverse=True)
+    assert lrs[0] == pytest.approx(SMALL.lr)
+    assert lrs[8] == pytest.approx(SMALL.lr / 2)
+    assert lrs[12] == pytest.approx(SMALL.lr * (1 - 0.5**0.5) / 2)
+    assert lrs == sorted(lrs, reverse=True)
 
 
 def test_a_short_cloning_learns_to_keep_the_slots_and_part_of_the_rule():
-    config = Config(hidden=8, steps=150, looks=1, batch=32, warmup=10)
+    config = Config(hidden=8, steps=150, num_evals=1, batch=32, warmup=10)
     clone = cloning.clone_backprop(Trial(config, 0), Context())
     before = cloning.imitation(cloning.initial_parameters(config, seeded()), 0, config)
     after = cloning.imitation(clone.theta, 0, config)
@@ -328,10 +328,10 @@ def killed_at(monkeypatch):
     adam = cloning.adam_step
 
     def kill(at):
-        def deadly(theta, moments, g, step, rate):
+        def deadly(theta, moments, g, step, lr):
             if step == at:
                 raise Killed
-            return adam(theta, moments, g, step, rate)
+            return adam(theta, moments, g, step, lr)
 
         monkeypatch.setattr(cloning, "adam_step", deadly)
 
@@ -365,12 +365,12 @@ def test_a_cloning_gives_the_numbers_that_it_always_gave():
 def test_a_run_that_diverges_says_which_rate_was_too_large(monkeypatch):
     adam = cloning.adam_step
 
-    def poisoned(theta, moments, g, step, rate):
-        theta, moments = adam(theta, moments, g, step, rate)
+    def poisoned(theta, moments, g, step, lr):
+        theta, moments = adam(theta, moments, g, step, lr)
         return (theta * float("nan") if step == 9 else theta), moments
 
     monkeypatch.setattr(cloning, "adam_step", poisoned)
-    said = r"loss of step 11 of 16 is not finite \(seed 1\).* a smaller rate than 0.01 may help"
+    said = r"loss of step 11 of 16 is not finite \(seed 1\).* a smaller lr than 0.01 may help"
     with pytest.raises(NonFiniteError, match=said):
         cloning.clone_backprop(Trial(SMALL, 1), Context())
 
@@ -382,10 +382,10 @@ def test_a_run_that_diverges_says_which_rate_was_too_large(monkeypatch):
         ("micro_ticks", 0),
         ("eta", 0.0),
         ("steps", 0),
-        ("rate", float("inf")),
-        ("clip", 0.0),
+        ("lr", float("inf")),
+        ("max_grad_norm", 0.0),
         ("fresh", 1.5),
-        ("looks", 7),
+        ("num_evals", 7),
         ("kinds", ()),
         ("kinds", ("didgits",)),
         ("length", 0),

@@ -57,7 +57,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "truncated_normal", lambda *_: pytest.fail("a device was made to wait"))
 
 
-SMALL = Config(streams=Streams(inputs=4, classes=3, length=4), size=6, message=3, sequences=4, steps=4, looks=2)
+SMALL = Config(streams=Streams(inputs=4, classes=3, length=4), size=6, message=3, sequences=4, steps=4, num_evals=2)
 DIGITS = Streams(kinds=("digits",), inputs=16, classes=4, length=4, side=4)
 LEARNERS = {
     "dense": SMALL,
@@ -89,7 +89,7 @@ def test_a_meta_step_keeps_to_its_device(kind: str, estimator: str, runs: int) -
         moments, gradient = no_moments(theta), meta_gradient(c)
         with Ledger() as ledger:
             g, losses = gradient(theta, [Nobody() for _ in range(runs)])
-            after, _ = adam_step(theta, moments, clip_by_norm(g, c.clip), 3, c.rate)
+            after, _ = adam_step(theta, moments, clip_by_norm(g, c.max_grad_norm), 3, c.lr)
     assert losses.shape == (runs,)
     assert after.shape == (runs, size)
     assert {tensor.device.type for tensor in (after, losses)} == {"meta"}
@@ -107,7 +107,7 @@ def test_a_meta_test_keeps_to_its_device(kind: str) -> None:
 
 
 def test_a_step_of_cloning_keeps_to_its_device() -> None:
-    c = cloning.Config(hidden=6, batch=8, steps=10, looks=1)
+    c = cloning.Config(hidden=6, batch=8, steps=10, num_evals=1)
     with FakeTensorMode():
         theta, pool = empty(1, c.grid.parameters), cloning.fresh_states(c, Nobody())
         state = cloning.Cloning(theta, no_moments(theta), GridState(*(part.unsqueeze(0) for part in pool)))

@@ -22,7 +22,7 @@ from tutorlib.papers.vsml.problem import Streams
 PENDING: set[str] = set()
 """Studies that are defined and not recorded yet; the claims that need them say so."""
 
-TINY = Config(streams=Streams(inputs=4, classes=3, length=8), sequences=4, steps=4, looks=2)
+TINY = Config(streams=Streams(inputs=4, classes=3, length=8), sequences=4, steps=4, num_evals=2)
 
 
 @pytest.mark.parametrize("experiment", experiments.EXPERIMENTS, ids=lambda e: e.name)
@@ -107,16 +107,16 @@ def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 8)
     found = measures.run_references([Trial(TINY, 2)], Context())[0]
     x, y = measures.meta_test_streams(replace(measures.DIGITS, length=60), 4, 2)
-    for rate in descent.SGD_RATES:
-        right = (descent.online_sgd(x, y, 10, rate).argmax(dim=-1) == y).float().mean(dim=0)
-        assert found[f"sgd_{rate:g}_digits_0_50"] == pytest.approx(right[:50].mean().item(), abs=1e-3)
+    for lr in descent.SGD_RATES:
+        right = (descent.online_sgd(x, y, 10, lr).argmax(dim=-1) == y).float().mean(dim=0)
+        assert found[f"sgd_{lr:g}_digits_0_50"] == pytest.approx(right[:50].mean().item(), abs=1e-3)
     adam = (descent.online_adam(x, y, 10, 0.01).argmax(dim=-1) == y).float().mean(dim=0)
     assert found["adam_0.01_digits_0_50"] == pytest.approx(adam[:50].mean().item(), abs=1e-3)
     assert found["sgd_0.1_after_same"] > found["sgd_0.001_after_same"] > found["sgd_0.001_before"] == 0.1
 
 
 def test_a_batch_of_plateau_runs_reports_what_each_does_alone() -> None:
-    trials = [Trial(TINY, 0), Trial(replace(TINY, rate=0.03), 1)]
+    trials = [Trial(TINY, 0), Trial(replace(TINY, lr=0.03), 1)]
     together = measures.run_plateau(trials, Context())
     for trial, found in zip(trials, together, strict=True):
         assert found["look_loss"] == pytest.approx(measures.run_plateau([trial], Context())[0]["look_loss"], abs=2e-3)
@@ -125,7 +125,7 @@ def test_a_batch_of_plateau_runs_reports_what_each_does_alone() -> None:
 def test_a_batch_of_learners_reports_what_each_does_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "TRANSFER", {"prototypes": (Streams(inputs=5, classes=2, length=60), 3)})
     monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 8)
-    trials = [Trial(TINY, 1), Trial(replace(TINY, rate=0.03), 2)]
+    trials = [Trial(TINY, 1), Trial(replace(TINY, lr=0.03), 2)]
     together = measures.run_learn(trials, Context())
     for trial, found in zip(trials, together, strict=True):
         (alone,) = measures.run_learn([trial], Context())
@@ -136,7 +136,7 @@ def test_a_batch_of_learners_reports_what_each_does_alone(monkeypatch: pytest.Mo
 
 def test_runs_by_bptt_may_be_one_batch_and_those_of_an_evolution_strategy_never() -> None:
     for experiment in (experiments.LEARN, experiments.PLATEAU, experiments.MATRIX):
-        assert experiment.varies == ("rate",)
+        assert experiment.varies == ("lr",)
         assert experiment.alone(experiments.ES)
         assert not experiment.alone(experiments.FAST)
     assert experiments.CLONING.varies is None
@@ -150,7 +150,9 @@ def test_the_matrix_tests_every_learner_on_every_set(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(measures, "MATRIX_TEST", tests)
     streams = replace(experiments.MATRIX_TRAIN["prototypes"], length=6)
     for name in ("vsml", "meta-rnn"):
-        trials = [Trial(Config(learner=name, streams=streams, sequences=2, steps=2, looks=1), seed) for seed in (0, 1)]
+        trials = [
+            Trial(Config(learner=name, streams=streams, sequences=2, steps=2, num_evals=1), seed) for seed in (0, 1)
+        ]
         for found in measures.run_matrix(trials, Context()):
             assert {"loss", "random_curve", "digits_curve"} <= set(found)
             assert len(found["digits_curve"]) == 2
@@ -168,9 +170,9 @@ def test_matrix_sets_have_one_size() -> None:
 def test_the_paper_tier_is_the_codes_setting() -> None:
     es, bptt, one_shot = experiments.LEARN.tier("paper").configs
     assert (es.streams.inputs, es.streams.classes, es.streams.length, es.streams.side) == (784, 10, 500, 28)
-    assert (es.sequences, es.sigma, es.rate, es.estimator) == (1024, 0.05, 0.025, "es")
+    assert (es.sequences, es.sigma, es.lr, es.estimator) == (1024, 0.05, 0.025, "es")
     assert (es.forget_bias, es.input_bias, es.size, es.message, es.micro_ticks, es.reduce) == (5, -5, 16, 8, 2, "mean")
-    assert (bptt.sequences, bptt.rate, bptt.clip, bptt.layer_norm) == (128, 1e-3, 25.0, True)
+    assert (bptt.sequences, bptt.lr, bptt.max_grad_norm, bptt.layer_norm) == (128, 1e-3, 25.0, True)
     assert len(initial_theta(es, 0)) == 2384
     assert (one_shot.streams.kinds, one_shot.streams.classes, one_shot.streams.length) == (("omniglot",), 5, 6)
     assert (one_shot.backward_pass, one_shot.feed_label, one_shot.loss_type) == (True, True, "last")
@@ -194,7 +196,7 @@ def test_the_paper_tier_of_the_matrix_is_the_codes_eleven_meta_training_sets() -
     assert all(len(e.tier("study").seeds) >= 5 for e in experiments.EXPERIMENTS)
 
 
-IMAGES = ("streams.inputs=16", "streams.length=3", "sequences=2", "steps=2", "looks=1", "size=6", "message=3")
+IMAGES = ("streams.inputs=16", "streams.length=3", "sequences=2", "steps=2", "num_evals=1", "size=6", "message=3")
 
 
 @pytest.mark.parametrize("estimator", ["bptt", "es"])

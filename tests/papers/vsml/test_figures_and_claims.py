@@ -216,7 +216,7 @@ def test_the_plateau_explorer_holds_the_records() -> None:
         c = record.config
         at = (
             biases.index(-c["input_bias"]),
-            knobs["rate"].index(f"{c['rate']:g}"),
+            knobs["rate"].index(f"{c['lr']:g}"),
             knobs["length"].index(str(c["streams"]["length"])),
             knobs["classes"].index(str(c["streams"]["classes"])),
         )

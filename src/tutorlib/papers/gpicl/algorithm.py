@@ -29,7 +29,7 @@ from tutorlib.papers.gpicl.problem import BASE_SETS, INFINITE, PROJECTIONS, Base
 from tutorlib.shapes import Float, Int, Tensor
 
 OPTIMIZERS = ("adam", "sign")
-VARIES = ("tasks", "bias", "rate", "eps")
+VARIES = ("tasks", "bias", "lr", "eps")
 """the fields in which the runs of a batch may differ, besides their seeds"""
 
 
@@ -77,7 +77,7 @@ class Config:
     """meta-training steps [50,000 or more]"""
     optimizer: str = "adam"
     """adam, or sign: the sign of the first moment alone, Adam's limit for vanishing epsilon [both]"""
-    rate: float = 2e-3
+    lr: float = 2e-3
     """alpha, the learning rate after warm-up [unknown]"""
     beta1: float = 0.9
     """decay of the first moment"""
@@ -87,17 +87,17 @@ class Config:
     """Adam's epsilon [swept in the paper]"""
     warmup: int = 100
     """steps of linear warm-up [unknown]"""
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     """largest gradient norm [unknown]"""
-    evaluations: int = 16
+    num_evals: int = 16
     """how often meta-training stops to look, evenly spaced, the last step included"""
 
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("steps", "warmup", "evaluations"),
+            counts=("steps", "warmup", "num_evals"),
             sizes=("inputs", "rank", "pixels", "batch"),
-            positive=("rate", "clip", "eps"),
+            positive=("lr", "max_grad_norm", "eps"),
             shares=("bias",),
             choices={"projection": PROJECTIONS, "dataset": BASE_SETS, "optimizer": OPTIMIZERS},
         )
@@ -106,8 +106,8 @@ class Config:
         for name in ("beta1", "beta2"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise bad_argument(name, getattr(self, name), "at least 0 and below 1")
-        if self.steps % self.evaluations:
-            raise bad_argument("evaluations", self.evaluations, f"a divisor of steps={self.steps}")
+        if self.steps % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of steps={self.steps}")
         if self.projection != "gaussian" and self.rank > self.inputs:
             expected = f"gaussian where rank={self.rank} exceeds inputs={self.inputs}"
             raise bad_argument("projection", self.projection, expected)
@@ -136,7 +136,7 @@ class Hyper(NamedTuple):
     seed: Int[Tensor, "runs"]
     tasks: Int[Tensor, "runs"]
     biased: Int[Tensor, "runs"]
-    rate: Float[Tensor, "runs"]
+    lr: Float[Tensor, "runs"]
     eps: Float[Tensor, "runs"]
 
 
@@ -154,7 +154,7 @@ def hyper(trials: Sequence[Trial], device: torch.device) -> Hyper:
         seed=torch.tensor([trial.seed for trial in trials], dtype=torch.int64, device=device),
         tasks=column(trials, lambda c: INFINITE if c.tasks == "inf" else c.tasks, device, torch.int64),
         biased=column(trials, lambda c: round(c.bias * c.batch), device, torch.int64),
-        rate=column(trials, "rate", device),
+        lr=column(trials, "lr", device),
         eps=column(trials, "eps", device),
     )
 
@@ -200,7 +200,7 @@ def adam(state: State, g: Float[Tensor, "runs parameters"], step: int | Int[Tens
     t = step.double() if isinstance(step, Tensor) else step
     warm = (t + 1) / c.warmup
     warm = warm.clamp(max=1.0) if isinstance(warm, Tensor) else min(1.0, warm)
-    alpha = (h.rate * warm).unsqueeze(-1)  # [runs, 1], as epsilon
+    alpha = (h.lr * warm).unsqueeze(-1)  # [runs, 1], as epsilon
     if c.optimizer == "sign":
         m = c.beta1 * state.m + (1 - c.beta1) * g
         return State(state.theta - alpha * m.sign(), m, state.v)
@@ -218,7 +218,7 @@ def meta_step(
     """
     x, y = meta_batch(base, c.law, h.seed, step, h.tasks, h.biased, c.batch, c.length)
     g, losses = _slope(lambda theta: objective(f, theta, x, y), state.theta)
-    return adam(state, clip_by_norm(g, c.clip), step, c, h), losses
+    return adam(state, clip_by_norm(g, c.max_grad_norm), step, c, h), losses
 
 
 def _slope(
@@ -255,7 +255,7 @@ Evaluate = Callable[[FlatModule, Float[Tensor, "runs parameters"]], Tensor]
 def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None = None) -> Trained:
     """Meta-train ``trials``, which may differ in seed and the fields of ``VARIES``, side by side.
 
-    ``evaluate(f, theta)`` is called ``evaluations`` times, evenly spaced. For what is kept, and for runs that diverge,
+    ``evaluate(f, theta)`` is called ``num_evals`` times, evenly spaced. For what is kept, and for runs that diverge,
     see ``lab.loop.repeat``. Raises ``UsageError`` for trials that differ in more.
     """
     c = common(trials, VARIES)
@@ -280,9 +280,9 @@ def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | N
         context,
         title=f"meta-training, K={c.tasks}",
         seeds=[trial.seed for trial in trials],
-        eval_every=c.steps // c.evaluations,
+        eval_every=c.steps // c.num_evals,
         evaluate=seen if evaluate else None,
-        advice=f"a smaller rate than {c.rate} may help",
+        advice=f"a smaller lr than {c.lr} may help",
     )
     return Trained(f, course.state.theta, course.log, course.evals)
 

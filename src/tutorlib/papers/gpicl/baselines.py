@@ -95,13 +95,13 @@ def linear_probe(
     decay = (penalty / count)[:, None, None] * F.pad(torch.ones(n, device=x.device), (0, 1)).unsqueeze(1)
     # The cross-entropy's curvature is at most half of the largest |x|^2, and the penalty adds its own.
     largest = x.square().sum(-1).amax(dim=1)[:, None, None, None]
-    rate = 1.0 / (0.5 * largest + decay.amax(dim=(1, 2))[:, None, None])
+    lr = 1.0 / (0.5 * largest + decay.amax(dim=(1, 2))[:, None, None])
     w = before = x.new_zeros(s, time - first, n + 1, classes)
     for step in range(steps):
         ahead = w + step / (step + 3.0) * (w - before)
         error = einsum(x, ahead, "s j n, s t n c -> s t j c").softmax(dim=-1) - one_hot.unsqueeze(1)
         g = einsum(x, error * weight.unsqueeze(-1), "s j n, s t j c -> s t n c") + decay * ahead
-        w, before = ahead - rate * g, w
+        w, before = ahead - lr * g, w
     guesses = einsum(x[:, first:], w, "s t n, s t n c -> s t c").argmax(dim=-1)
     return _nothing_at_first(torch.cat([torch.zeros_like(y[:, :first]), guesses], dim=1))
 
@@ -125,7 +125,7 @@ def start_weights(shape: tuple[int, ...], n: int, hidden: int, classes: int, gen
     return Weights(start(n, n, hidden), start(n, hidden), start(hidden, hidden, classes), start(hidden, classes))
 
 
-def sgd_logits(start: Weights, x: Inputs, y: Labels, rate: float) -> Float[Tensor, "sequences time classes"]:
+def sgd_logits(start: Weights, x: Inputs, y: Labels, lr: float) -> Float[Tensor, "sequences time classes"]:
     """Return the outputs of networks that take one SGD step on each example after their output for it.
 
     ``start`` has one network for each sequence. Its gradients are written out, so all of them run as one batch, and
@@ -141,33 +141,33 @@ def sgd_logits(start: Weights, x: Inputs, y: Labels, rate: float) -> Float[Tenso
             y[:, j], logits.shape[-1]
         )  # gradient of the cross-entropy at the logits
         d1 = einsum(d2, w2, "s c, s h c -> s h") * (h > 0)
-        w2, b2 = w2 - rate * einsum(h, d2, "s h, s c -> s h c"), b2 - rate * d2
-        w1, b1 = w1 - rate * einsum(x[:, j], d1, "s n, s h -> s n h"), b1 - rate * d1
+        w2, b2 = w2 - lr * einsum(h, d2, "s h, s c -> s h c"), b2 - lr * d2
+        w1, b1 = w1 - lr * einsum(x[:, j], d1, "s n, s h -> s n h"), b1 - lr * d1
     return torch.stack(outputs, dim=1)
 
 
 @checked()
 def online_sgd(
-    x: Inputs, y: Labels, classes: int, generator: torch.Generator, rate: float = 0.1, hidden: int = 64
+    x: Inputs, y: Labels, classes: int, generator: torch.Generator, lr: float = 0.1, hidden: int = 64
 ) -> Guesses:
     """Return the guesses of a one-hidden-layer ReLU network that takes one SGD step on each example after its guess."""
     start = start_weights((len(x),), x.shape[-1], hidden, classes, generator)
-    return sgd_logits(Weights(*(w.to(x.device) for w in start)), x, y, rate).argmax(dim=-1)
+    return sgd_logits(Weights(*(w.to(x.device) for w in start)), x, y, lr).argmax(dim=-1)
 
 
 Batch = tuple[Inputs, Labels]
 
 
-def maml(start: Weights, batches: Iterable[Batch], rate: float = 0.1, meta_rate: float = 3e-3) -> Weights:
+def maml(start: Weights, batches: Iterable[Batch], lr: float = 0.1, meta_lr: float = 3e-3) -> Weights:
     """Return the start from which online SGD does best: MAML (second order), one Adam step for each meta-batch.
 
     The objective is that of GPICL, the mean cross-entropy over all positions; its gradient goes through every inner
     SGD step. ``start`` is one network.
     """
     theta = Weights(*(w.clone().requires_grad_() for w in start))
-    optimizer = torch.optim.Adam(theta, lr=meta_rate)
+    optimizer = torch.optim.Adam(theta, lr=meta_lr)
     for x, y in batches:
-        logits = sgd_logits(_copies(theta, len(x)), x, y, rate)
+        logits = sgd_logits(_copies(theta, len(x)), x, y, lr)
         optimizer.zero_grad()
         F.cross_entropy(logits.flatten(0, 1), y.flatten()).backward()
         torch.nn.utils.clip_grad_norm_(theta, 1.0)
@@ -175,9 +175,9 @@ def maml(start: Weights, batches: Iterable[Batch], rate: float = 0.1, meta_rate:
     return Weights(*(w.detach() for w in theta))
 
 
-def maml_guesses(theta: Weights, x: Inputs, y: Labels, rate: float = 0.1) -> Guesses:
+def maml_guesses(theta: Weights, x: Inputs, y: Labels, lr: float = 0.1) -> Guesses:
     """Return the guesses of online SGD that starts every sequence from the weights that ``maml`` found."""
-    return sgd_logits(_copies(theta, len(x)), x, y, rate).argmax(dim=-1)
+    return sgd_logits(_copies(theta, len(x)), x, y, lr).argmax(dim=-1)
 
 
 def _copies(theta: Weights, sequences: int) -> Weights:

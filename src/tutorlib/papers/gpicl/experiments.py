@@ -27,7 +27,7 @@ PAPER = Config(
     heads=8,
     batch=128,
     steps=100_000,
-    evaluations=100,
+    num_evals=100,
 )
 
 LEARNING = Experiment(
@@ -39,10 +39,10 @@ LEARNING = Experiment(
     tiers={
         "live": Tier(
             configs=(
-                Config(tasks=16, steps=250, evaluations=5),
-                Config(tasks=256, steps=600, evaluations=6),
-                Config(bias=0.9, steps=1600, evaluations=16),
-                Config(bias=0.0, steps=1600, evaluations=16),
+                Config(tasks=16, steps=250, num_evals=5),
+                Config(tasks=256, steps=600, num_evals=6),
+                Config(bias=0.9, steps=1600, num_evals=16),
+                Config(bias=0.0, steps=1600, num_evals=16),
             ),
             seeds=(0, 1),
         ),
@@ -60,7 +60,7 @@ PHASES = Experiment(
         "live": Tier(grid(Config(steps=400), tasks=(16, "inf"), width=(16, 64), bias=(0.0, 0.9)), seeds=(0,)),
         "study": Tier(
             grid(
-                Config(steps=2400, evaluations=12),
+                Config(steps=2400, num_evals=12),
                 tasks=(4, 16, 64, 256, 1024, 4096, 16384, "inf"),
                 width=(8, 16, 32, 64),
                 bias=(0.0, 0.9),
@@ -81,8 +81,8 @@ TRANSITION = Experiment(
     run=run_meta_training,
     varies=VARIES,
     tiers={
-        "live": Tier(grid(Config(steps=400, evaluations=4), tasks=(512, 2048)), seeds=(0,)),
-        "study": Tier(grid(Config(steps=4000, evaluations=20), tasks=(512, 1024, 2048)), seeds=tuple(range(10))),
+        "live": Tier(grid(Config(steps=400, num_evals=4), tasks=(512, 2048)), seeds=(0,)),
+        "study": Tier(grid(Config(steps=4000, num_evals=20), tasks=(512, 1024, 2048)), seeds=tuple(range(10))),
         "paper": Tier(
             grid(PAPER, tasks=tuple(2**i for i in (13, 14, 15))),
             seeds=tuple(range(8)),
@@ -112,12 +112,12 @@ SINGLE = Experiment(
     varies=VARIES,
     tiers={
         "live": Tier(
-            grid(Config(architecture="mlp", steps=200, evaluations=2, length=8, batch=64), tasks=(4, 1024)), seeds=(0,)
+            grid(Config(architecture="mlp", steps=200, num_evals=2, length=8, batch=64), tasks=(4, 1024)), seeds=(0,)
         ),
         # 512 inputs in a step, as 64 tasks of 8: the network sees each alone.
         "study": Tier(
             grid(
-                Config(architecture="mlp", steps=2000, evaluations=4, length=8, batch=64, rate=3e-3),
+                Config(architecture="mlp", steps=2000, num_evals=4, length=8, batch=64, lr=3e-3),
                 tasks=(4, 16, 64, 256, 1024, 4096),
                 width=(8, 32, 128, 512),
             ),
@@ -143,8 +143,8 @@ STATE = Experiment(
     tiers={
         "live": Tier(
             (
-                replace(BIASED, architecture="lstm", steps=400, evaluations=4),
-                replace(BIASED, architecture="outer-product", heads=2, head_dim=8, steps=400, evaluations=4),
+                replace(BIASED, architecture="lstm", steps=400, num_evals=4),
+                replace(BIASED, architecture="outer-product", heads=2, head_dim=8, steps=400, num_evals=4),
             ),
             seeds=(0,),
         ),
@@ -167,7 +167,7 @@ STATE = Experiment(
     },
 )
 
-FAST, SLOW = replace(BIASED, steps=1200, evaluations=40), replace(BIASED, steps=2000, evaluations=40)
+FAST, SLOW = replace(BIASED, steps=1200, num_evals=40), replace(BIASED, steps=2000, num_evals=40)
 
 PLATEAU = Experiment(
     name="gpicl.plateau",
@@ -176,16 +176,16 @@ PLATEAU = Experiment(
     run=run_plateau,
     varies=VARIES,
     tiers={
-        "live": Tier(grid(replace(BIASED, steps=800, evaluations=16), batch=(32, 64)), seeds=(0,)),
+        "live": Tier(grid(replace(BIASED, steps=800, num_evals=16), batch=(32, 64)), seeds=(0,)),
         "study": Tier(
             (
-                replace(BIASED, batch=16, steps=4000, evaluations=40),
+                replace(BIASED, batch=16, steps=4000, num_evals=40),
                 SLOW,
                 replace(FAST, batch=64),
                 replace(FAST, batch=128, steps=800),
-                replace(FAST, batch=256, steps=600, evaluations=60),
+                replace(FAST, batch=256, steps=600, num_evals=60),
                 *grid(SLOW, eps=(1e-5, 1e-4, 1e-3)),
-                replace(SLOW, optimizer="sign", rate=5e-4),
+                replace(SLOW, optimizer="sign", lr=5e-4),
                 *grid(SLOW, bias=(0.0, 0.5, 0.75, 0.97)),
             ),
             seeds=(0, 1, 2, 3, 4),
@@ -194,7 +194,7 @@ PLATEAU = Experiment(
             (
                 *grid(replace(PAPER, tasks=2**17), batch=(64, 128, 256, 512, 1024), tasks=(2**14, 2**17, 2**20)),
                 *grid(replace(PAPER, tasks=2**17), eps=(1e-4, 1e-8, 1e-16)),
-                replace(PAPER, tasks=2**17, optimizer="sign", rate=5e-4),
+                replace(PAPER, tasks=2**17, optimizer="sign", lr=5e-4),
                 *grid(replace(PAPER, tasks=2**17), bias=(0.5, 0.9)),
             ),
             seeds=(0, 1, 2),
@@ -209,7 +209,7 @@ LENGTH = Experiment(
     run=run_plateau,
     varies=VARIES,
     tiers={
-        "live": Tier(grid(replace(BIASED, steps=400, evaluations=4), length=(16, 32)), seeds=(0,)),
+        "live": Tier(grid(replace(BIASED, steps=400, num_evals=4), length=(16, 32)), seeds=(0,)),
         "study": Tier(grid(BIASED, length=(8, 16, 32, 64)), seeds=(0, 1, 2, 3, 4)),
         "paper": Tier(grid(replace(PAPER, bias=0.9), length=(25, 50, 100, 200)), seeds=(0, 1, 2)),
     },
@@ -222,7 +222,7 @@ VARIANTS = Experiment(
     run=run_plateau,
     varies=VARIES,
     tiers={
-        "live": Tier((replace(BIASED, layers=1, steps=400, evaluations=4),), seeds=(0,)),
+        "live": Tier((replace(BIASED, layers=1, steps=400, num_evals=4),), seeds=(0,)),
         "study": Tier(
             (
                 replace(BIASED, layers=1),
@@ -248,7 +248,7 @@ VARIANTS = Experiment(
 )
 
 TEN = Config(
-    dataset="mnist-test", classes=10, length=64, batch=64, bias=0.9, steps=2000, evaluations=4, heads=4, head_dim=16
+    dataset="mnist-test", classes=10, length=64, batch=64, bias=0.9, steps=2000, num_evals=4, heads=4, head_dim=16
 )
 """Ten classes at a reduced size: images of 14 x 14 pixels in 16 principal directions, 63 examples."""
 
@@ -312,10 +312,8 @@ GAME_RUNS = Experiment(
     run=run_games,
     varies=VARIES,
     tiers={
-        "live": Tier((Config(inputs=2, rank=2, length=16, classes=3, bias=0.9, steps=400, evaluations=4),), seeds=(0,)),
-        "study": Tier(
-            (Config(inputs=2, rank=2, length=24, classes=3, bias=0.9, steps=3000, evaluations=4),), seeds=(0,)
-        ),
+        "live": Tier((Config(inputs=2, rank=2, length=16, classes=3, bias=0.9, steps=400, num_evals=4),), seeds=(0,)),
+        "study": Tier((Config(inputs=2, rank=2, length=24, classes=3, bias=0.9, steps=3000, num_evals=4),), seeds=(0,)),
     },
 )
 

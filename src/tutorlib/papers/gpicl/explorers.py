@@ -152,7 +152,7 @@ def steady_step(sizes: Sequence[float], eps: float | None, steps: int = 20) -> l
     c = Config(optimizer="adam" if eps else "sign", warmup=1)
     one = torch.ones(1, dtype=torch.float64)
     whole = torch.zeros(1, dtype=torch.int64)
-    h = Hyper(seed=whole, tasks=whole, biased=whole, rate=one, eps=one * (eps or 1.0))
+    h = Hyper(seed=whole, tasks=whole, biased=whole, lr=one, eps=one * (eps or 1.0))
     before = state = State(torch.zeros_like(g), torch.zeros_like(g), torch.zeros_like(g))
     for step in range(steps):
         before, state = state, adam(state, g, step, c, h)

@@ -75,7 +75,7 @@ def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics
         return torch.stack(curves, dim=1)
 
     trained = meta_train(trials, context, evaluate)
-    losses = trained.losses.unflatten(0, (trials[0].config.evaluations, -1)).mean(dim=1)  # (looks, runs)
+    losses = trained.losses.unflatten(0, (trials[0].config.num_evals, -1)).mean(dim=1)  # (looks, runs)
     course = torch.stack(trained.evals, dim=1)  # (runs, looks, sets, time)
     names = {name for own in sets for name in own}
     curves = {name: _curve(trained.f, trained.theta, sets, name, SEQUENCES) for name in sorted(names)}
@@ -122,9 +122,9 @@ def _metrics(
         first, last = _ends(curve)
         metrics[f"{name}_first"], metrics[f"{name}_last"] = round(first, 4), round(last, 4)
         metrics[f"{name}_curve"] = _rounded(curve)
-    every = c.steps // c.evaluations
+    every = c.steps // c.num_evals
     return metrics | {
-        "looks": [every * (i + 1) for i in range(c.evaluations)],
+        "looks": [every * (i + 1) for i in range(c.num_evals)],
         "look_loss": _rounded(losses),
         "look_seen": [_rounded(curve) for curve in course[:, 0]],
         "look_unseen": [_rounded(curve) for curve in course[:, 1]],
@@ -152,12 +152,12 @@ def _references(trial: Trial) -> Metrics:
         "means": baselines.class_means(x, y, c.classes),
         "ridge": baselines.ridge(x, y, c.classes),
     }
-    for rate in SGD_RATES:
+    for lr in SGD_RATES:
         start = torch.Generator().manual_seed(trial.seed)
-        guesses[f"sgd_{rate}"] = baselines.online_sgd(x, y, c.classes, start, rate)
+        guesses[f"sgd_{lr}"] = baselines.online_sgd(x, y, c.classes, start, lr)
     curves = {name: baselines.accuracy(guess, y) for name, guess in guesses.items()}
     # Online SGD stands for its best rate on these very tasks: the comparison is kind to it, and says so.
-    curves["sgd"] = max((curves[f"sgd_{rate}"] for rate in SGD_RATES), key=lambda curve: _ends(curve)[1])
+    curves["sgd"] = max((curves[f"sgd_{lr}"] for lr in SGD_RATES), key=lambda curve: _ends(curve)[1])
     metrics: Metrics = {}
     for name, curve in curves.items():
         metrics[f"{name}_last"], metrics[f"{name}_curve"] = round(_ends(curve)[1], 4), _rounded(curve)
@@ -179,9 +179,9 @@ def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     trained = meta_train(trials, context, evaluate)
     final = _curve(trained.f, trained.theta, sets, "unseen", SEQUENCES)
     c = trials[0].config
-    losses = trained.losses.unflatten(0, (c.evaluations, -1)).mean(dim=1)  # (looks, runs)
+    losses = trained.losses.unflatten(0, (c.num_evals, -1)).mean(dim=1)  # (looks, runs)
     course = torch.stack(trained.evals)  # (looks, runs)
-    looks = [c.steps // c.evaluations * (i + 1) for i in range(c.evaluations)]
+    looks = [c.steps // c.num_evals * (i + 1) for i in range(c.num_evals)]
     found = []
     for i in range(len(trials)):
         left = (course[:, i] > 1 / c.classes + 0.1).nonzero().flatten().tolist()
@@ -244,7 +244,7 @@ def _set_metrics(name: str, curve: Float[Tensor, "time"]) -> Metrics:
     return {f"{name}_first": round(first, 4), f"{name}_last": round(last, 4), f"{name}_curve": _rounded(curve)}
 
 
-MAML_STEPS, MAML_RATE = 600, 0.1
+MAML_STEPS, MAML_LR = 600, 0.1
 
 
 def run_table_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -263,7 +263,7 @@ def _table_references(trial: Trial) -> Metrics:
     )
     batches = ((x[0], y[0]) for x, y in meta_batches)
     generator = torch.Generator().manual_seed(trial.seed)
-    theta = baselines.maml(baselines.start_weights((), c.inputs, 64, c.classes, generator), batches, MAML_RATE)
+    theta = baselines.maml(baselines.start_weights((), c.inputs, 64, c.classes, generator), batches, MAML_LR)
     metrics: Metrics = {}
     for name, (x, y) in foreign_sets(c, trial.seed, SEQUENCES // 2, _columns(c)).items():
         guesses = {
@@ -271,13 +271,13 @@ def _table_references(trial: Trial) -> Metrics:
             "means": baselines.class_means(x, y, c.classes),
             "ridge": baselines.ridge(x, y, c.classes),
             "probe": baselines.linear_probe(x, y, c.classes, last=LAST),
-            "maml": baselines.maml_guesses(theta, x, y, MAML_RATE),
+            "maml": baselines.maml_guesses(theta, x, y, MAML_LR),
         }
-        for rate in SGD_RATES:
+        for lr in SGD_RATES:
             start = torch.Generator().manual_seed(trial.seed)
-            guesses[f"sgd_{rate}"] = baselines.online_sgd(x, y, c.classes, start, rate)
+            guesses[f"sgd_{lr}"] = baselines.online_sgd(x, y, c.classes, start, lr)
         last = {name: _ends(baselines.accuracy(guess, y))[1] for name, guess in guesses.items()}
-        last["sgd"] = max(last[f"sgd_{rate}"] for rate in SGD_RATES)  # its best rate on these very tasks
+        last["sgd"] = max(last[f"sgd_{lr}"] for lr in SGD_RATES)  # its best rate on these very tasks
         metrics |= {f"{learner}_{name}_last": round(value, 4) for learner, value in last.items()}
     return metrics
 

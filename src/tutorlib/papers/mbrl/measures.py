@@ -22,8 +22,8 @@ BINS = 20
 """of the histogram of values that stay possible"""
 DREAMT = 10
 """steps of a dream"""
-LUCK = 3_000_017
-"""added to the seed: the luck of a dream is no other run's"""
+DREAM_SEED = 3_000_017
+"""added to the seed: the noise of a dream is no other run's"""
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,17 @@ def run_offline(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 def run_dreams(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Do what ``run_offline`` does with a simple model, and let it dream at each look.
 
-    Further metrics, of ``DREAMT`` actions of the best player from empty pipes on, with the same luck at all looks:
-    ``actions``; ``truth``, the patterns before and after them; and for each look ``probability`` of each cell after
-    each step, ``dreamt``, the patterns of a dream, and ``official``, those of one sampled as the paper's code does.
+    Further metrics, of ``DREAMT`` actions of the best player from empty pipes on, with the same noise at all
+    evaluations: ``actions``; ``truth``, the patterns before and after them; and at each evaluation ``probability`` of
+    each cell after each step, ``dreamt``, the patterns of a dream, and ``official``, those of one sampled as the
+    paper's code does.
     """
     c, seeds = common(trials), [trial.seed for trial in trials]
     if c.agent != "simple":
         raise bad_argument("agent", c.agent, "simple: nobody else dreams in patterns")
     actions = offline.tune(c.pipes, DREAMT)
-    luck = [torch.Generator().manual_seed(seed + LUCK) for seed in seeds]
-    u = [torch.rand(DREAMT, c.env.observations, generator=g).to(context.device) for g in luck]
+    generators = [torch.Generator().manual_seed(seed + DREAM_SEED) for seed in seeds]
+    u = [torch.rand(DREAMT, c.env.observations, generator=g).to(context.device) for g in generators]
 
     def dream(setting: Setting, learner: Learner, i: int) -> offline.Dream:
         assert isinstance(setting.model, SimpleModel)
@@ -188,7 +189,7 @@ def _learned(
     return found, list(table[:, len(names) :].unbind())
 
 
-ONLINE_VARIES = ("rate", "temperature")
+ONLINE_VARIES = ("lr", "temperature")
 """fields in which runs side by side may differ, besides the seed"""
 
 
@@ -204,7 +205,7 @@ def run_online(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         raise bad_argument(
             "steps", c.steps, f"at least eval_every={c.eval_every}: without an evaluation nothing is known"
         )
-    rates, temperatures = [trial.config.rate for trial in trials], [trial.config.temperature for trial in trials]
+    rates, temperatures = [trial.config.lr for trial in trials], [trial.config.temperature for trial in trials]
     trained = train(c, seeds, context, rates, temperatures)
     quarter = max(1, len(trained.evals) // 4)
     return [
@@ -223,7 +224,7 @@ def run_online(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 __all__ = [
     "BINS",
     "DREAMT",
-    "LUCK",
+    "DREAM_SEED",
     "ONLINE_VARIES",
     "Sets",
     "drawn",

@@ -36,7 +36,7 @@ TWICE = 2.0
 
 def _setting(records: Sequence[Record]) -> str:
     c = records[0].config
-    frames = c["updates"] * c["envs"] * c["steps"]
+    frames = c["updates"] * c["num_envs"] * c["num_steps"]
     return f"{c['horizon']} columns, {frames / 1e5:.1f}e5 frames, networks half as wide; the paper: 100 columns, 2e7"
 
 
@@ -92,8 +92,8 @@ def _grid(name: str, which: Mapping[str, Mapping[str, Any]], ours: str, margin: 
     each = "; ".join(f"{label} {interval(analysis.mean_return(runs))}" for label, runs in groups.items())
     verdicts = "; ".join(f"{label} {gap} ({verdict})" for label, (verdict, gap) in judged.items())
     detail = (
-        f"{c['task']}, {c['updates'] * c['envs'] * c['steps'] / 1e5:.1f}e5 frames: mean return over the whole course "
-        f"of {ours} minus that of {closest}, which is closest or ahead; to hold, more than {margin:g} for each: "
+        f"{c['task']}, {c['updates'] * c['num_envs'] * c['num_steps'] / 1e5:.1f}e5 frames: mean return over the whole "
+        f"course of {ours} minus that of {closest}, which is closest or ahead; to hold, more than {margin:g} for each: "
         f"{verdicts}. Mean returns: {each}."
     )
     return _Grid([verdict for verdict, _ in judged.values()], judged[closest][1], detail)

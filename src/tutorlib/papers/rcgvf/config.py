@@ -30,20 +30,20 @@ class Config:
     """of the lock"""
     noise: float = 0.1
     """standard deviation of the noise of the lock's observations"""
-    envs: int = 16
+    num_envs: int = 16
     """P, environments of a seed; all have the same lock"""
-    steps: int = 100
+    num_steps: int = 100
     """T, steps of an environment between two updates"""
     updates: int = 12_500
     """2e7 frames"""
-    minibatch: int = 200
+    minibatch_size: int = 200
     """frames of a minibatch, a divisor of T P"""
-    epochs: int = 5
+    update_epochs: int = 5
     """passes over the frames of an update"""
-    rate: float = 5e-4
+    lr: float = 5e-4
     """Adam's learning rate for the actor-critic"""
-    predictor_rate: float = 0.5
-    """that of the predictors, as a multiple of ``rate``"""
+    predictor_lr: float = 0.5
+    """that of the predictors, as a multiple of ``lr``"""
     anneal: float = 1e8
     """frames after which both rates would have fallen to 0, linearly, a step after each update (in the released code
     after each minibatch); inf: never"""
@@ -69,17 +69,17 @@ class Config:
     """units of the three hidden layers of the actor-critic"""
     gamma: float = 0.99
     """discount"""
-    lam: float = 0.95
+    gae_lambda: float = 0.95
     """lambda of the generalised advantage estimate"""
-    clip: float = 0.2
+    clip_coef: float = 0.2
     """how far PPO's ratio and values may move and still gain"""
-    entropy: float = 0.01
+    ent_coef: float = 0.01
     """weight of the policy's entropy"""
-    value: float = 0.5
+    vf_coef: float = 0.5
     """weight of the critic's loss"""
-    largest: float = 2.5
+    max_grad_norm: float = 2.5
     """largest norm of a gradient"""
-    looks: int = 10
+    num_evals: int = 10
     """how often to stop and look, evenly spaced, the last update included"""
     passes: str = "whole"
     """whole, or released: every second pass leaves out the last step of each environment (``passes``)"""
@@ -93,13 +93,13 @@ class Config:
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("updates", "epochs", "looks"),
+            counts=("updates", "update_epochs", "num_evals"),
             sizes=(
                 "horizon",
                 "actions",
-                "envs",
-                "steps",
-                "minibatch",
+                "num_envs",
+                "num_steps",
+                "minibatch_size",
                 "heads",
                 "d",
                 "hidden_z",
@@ -109,19 +109,21 @@ class Config:
             ),
             least={"horizon": 2, "actions": 2},
             most={"layers": 1_000},
-            positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
-            not_negative=("noise", "beta", "alpha", "entropy", "value"),
-            shares=("gamma_z", "lambda_z", "gamma", "lam"),
+            positive=("lr", "predictor_lr", "clip_coef", "max_grad_norm", "anneal"),
+            not_negative=("noise", "beta", "alpha", "ent_coef", "vf_coef"),
+            shares=("gamma_z", "lambda_z", "gamma", "gae_lambda"),
             endless=("anneal",),
             choices={"method": METHODS, "bonus": BONUSES, "evaluation": EVALUATIONS},
         )
-        if self.frames % self.minibatch:
-            raise bad_argument("minibatch", self.minibatch, f"a divisor of the {self.frames} frames of an update")
-        if self.updates % self.looks:
-            raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
+        if self.frames % self.minibatch_size:
+            raise bad_argument(
+                "minibatch_size", self.minibatch_size, f"a divisor of the {self.frames} frames of an update"
+            )
+        if self.updates % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of updates={self.updates}")
         if self.disagrees and self.bonus in ("product", "std", "variance") and self.heads < 2:
             raise bad_argument("heads", self.heads, f"at least 2 for bonus={self.bonus!r}: one cannot disagree")
-        expect_passes(self.passes, self.steps)
+        expect_passes(self.passes, self.num_steps)
 
     @property
     def env(self) -> Lock:
@@ -131,7 +133,7 @@ class Config:
     @property
     def frames(self) -> int:
         """N = T P, frames of an update."""
-        return self.steps * self.envs
+        return self.num_steps * self.num_envs
 
     @property
     def disagrees(self) -> bool:

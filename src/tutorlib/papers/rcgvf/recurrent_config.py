@@ -31,22 +31,22 @@ class Config:
     """whether the bonus looks all round (all but ppo)"""
     counts: bool = False
     """whether episodic counts are told: every bonus is divided by their root; agac and ppo are paid for it alone"""
-    envs: int = 16
+    num_envs: int = 16
     """P, environments of a seed"""
-    steps: int = 128
+    num_steps: int = 128
     """T, steps of an environment between two updates"""
     updates: int = 14_650
     """3e7 frames"""
-    minibatch: int = 256
+    minibatch_size: int = 256
     """frames of a minibatch, a divisor of T P and a multiple of ``bptt``"""
     bptt: int = 4
     """steps that gradients go back, a divisor of T"""
-    epochs: int = 4
+    update_epochs: int = 4
     """passes over the frames of an update"""
-    rate: float = 2e-4
+    lr: float = 2e-4
     """Adam's learning rate for the actor-critic"""
-    predictor_rate: float = 0.75
-    """that of predictors and adversary, as a multiple of ``rate``"""
+    predictor_lr: float = 0.75
+    """that of predictors and adversary, as a multiple of ``lr``"""
     anneal: float = 3e7
     """frames after which rates would have fallen to 0, linearly; inf: never"""
     beta: float = 0.1
@@ -67,17 +67,17 @@ class Config:
     """pseudo-rewards; other sizes of Z and of predictors follow from it, or from ``width``"""
     gamma: float = 0.99
     """discount"""
-    lam: float = 0.95
+    gae_lambda: float = 0.95
     """lambda of the generalised advantage estimate"""
-    clip: float = 0.2
+    clip_coef: float = 0.2
     """how far PPO's ratio and values may move and still gain"""
-    entropy: float = 1e-5
+    ent_coef: float = 1e-5
     """weight of the policy's entropy"""
-    value: float = 0.5
+    vf_coef: float = 0.5
     """weight of the critic's loss"""
-    largest: float = 0.5
+    max_grad_norm: float = 0.5
     """largest norm of a gradient"""
-    looks: int = 10
+    num_evals: int = 10
     """how often to stop and look, evenly spaced, the last update included"""
     passes: str = "whole"
     """whole, or released: every second pass has shifted segments and newer memories, and leaves out frames
@@ -92,25 +92,25 @@ class Config:
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("updates", "epochs", "looks"),
-            sizes=("levels", "envs", "steps", "minibatch", "bptt", "heads", "d"),
+            counts=("updates", "update_epochs", "num_evals"),
+            sizes=("levels", "num_envs", "num_steps", "minibatch_size", "bptt", "heads", "d"),
             most={"width": MOST_SIZE, "renew": MOST_SIZE},
-            positive=("rate", "predictor_rate", "clip", "largest", "anneal"),
-            not_negative=("beta", "beta_counts", "adversary", "alpha", "entropy", "value"),
-            shares=("gamma_z", "lambda_z", "gamma", "lam"),
+            positive=("lr", "predictor_lr", "clip_coef", "max_grad_norm", "anneal"),
+            not_negative=("beta", "beta_counts", "adversary", "alpha", "ent_coef", "vf_coef"),
+            shares=("gamma_z", "lambda_z", "gamma", "gae_lambda"),
             endless=("anneal",),
             choices={"method": METHODS, "task": TASKS},
         )
-        if self.steps % self.bptt:
-            raise bad_argument("bptt", self.bptt, f"a divisor of steps={self.steps}")
-        if self.frames % self.minibatch or self.minibatch % self.bptt:
+        if self.num_steps % self.bptt:
+            raise bad_argument("bptt", self.bptt, f"a divisor of num_steps={self.num_steps}")
+        if self.frames % self.minibatch_size or self.minibatch_size % self.bptt:
             expected = f"a divisor of the {self.frames} frames of an update, and a multiple of bptt={self.bptt}"
-            raise bad_argument("minibatch", self.minibatch, expected)
-        if self.updates % self.looks:
-            raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
+            raise bad_argument("minibatch_size", self.minibatch_size, expected)
+        if self.updates % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of updates={self.updates}")
         if self.disagrees and self.heads < 2:
             raise bad_argument("heads", self.heads, "at least 2: one cannot disagree")
-        expect_passes(self.passes, self.steps, self.bptt)
+        expect_passes(self.passes, self.num_steps, self.bptt)
         _ = self.predictor  # it refuses sizes that cannot be
 
     @property
@@ -121,7 +121,7 @@ class Config:
     @property
     def frames(self) -> int:
         """N = T P, frames of an update."""
-        return self.steps * self.envs
+        return self.num_steps * self.num_envs
 
     @property
     def channels(self) -> int:
@@ -141,7 +141,7 @@ class Config:
     @property
     def num_updates_held(self) -> int:
         """Updates whose levels are held at once, with ``renew``."""
-        return places(TASKS[self.task].max_steps, self.steps)
+        return places(TASKS[self.task].max_steps, self.num_steps)
 
     def env(self, device: torch.device, number: int = 0) -> MiniGrid:
         """The environment of update ``number``, on ``device``."""

@@ -159,12 +159,12 @@ class Config:
     """E, environments of a generation, the same for all members"""
     sigma: float = 0.1
     """sd of the perturbations"""
-    rate: float = 0.03
+    lr: float = 0.03
     """Adam's learning rate"""
     generations: int = 200
     """steps of the outer loop"""
-    looks: int = 10
-    """how often meta-training stops to look, evenly spaced, the last generation included"""
+    num_evals: int = 10
+    """how often meta-training stops to evaluate, evenly spaced, the last generation included"""
     hidden: int = 16
     """H of a sub-RNN, or size of the MetaRNN's LSTM [32]"""
     message: int = 8
@@ -177,16 +177,16 @@ class Config:
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("length", "generations", "looks"),
+            counts=("length", "generations", "num_evals"),
             sizes=("pairs", "lifetimes", "hidden", "message"),
-            positive=("sigma", "rate"),
+            positive=("sigma", "lr"),
             shares=("bias",),
             choices={"agent": AGENTS, "environment": ENVIRONMENTS, "permuted": PERMUTED, "initial": STARTS},
         )
         if len(self.environments) > self.lifetimes:
             raise bad_argument("sizes", self.sizes, f"at most as many as lifetimes={self.lifetimes}")
-        if self.generations % self.looks:
-            raise bad_argument("looks", self.looks, f"a divisor of generations={self.generations}")
+        if self.generations % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of generations={self.generations}")
         if len({agent.parameters for agent in self.agents}) > 1:
             raise bad_argument("sizes", self.sizes, f"one size: a theta of {self.agent} fits no other")
 
@@ -198,7 +198,7 @@ class Config:
     @property
     def descent(self) -> Descent:
         """The outer loop's settings."""
-        return Descent(self.generations, self.rate, looks=self.looks)
+        return Descent(self.generations, self.lr, num_evals=self.num_evals)
 
     @property
     def environments(self) -> tuple[Environment, ...]:

@@ -36,20 +36,20 @@ class PPOConfig:
     """L, steps of a lifetime"""
     epochs: int = 8
     """Adam steps on each batch"""
-    rate: float = 0.02
+    lr: float = 0.02
     """Adam's learning rate"""
     gamma: float = 0.99
     """discount"""
     lam: float = 0.3
     """lambda of the generalised advantage estimate. On bandits, where nothing but what is learned carries over from
     step to step, .95 left PPO at chance for as long as we tried, and .3 did not"""
-    clip: float = 0.2
+    clip_range: float = 0.2
     """how far the ratio may move from 1 and still be rewarded"""
     entropy: float = 0.01
     """weight of the policy's entropy"""
     value: float = 0.5
     """weight of the squared error of the values"""
-    largest: float = 0.5
+    max_grad_norm: float = 0.5
     """largest norm of a gradient"""
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class PPOConfig:
             self,
             counts=("iterations", "length", "epochs"),
             sizes=("lifetimes",),
-            positive=("rate", "clip", "largest"),
+            positive=("lr", "clip_range", "max_grad_norm"),
             not_negative=("entropy", "value"),
             shares=("gamma", "lam"),
         )
@@ -122,7 +122,7 @@ def ppo(
         title="PPO",
         seeds=[seed],
         log=Log,
-        advice=f"a smaller rate than {config.rate} may help",
+        advice=f"a smaller lr than {config.lr} may help",
     )
     return course.state.theta[0, : agent.parameters], course.log.reward[:, 0]
 
@@ -149,14 +149,14 @@ def learn(
     def objective(theta: Float[Tensor, "1 parameters"]) -> Float[Tensor, "1"]:
         log_pi, v = replay(agent, theta[0], life)
         ratio = (log_pi.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1) - log_before).exp()
-        policy = policy_loss(ratio.flatten(), advantage.flatten(), config.clip)
+        policy = policy_loss(ratio.flatten(), advantage.flatten(), config.clip_range)
         error = (v - returns).square().mean()
         loss = policy - config.entropy * entropy(log_pi.flatten(0, 1)) + config.value * error
         return loss.unsqueeze(0)
 
     for epoch in range(config.epochs):
-        g = clip_by_norm(slope(objective, theta), config.largest)
-        theta, moments = adam_step(theta, moments, g, number * config.epochs + epoch, config.rate)
+        g = clip_by_norm(slope(objective, theta), config.max_grad_norm)
+        theta, moments = adam_step(theta, moments, g, number * config.epochs + epoch, config.lr)
     return Learning(theta, moments), Log(life.rewards.mean().unsqueeze(0))
 
 

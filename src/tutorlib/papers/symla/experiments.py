@@ -125,11 +125,11 @@ def _trained_and_tested(
         return scores(c, theta.unsqueeze(1), c.environments[0], later, FEW).mean(dim=(1, 2, 3))
 
     trained = meta_train(trials, context, evaluate)
-    every = c.generations // c.looks
+    every = c.generations // c.num_evals
     found: list[Metrics] = [
         {
-            "looks": [every * (i + 1) for i in range(c.looks)],
-            "look_reward": rounded(-rewards.view(c.looks, every).mean(dim=1), 4),
+            "looks": [every * (i + 1) for i in range(c.num_evals)],
+            "look_reward": rounded(-rewards.view(c.num_evals, every).mean(dim=1), 4),
             "look_score": rounded(looks, 4),
         }
         for rewards, looks in zip(trained.losses.T.contiguous(), torch.stack(trained.evals, dim=1), strict=True)
@@ -214,13 +214,13 @@ def run_rl2(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     found = []
     for trial in trials:
         c, env = trial.config, trial.config.environments[0]
-        settings = baselines.PPOConfig(iterations=c.generations, lifetimes=2 * c.pairs, length=c.length, rate=c.rate)
+        settings = baselines.PPOConfig(iterations=c.generations, lifetimes=2 * c.pairs, length=c.length, lr=c.lr)
         agent = MetaRNN(env.observations, env.actions, c.hidden)
         theta, rewards = baselines.ppo(agent, env, settings, trial.seed, context)
-        every = c.generations // c.looks
+        every = c.generations // c.num_evals
         metrics: Metrics = {
-            "looks": [every * (i + 1) for i in range(c.looks)],
-            "look_reward": rounded(rewards.view(c.looks, every).mean(dim=1), 4),
+            "looks": [every * (i + 1) for i in range(c.num_evals)],
+            "look_reward": rounded(rewards.view(c.num_evals, every).mean(dim=1), 4),
         }
         for name, test in meta_tests(c).items():
             metrics |= summary(name, _scores_in(name, c, theta[None, None], test, [trial.seed])[0, 0])
@@ -239,7 +239,7 @@ BANDITS = Experiment(
     run=run_meta_training,
     varies=(),
     tiers={
-        "live": Tier((replace(SYMLA, generations=60, looks=6),), seeds=(0,)),
+        "live": Tier((replace(SYMLA, generations=60, num_evals=6),), seeds=(0,)),
         "study": Tier(
             (
                 *grid(replace(SYMLA, generations=70), family=problem.MATRIX),
@@ -268,8 +268,8 @@ BIASED = Experiment(
     tiers={
         "live": Tier(
             (
-                replace(SYMLA, family="biased", generations=50, looks=5),
-                replace(RNN, family="biased", generations=50, looks=5),
+                replace(SYMLA, family="biased", generations=50, num_evals=5),
+                replace(RNN, family="biased", generations=50, num_evals=5),
             ),
             seeds=(0,),
         ),
@@ -298,7 +298,7 @@ PLAYER = Experiment(
     run=run_keeping_theta,
     varies=(),
     tiers={
-        "live": Tier((replace(SYMLA, sizes="2,3,5", lifetimes=6, generations=20, looks=2),), seeds=(0,)),
+        "live": Tier((replace(SYMLA, sizes="2,3,5", lifetimes=6, generations=20, num_evals=2),), seeds=(0,)),
         "study": Tier((replace(SYMLA, sizes="2,3,5", length=100, lifetimes=6, generations=100),), seeds=(0,)),
     },
 )
@@ -315,9 +315,9 @@ CONTEXTUAL = Experiment(
         "live": Tier((replace(CONTEXT_RNN, sizes="3", generations=150),), seeds=(0,)),
         "study": Tier(
             (
-                replace(CONTEXT, generations=600, looks=20),
-                *grid(replace(CONTEXT_RNN, generations=160, looks=20), sizes=("2", "3")),
-                replace(CONTEXT_RNN, generations=300, looks=20, permuted="both"),
+                replace(CONTEXT, generations=600, num_evals=20),
+                *grid(replace(CONTEXT_RNN, generations=160, num_evals=20), sizes=("2", "3")),
+                replace(CONTEXT_RNN, generations=300, num_evals=20, permuted="both"),
             ),
             seeds=SEEDS,
         ),
@@ -340,18 +340,18 @@ CARTPOLE = Experiment(
     run=run_orders,
     varies=(),
     tiers={
-        "live": Tier((replace(POLE_RNN, generations=150, looks=5),), seeds=(0,)),
+        "live": Tier((replace(POLE_RNN, generations=150, num_evals=5),), seeds=(0,)),
         "study": Tier(
             (
-                replace(POLE, generations=240, looks=20),
-                replace(POLE_RNN, generations=240, looks=20),
-                replace(POLE_RNN, generations=240, looks=20, permuted="both"),
+                replace(POLE, generations=240, num_evals=20),
+                replace(POLE_RNN, generations=240, num_evals=20),
+                replace(POLE_RNN, generations=240, num_evals=20, permuted="both"),
             ),
             seeds=SEEDS,
         ),
         "paper": Tier(
             tuple(
-                replace(c, length=500, pairs=512, lifetimes=16, generations=20_000, looks=100)
+                replace(c, length=500, pairs=512, lifetimes=16, generations=20_000, num_evals=100)
                 for c in (POLE, POLE_RNN, replace(POLE_RNN, permuted="both"))
             ),
             seeds=(0, 1, 2),
@@ -368,11 +368,11 @@ GRID = Experiment(
     run=run_keeping_theta,
     varies=(),
     tiers={
-        "live": Tier((replace(HEARTS_RNN, generations=100, looks=5),), seeds=(0,)),
+        "live": Tier((replace(HEARTS_RNN, generations=100, num_evals=5),), seeds=(0,)),
         "study": Tier(
             (
-                replace(HEARTS, generations=300, looks=20),
-                replace(HEARTS_RNN, generations=300, looks=20),
+                replace(HEARTS, generations=300, num_evals=20),
+                replace(HEARTS_RNN, generations=300, num_evals=20),
             ),
             seeds=SEEDS,
         ),
@@ -399,14 +399,14 @@ REFERENCES = Experiment(
 )
 """Of a configuration the environment, its size and the length of lifetimes count here, and nothing else."""
 
-PPO = replace(RNN, generations=60, pairs=32, rate=0.02)
+PPO = replace(RNN, generations=60, pairs=32, lr=0.02)
 RL2 = Experiment(
     name="symla.rl2",
     title="RL^2: the recurrent policy trained by PPO, on the same bandits and biases",
     figure="none; a second black-box baseline",
     run=run_rl2,
     tiers={
-        "live": Tier((replace(PPO, generations=50, looks=5),), seeds=(0,)),
+        "live": Tier((replace(PPO, generations=50, num_evals=5),), seeds=(0,)),
         "study": Tier((PPO, replace(PPO, family="biased")), seeds=SEEDS),
     },
 )

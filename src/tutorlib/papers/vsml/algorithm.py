@@ -346,8 +346,8 @@ def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | N
     if len(trials) > 1 and has_batch_axis(config):
         raise bad_argument("trials", len(trials), "one trial at a time for an evolution strategy")
     theta = torch.stack([initial_theta(config, trial.seed) for trial in trials])
-    seeds, rates = [trial.seed for trial in trials], [trial.config.rate for trial in trials]
-    return descend(theta, gradient, config.descent, seeds, context, evaluate, rates=rates)
+    seeds, lrs = [trial.seed for trial in trials], [trial.config.lr for trial in trials]
+    return descend(theta, gradient, config.descent, seeds, context, evaluate, lrs=lrs)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from tutorlib.papers.vsml.descent import ADAM_RATES, SGD_RATES
 from tutorlib.papers.vsml.problem import Streams
 from tutorlib.shapes import Float, Tensor
 
-ONLINE = tuple(f"sgd_{rate:g}" for rate in SGD_RATES) + tuple(f"adam_{rate:g}" for rate in ADAM_RATES)
+ONLINE = tuple(f"sgd_{lr:g}" for lr in SGD_RATES) + tuple(f"adam_{lr:g}" for lr in ADAM_RATES)
 """Learners of ``vsml.references``."""
 SETS = MappingProxyType(
     {

@@ -56,15 +56,15 @@ class Config:
     """regression steps"""
     batch: int = 256
     """sub-RNNs in a regression step"""
-    rate: float = 1e-2
+    lr: float = 1e-2
     """Adam's learning rate at first; it falls to 0 along half a cosine"""
     warmup: int = 100
     """steps of linear warm-up before that"""
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     """largest norm of a gradient"""
     fresh: float = 0.01
     """share of sub-RNNs that start anew in each step; the others go on from the states that they are in"""
-    looks: int = 20
+    num_evals: int = 20
     """how often the errors are summed up, evenly spaced, the last step included"""
     kinds: tuple[str, ...] = ("digits",)
     """image sets that the clone is tried on"""
@@ -80,15 +80,15 @@ class Config:
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("steps", "warmup", "looks", "length", "batch"),
+            counts=("steps", "warmup", "num_evals", "length", "batch"),
             sizes=("hidden", "micro_ticks", "side", "width", "streams"),
             least={"hidden": 2},  # a slot for w and one for b
-            positive=("eta", "rate", "clip"),
+            positive=("eta", "lr", "max_grad_norm"),
             shares=("fresh",),
             choices={"kinds": GREY},
         )
-        if self.steps % self.looks:
-            raise bad_argument("looks", self.looks, f"a divisor of steps={self.steps}")
+        if self.steps % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of steps={self.steps}")
         if not self.kinds:
             raise bad_argument("kinds", self.kinds, "at least one")
 
@@ -250,11 +250,11 @@ def clone_step(
     with torch.enable_grad():
         pool, off = squared_errors(split(theta, c.grid), GridState(*(part[0] for part in state.pool)), x, e, c)
         (g,) = torch.autograd.grad(off @ weights, theta)
-    g = clip_by_norm(g.unsqueeze(0), c.clip)
+    g = clip_by_norm(g.unsqueeze(0), c.max_grad_norm)
     # A linear warm-up, and half a cosine from 1 down to 0.
-    rate = c.rate * min(1.0, (number + 1) / c.warmup) * (1 + math.cos(math.pi * number / c.steps)) / 2
+    lr = c.lr * min(1.0, (number + 1) / c.warmup) * (1 + math.cos(math.pi * number / c.steps)) / 2
     with torch.no_grad():  # no step remembers the one before
-        after, moments = adam_step(state.theta, state.moments, g, number, rate)
+        after, moments = adam_step(state.theta, state.moments, g, number, lr)
         which = torch.rand(c.batch, generator=generator, device=off.device) < c.fresh
         pool = renewed(pool, fresh_states(c, generator), which)
     return Cloning(after, moments, GridState(*(part.unsqueeze(0) for part in pool))), off.detach().unsqueeze(0)
@@ -279,8 +279,8 @@ def clone_backprop(cell: Trial, context: Context) -> Clone:
         context,
         title="cloning backpropagation",
         seeds=[cell.seed],
-        eval_every=c.steps // c.looks,
-        advice=f"a smaller rate than {c.rate} may help",
+        eval_every=c.steps // c.num_evals,
+        advice=f"a smaller lr than {c.lr} may help",
     )
     return Clone(course.state.theta[0], course.log[:, 0])
 

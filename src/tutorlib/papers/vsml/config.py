@@ -66,23 +66,23 @@ class Config:
     """ES: sd of the perturbations [0.05]"""
     steps: int = 360
     """meta-steps [10,001]"""
-    rate: float = 1e-2
+    lr: float = 1e-2
     """Adam's learning rate [1e-3; ES: 0.025]"""
-    clip: float = 5.0
+    max_grad_norm: float = 5.0
     """largest gradient norm; ES: none [25]"""
     chunk: int = 0
     """BPTT: examples between activation checkpoints; 0: none"""
-    looks: int = 12
+    num_evals: int = 12
     """how often the losses are summed up"""
 
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("steps", "looks"),
+            counts=("steps", "num_evals"),
             sizes=("hidden", "size", "message", "micro_ticks", "sequences", "batch", "channels"),
             least={"convolutions": 0},
             most={"chunk": MOST, "convolutions": 1_000},
-            positive=("sigma", "rate", "clip"),
+            positive=("sigma", "lr", "max_grad_norm"),
             choices={"learner": LEARNERS, "estimator": ESTIMATORS, "loss_type": LOSSES, "reduce": REDUCTIONS},
         )
         if self.batch > 1 and self.learner != "vsml":
@@ -130,8 +130,8 @@ class Config:
     @property
     def descent(self) -> Descent:
         """How theta descends."""
-        clip = math.inf if self.estimator == "es" else self.clip
-        return Descent(self.steps, self.rate, clip=clip, looks=self.looks)
+        max_grad_norm = math.inf if self.estimator == "es" else self.max_grad_norm
+        return Descent(self.steps, self.lr, max_grad_norm=max_grad_norm, num_evals=self.num_evals)
 
     @property
     def population(self) -> Population:
@@ -139,7 +139,7 @@ class Config:
         return Population(self.sequences, self.sigma)
 
 
-VARIES = ("rate",)
+VARIES = ("lr",)
 """fields in which runs side by side may differ, besides the seed"""
 
 

@@ -38,22 +38,22 @@ def squash(z: Tensor) -> Tensor:
 
 
 def online_sgd(
-    x: Inputs, y: Labels, classes: int, rate: float, hidden: int = 0, generator: torch.Generator | None = None
+    x: Inputs, y: Labels, classes: int, lr: float, hidden: int = 0, generator: torch.Generator | None = None
 ) -> Logits:
     """Return the logits of a network that takes one step of SGD on each example after its answer to it.
 
     ``hidden``: tanh units of a hidden layer; none is softmax regression. Weights start as ``start_weights`` says.
-    Raises ``UsageError`` if x and y do not fit, or for a ``rate`` that is not positive.
+    Raises ``UsageError`` if x and y do not fit, or for a ``lr`` that is not positive.
     """
-    check_rate(rate)
-    return descend_online(x, y, classes, lambda t, g: [-rate * own for own in g], hidden, generator)
+    check_lr(lr)
+    return descend_online(x, y, classes, lambda t, g: [-lr * own for own in g], hidden, generator)
 
 
 def online_adam(
     x: Inputs,
     y: Labels,
     classes: int,
-    rate: float,
+    lr: float,
     hidden: int = 0,
     generator: torch.Generator | None = None,
     beta1: float = 0.9,
@@ -64,7 +64,7 @@ def online_adam(
 
     Arguments and errors are those of ``online_sgd``.
     """
-    check_rate(rate)
+    check_lr(lr)
     m: list[Tensor] = []
     v: list[Tensor] = []
 
@@ -76,7 +76,7 @@ def online_adam(
             m[i] = beta1 * m[i] + (1 - beta1) * own
             v[i] = beta2 * v[i] + (1 - beta2) * own.square()
             m_hat, v_hat = m[i] / (1 - beta1 ** (t + 1)), v[i] / (1 - beta2 ** (t + 1))
-            changes.append(-rate * m_hat / (v_hat.sqrt() + eps))
+            changes.append(-lr * m_hat / (v_hat.sqrt() + eps))
         return changes
 
     return descend_online(x, y, classes, adam, hidden, generator)
@@ -142,10 +142,10 @@ def outer(x: Float[Tensor, "*batch a"], e: Float[Tensor, "*batch b"]) -> Float[T
     return x.unsqueeze(-1) * e.unsqueeze(-2)
 
 
-def check_rate(rate: float) -> None:
-    """Raise ``UsageError`` unless ``rate`` is positive and finite."""
-    if not 0 < rate < math.inf:
-        raise bad_argument("rate", rate, "a positive number")
+def check_lr(lr: float) -> None:
+    """Raise ``UsageError`` unless ``lr`` is positive and finite."""
+    if not 0 < lr < math.inf:
+        raise bad_argument("lr", lr, "a positive number")
 
 
 def check_stream(x: Tensor, y: Tensor, classes: int) -> None:

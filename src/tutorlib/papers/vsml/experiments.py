@@ -22,7 +22,7 @@ FAST = Config(forget_bias=1.0, input_bias=0.0, steps=300)
 """Gate biases of +1 and 0 leave the plateau soonest at 50 examples."""
 SLOW = Config(steps=420)
 """The code's own biases, +5 and -5."""
-ES = Config(forget_bias=1.0, input_bias=0.0, estimator="es", sequences=64, rate=0.025, steps=600)
+ES = Config(forget_bias=1.0, input_bias=0.0, estimator="es", sequences=64, lr=0.025, steps=600)
 PAPER = Config(
     streams=Streams(
         kinds=("mnist",),
@@ -36,9 +36,9 @@ PAPER = Config(
     ),
     estimator="es",
     sequences=1024,
-    rate=0.025,
+    lr=0.025,
     steps=10_000,
-    looks=100,
+    num_evals=100,
 )
 FIGURE_8 = ("mnist", "fashion-mnist", "random-fixed", "emnist", "kmnist")
 """The code's sets for Fig. 8: each alone, all, and all but one."""
@@ -65,7 +65,7 @@ ONE_SHOT_PAPER = replace(
     steps=100_000,
 )
 """The code's few-shot run: five characters of Omniglot, one drawing of each, and a query."""
-PAPER_BPTT = replace(PAPER, estimator="bptt", layer_norm=True, sequences=128, rate=1e-3, clip=25.0, chunk=10)
+PAPER_BPTT = replace(PAPER, estimator="bptt", layer_norm=True, sequences=128, lr=1e-3, max_grad_norm=25.0, chunk=10)
 
 LEARN = Experiment(
     name="vsml.learn",
@@ -93,7 +93,7 @@ REFERENCES = Experiment(
     },
 )
 
-QUICK = Config(sequences=16, steps=200, looks=40)
+QUICK = Config(sequences=16, steps=200, num_evals=40)
 BIASES = ((1.0, 0.0), (3.0, -3.0), (5.0, -5.0))
 
 PLATEAU = Experiment(
@@ -107,9 +107,9 @@ PLATEAU = Experiment(
         "live": Tier((replace(QUICK, forget_bias=1.0, input_bias=0.0, streams=Streams(length=25)),), seeds=(0,)),
         "study": Tier(
             tuple(
-                replace(QUICK, forget_bias=f, input_bias=i, rate=rate, streams=Streams(classes=classes, length=length))
+                replace(QUICK, forget_bias=f, input_bias=i, lr=lr, streams=Streams(classes=classes, length=length))
                 for f, i in BIASES
-                for rate in (5e-3, 1e-2, 2e-2)
+                for lr in (5e-3, 1e-2, 2e-2)
                 for length in (10, 25)
                 for classes in (2, 4)
             ),
@@ -117,9 +117,9 @@ PLATEAU = Experiment(
         ),
         "paper": Tier(
             tuple(
-                replace(PAPER_BPTT, rate=rate, steps=2000, forget_bias=f, input_bias=i)
+                replace(PAPER_BPTT, lr=lr, steps=2000, forget_bias=f, input_bias=i)
                 for f, i in BIASES
-                for rate in (1e-3, 1e-2)
+                for lr in (1e-3, 1e-2)
             ),
             seeds=(0, 1, 2),
         ),
@@ -134,9 +134,9 @@ MATRIX_TRAIN: Mapping[str, Streams] = {
     "kmnist": replace(PICTURES, kinds=("kmnist",)),
     "all but digits": replace(PICTURES, kinds=("fashion-mnist", "kmnist", "random", "prototypes")),
 }
-TABLE = Config(forget_bias=1.0, input_bias=0.0, sequences=16, steps=400, looks=20, layer_norm=True)
+TABLE = Config(forget_bias=1.0, input_bias=0.0, sequences=16, steps=400, num_evals=20, layer_norm=True)
 """With LayerNorm, as in the paper's code, more runs on images leave the plateau; baselines have none."""
-OTHER = replace(TABLE, rate=3e-3, layer_norm=False)
+OTHER = replace(TABLE, lr=3e-3, layer_norm=False)
 BASELINES = tuple(name for name in baselines.LEARNERS if name != "fast-weight-programmer")
 """The code's fast-weight programmer explodes from its own start, and the code's instructions run it nowhere."""
 
@@ -168,7 +168,7 @@ MATRIX = Experiment(
     },
 )
 
-CLONE = cloning.Config(kinds=("digits", "mnist", "fashion-mnist"), streams=1, length=500, steps=8000, looks=16)
+CLONE = cloning.Config(kinds=("digits", "mnist", "fashion-mnist"), streams=1, length=500, steps=8000, num_evals=16)
 
 CLONING = Experiment(
     name="vsml.cloning",
@@ -176,7 +176,7 @@ CLONING = Experiment(
     figure="Fig. 4, the paper's section 4.1 (C3)",
     run=run_cloning,
     tiers={
-        "live": Tier((cloning.Config(steps=3000, looks=10, streams=2, length=400),), seeds=(0,)),
+        "live": Tier((cloning.Config(steps=3000, num_evals=10, streams=2, length=400),), seeds=(0,)),
         "study": Tier(
             (
                 CLONE,
@@ -187,7 +187,7 @@ CLONING = Experiment(
         ),
         # The paper's schedule is not known; its sets and its 28 x 28 pixels are, and all else here is our choice.
         "paper": Tier(
-            (replace(CLONE, steps=200000, looks=200, batch=4096, side=28, streams=16, length=10000),),
+            (replace(CLONE, steps=200000, num_evals=200, batch=4096, side=28, streams=16, length=10000),),
             seeds=(0, 1, 2, 3, 4, 5),
         ),
     },

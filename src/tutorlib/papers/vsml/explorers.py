@@ -25,14 +25,14 @@ def plateau_explorer(records: Sequence[Record]) -> Explorer:
     groups: dict[tuple, list[Record]] = {}
     for record in records:
         groups.setdefault(_knobs(record), []).append(record)
-    biases, rates, lengths, classes = (sorted({key[i] for key in groups}) for i in range(4))
+    biases, lrs, lengths, classes = (sorted({key[i] for key in groups}) for i in range(4))
     c = records[0].config
-    every = c["steps"] // c["looks"]
-    steps = [every * (i + 1) for i in range(c["looks"])]
+    every = c["steps"] // c["num_evals"]
+    steps = [every * (i + 1) for i in range(c["num_evals"])]
 
     def nested(value: Any) -> list:
-        """Return value(runs) nested as [bias][rate][length][classes]."""
-        return [[[[value(groups[f, r, t, b]) for b in classes] for t in lengths] for r in rates] for f in biases]
+        """Return value(runs) nested as [bias][lr][length][classes]."""
+        return [[[[value(groups[f, r, t, b]) for b in classes] for t in lengths] for r in lrs] for f in biases]
 
     try:
         losses = nested(lambda runs: np.array([r.metrics["look_loss"] for r in runs]))
@@ -50,7 +50,7 @@ def plateau_explorer(records: Sequence[Record]) -> Explorer:
         choosers=[
             {"name": "bias", "label": "gate biases (forget, input)", "kind": "buttons",
              "values": [f"{f:+g}, {i:+g}".replace("-", "−") for f, i in biases]},
-            {"name": "rate", "label": "learning rate", "values": rates},
+            {"name": "rate", "label": "learning rate", "values": lrs},
             {"name": "length", "label": "horizon: examples in a lifetime", "values": lengths},
             {"name": "classes", "label": "classes", "kind": "buttons", "values": classes},
         ],
@@ -72,7 +72,7 @@ def plateau_explorer(records: Sequence[Record]) -> Explorer:
             {"name": "left", "label": "runs that left the plateau", "values": left},
             {"name": "loss", "label": "last meta-loss, mean", "values": over(lambda cell: float(cell[:, -1].mean()))},
         ],
-        start={"rate": len(rates) // 2, "length": len(lengths) - 1, "classes": len(classes) - 1},
+        start={"rate": len(lrs) // 2, "length": len(lengths) - 1, "classes": len(classes) - 1},
         note=(
             f"Recorded meta-training by BPTT on prototype tasks of 8 inputs, {c['sequences']} lifetimes in a step, "
             f"{seeds} seeds (the paper's code: 784 inputs, 10 classes, 500 examples, 128 lifetimes, gate biases +5 "
@@ -85,7 +85,7 @@ def plateau_explorer(records: Sequence[Record]) -> Explorer:
 
 def _knobs(record: Record) -> tuple:
     c = record.config
-    return (c["forget_bias"], c["input_bias"]), c["rate"], c["streams"]["length"], c["streams"]["classes"]
+    return (c["forget_bias"], c["input_bias"]), c["lr"], c["streams"]["length"], c["streams"]["classes"]
 
 
 def _median(escapes: Sequence[int]) -> int | None:

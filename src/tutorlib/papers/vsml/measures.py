@@ -132,7 +132,7 @@ def run_learn(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 
 def _learned(trial: Trial, theta: Float[Tensor, "parameters"], losses: Float[Tensor, "steps"]) -> Metrics:
     c = trial.config
-    metrics = course(losses, c.looks, c.streams.classes)
+    metrics = course(losses, c.num_evals, c.streams.classes)
     for name, (streams, sequences) in TRANSFER.items():
         if c.convolutions and not c.is_image(streams.inputs):
             continue
@@ -158,14 +158,14 @@ def _one_shot(run: Learner, theta: Tensor, seed: int) -> Metrics:
 def online_learners(classes: int) -> dict[str, Learner]:
     """Return online SGD and Adam (softmax regression) by name, such as ``sgd_0.01``, at every rate of the grid."""
 
-    def of(learn: Callable, rate: float) -> Learner:
+    def of(learn: Callable, lr: float) -> Learner:
         def run(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
-            return learn(x, y, classes, rate)
+            return learn(x, y, classes, lr)
 
         return run
 
-    found = {f"sgd_{rate:g}": of(descent.online_sgd, rate) for rate in descent.SGD_RATES}
-    return found | {f"adam_{rate:g}": of(descent.online_adam, rate) for rate in descent.ADAM_RATES}
+    found = {f"sgd_{lr:g}": of(descent.online_sgd, lr) for lr in descent.SGD_RATES}
+    return found | {f"adam_{lr:g}": of(descent.online_adam, lr) for lr in descent.ADAM_RATES}
 
 
 def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -196,7 +196,7 @@ def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train trials of one shape as one batch and return the metrics of ``course`` for each."""
     losses = meta_train(trials, context).losses
     c = trials[0].config
-    return [course(own, c.looks, c.streams.classes) for own in losses.unbind(dim=1)]
+    return [course(own, c.num_evals, c.streams.classes) for own in losses.unbind(dim=1)]
 
 
 SMALL = Streams(inputs=16, classes=4, length=50, side=4)
@@ -226,7 +226,7 @@ def run_matrix(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     found = []
     for trial, theta, losses in zip(trials, trained.theta, trained.losses.unbind(dim=1), strict=True):
         c = trial.config
-        metrics = course(losses, c.looks, c.streams.classes)
+        metrics = course(losses, c.num_evals, c.streams.classes)
         for name, streams in MATRIX_TEST.items():
             drawn = meta_test_streams(streams, MATRIX_SEQUENCES, trial.seed, c.batch)
             x, y = (part.to(context.device) for part in drawn)
@@ -260,9 +260,9 @@ def run_cloning(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 def _cloning(trial: Trial, context: Context) -> Metrics:
     c: cloning.Config = trial.config
     clone = cloning.clone_backprop(trial, context)
-    course = clone.errors.view(c.looks, -1, 4).mean(dim=1).sqrt()
+    course = clone.errors.view(c.num_evals, -1, 4).mean(dim=1).sqrt()
     metrics: Metrics = {
-        "looks": [c.steps // c.looks * (i + 1) for i in range(c.looks)],
+        "looks": [c.steps // c.num_evals * (i + 1) for i in range(c.num_evals)],
         "look_rmse": [[float(f"{value:.3g}") for value in row] for row in course.tolist()],
     }
     for name, value in cloning.imitation(clone.theta, trial.seed, c).items():
