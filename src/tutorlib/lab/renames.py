@@ -23,6 +23,14 @@ METRICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("(.+)_(first|last|curve)", r"\1/\2"),
     ),
     "gpicl.table-references": (("((?:sgd_[0-9.]+)|[^_]+)_(.+)_last", r"\1/\2/last"),),
+    "symla": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("orders", "orders/names"),
+        ("order_(.+)", r"orders/\1"),
+        ("(.+)_(mean|error|first|last|curve)", r"\1/\2"),
+    ),
+    "symla.references": (("(random|thompson|ucb) (.+)_(.+)", r"\1/\2/\3"),),
     "vsml": (
         ("look_(.+)", r"evals/\1"),
         ("trace", "trace/probabilities"),
