@@ -40,7 +40,7 @@ RUNS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, real_files: None) -> None:
     """Let runs measure on few sequences, and VSML's learners guess there."""
-    for name, value in {"SEQUENCES": 32, "LOOK_SEQUENCES": 8, "MAML_STEPS": 1}.items():
+    for name, value in {"SEQUENCES": 32, "EVAL_SEQUENCES": 8, "MAML_STEPS": 1}.items():
         monkeypatch.setattr(gpicl, name, value)
     for name, value in {"LIFETIMES": 4, "FEW": 2, "POLE_LIFE": 20}.items():
         monkeypatch.setattr(symla, name, value)

@@ -96,7 +96,7 @@ def test_a_batch_of_ppo_keeps_to_its_device():
     with FakeTensorMode():
         theta = torch.empty(1, agent.parameters + 5, device=META)
         with Ledger() as ledger:
-            settings = PPOConfig(lifetimes=3, length=4, epochs=2)
+            settings = PPOConfig(lifetimes=3, length=4, update_epochs=2)
             after, log = learn(agent, env, settings, Learning(theta, no_moments(theta)), 1, Anywhere(META))
     assert after.theta.device == after.moments.v.device == log.reward.device == META
     assert not ledger.elsewhere

@@ -118,7 +118,7 @@ def test_zeros_are_the_random_player():
 
 
 def test_meta_tests_meet_other_noise_than_meta_training():
-    assert len({experiments.TEST, experiments.LOOK, 0}) == 3
+    assert len({experiments.TEST, experiments.EVAL, 0}) == 3
 
 
 def test_what_is_pending_is_known():

@@ -26,7 +26,7 @@ PIECES = 20
 """points of a curve over a lifetime, where a lifetime has more steps"""
 POLE_LIFE = 400
 """steps of a life on CartPole of an agent from a grid: long enough to fall, to learn and to show it"""
-TEST, LOOK = 1_000_003, 2_000_003
+TEST, EVAL = 1_000_003, 2_000_003
 """added to the seed: no noise of meta-training is met again"""
 
 
@@ -122,7 +122,7 @@ def _trained_and_tested(
     seeds = [trial.seed for trial in trials]
 
     def evaluate(theta: Tensor) -> Tensor:
-        later = [seed + LOOK for seed in seeds]
+        later = [seed + EVAL for seed in seeds]
         return scores(c, theta.unsqueeze(1), c.environments[0], later, FEW).mean(dim=(1, 2, 3))
 
     trained = meta_train(trials, context, evaluate)
