@@ -149,7 +149,7 @@ def learning(rounds: int, only: str) -> None:
         net = dense((a, b))
         members = (many,) if name.startswith("ES") else ()
         shape = (many, 1) if members else (many,)
-        theta = net.initial(generator)
+        theta = net.initial_parameters(generator)
         thetas = theta + 0.05 * torch.randn(*members, len(theta), generator=generator)
         x = torch.randn(*shape, time_steps, a, generator=generator)
         y = torch.randint(b, (*shape, time_steps), generator=generator)
@@ -185,7 +185,7 @@ def memory(examples: int, chunk: int) -> None:
     torch.set_num_threads(1)
     net = dense((784, 10))
     generator = torch.Generator().manual_seed(0)
-    theta = net.initial(generator).requires_grad_()
+    theta = net.initial_parameters(generator).requires_grad_()
     x, y = torch.randn(1, examples, 784, generator=generator), torch.randint(10, (1, examples), generator=generator)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     started = time.perf_counter()

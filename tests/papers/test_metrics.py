@@ -9,9 +9,11 @@ import torch
 from tutorlib.lab import Context, recorded
 from tutorlib.papers import experiments
 from tutorlib.papers.gpicl import measures as gpicl
+from tutorlib.papers.symla import experiments as symla
 from tutorlib.papers.vsml import measures as vsml
 
 GPICL = {"steps": 4, "num_evals": 2, "batch": 4, "width": 8, "head_dim": 4}
+SYMLA = {"generations": 2, "num_evals": 2, "pairs": 2, "lifetimes": 2, "length": 4}
 VSML = {"steps": 2, "num_evals": 2, "sequences": 2, "size": 4, "message": 2}
 RUNS: dict[str, dict[str, Any]] = {
     "gpicl.games": GPICL,
@@ -20,6 +22,11 @@ RUNS: dict[str, dict[str, Any]] = {
     "gpicl.references": {},
     "gpicl.table": GPICL,
     "gpicl.table-references": {"batch": 4},
+    "symla.bandits": SYMLA,
+    "symla.cartpole": SYMLA,
+    "symla.grid": SYMLA,
+    "symla.references": {"length": 4},
+    "symla.rl2": SYMLA,
     "vsml.cloning": {"steps": 16, "batch": 4, "hidden": 4, "length": 60},
     "vsml.learn": VSML,
     "vsml.matrix": VSML,
@@ -33,8 +40,10 @@ RUNS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, real_files: None) -> None:
     """Let runs measure on few sequences, and VSML's learners guess there."""
-    for name, value in {"SEQUENCES": 32, "LOOK_SEQUENCES": 8, "MAML_STEPS": 1}.items():
+    for name, value in {"SEQUENCES": 32, "EVAL_SEQUENCES": 8, "MAML_STEPS": 1}.items():
         monkeypatch.setattr(gpicl, name, value)
+    for name, value in {"LIFETIMES": 4, "FEW": 2, "POLE_LIFE": 20}.items():
+        monkeypatch.setattr(symla, name, value)
     for name, value in {"ONE_SHOT_SEQUENCES": 2, "MATRIX_SEQUENCES": 1}.items():
         monkeypatch.setattr(vsml, name, value)
     monkeypatch.setattr(vsml, "probabilities", lambda run, theta, x, y, seed: torch.full((*y.shape, 10), 0.1))

@@ -47,9 +47,18 @@ METRICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("looks", "evals/steps"),
         ("look_(.+)", r"evals/\1"),
         ("game_(.+)", r"games/\1"),
+        ("own_(.+)", r"permuted/\1"),
         ("(.+)_(first|last|curve)", r"\1/\2"),
     ),
     "gpicl.table-references": (("((?:sgd_[0-9.]+)|[^_]+)_(.+)_last", r"\1/\2/last"),),
+    "symla": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("orders", "orders/names"),
+        ("order_(.+)", r"orders/\1"),
+        ("(.+)_(mean|error|first|last|curve)", r"\1/\2"),
+    ),
+    "symla.references": (("(random|thompson|ucb) (.+)_(.+)", r"\1/\2/\3"),),
     "vsml": (
         ("look_(.+)", r"evals/\1"),
         ("trace", "trace/probabilities"),

@@ -116,7 +116,7 @@ def test_squared_errors_are_those_of_a_plain_lstm(micro_ticks):
     parts = parts_of(theta, config)
     state = cloning.fresh_states(config, seeded(1))
     state = state._replace(h=state.h + 0.1 * normal(*state.h.shape), c=state.c + 0.1 * normal(*state.c.shape, seed=2))
-    x, e = cloning.questions(config.batch, seeded(2))
+    x, e = cloning.drawn_examples(config.batch, seeded(2))
     last, found = cloning.squared_errors(split(theta, config.grid), state, x, e, config)
     total = torch.zeros(4)
     for n in range(config.batch):
@@ -140,7 +140,7 @@ def test_the_rule_is_applied_to_what_the_slots_hold_and_not_differentiated():
     theta = cloning.initial_parameters(SMALL, seeded())
     state = cloning.fresh_states(SMALL, seeded(1))
     c = state.c.clone().requires_grad_()
-    x, e = cloning.questions(SMALL.batch, seeded(2))
+    x, e = cloning.drawn_examples(SMALL.batch, seeded(2))
     w, b = (slot.flatten(1) for slot in cloning.slots(state))
     _, found = cloning.squared_errors(split(theta, SMALL.grid), state._replace(c=c), x, e, SMALL)
     (g,) = torch.autograd.grad(found[0], c)
@@ -161,7 +161,7 @@ def test_slots_begin_by_remembering_and_scratch_by_forgetting():
 
 def test_questions_and_fresh_states_have_the_stated_sizes():
     config = replace(SMALL, batch=200_000)
-    x, e = cloning.questions(config.batch, seeded())
+    x, e = cloning.drawn_examples(config.batch, seeded())
     assert x.std().item() == pytest.approx(1.5, rel=0.01)
     assert e.abs().max().item() == pytest.approx(1.2, abs=0.01)
     assert e.square().mean().item() == pytest.approx(1.44 / 7, rel=0.01), "E u^6 = 1/7"
@@ -248,7 +248,7 @@ def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(max_grad_
     config = replace(SMALL, steps=1, num_evals=1, warmup=4, max_grad_norm=max_grad_norm)
     theta = cloning.initial_parameters(config, start := seeded(7)).requires_grad_()
     pool = cloning.fresh_states(config, start)
-    x, e = cloning.questions(config.batch, cloning.step_generator(7, 0, torch.device("cpu")))
+    x, e = cloning.drawn_examples(config.batch, cloning.step_generator(7, 0, torch.device("cpu")))
     _, off = cloning.squared_errors(split(theta, config.grid), pool, x, e, config)
     (g,) = torch.autograd.grad(20 * off[0] + 5 * off[1] + 1000 * off[2] + 200 * off[3], theta)
     g = g * min(1.0, max_grad_norm / g.norm().item())
@@ -267,13 +267,13 @@ def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(max_grad_
 
 def test_steps_and_seeds_have_questions_of_their_own(monkeypatch):
     asked = []
-    questions = cloning.questions
+    drawn_examples = cloning.drawn_examples
 
     def watched(batch, generator):
-        asked.append(questions(batch, generator))
+        asked.append(drawn_examples(batch, generator))
         return asked[-1]
 
-    monkeypatch.setattr(cloning, "questions", watched)
+    monkeypatch.setattr(cloning, "drawn_examples", watched)
     for seed in (0, 1, 0):
         cloning.clone_backprop(Trial(replace(SMALL, steps=2, num_evals=1), seed), Context())
     x = torch.stack([x for x, _ in asked])

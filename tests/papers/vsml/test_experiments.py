@@ -14,7 +14,7 @@ from tutorlib.lab import Context, Trial, recorded
 from tutorlib.lab.experiment import filled
 from tutorlib.lab.records import NoRecordsError, load_folder
 from tutorlib.papers.vsml import baselines, descent, experiments, measures
-from tutorlib.papers.vsml.algorithm import initial_theta, learner, meta_train
+from tutorlib.papers.vsml.algorithm import initial_parameters, learner, meta_train
 from tutorlib.papers.vsml.analysis import config_of
 from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.problem import Streams
@@ -176,7 +176,7 @@ def test_the_paper_tier_is_the_codes_setting() -> None:
     assert (es.sequences, es.sigma, es.lr, es.estimator) == (1024, 0.05, 0.025, "es")
     assert (es.forget_bias, es.input_bias, es.size, es.message, es.micro_ticks, es.reduce) == (5, -5, 16, 8, 2, "mean")
     assert (bptt.sequences, bptt.lr, bptt.max_grad_norm, bptt.layer_norm) == (128, 1e-3, 25.0, True)
-    assert len(initial_theta(es, 0)) == 2384
+    assert len(initial_parameters(es, 0)) == 2384
     assert (one_shot.streams.kinds, one_shot.streams.classes, one_shot.streams.length) == (("omniglot",), 5, 6)
     assert (one_shot.backward_pass, one_shot.feed_label, one_shot.loss_type) == (True, True, "last")
     every = [es, bptt, one_shot, *experiments.MATRIX.tier("paper").configs]

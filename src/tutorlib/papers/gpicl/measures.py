@@ -25,7 +25,7 @@ from tutorlib.papers.gpicl.problem import (
 )
 from tutorlib.shapes import Float, Int, Tensor
 
-LOOK_SEQUENCES = 256
+EVAL_SEQUENCES = 256
 """sequences behind each point of a curve during meta-training"""
 SEQUENCES = 1024
 """sequences behind a final number"""
@@ -39,7 +39,7 @@ def meta_test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]
     """Return the meta-test sequences of a run: seen and unseen tasks on test images, and data sets it never saw.
 
     ``seen`` is the distribution of meta-training, a share ``bias`` with the fixed permutation included; for a biased
-    run ``own`` shows the same tasks with their own permutations alone.
+    run ``permuted`` shows the same tasks with their own permutations alone.
     """
     test = c.bases[1]
     tasks = INFINITE if c.tasks == "inf" else int(c.tasks)
@@ -57,7 +57,7 @@ def meta_test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]
         "blobs": blob_set(seed, sequences, c.length, c.inputs, c.classes),
         "wine": shown(table_set("wine", c.inputs), unseen),
     }
-    return sets | ({"own": shown(test, seen)} if c.bias else {})
+    return sets | ({"permuted": shown(test, seen)} if c.bias else {})
 
 
 def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -71,7 +71,7 @@ def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics
     sets = [meta_test_sets(trial.config, trial.seed, SEQUENCES) for trial in trials]
 
     def evaluate(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs sets time"]:
-        curves = [_curve(f, theta, sets, name, LOOK_SEQUENCES) for name in ("seen", "unseen")]
+        curves = [_curve(f, theta, sets, name, EVAL_SEQUENCES) for name in ("seen", "unseen")]
         return torch.stack(curves, dim=1)
 
     trained = meta_train(trials, context, evaluate)
@@ -180,7 +180,7 @@ def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     sets = [meta_test_sets(trial.config, trial.seed, SEQUENCES) for trial in trials]
 
     def evaluate(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs"]:
-        return _curve(f, theta, sets, "unseen", LOOK_SEQUENCES)[:, -LAST:].mean(dim=1)
+        return _curve(f, theta, sets, "unseen", EVAL_SEQUENCES)[:, -LAST:].mean(dim=1)
 
     trained = meta_train(trials, context, evaluate)
     final = _curve(trained.f, trained.theta, sets, "unseen", SEQUENCES)
@@ -261,7 +261,7 @@ def _table_references(trial: Trial) -> Metrics:
     )
     batches = ((x[0], y[0]) for x, y in meta_batches)
     generator = torch.Generator().manual_seed(trial.seed)
-    theta = baselines.maml(baselines.start_weights((), c.inputs, 64, c.classes, generator), batches, MAML_LR)
+    theta = baselines.maml(baselines.initial_parameters((), c.inputs, 64, c.classes, generator), batches, MAML_LR)
     metrics: Metrics = {}
     for name, (x, y) in foreign_sets(c, trial.seed, SEQUENCES // 2, _columns(c)).items():
         guesses = {

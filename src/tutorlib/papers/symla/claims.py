@@ -110,7 +110,7 @@ def _built() -> Evidence:
         ours = values(select(records, agent="symla", family=family), family)
         random = analysis.random_regret(references, family)
         parts.append(above([REGRET - own / r for own, r in zip(ours, random, strict=True)], 0.0))
-        best = interval(values(select(references, environment="bandit"), f"thompson {family}")).value
+        best = interval(values(select(references, environment="bandit"), family, player="thompson")).value
         said.append(f"{family} {interval(ours)} (random {interval(random).value:.1f}, Thompson sampling {best:.1f})")
     detail = (
         f"How far the ratio of SymLA's regret to that of random pulls lies below {REGRET}, independent arms. Regret of "
@@ -193,7 +193,7 @@ def _unseen_environments() -> Evidence:
     ours, references = select(recorded("symla.grid"), agent="symla"), recorded("symla.references")
     first, last = values(ours, "cartpole", "first"), values(ours, "cartpole", "last")
     falls, found = above([a - b for a, b in zip(first, last, strict=True)], 0.0)
-    random = values(select(references, environment="heart-grid"), "random cartpole", "last")
+    random = values(select(references, environment="heart-grid"), "cartpole", "last", "random")
     better, _ = above([r - own for r, own in zip(random, last, strict=True)], 0.0)
     detail = (
         f"Failures in 1,000 steps of CartPole, first minus last quarter of a life of {POLE_LIFE} steps, without "

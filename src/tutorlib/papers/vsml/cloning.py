@@ -173,7 +173,7 @@ def fresh_states(config: Config, generator: torch.Generator) -> GridState:
 
 
 @checked()
-def questions(batch: int, generator: torch.Generator) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch 1"]]:
+def drawn_examples(batch: int, generator: torch.Generator) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch 1"]]:
     """Return inputs x ~ N(0, 1.5^2) and errors e = 1.2 u^3, u uniform in +-1: most are small, as in a softmax's."""
     x = 1.5 * torch.randn(batch, 1, generator=generator, device=generator.device)
     u = 2 * torch.rand(batch, 1, generator=generator, device=generator.device) - 1
@@ -245,7 +245,7 @@ def clone_step(
 
     ``weights`` are those of the errors, on the device.
     """
-    x, e = questions(c.batch, generator)
+    x, e = drawn_examples(c.batch, generator)
     theta = state.theta[0].detach().requires_grad_()
     with torch.enable_grad():
         pool, off = squared_errors(split(theta, c.grid), GridState(*(part[0] for part in state.pool)), x, e, c)
@@ -299,7 +299,7 @@ def imitation(
     state = fresh_states(config, generator)
     off, asked = [], []
     for _ in range(examples):
-        x, e = questions(config.batch, generator)
+        x, e = drawn_examples(config.batch, generator)
         w, b = (slot.flatten(1) for slot in slots(state))
         rule = backprop(x, e, w, b, config.eta)
         asked.append(torch.stack([rule.y, rule.e_in, rule.w - w, rule.b - b]).square().mean(dim=(1, 2)))
