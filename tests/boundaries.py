@@ -538,7 +538,6 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "tier": "live",
             "seeds": (0, 1),
             "overrides": {"arms": "3"},
-            "compile": False,
         },
         "lab.records.record_path": {"folder": folder, "experiment": "a.b", "trial": trial},
         "lab.records.save": {"record": record, "path": folder / "saved.json"},

@@ -32,14 +32,14 @@ def test_the_published_phase_map_of_gpicl_shows_the_records(visitor: Visitor) ->
             (runs["tasks"] == tasks) & (runs["width"] == int(shown["x"])) & (runs["bias"] == float(shown["toggle"]))
         ]
         assert len(cell) == 5
-        look = cell["looks"].iloc[0].index(int(shown["step"]))
+        look = cell["evals.steps"].iloc[0].index(int(shown["step"]))
         for name in ("seen", "unseen"):
-            curves = [run[look] for run in cell[f"look_{name}"]]
+            curves = [run[look] for run in cell[f"evals.{name}"]]
             first = sum(curve[0] for curve in curves) / 5
             last = sum(sum(curve[-10:]) / 10 for curve in curves) / 5
             assert float(shown[f"value{name.title()}_first"]) == pytest.approx(first, abs=6e-4)
             assert float(shown[f"value{name.title()}_last"]) == pytest.approx(last, abs=6e-4)
-        phases = [run[look] for run in cell["look_phase"]]
+        phases = [run[look] for run in cell["evals.phase"]]
         assert phases.count(shown["phase"]) == max(map(phases.count, phases))
         visited.add((shown["x"], shown["y"], shown["toggle"], shown["step"]))
 

@@ -10,6 +10,8 @@ from typing import Any
 
 FIELDS: dict[str, dict[str, str]] = {
     "gpicl": {"rate": "lr", "clip": "max_grad_norm", "evaluations": "num_evals"},
+    "symla": {"rate": "lr", "looks": "num_evals"},
+    "vsml": {"rate": "lr", "clip": "max_grad_norm", "looks": "num_evals"},
     "rcgvf": {
         "rate": "lr",
         "predictor_rate": "predictor_lr",
@@ -35,14 +37,41 @@ FIELDS: dict[str, dict[str, str]] = {
         "copy_every": "target_period",
         "warm_up": "learning_starts",
     },
-    "symla": {"rate": "lr", "looks": "num_evals"},
-    "vsml": {"rate": "lr", "clip": "max_grad_norm", "looks": "num_evals"},
 }
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
 _EVALS = "frames|farthest|greedy|returns|bonus|error|disagreement|reached|episodes|success"
 _ONLINE = (("looks", "evals/steps"), ("look_score", "evals/score"))
 METRICS: dict[str, tuple[tuple[str, str], ...]] = {
+    "gpicl": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("game_(.+)", r"games/\1"),
+        ("(.+)_(first|last|curve)", r"\1/\2"),
+    ),
+    "gpicl.table-references": (("((?:sgd_[0-9.]+)|[^_]+)_(.+)_last", r"\1/\2/last"),),
+    "vsml": (
+        ("look_(.+)", r"evals/\1"),
+        ("trace", "trace/probabilities"),
+        ("trace_labels", "trace/labels"),
+        ("before", "one_shot/before"),
+        ("after_(.+)", r"one_shot/\1"),
+        (r"(.+)_(\d+_\d+|curve)", r"\1/\2"),
+    ),
+    "vsml.references": (
+        (r"(\w+_[\d.]+)_trace", r"\1/trace/probabilities"),
+        (r"(\w+_[\d.]+)_before", r"\1/one_shot/before"),
+        (r"(\w+_[\d.]+)_after_(.+)", r"\1/one_shot/\2"),
+        (r"([a-z]+_[\d.]+)_(.+)_(\d+_\d+|curve)", r"\1/\2/\3"),
+    ),
+    "vsml.cloning": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("(rmse|size)_(.)", r"\1/\2"),
+        ("(.+)_(shallow|deep)_(clone|exact)_(.+)", r"\1/\2/\3/\4"),
+        ("(.+)_(shallow|deep)_(.+)", r"\1/\2/\3"),
+    ),
+    "vsml.special": (("(.+)_gap", r"gap/\1"),),
     "mbrl": (
         ("looks", "evals/updates"),
         ("rate|probability|dreamt|official", r"evals/\g<0>"),

@@ -21,7 +21,7 @@ from matplotlib.textpath import TextPath
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from tutorlib.lab.claims import Interval
+from tutorlib.lab.statistics import Interval
 from tutorlib.lab.errors import bad_argument, checked
 
 BLACK = "#000000"
