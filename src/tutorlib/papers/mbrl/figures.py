@@ -33,11 +33,11 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 
 
 def draw_intervals(
-    ax: Axes, x: Sequence[float] | Sequence[int], found: Sequence[Interval], label: str, colour: str, **line: Any
+    ax: Axes, x: Sequence[float] | Sequence[int], intervals: Sequence[Interval], label: str, colour: str, **line: Any
 ) -> None:
     """Draw intervals over ``x`` as a line with its band."""
-    low, high = [f.low for f in found], [f.high for f in found]
-    band(ax, np.array(x, float), [f.value for f in found], low, high, label=label, colour=colour, **line)
+    low, high = [i.low for i in intervals], [i.high for i in intervals]
+    band(ax, np.array(x, float), [i.value for i in intervals], low, high, label=label, colour=colour, **line)
 
 
 def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> None:

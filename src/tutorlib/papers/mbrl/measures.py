@@ -208,8 +208,8 @@ def run_online(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         raise bad_argument(
             "steps", c.steps, f"at least eval_every={c.eval_every}: without an evaluation nothing is known"
         )
-    rates, temperatures = [trial.config.lr for trial in trials], [trial.config.temperature for trial in trials]
-    trained = train(c, seeds, context, rates, temperatures)
+    lrs, temperatures = [trial.config.lr for trial in trials], [trial.config.temperature for trial in trials]
+    trained = train(c, seeds, context, lrs, temperatures)
     quarter = max(1, len(trained.evals) // 4)
     return [
         {

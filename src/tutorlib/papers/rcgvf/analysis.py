@@ -118,7 +118,7 @@ def farthest(records: Sequence[Record], frames: float | int = float("inf")) -> l
 
 
 def explored(records: Sequence[Record]) -> tuple[float, float]:
-    """Return the mean farthest column at the end, and over all evaluations: what weights are compared by in the lock."""
+    """Return the mean farthest column, at the end and over all evaluations: the lock compares weights by them."""
     return float(np.mean(farthest(records))), float(np.mean([r.metrics["evals"]["farthest"] for r in records]))
 
 
