@@ -226,10 +226,13 @@ def _stand_in(name: Any, args: Sequence[Any], tensors: Sequence[Tensor]) -> Any:
              [index.new_zeros(index.numel(), dtype=torch.int64) for _ in range(index.dim())])
         ]  # fmt: skip
         return aten.index(x, indices)
-    if name in (aten._unique2, aten.unique_dim):
-        flat = x if name == aten.unique_dim else x.flatten()
-        places = torch.empty_like(x, dtype=torch.int64)
-        return flat.clone(), places, flat.new_empty(len(flat), dtype=torch.int64)
+    if name == aten._unique2:
+        return x.flatten().clone(), torch.empty_like(x, dtype=torch.int64), x.new_empty(x.numel(), dtype=torch.int64)
+    if name == aten.unique_dim:  # whole rows, columns, ..., and a place for each
+        places = x.new_empty(x.shape[args[1]], dtype=torch.int64)
+        return x.clone(), places, places.clone()
+    if name == aten.bincount:  # every whole number at most as large as there are entries
+        return x.new_empty(max(len(x), args[2] if len(args) > 2 else 0), dtype=torch.int64)
     raise NotImplementedError(f"{name}: nothing stands for what it returns")
 
 

@@ -31,8 +31,8 @@ def _phases(**selected: object) -> pd.DataFrame:
 def _general() -> Evidence:
     """C1: a black-box Transformer learns unseen tasks and unseen data sets."""
     runs = _phases(tasks="inf", bias=0.9, width=64)
-    parts = [above(runs[f"{name}_last"].tolist(), CHANCE + 0.2) for name in ("unseen", "random", "blobs")]
-    wine = above(runs["wine_last"].tolist(), 1 / 3 + 0.2)  # three classes
+    parts = [above(runs[f"{name}.last"].tolist(), CHANCE + 0.2) for name in ("unseen", "random", "blobs")]
+    wine = above(runs["wine.last"].tolist(), 1 / 3 + 0.2)  # three classes
     numbers = ", ".join(
         f"{name} {found}" for name, (_, found) in zip(("Random", "blobs", "wine"), [*parts[1:], wine], strict=True)
     )
@@ -44,7 +44,7 @@ def _jumps(accuracies: pd.DataFrame) -> list[float]:
     """Return the largest rise of unseen accuracy between neighbouring numbers of tasks, one per seed."""
     rises = []
     for _, runs in accuracies.groupby("seed"):
-        line = runs.assign(order=runs["tasks"].map(_order)).sort_values("order")["unseen_last"]
+        line = runs.assign(order=runs["tasks"].map(_order)).sort_values("order")["unseen.last"]
         rises.append(float(line.diff().max()))
     return rises
 
@@ -65,7 +65,7 @@ def _transition() -> Evidence:
 
 
 def _paired(left: pd.DataFrame, right: pd.DataFrame) -> Sequence[float]:
-    return (left["unseen_last"].to_numpy() - right["unseen_last"].to_numpy()).tolist()
+    return (left["unseen.last"].to_numpy() - right["unseen.last"].to_numpy()).tolist()
 
 
 def _interventions() -> Evidence:
@@ -124,11 +124,11 @@ def _features() -> Evidence:
     with_features = table(recorded("gpicl.features")).set_index("seed")
     steps = int(with_features["steps"].iloc[0])
     plain = table(ten_class_runs(recorded("gpicl.table"), "mnist-test")[steps]).set_index("seed")
-    gain = (with_features["kmnist-features_last"] - plain["kmnist-test_last"]).dropna().tolist()
+    gain = (with_features["kmnist-features.last"] - plain["kmnist-test.last"]).dropna().tolist()
     verdict, found = above(gain, 0.0)
     detail = (
         f"Meta-trained on MNIST, tested on KMNIST: accuracy behind a convolutional network trained on Omniglot, minus "
-        f"that on pixels ({plain['kmnist-test_last'].mean():.3f}), after {steps} steps each, paired seeds. {TEN}."
+        f"that on pixels ({plain['kmnist-test.last'].mean():.3f}), after {steps} steps each, paired seeds. {TEN}."
     )
     return Evidence(verdict, found, detail)
 
@@ -137,7 +137,7 @@ def _length() -> Evidence:
     """C7: the last predictions of longer sequences are better."""
     runs = table(recorded("gpicl.length"))
     lengths = sorted(set(runs["length"]))
-    by_length = {t: runs[runs["length"] == t].set_index("seed")["unseen_last"] for t in lengths}
+    by_length = {t: runs[runs["length"] == t].set_index("seed")["unseen.last"] for t in lengths}
     rises = [above((by_length[b] - by_length[a]).dropna().tolist(), 0.0) for a, b in pairwise(lengths)]
     said = ", ".join(f"{a} to {b}: {r} ({v})" for (a, b), (v, r) in zip(pairwise(lengths), rises, strict=True))
     detail = (
@@ -149,8 +149,8 @@ def _length() -> Evidence:
 
 def _against_baselines() -> Evidence:
     """C5: at least as good as online SGD and MAML."""
-    ours = _phases(tasks="inf", bias=0.9, width=64).set_index("seed")["unseen_last"]
-    sgd = table(recorded("gpicl.references")).set_index("seed")["sgd_last"]
+    ours = _phases(tasks="inf", bias=0.9, width=64).set_index("seed")["unseen.last"]
+    sgd = table(recorded("gpicl.references")).set_index("seed")["sgd.last"]
     verdict, found = above((ours - sgd).dropna().tolist(), 0.0)
     detail = (
         f"Accuracy on the same unseen tasks, minus that of online SGD at its best rate of three (chosen on these "
@@ -163,7 +163,7 @@ def _against_baselines() -> Evidence:
     steps, longest = list(ten_class_runs(records, "mnist-test").items())[-1]
     runs = table(longest).set_index("seed")
     parts = {
-        (learner, name): above((runs[f"{name}_last"] - references[f"{learner}_{name}_last"]).dropna().tolist(), 0.0)
+        (learner, name): above((runs[f"{name}.last"] - references[f"{learner}.{name}.last"]).dropna().tolist(), 0.0)
         for learner in ("sgd", "maml")
         for name in ("mnist-test", "fashion-mnist-test", "kmnist-test")
     }

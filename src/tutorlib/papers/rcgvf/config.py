@@ -80,7 +80,7 @@ class Config:
     max_grad_norm: float = 2.5
     """largest norm of a gradient"""
     num_evals: int = 10
-    """how often to stop and look, evenly spaced, the last update included"""
+    """how many evaluations, evenly spaced, the last update included"""
     passes: str = "whole"
     """whole, or released: every second pass leaves out the last step of each environment (``passes``)"""
     prize: float = 10.0
@@ -88,7 +88,7 @@ class Config:
     shared: bool = True
     """whether actor and critic share a trunk; else each has two hidden layers of its own"""
     evaluation: str = "greedy"
-    """which actions are judged at looks: greedy, the most probable ones, or sampled from the policy"""
+    """which actions are judged at evaluations: greedy, the most probable ones, or sampled from the policy"""
 
     def __post_init__(self) -> None:
         expect_fields(

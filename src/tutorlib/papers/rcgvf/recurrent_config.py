@@ -78,7 +78,7 @@ class Config:
     max_grad_norm: float = 0.5
     """largest norm of a gradient"""
     num_evals: int = 10
-    """how often to stop and look, evenly spaced, the last update included"""
+    """how many evaluations, evenly spaced, the last update included"""
     passes: str = "whole"
     """whole, or released: every second pass has shifted segments and newer memories, and leaves out frames
     (``passes``)"""

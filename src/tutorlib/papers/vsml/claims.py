@@ -38,7 +38,7 @@ def _unifying() -> Evidence:
     """C1: special cases, equal to their own formulas to rounding."""
     records = recorded("vsml.special")
     # Decimal digits that agree; a difference of 0 counts as the last digit of double precision.
-    digits = {name: [-math.log10(max(g, 1e-16)) for g in values(records, f"{name}_gap")] for name in CASES}
+    digits = {name: [-math.log10(max(g, 1e-16)) for g in values(records, "gap", name)] for name in CASES}
     parts = [above([own - ROUNDING for own in found], 0.0)[0] for found in digits.values()]
     fewest = [min(own) for own in zip(*digits.values(), strict=True)]
     detail = (
@@ -51,21 +51,21 @@ def _unifying() -> Evidence:
 
 def _expressive() -> Evidence:
     """C2: shared weights and sparsity are enough for a learner that learns tasks it never met."""
-    verdict, found = above(values(_learned(), "prototypes_100_200"), 0.8)
+    verdict, found = above(values(_learned(), "prototypes", "100_200"), 0.8)
     detail = f"Accuracy on examples 101 to 200 of prototype tasks never seen (chance .25, bar .8). {SETTING}."
     return Evidence(verdict, found, detail)
 
 
 def _cloned() -> Evidence:
     """C3: backpropagation is implemented by running in forward mode: within 5 points of exact SGD, deep within 10."""
-    records = [r for r in recorded("vsml.cloning") if "mnist_shallow_gap" in r.metrics]
+    records = [r for r in recorded("vsml.cloning") if "mnist" in r.metrics]
     bars = {"shallow": 0.05, "deep": 0.10}
     parts = {}
     for kind in ("digits", "mnist", "fashion-mnist"):
         for network, bar in bars.items():
-            margins = [bar - gap for gap in values(records, f"{kind}_{network}_gap")]
+            margins = [bar - gap for gap in values(records, kind, network, "gap")]
             parts[f"{kind} {network}"] = above(margins, 0.0)
-    last = {name: float(np.mean(values(records, f"mnist_{name}_clone_last"))) for name in bars}
+    last = {name: float(np.mean(values(records, "mnist", name, "clone", "last"))) for name in bars}
     detail = (
         "Bar minus the points by which the clone's last accuracy is below exact SGD's on the same stream (bars: 5 "
         f"points shallow, 10 with a hidden layer): {_said(parts)}. On MNIST (14 x 14) the clone ends at "
@@ -78,7 +78,7 @@ def _generalises() -> Evidence:
     """C4: theta found on one kind of data learns others."""
     learned = _learned()
     parts = {
-        f"{name}, examples 51 to 100": above(values(learned, f"{name}_50_100"), bar)
+        f"{name}, examples 51 to 100": above(values(learned, name, "50_100"), bar)
         for name, bar in (("digits", 0.55), ("mnist", 0.4), ("fashion-mnist", 0.4), ("kmnist", 0.25))
     }
     detail = f"Accuracy at sizes that were never trained, chance .1 (bars .55, .4, .4, .25): {_said(parts)}. {SETTING}."
@@ -106,8 +106,8 @@ def _associates() -> Evidence:
     )
     parts = {}
     for name, what in (("same", "the same image again"), ("other", "another image of its class")):
-        ours = _jump(learned, "", name)
-        theirs = _jump(references, f"{sgd}_", name)
+        ours = _jump(learned, (), name)
+        theirs = _jump(references, (sgd,), name)
         parts[what] = above([a - b for a, b in zip(ours, theirs, strict=True)], 0.1)
     detail = (
         f"Rise of the label's probability by one labelled digit, minus that of online SGD at its best rate for the "
@@ -116,8 +116,8 @@ def _associates() -> Evidence:
     return Evidence(weakest([v for v, _ in parts.values()]), parts["the same image again"][1], detail)
 
 
-def _jump(records: Sequence[Record], prefix: str, name: str) -> list[float]:
-    before, after = values(records, f"{prefix}before"), values(records, f"{prefix}after_{name}")
+def _jump(records: Sequence[Record], learner: tuple[str, ...], name: str) -> list[float]:
+    before, after = (values(records, *learner, "one_shot", what) for what in ("before", name))
     return [b - a for a, b in zip(before, after, strict=True)]
 
 
@@ -138,10 +138,10 @@ def _faster() -> Evidence:
 def _sizes() -> Evidence:
     """C7: other sizes, class counts, orders and projections: comparable to the reference."""
     learned = _learned()
-    reference = values(learned, "digits_100_200")
+    reference = values(learned, "digits", "100_200")
     parts = {}
     for name in ("digits-shuffled", "digits-projected", "digits-12x12", "digits-3", "digits-5"):
-        own = values(learned, f"{name}_100_200")
+        own = values(learned, name, "100_200")
         parts[name] = above([a - b for a, b in zip(own, reference, strict=True)], -0.05)
     detail = (
         f"Accuracy on examples 101 to 200 minus that on plain 8 x 8 digits, allowed to be 5 points lower: "

@@ -286,11 +286,13 @@ def clone_backprop(cell: Trial, context: Context) -> Clone:
 
 
 @torch.no_grad()
-def imitation(theta: Float[Tensor, "parameters"], seed: int, config: Config, examples: int = 20) -> dict[str, float]:
+def imitation(
+    theta: Float[Tensor, "parameters"], seed: int, config: Config, examples: int = 20
+) -> dict[str, dict[str, Tensor]]:
     """Return how well the clone imitates, over ``examples`` new examples in a row, each at ``batch`` sub-RNNs.
 
-    ``rmse_y``, ``rmse_e`` (of e'), ``rmse_w`` and ``rmse_b`` stand beside ``size_y``, ``size_e``, ``size_w`` and
-    ``size_b``, the root mean square of what was asked: y, e', and the changes of w and b.
+    ``rmse`` holds the root mean squared errors of ``y``, ``e`` (that is e'), ``w`` and ``b``; ``size`` the root mean
+    squares of what was asked: y, e', and the changes of w and b.
     """
     p = split(theta, config.grid)
     generator = step_generator(seed, config.steps, theta.device)  # of a step that cloning never takes
@@ -304,7 +306,7 @@ def imitation(theta: Float[Tensor, "parameters"], seed: int, config: Config, exa
         state, squared = squared_errors(p, state, x, e, config)
         off.append(squared)
     both = {"rmse": torch.stack(off).mean(dim=0).sqrt(), "size": torch.stack(asked).mean(dim=0).sqrt()}
-    return {f"{name}_{what}": value for name in both for what, value in zip("yewb", both[name].tolist(), strict=True)}
+    return {name: dict(zip("yewb", sizes, strict=True)) for name, sizes in both.items()}
 
 
 # --- a network of connections, exact or cloned, on a stream
@@ -352,8 +354,8 @@ def cloned(theta: Float[Tensor, "parameters"], config: Config) -> Learner:
 
 
 @checked()
-def first_weights(sizes: Sequence[int], streams: int, generator: torch.Generator) -> list[Layer]:
-    """Return a network's first weights: for each layer w ~ N(0, 1/(4 A)) and b = 0, for each stream its own."""
+def initial_layers(sizes: Sequence[int], streams: int, generator: torch.Generator) -> list[Layer]:
+    """Return a network's initial parameters: for each layer w ~ N(0, 1/(4 A)) and b = 0, for each stream its own."""
     shapes = [(streams, rows, columns) for rows, columns in pairwise(sizes)]
     drawn = [torch.randn(shape, generator=generator) / (2 * math.sqrt(shape[1])) for shape in shapes]
     return [(w, torch.zeros_like(w)) for w in drawn]
