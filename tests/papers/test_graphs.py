@@ -24,8 +24,8 @@ from tutorlib.papers.vsml.problem import Streams
 GPICL = Gpicl(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=4, num_evals=2)
 RCGVF = Rcgvf("rcgvf", horizon=5, actions=3, num_envs=6, num_steps=8, updates=2, minibatch_size=16, update_epochs=2,
               d=6, hidden_z=8, hidden=8, width=16, num_evals=1)  # fmt: skip
-FLUTE = Mbrl(environment="flute", size=2, steps=12, learning_starts=8, target_period=2, batch=4, length=2, capacity=16, hidden=8,
-             layers=1, eval_every=6, eval_episodes=2, eval_length=5)  # fmt: skip
+FLUTE = Mbrl(environment="flute", size=2, steps=12, learning_starts=8, target_period=2, batch=4, length=2, capacity=16,
+             hidden=8, layers=1, eval_every=6, eval_episodes=2, eval_length=5)  # fmt: skip
 EXAMPLE = offline.Offline(
     agent="categorical",
     pipes=2,
