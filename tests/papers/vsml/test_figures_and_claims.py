@@ -8,8 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from tutorlib.lab import Record, UsageError, judge
-from tutorlib.lab.claims import FAILS, HOLDS, IN_PART, UNTESTED
 from tutorlib.lab.records import NoRecordsError
+from tutorlib.lab.verdicts import CONTRADICTED, HOLDS, IN_PART, UNTESTED
 from tutorlib.papers.vsml import analysis, claims, experiments, explorers, figures, measures
 from tutorlib.show.packing import unpack
 
@@ -68,7 +68,7 @@ def test_where_all_is_well_all_hold(given) -> None:
 )
 def test_what_records_contradict_does_not_hold(given, name: str, studies: dict) -> None:
     given(**studies)
-    assert verdict(name) == FAILS
+    assert verdict(name) == CONTRADICTED
 
 
 def test_cloning_that_is_close_without_a_hidden_layer_alone_holds_in_part(given) -> None:
@@ -102,7 +102,7 @@ def test_association_is_measured_against_sgd(given) -> None:
         for r in made_up.learned()
     ]
     given(learn=slow, references=made_up.references())
-    assert verdict("C5") == FAILS
+    assert verdict("C5") == CONTRADICTED
 
 
 def test_one_size_that_fails_is_not_hidden_by_the_others(given) -> None:
