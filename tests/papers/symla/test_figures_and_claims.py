@@ -98,7 +98,7 @@ def test_no_claim_holds_in_a_bad_world(monkeypatch):
     # What is symmetric stays so when nothing is learned; that part is true in any world.
     assert {name for name, verdict in found.items() if verdict == "in part"} <= {"C1", "C3", "C4", "C5", "C8"}
     assert "holds" not in found.values()
-    assert found["C6"] == found["C2"] == "contradicted"
+    assert (found["C2"], found["C6"]) == ("contradicted", "inconclusive")  # no better than random, and no worse
 
 
 @pytest.mark.parametrize(("claim", "agent", "test", "worse"), [
@@ -125,7 +125,7 @@ def test_each_part_of_a_claim_can_fail(monkeypatch, claim, agent, test, worse):
 def test_equal_seconds_are_no_cost(monkeypatch):
     records = made_up(good)
     equal = [Record(**{**r.__dict__, "seconds": 0.1 * r.config["generations"]}) for r in records["symla.bandits"]]
-    assert verdicts(monkeypatch, records | {"symla.bandits": equal})["C8"] == "contradicted"
+    assert verdicts(monkeypatch, records | {"symla.bandits": equal})["C8"] == "inconclusive"
 
 
 def test_few_seeds_and_missing_studies_decide_nothing(monkeypatch):
@@ -139,8 +139,9 @@ def test_without_cartpole_and_the_grid_claims_hold_in_part(monkeypatch):
     show(monkeypatch, records)
     found = {c.id: judge(c) for c in claims.CLAIMS}
     assert found["symla.C6"].verdict == "not tested here"
-    for name in ("C1", "C4", "C5", "C7"):
-        assert found[f"symla.{name}"].verdict == "in part"
+    # What C1 says of bandits came later, and cannot help it.
+    for name, verdict in {"C1": "not tested here", "C4": "in part", "C5": "in part", "C7": "in part"}.items():
+        assert found[f"symla.{name}"].verdict == verdict
         assert "not yet studied" in found[f"symla.{name}"].detail
     bad_rest = verdicts(monkeypatch, {name: r for name, r in made_up(bad).items() if name in records})
     assert "holds" not in bad_rest.values()
