@@ -177,8 +177,9 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     from tutorlib import envs, nn
     from tutorlib.data import ImageSet, RemoteFile
     from tutorlib.evolution import Population
-    from tutorlib.lab import Claim, Evidence, Experiment, Interval, Record, Tier, Trial
+    from tutorlib.lab import Claim, Experiment, Interval, Record, Terms, Tier, Trial
     from tutorlib.lab.records import save
+    from tutorlib.lab.verdicts import Part
     from tutorlib.nn.grid import zero_state
     from tutorlib.rl import Experience, empty_replay
     from tutorlib.show.bandit import bandit_data
@@ -226,6 +227,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     torn = folder / "torn.bin"
     torn.write_bytes(content)
     interval = Interval(1.0, 0.5, 1.5, 5)
+    part = Part("holds", interval, 0.2, 0.1)
     tier = Tier((bandit,), (0, 1))
 
     def run(trials: Any, context: Any) -> list[dict[str, Any]]:
@@ -500,18 +502,45 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.reading.select": {"records": [record]},
         "lab.experiment.rounded": {"values": f(2, 3), "digits": 3},
         "lab.batching.side_by_side": {"experiment": Experiment(**experiment), "trials": [trial], "most": 2},
-        "lab.claims.Claim": {"id": "a.C1", "sentence": "s", "reported": "r", "check": None},
+        "lab.claims.Claim": {
+            "id": "a.C1",
+            "sentence": "s",
+            "reported": "r",
+            "check": None,
+            "terms": Terms("2026-11-30"),
+            "scale": "reduced",
+            "budget": "b",
+        },
+        "lab.claims.Terms": {
+            "fixed": "2026-11-30",
+            "bars": {"p": 0.5},
+            "conditions": ("c",),
+            "seeds": (0, 1),
+            "tuning": (1000,),
+            "changes": (),
+        },
+        "lab.claims.Change": {"date": "2026-11-30", "reason": "r", "part": "p", "earlier": 0.4, "now": 0.5},
         "lab.experiment.Context": {"device": torch.device("cpu"), "checkpoint": None, "compile": False},
-        "lab.claims.Evidence": {"verdict": "holds", "interval": interval, "detail": "d"},
+        "lab.claims.Evidence": {
+            "parts": {"p": part},
+            "shown": "p",
+            "detail": "d",
+            "against": ("a",),
+            "verdict": "in part",
+        },
         "lab.experiment.Experiment": experiment,
-        "lab.claims.Interval": {"value": 1.0, "low": 0.5, "high": 1.5, "seeds": 5},
+        "lab.statistics.Interval": {"value": 1.0, "low": 0.5, "high": 1.5, "count": 5, "unit": "seeds"},
         "lab.records.Record": dataclasses.asdict(record),
         "lab.tiers.Tier": {"configs": (bandit,), "seeds": (0, 1)},
         "lab.compiling.choose_compile": {"device": torch.device("cpu"), "asked": None},
         "lab.device.device_name": {"device": torch.device("cpu")},
         "lab.tiers.grid": {"base": bandit, "arms": (2, 3)},
-        "lab.claims.interval": {"values": [1.0, 2.0, 1.0]},
-        "lab.claims.judge": {"claim": Claim("a.C1", "s", "r", lambda: Evidence("not yet tested"))},
+        "lab.statistics.interval": {"values": [1.0, 2.0, 1.0], "unit": "networks"},
+        "lab.statistics.share": {"outcomes": [True, False], "unit": "seeds"},
+        "lab.coverage.coverage": {"law": "normal", "count": 5, "samples": 10},
+        "lab.coverage.least_coverage": {"count": 5},
+        "lab.claims.judge": {"claim": Claim("a.C1", "s", "r")},
+        "lab.claims.summary": {"claim": Claim("a.C1", "s", "r")},
         "lab.device.pick_device": {"name": "cpu", "here": True},
         "lab.tiers.pick_tier": {"name": "live"},
         "lab.records.recorded": {"name": "gpicl.phases", "tier": "study", "withdrawn": True},
@@ -530,8 +559,45 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.records.table": {"records": [record]},
         "lab.records.withdrawals": {"name": "gpicl.phases", "tier": "study"},
         "lab.checkpoint.write_atomically": {"path": folder / "written", "content": b"x"},
-        "lab.claims.above": {"values": [1.0, 2.0, 1.0, 2.0, 1.0], "threshold": 0.5},
-        "lab.claims.weakest": {"verdicts": ["holds", "holds in part"]},
+        "lab.verdicts.Part": {
+            "verdict": "holds",
+            "interval": interval,
+            "bar": 0.2,
+            "opposite": 0.1,
+            "side": "above",
+            "why": "w",
+        },
+        "lab.verdicts.exceeds": {
+            "values": [1.0, 2.0, 1.0, 2.0, 1.0],
+            "bar": 0.5,
+            "opposite": -0.5,
+            "unit": "seeds",
+            "alive": ("ours",),
+        },
+        "lab.verdicts.below": {
+            "values": [1.0, 2.0, 1.0, 2.0, 1.0],
+            "bar": 0.5,
+            "opposite": 0.6,
+            "unit": "seeds",
+            "alive": ("ours",),
+        },
+        "lab.verdicts.rejudged": {"part": part, "bar": 0.4},
+        "lab.verdicts.fact": {"true": True},
+        "lab.verdicts.untested": {"why": "w"},
+        "lab.verdicts.alive": {"learners": {"a": [1.0, 2.0]}, "random": [0.5, 0.6], "lower": False, "unit": "seeds"},
+        "lab.verdicts.combine": {"parts": {"p": part}},
+        "lab.verdicts.lowest": {"verdicts": ["holds", "in part"]},
+        "lab.seeds.tuned": {
+            "records": [
+                dataclasses.replace(record, config={"arms": arms}, seed=1000, metrics={"loss": float(arms == 3)})
+                for arms in (2, 3, 4)
+            ],
+            "score": lambda found: found[0].metrics["loss"],
+            "over": ("arms",),
+            "ends": {"arms": [2]},
+        },
+        "lab.tiers.seeds_of": {"tier": "study"},
+        "lab.tiers.expect_seeds": {"name": "seeds", "seeds": (0, 1), "known": range(5)},
         "lab.errors.choose": {"name": "a", "value": "b", "choices": ("b", "c")},
         "lab.experiment.override": {"config": bandit, "values": {"arms": "3"}},
         "lab.experiment.plain": {"config": bandit},

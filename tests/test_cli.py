@@ -1,5 +1,6 @@
 """The command line: what it prints, what it records, and that bad input is one sentence and exit code 2."""
 
+import json
 import os
 import platform
 import pty
@@ -187,12 +188,37 @@ def test_claims_shows_every_claim_with_its_verdict(capsys):
     for claim in papers.claims():
         evidence = judge(claim)
         head = next(lines)
-        assert head.startswith(f"{claim.id}  {evidence.verdict}")
+        assert head.startswith(f"{claim.id}  {evidence.verdict} ({claim.scale})")
         if evidence.interval:
-            assert head.endswith(f"{evidence.interval}, {evidence.interval.seeds} seeds")
+            assert head.endswith(f"{evidence.interval}, {evidence.interval.count} {evidence.interval.unit}")
         assert next(lines) == f"    {claim.sentence}"
         assert next(lines) == f"    {evidence.detail}"
+        for name, part in evidence.parts.items():
+            assert next(lines) == f"    - {name}: {part}"
+        for words in evidence.against:
+            assert next(lines) == f"    Against it: {words}"
+        assert claim.budget
+        assert next(lines) == f"    Budget: {claim.budget}"
     assert next(lines, None) is None
+
+
+def test_claims_as_json_say_the_same(capsys):
+    assert cli.main(["claims", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["id"] for row in found] == [claim.id for claim in papers.claims()]
+    for row, claim in zip(found, papers.claims(), strict=True):
+        evidence = judge(claim)
+        assert (row["verdict"], row["scale"], row["budget"]) == (evidence.verdict, claim.scale, claim.budget)
+        assert row["seeds"] == list(claim.terms.seeds) != []
+        assert row["against"] == list(evidence.against)
+        own = evidence.interval
+        number = [row[name] for name in ("value", "low", "high", "count", "unit")]
+        assert number == ([own.value, own.low, own.high, own.count, own.unit] if own else [None] * 5)
+        assert {part["part"]: (part["verdict"], part["bar"]) for part in row["parts"]} == {
+            name: (part.verdict, part.bar) for name, part in evidence.parts.items()
+        }
+        assert row["fixed"] == claim.terms.fixed
+        assert len(row["changes"]) == len(claim.terms.changes)
 
 
 def test_doctor_says_what_is_here(capsys):

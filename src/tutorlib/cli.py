@@ -1,5 +1,6 @@
 """The front door: ``tutorlib list | run | claims | doctor``."""
 
+import json
 import os
 import platform
 import re
@@ -29,6 +30,7 @@ from tutorlib.lab import (
     pick_tier,
     recorded,
     run_sweep,
+    summary,
     table,
     withdrawals,
 )
@@ -92,6 +94,9 @@ class Run:
 @dataclass(frozen=True)
 class Claims:
     """Print the verdict on every claim, from the recorded studies alone."""
+
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
+    """print a list of objects, one for each claim, with every part, bar and interval"""
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,7 @@ def _run_command(arguments: Sequence[str]) -> int:
         case Run():
             _run(command)
         case Claims():
-            _claims()
+            _claims(command.json)
         case Doctor():
             return _doctor()
     return 0
@@ -284,11 +289,20 @@ def _where(run: Run, experiment: Experiment, compile: bool | None) -> str:
     return f"on {device}, steps are {'' if choice.compile else 'not '}compiled: {choice.reason}"
 
 
-def _claims() -> None:
+def _claims(as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([summary(claim) for claim in papers.claims()], indent=1))
+        return
     for claim in papers.claims():
         evidence = judge(claim)
-        number = f" {evidence.interval}, {evidence.interval.seeds} seeds" if evidence.interval else ""
-        print(f"{claim.id}  {evidence.verdict}{number}\n    {claim.sentence}\n    {evidence.detail}")
+        number = f" {evidence.interval}, {evidence.interval.sample}" if evidence.interval else ""
+        print(f"{claim.id}  {evidence.verdict} ({claim.scale}){number}\n    {claim.sentence}\n    {evidence.detail}")
+        for name, part in evidence.parts.items():
+            print(f"    - {name}: {part}")
+        for words in evidence.against:
+            print(f"    Against it: {words}")
+        if claim.budget:
+            print(f"    Budget: {claim.budget}")
 
 
 def _doctor() -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -110,7 +111,7 @@ def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str =
 def factor(logarithms: Sequence[float]) -> Interval:
     """Return the geometric mean of ratios from their logarithms, with its interval."""
     found = interval(logarithms)
-    return Interval(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.seeds)
+    return replace(found, value=math.exp(found.value), low=math.exp(found.low), high=math.exp(found.high))
 
 
 def transition_counts(records: Sequence[Record]) -> list[int]:

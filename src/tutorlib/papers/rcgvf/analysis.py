@@ -60,7 +60,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """RC-GVF taken apart: the first and the last stand in ``rcgvf.lock``, the others in ``rcgvf.ablations``."""
 
 
-# Weights, tuned alike.
+# Weights.
 
 
 def weight_of(record: Record) -> float:
@@ -81,23 +81,18 @@ Score = Callable[[Sequence[Record]], tuple[float, ...]]
 """What weights are compared by: of the runs of one weight, numbers of which the first that differs decides."""
 
 
-def tuned(records: Sequence[Record], score: Score) -> list[Record]:
-    """Return one record for each seed: that of the weight that scores highest on the other seeds.
+def at_best(records: Sequence[Record], score: Score) -> list[Record]:
+    """Return the runs of the weight that scores highest over these very runs; of equals the smallest.
 
-    No seed has a say in its own weight, so a lucky seed gains its method nothing. Of equals the smallest is taken.
-    Raises ``UsageError`` unless each weight has the same seeds, at least 2.
+    It was not chosen on seeds of its own, which is kind to a method: for figures that say so, and for the methods that
+    ours is compared with. Raises ``UsageError`` unless each weight has the same seeds, at least 2.
     """
     weights = by_weight(records)
     seeds = {weight: [r.seed for r in runs] for weight, runs in weights.items()}
     first = next(iter(seeds.values()), [])
     if len(first) < 2 or len(set(first)) < len(first) or any(other != first for other in seeds.values()):
         raise bad_argument("seeds", seeds, "the same seeds for each weight, at least 2")
-    best = []
-    for place in range(len(first)):
-        others = {weight: runs[:place] + runs[place + 1 :] for weight, runs in weights.items()}
-        weight = max(others, key=lambda weight: score(others[weight]))
-        best.append(weights[weight][place])
-    return best
+    return weights[max(weights, key=lambda weight: score(weights[weight]))]
 
 
 # The lock.
@@ -123,14 +118,14 @@ def explored(records: Sequence[Record]) -> tuple[float, float]:
 
 
 def methods(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the tuned runs of each method of ``rcgvf.lock``."""
-    return {label: tuned(select(records, **fields), explored) for label, fields in METHODS.items()}
+    """Return the runs of each method of ``rcgvf.lock`` at its best weight."""
+    return {label: at_best(select(records, **fields), explored) for label, fields in METHODS.items()}
 
 
 def parts(lock: Sequence[Record], ablations: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the tuned runs of RC-GVF, of its parts and of RND."""
+    """Return the runs of RC-GVF, of its parts and of RND, each at its best weight."""
     return {
-        label: tuned(select(lock if label in METHODS else ablations, **fields), explored)
+        label: at_best(select(lock if label in METHODS else ablations, **fields), explored)
         for label, fields in PARTS.items()
     }
 
@@ -175,8 +170,8 @@ def mean_return_of_all(records: Sequence[Record]) -> tuple[float]:
 
 
 def grid_methods(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Record]]:
-    """Return the tuned runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``."""
-    return {label: tuned(select(records, **fields), mean_return_of_all) for label, fields in which.items()}
+    """Return the runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``, each at its best weight."""
+    return {label: at_best(select(records, **fields), mean_return_of_all) for label, fields in which.items()}
 
 
 def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The experiments of RC-GVF: one entry per figure, each with its tiers. Reduced settings stand here and nowhere else.
 
 Every method is given the same number of weights beta, a factor of 5 apart around one that suits it, because R^i has
-another scale in each of them. ``analysis.tuned`` chooses among them.
+another scale in each of them. ``analysis.at_best`` takes the best of them.
 """
 
 from collections.abc import Sequence

@@ -80,7 +80,7 @@ def _power(value: float, end: Callable[[float], int]) -> float:
 def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
     """Return the replay of ``rcgvf.lock``: frames -> the share of episodes that were in a good row of each column.
 
-    ``groups`` are the tuned runs of at most four methods by label, one for each seed. Raises ``UsageError`` if records
+    ``groups`` are the runs of at most four methods by label, one for each seed. Raises ``UsageError`` if records
     are of another experiment, or groups differ in their seeds.
     """
     runs = [r for group in groups.values() for r in group]
