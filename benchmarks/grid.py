@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 import torch
 
-from tutorlib.lab import Context
+from tutorlib.lab import Context, pick_device
 from tutorlib.nn.grid import GridConfig, GridState, grid_tick, initial_parameters, split, zero_state
 from tutorlib.papers.vsml.algorithm import lifetime, lifetime_in, online, online_loss
 from tutorlib.papers.vsml.model import dense
@@ -219,4 +219,4 @@ if __name__ == "__main__":
         learning(arguments.rounds, arguments.rows)
     else:
         torch.set_num_threads(1)
-        ticks(torch.device(arguments.device), arguments.rounds, arguments.compile, arguments.sizes)
+        ticks(pick_device(arguments.device), arguments.rounds, arguments.compile, arguments.sizes)

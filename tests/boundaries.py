@@ -63,6 +63,11 @@ EXCEPTIONS: dict[str, str] = {
     "envs.gym.register": "takes nothing",
     "data.formats.reading": "a context in which errors of files are told; tested with torn files",
     "lab.loop.repeat": "its step is given to it, and fails on a state that is not its own; tested in lab/test_loop",
+    "lab.compiling.captures": INTERNAL,
+    "lab.compiling.compile_step": INTERNAL,
+    "lab.compiling.outputs_own": INTERNAL,
+    "lab.compiling.release": INTERNAL,
+    "lab.device.keep_float32": "takes nothing",
     "lab.dry.Asked": INTERNAL,
     "lab.dry.Ledger": INTERNAL,
     "lab.dry.Rehearsal": INTERNAL,
@@ -75,7 +80,7 @@ EXCEPTIONS: dict[str, str] = {
     "lab.errors.checked": "says what is refused; its names are the library's own",
     "lab.errors.expect_dataclass": "is itself a check",
     "lab.errors.expect_fields": "is itself the check; tested in lab/test_errors",
-    "rl.replay.recall_of": "a part of one compiled step; ``recall`` is the same with checks",
+    "rl.replay.sample_from": "a part of one compiled step; ``sample`` is the same with checks",
     "nn.grid.incoming": TICK,
     "nn.grid.micro_tick": TICK,
     "nn.grid.send": TICK,
@@ -172,8 +177,9 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     from tutorlib import envs, nn
     from tutorlib.data import ImageSet, RemoteFile
     from tutorlib.evolution import Population
-    from tutorlib.lab import Claim, Evidence, Experiment, Interval, Record, Tier, Trial
+    from tutorlib.lab import Claim, Experiment, Interval, Record, Terms, Tier, Trial
     from tutorlib.lab.records import save
+    from tutorlib.lab.verdicts import Part
     from tutorlib.nn.grid import zero_state
     from tutorlib.rl import Experience, empty_replay
     from tutorlib.show.bandit import bandit_data
@@ -192,7 +198,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     def i(*shape: int, high: int = 2) -> torch.Tensor:
         return torch.randint(0, high, shape, generator=g())
 
-    rollout = {"rewards": f(5, 3), "values": f(5, 3), "last": f(3), "ended": f(5, 3) > 0.5, "gamma": 0.9, "lam": 0.8}
+    rollout = {"rewards": f(5, 3), "values": f(5, 3), "last": f(3), "done": f(5, 3) > 0.5, "gamma": 0.9, "lam": 0.8}
     replay = empty_replay(4, (), 2, 8, torch.device("cpu"))
     one = Experience(f(2, 1, 4), i(2, 1), f(2, 1), f(2, 1, 4), f(2, 1) > 0.5, ())
     small = nn.GridConfig(hidden=3, message=2)
@@ -221,6 +227,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     torn = folder / "torn.bin"
     torn.write_bytes(content)
     interval = Interval(1.0, 0.5, 1.5, 5)
+    part = Part("holds", interval, 0.2, 0.1)
     tier = Tier((bandit,), (0, 1))
 
     def run(trials: Any, context: Any) -> list[dict[str, Any]]:
@@ -253,7 +260,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "rl.returns.advantages": rollout,
         "rl.returns.lambda_returns": rollout,
         "nn.adam.clip_by_norm": {"g": f(2, 5), "max_norm": 0.5},
-        "rl.dqn.dqn_targets": {"reward": f(2, 3), "continues": f(2, 3), "following": f(2, 3, 4), "gamma": 0.9},
+        "rl.dqn.dqn_targets": {"reward": f(2, 3), "not_done": f(2, 3), "following": f(2, 3, 4), "gamma": 0.9},
         "rl.replay.empty_replay": {
             "observations": 4,
             "state": (),
@@ -262,13 +269,13 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "device": torch.device("cpu"),
         },
         "rl.ppo.entropy": {"log_pi": f(2, 3, 4).log_softmax(-1)},
-        "rl.ppo.policy_loss": {"ratio": f(2, 3), "advantage": f(2, 3), "clip": 0.2},
-        "rl.replay.held": {"replay": replay, "stored": 5, "least": 2},
-        "rl.replay.recall": {"replay": replay, "stored": 5, "u": f(2, 3), "least": 2},
+        "rl.ppo.policy_loss": {"ratio": f(2, 3), "advantage": f(2, 3), "clip_coef": 0.2},
+        "rl.replay.num_stored": {"replay": replay, "added": 5, "minimum": 2},
+        "rl.replay.sample": {"replay": replay, "added": 5, "u": f(2, 3), "minimum": 2},
         "rl.dqn.softmax_action": {"q": f(2, 3, 4), "temperature": 0.5, "u": f(2, 3)},
-        "rl.replay.store": {"replay": replay, "t": 3, "b": one},
+        "rl.replay.add": {"replay": replay, "t": 3, "b": one},
         "rl.dqn.td_loss": {"q": f(2, 3), "target": f(2, 3), "weight": f(2, 3)},
-        "rl.ppo.value_loss": {"v": f(2, 3), "v_old": f(2, 3), "returns": f(2, 3), "clip": 0.2},
+        "rl.ppo.value_loss": {"v": f(2, 3), "v_old": f(2, 3), "returns": f(2, 3), "clip_coef": 0.2},
         "nn.training.Descent": {
             "steps": 4,
             "lr": 0.1,
@@ -327,7 +334,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "context": Context(),
             "look": None,
             "title": "t",
-            "rates": None,
+            "lrs": None,
         },
         "nn.grid.grid_tick": {
             "p": nn.split(theta, small),
@@ -495,17 +502,45 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.reading.select": {"records": [record]},
         "lab.experiment.rounded": {"values": f(2, 3), "digits": 3},
         "lab.batching.side_by_side": {"experiment": Experiment(**experiment), "trials": [trial], "most": 2},
-        "lab.claims.Claim": {"id": "a.C1", "sentence": "s", "reported": "r", "check": None},
+        "lab.claims.Claim": {
+            "id": "a.C1",
+            "sentence": "s",
+            "reported": "r",
+            "check": None,
+            "terms": Terms("2026-11-30"),
+            "scale": "reduced",
+            "budget": "b",
+        },
+        "lab.claims.Terms": {
+            "fixed": "2026-11-30",
+            "bars": {"p": 0.5},
+            "conditions": ("c",),
+            "seeds": (0, 1),
+            "tuning": (1000,),
+            "changes": (),
+        },
+        "lab.claims.Change": {"date": "2026-11-30", "reason": "r", "part": "p", "earlier": 0.4, "now": 0.5},
         "lab.experiment.Context": {"device": torch.device("cpu"), "checkpoint": None, "compile": False},
-        "lab.claims.Evidence": {"verdict": "holds", "interval": interval, "detail": "d"},
+        "lab.claims.Evidence": {
+            "parts": {"p": part},
+            "shown": "p",
+            "detail": "d",
+            "against": ("a",),
+            "verdict": "in part",
+        },
         "lab.experiment.Experiment": experiment,
-        "lab.claims.Interval": {"value": 1.0, "low": 0.5, "high": 1.5, "seeds": 5},
+        "lab.statistics.Interval": {"value": 1.0, "low": 0.5, "high": 1.5, "count": 5, "unit": "seeds"},
         "lab.records.Record": dataclasses.asdict(record),
         "lab.tiers.Tier": {"configs": (bandit,), "seeds": (0, 1)},
+        "lab.compiling.choose_compile": {"device": torch.device("cpu"), "asked": None},
         "lab.device.device_name": {"device": torch.device("cpu")},
         "lab.tiers.grid": {"base": bandit, "arms": (2, 3)},
-        "lab.claims.interval": {"values": [1.0, 2.0, 1.0]},
-        "lab.claims.judge": {"claim": Claim("a.C1", "s", "r", lambda: Evidence("not yet tested"))},
+        "lab.statistics.interval": {"values": [1.0, 2.0, 1.0], "unit": "networks"},
+        "lab.statistics.share": {"outcomes": [True, False], "unit": "seeds"},
+        "lab.coverage.coverage": {"law": "normal", "count": 5, "samples": 10},
+        "lab.coverage.least_coverage": {"count": 5},
+        "lab.claims.judge": {"claim": Claim("a.C1", "s", "r")},
+        "lab.claims.summary": {"claim": Claim("a.C1", "s", "r")},
         "lab.device.pick_device": {"name": "cpu", "here": True},
         "lab.tiers.pick_tier": {"name": "live"},
         "lab.records.recorded": {"name": "gpicl.phases", "tier": "study", "withdrawn": True},
@@ -524,8 +559,45 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.records.table": {"records": [record]},
         "lab.records.withdrawals": {"name": "gpicl.phases", "tier": "study"},
         "lab.checkpoint.write_atomically": {"path": folder / "written", "content": b"x"},
-        "lab.claims.above": {"values": [1.0, 2.0, 1.0, 2.0, 1.0], "threshold": 0.5},
-        "lab.claims.weakest": {"verdicts": ["holds", "holds in part"]},
+        "lab.verdicts.Part": {
+            "verdict": "holds",
+            "interval": interval,
+            "bar": 0.2,
+            "opposite": 0.1,
+            "side": "above",
+            "why": "w",
+        },
+        "lab.verdicts.exceeds": {
+            "values": [1.0, 2.0, 1.0, 2.0, 1.0],
+            "bar": 0.5,
+            "opposite": -0.5,
+            "unit": "seeds",
+            "alive": ("ours",),
+        },
+        "lab.verdicts.below": {
+            "values": [1.0, 2.0, 1.0, 2.0, 1.0],
+            "bar": 0.5,
+            "opposite": 0.6,
+            "unit": "seeds",
+            "alive": ("ours",),
+        },
+        "lab.verdicts.rejudged": {"part": part, "bar": 0.4},
+        "lab.verdicts.fact": {"true": True},
+        "lab.verdicts.untested": {"why": "w"},
+        "lab.verdicts.alive": {"learners": {"a": [1.0, 2.0]}, "random": [0.5, 0.6], "lower": False, "unit": "seeds"},
+        "lab.verdicts.combine": {"parts": {"p": part}},
+        "lab.verdicts.lowest": {"verdicts": ["holds", "in part"]},
+        "lab.seeds.tuned": {
+            "records": [
+                dataclasses.replace(record, config={"arms": arms}, seed=1000, metrics={"loss": float(arms == 3)})
+                for arms in (2, 3, 4)
+            ],
+            "score": lambda found: found[0].metrics["loss"],
+            "over": ("arms",),
+            "ends": {"arms": [2]},
+        },
+        "lab.tiers.seeds_of": {"tier": "study"},
+        "lab.tiers.expect_seeds": {"name": "seeds", "seeds": (0, 1), "known": range(5)},
         "lab.errors.choose": {"name": "a", "value": "b", "choices": ("b", "c")},
         "lab.experiment.override": {"config": bandit, "values": {"arms": "3"}},
         "lab.experiment.plain": {"config": bandit},
@@ -538,7 +610,6 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "tier": "live",
             "seeds": (0, 1),
             "overrides": {"arms": "3"},
-            "compile": False,
         },
         "lab.records.record_path": {"folder": folder, "experiment": "a.b", "trial": trial},
         "lab.records.save": {"record": record, "path": folder / "saved.json"},

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tutorlib.lab import Record, Trial, UsageError, recorded, records, table
-from tutorlib.lab.claims import UNTESTED, Claim, judge
+from tutorlib.lab.claims import Claim, Terms, judge
 from tutorlib.lab.errors import RecordError
 from tutorlib.lab.records import (
     NoRecordsError,
@@ -27,6 +27,7 @@ from tutorlib.lab.records import (
     save,
 )
 from tutorlib.lab.tiers import parse_seeds
+from tutorlib.lab.verdicts import UNTESTED
 
 SOURCE = {
     "device": "CPU (x86_64)",
@@ -313,7 +314,7 @@ def test_another_experiments_records_under_this_name_are_refused(shipped: Path, 
     with pytest.raises(RecordError, match=says):
         recorded("paper.study")
     with pytest.raises(RecordError, match=says):
-        judge(Claim("paper.C1", "It works.", "unknown", lambda: recorded("paper.study")))
+        judge(Claim("paper.C1", "It works.", "unknown", lambda: recorded("paper.study"), Terms("2026-11-30")))
 
 
 def withdraw(folder: Path, **entry) -> None:
@@ -341,7 +342,7 @@ def test_a_claim_whose_records_are_all_withdrawn_is_not_tested_and_says_why(ship
     withdraw(shipped, reason="A layer was missing.")
     with pytest.raises(WithdrawnError, match="withdrawn: A layer was missing"):
         recorded("paper.study")
-    judged = judge(Claim("paper.C1", "It works.", "unknown", lambda: recorded("paper.study")))
+    judged = judge(Claim("paper.C1", "It works.", "unknown", lambda: recorded("paper.study"), Terms("2026-11-30")))
     assert judged.verdict == UNTESTED
     assert "A layer was missing." in judged.detail
 
@@ -391,7 +392,6 @@ def test_the_command_names_seeds_and_overrides(seeds):
     else:
         assert parse_seeds(words[words.index("--seeds") + 1]) == seeds
     assert command_line("a.b", "live", None, {}) == "tutorlib run a.b --tier live"
-    assert command_line("a.b", "live", None, {}, compile=True) == "tutorlib run a.b --tier live --compile"
 
 
 @pytest.mark.gpu

@@ -78,8 +78,10 @@ def test_the_tier_is_the_named_one_else_that_of_the_environment_else_live(monkey
 
 
 def test_an_unknown_tier_is_refused_with_the_name_of_its_source(monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(UsageError, match="^tier='studdy': expected one of live, study, paper .did you mean 'study'"):
+    with pytest.raises(
+        UsageError, match="^tier='studdy': expected one of live, tuning, study, paper .did you mean 'study'"
+    ):
         pick_tier("studdy")
     monkeypatch.setenv("TUTORLIB_TIER", "big")
-    with pytest.raises(UsageError, match="^TUTORLIB_TIER='big': expected one of live, study, paper$"):
+    with pytest.raises(UsageError, match="^TUTORLIB_TIER='big': expected one of live, tuning, study, paper$"):
         pick_tier()

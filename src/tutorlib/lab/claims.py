@@ -1,52 +1,123 @@
-"""Claims: a sentence of an abstract, the paper's number where known, and a check over recorded results."""
+"""Claims: a sentence of an abstract, the paper's number where known, and a check over recorded results.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+The page "How we judge" says in plain words what is asked here.
+"""
 
-import numpy as np
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
 
-from tutorlib.lab.errors import MOST, bad_argument, checked, expect_fields
+from tutorlib.lab.errors import MOST, bad_argument, checked, choose, expect_fields
 from tutorlib.lab.records import NoRecordsError, WithdrawnError
+from tutorlib.lab.seeds import TEST_SEEDS, TUNING_SEEDS, expect_seeds
+from tutorlib.lab.statistics import Interval
+from tutorlib.lab.verdicts import HOLDS, OF_PARTS, UNTESTED, VERDICTS, Part, combine, lowest, rejudged
 
-HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not yet tested"
-VERDICTS = (HOLDS, IN_PART, FAILS, UNTESTED)
-FEWEST_SEEDS = 5
-RESAMPLES = 9999
+SCALES = ("live", "reduced", "the paper's own")
+"""How large the runs behind a verdict are; a column of its own, which caps no verdict."""
+
+
+def _expect_date(name: str, text: str) -> None:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise bad_argument(name, text, "a day such as 2026-11-30") from None
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean over independent runs and its 95 % confidence interval."""
+class Change:
+    """A bar that was changed, or a part that was added, after the bars had been fixed. It can only lower a verdict."""
 
-    value: float
-    low: float
-    high: float
-    seeds: int
+    date: str
+    """the day, such as 2026-11-30"""
+    reason: str
+    """one sentence"""
+    part: str
+    """the name of the part"""
+    earlier: float | None
+    """the bar before; None: the part was added"""
+    now: float | None = None
+    """the bar since then; None: the part has none"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"seeds": MOST})
+        expect_fields(self)
+        _expect_date("date", self.date)
+        if not self.reason:
+            raise bad_argument("reason", self.reason, "one sentence")
+        if self.earlier is not None and self.now is None:
+            raise bad_argument("now", self.now, f"a bar, since there was one of {self.earlier:g}")
 
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+@dataclass(frozen=True)
+class Terms:
+    """What was fixed before the study ran."""
+
+    fixed: str
+    """the day on which the bars were fixed, such as 2026-11-30"""
+    bars: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """the bar of each part that has one, by the part's name"""
+    conditions: tuple[str, ...] = ()
+    """what else must be so for the verdict to mean something, in sentences"""
+    seeds: tuple[int, ...] = ()
+    """the test seeds"""
+    tuning: tuple[int, ...] = ()
+    """the seeds on which something was chosen by its results; none: nothing was"""
+    changes: tuple[Change, ...] = ()
+    """what was changed since, in order"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self, most={"seeds": MOST, "tuning": MOST})
+        _expect_date("fixed", self.fixed)
+        expect_seeds("seeds", self.seeds, TEST_SEEDS)
+        expect_seeds("tuning", self.tuning, TUNING_SEEDS)
+        for before, after in pairwise((self.fixed, *(change.date for change in self.changes))):
+            if after < before:
+                raise bad_argument("changes", after, f"days in order, none before {before}")
+        for name in {change.part for change in self.changes}:
+            own = [change for change in self.changes if change.part == name]
+            for old, new in pairwise(own):
+                if new.earlier != old.now:
+                    raise bad_argument("earlier", new.earlier, f"the bar of {name} since {old.date}, {old.now}")
+            if own[-1].now != self.bars.get(name):
+                raise bad_argument("now", own[-1].now, f"the bar of {name}, {self.bars.get(name)}")
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What the records say about a claim."""
 
-    verdict: str
-    """one of ``VERDICTS``"""
-    interval: Interval | None = None
-    """the number that decides, where one does"""
+    parts: Mapping[str, Part] = field(default_factory=lambda: MappingProxyType({}))
+    """what is found of each part, by its name; none: nothing is recorded"""
+    shown: str = ""
+    """the part whose number stands beside the verdict; none is named: the first"""
     detail: str = ""
-    """one sentence: what was measured, at which reduced setting"""
+    """what was measured, in sentences"""
+    against: tuple[str, ...] = ()
+    """recorded results that speak against the claim, in sentences"""
+    verdict: str = ""
+    """one of ``VERDICTS``; not given: what the parts say together. One that is given can only be lower"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, choices={"verdict": VERDICTS})
-        if self.verdict == HOLDS and (self.interval is None or self.interval.seeds < FEWEST_SEEDS):
-            seeds = self.interval.seeds if self.interval else 0
-            raise bad_argument("verdict", HOLDS, f"an interval over at least {FEWEST_SEEDS} seeds, not {seeds}")
+        expect_fields(self)
+        own = combine(self.parts) if self.parts else UNTESTED
+        given = choose("verdict", self.verdict, VERDICTS) if self.verdict else own
+        if lowest([own, given]) != given:
+            raise bad_argument("verdict", given, f"{own}, as its parts say, or a lower one")
+        if self.parts:
+            choose("shown", self.shown or next(iter(self.parts)), self.parts)
+        if given == HOLDS and all(part.interval is None for part in self.parts.values()):
+            raise bad_argument("parts", list(self.parts), "at least one that was sampled, for a verdict that holds")
+        object.__setattr__(self, "verdict", given)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The number beside the verdict; none if nothing was tested, where it would look like a result."""
+        if self.verdict == UNTESTED or not self.parts:
+            return None
+        return self.parts[self.shown or next(iter(self.parts))].interval
 
 
 @dataclass(frozen=True)
@@ -61,88 +132,102 @@ class Claim:
     """what the paper reports, where it is known, and how well"""
     check: Callable[[], Evidence] | None = None
     """reads shipped records and judges; None: no study yet"""
+    terms: Terms | None = None
+    """what was fixed before the study; a claim that has a check has them"""
+    scale: str = "reduced"
+    """one of ``SCALES``"""
+    budget: str = ""
+    """what each run was given, and how that compares with the paper, in words"""
 
     def __post_init__(self) -> None:
-        expect_fields(self)
-
-
-@checked()
-def interval(values: Sequence[float]) -> Interval:
-    """Return the mean of ``values``, one per seed, with a 95 % bootstrap interval (BCa, 9999 resamples).
-
-    With few seeds the bootstrap is too narrow: over simulated normal samples the interval holds the true mean in 84 %
-    of samples of 5, 86 % of 6 and 89 % of 8. Only where seeds are many is it a 95 % interval.
-
-    Raises ``UsageError`` if there are fewer than 2 values, or one is not finite.
-    """
-    sample = np.asarray(values, dtype=float)
-    if len(sample) < 2 or not np.isfinite(sample).all():
-        raise bad_argument("values", list(values), "one finite number per seed, of at least 2 seeds")
-    mean = float(sample.mean())
-    if np.ptp(sample) <= 1e-12 * np.abs(sample).max():  # equal but for rounding: nothing to resample
-        return Interval(mean, float(sample.min()), float(sample.max()), len(sample))
-    low, high = _bca(sample)
-    return Interval(mean, low, high, len(sample))
-
-
-def _bca(sample: np.ndarray) -> tuple[float, float]:
-    """Return the ends of the 95 % BCa interval of the mean (Efron 1987), alike with every version of NumPy.
-
-    A resample that holds each value once, in another order, has the sample's mean: of five seeds, one in 26 does.
-    Compared without a tolerance, rounding would decide on which side of the mean it counts, and with it the third
-    digit of the ends; here it counts half on each side.
-    """
-    seeds, law = len(sample), NormalDist()
-    means = sample[np.random.default_rng(0).integers(0, seeds, (RESAMPLES, seeds))].mean(axis=1)
-    off = means - sample.mean()
-    tied = np.abs(off) <= 1e-12 * np.abs(sample).max()
-    bias = law.inv_cdf(float((np.count_nonzero((off < 0) & ~tied) + np.count_nonzero(tied) / 2) / RESAMPLES))
-    left_out = sample - sample.mean()  # proportional to the mean of all less that of the others
-    acceleration = float((left_out**3).sum() / (6 * (left_out**2).sum() ** 1.5))
-    shares = []
-    for share in (0.025, 0.975):
-        moved = bias + law.inv_cdf(share)
-        shares.append(law.cdf(bias + moved / (1 - acceleration * moved)))
-    low, high = np.quantile(means, shares)
-    return float(low), float(high)
-
-
-@checked()
-def above(values: Sequence[float], threshold: float) -> tuple[str, Interval]:
-    """Return the verdict on "the mean of ``values`` exceeds ``threshold``", and the interval that decides it.
-
-    Holds if the whole interval lies above, does not hold if its mean does not, holds in part between. Fewer than
-    5 seeds decide nothing. With 5 normal seeds whose mean is the threshold itself, "holds" comes out in 8 % of cases.
-    """
-    found = interval(values)
-    if found.seeds < FEWEST_SEEDS:
-        return UNTESTED, found
-    if found.low > threshold:
-        return HOLDS, found
-    return (IN_PART if found.value > threshold else FAILS), found
-
-
-@checked(choices={"verdicts": VERDICTS})
-def weakest(verdicts: Sequence[str]) -> str:
-    """Return the verdict on a claim with several parts: holds if all do, fails if all do, else in part.
-
-    A part that is not yet tested leaves the whole untested. Raises ``UsageError`` if there are no parts.
-    """
-    if not verdicts:
-        raise bad_argument("verdicts", list(verdicts), "the verdict of at least one part")
-    if UNTESTED in verdicts:
-        return UNTESTED
-    return verdicts[0] if len(set(verdicts)) == 1 else IN_PART
+        expect_fields(self, choices={"scale": SCALES})
+        if self.check is not None and self.terms is None:
+            raise bad_argument("terms", self.terms, "what was fixed before the study, for a claim with a check")
 
 
 @checked()
 def judge(claim: Claim) -> Evidence:
-    """Return what the shipped records say about ``claim``; without any that stand it is not yet tested."""
-    if claim.check is None:
-        return Evidence(UNTESTED, detail="No study is recorded yet.")
+    """Return what the shipped records say about ``claim``; without any that stand it is not tested.
+
+    The verdict is the lower one of what today's bars say and what each earlier bar says, and of what the parts say with
+    and without those that were added later. Raises ``UsageError`` unless the parts that were judged, and their bars,
+    are those of the claim's ``terms``.
+    """
+    if claim.check is None or claim.terms is None:
+        return Evidence(detail="No study is recorded yet.")
     try:
-        return claim.check()
+        found = claim.check()
     except WithdrawnError as error:
-        return Evidence(UNTESTED, detail=f"Not tested until it is recorded again. {error}")
+        return Evidence(detail=f"Not tested until it is recorded again. {error}")
     except NoRecordsError:
-        return Evidence(UNTESTED, detail="No study is recorded yet.")
+        return Evidence(detail="No study is recorded yet.")
+    return _lowered(found, claim.terms) if found.parts else found
+
+
+@checked()
+def summary(claim: Claim) -> dict[str, Any]:
+    """Return a claim and what the records say about it as plain values, ready for JSON.
+
+    ``value``, ``low``, ``high``, ``count`` and ``unit`` are those of the interval beside the verdict, or None.
+    """
+    found, terms = judge(claim), claim.terms
+    return {
+        "id": claim.id,
+        "verdict": found.verdict,
+        "scale": claim.scale,
+        **_plain(found.interval),
+        "budget": claim.budget,
+        "seeds": list(terms.seeds) if terms else [],
+        "tuning": list(terms.tuning) if terms else [],
+        "sentence": claim.sentence,
+        "reported": claim.reported,
+        "detail": found.detail,
+        "against": list(found.against),
+        "parts": [
+            {
+                "part": name,
+                "verdict": part.verdict,
+                **_plain(part.interval),
+                "bar": part.bar,
+                "opposite": part.opposite,
+                "side": part.side if part.bar is not None else None,
+                "why": part.why,
+            }
+            for name, part in found.parts.items()
+        ],
+        "fixed": terms.fixed if terms else None,
+        "conditions": list(terms.conditions) if terms else [],
+        "changes": [asdict(change) for change in terms.changes] if terms else [],
+    }
+
+
+def _plain(found: Interval | None) -> dict[str, Any]:
+    names = ("value", "low", "high", "count", "unit")
+    return {name: getattr(found, name) if found else None for name in names}
+
+
+def _lowered(found: Evidence, terms: Terms) -> Evidence:
+    """Return what is found with the parts, and the verdict, as low as the earlier terms make them."""
+    _expect_bars(found.parts, terms)
+    parts, added = dict(found.parts), set()
+    for change in terms.changes:
+        part = parts[choose("part", change.part, parts)]
+        if change.earlier is None:
+            added.add(change.part)
+        elif part.bar is not None:
+            before = rejudged(found.parts[change.part], change.earlier).verdict
+            parts[change.part] = replace(part, verdict=max(part.verdict, before, key=OF_PARTS.index))
+    first = {name: part for name, part in parts.items() if name not in added}
+    verdict = lowest([found.verdict, combine(parts), *([combine(first)] if first else [])])
+    return replace(found, parts=parts, verdict=verdict)
+
+
+def _expect_bars(parts: Mapping[str, Part], terms: Terms) -> None:
+    for name in terms.bars:
+        if name not in parts:
+            raise bad_argument("parts", list(parts), f"{name}, whose bar was fixed; a part can be added, never removed")
+    for name, part in parts.items():
+        if part.bar is not None and part.bar != terms.bars.get(name):
+            raise bad_argument(name, part.bar, f"the bar that was fixed, {terms.bars.get(name)}")
+        if part.bar is None and name in terms.bars and part.verdict != UNTESTED:
+            raise bad_argument(name, part.verdict, f"a judgement by the bar that was fixed, {terms.bars[name]:g}")

@@ -22,7 +22,7 @@ from tutorlib.lab.device import device_name
 from tutorlib.lab.errors import RecordError, bad_argument, checked
 from tutorlib.lab.experiment import Metrics, Trial, plain, trial_key
 from tutorlib.lab.renames import todays_fields, todays_metrics
-from tutorlib.lab.tiers import seeds_text
+from tutorlib.lab.tiers import seeds_of, seeds_text
 
 FORMAT = 1
 """Version of the file format; a record of another one is refused, never guessed at."""
@@ -78,7 +78,6 @@ def command_line(
     tier: str,
     seeds: Sequence[int] | None,
     overrides: Mapping[str, Any] | None,
-    compile: bool = False,
 ) -> str:
     """Return the command that computes these trials, wherever its results go."""
     words = ["tutorlib", "run", experiment, "--tier", tier]
@@ -86,8 +85,6 @@ def command_line(
         words += ["--seeds", seeds_text(seeds)]
     if overrides:
         words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
-    if compile:
-        words.append("--compile")
     return shlex.join(words)
 
 
@@ -321,6 +318,8 @@ def recorded(name: str, tier: str = "study", withdrawn: bool = False, diverged: 
     for record in found:  # or one file's results would stand for another's
         _check(record.experiment == name, path, "experiment", record.experiment, f"{name!r}, whose name the file has")
         _check(record.tier == tier, path, "tier", record.tier, f"{tier!r}, whose name the file has")
+        known = seeds_of(tier)
+        _check(record.seed in known, path, "seed", record.seed, f"a seed from {known.start} to {known.stop - 1}")
     gone = [] if withdrawn else withdrawals(name, tier)
     standing = [record for record in found if not any(own.covers(record.config) for own in gone)]
     if not standing:

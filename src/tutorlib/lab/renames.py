@@ -12,9 +12,36 @@ FIELDS: dict[str, dict[str, str]] = {
     "gpicl": {"rate": "lr", "clip": "max_grad_norm", "evaluations": "num_evals"},
     "symla": {"rate": "lr", "looks": "num_evals"},
     "vsml": {"rate": "lr", "clip": "max_grad_norm", "looks": "num_evals"},
+    "rcgvf": {
+        "rate": "lr",
+        "predictor_rate": "predictor_lr",
+        "envs": "num_envs",
+        "steps": "num_steps",
+        "minibatch": "minibatch_size",
+        "epochs": "update_epochs",
+        "lam": "gae_lambda",
+        "clip": "clip_coef",
+        "entropy": "ent_coef",
+        "value": "vf_coef",
+        "largest": "max_grad_norm",
+        "looks": "num_evals",
+    },
+    "rcgvf.tdlambda": {},
+    "mbrl": {
+        "rate": "lr",
+        "model_rate": "model_lr",
+        "look_every": "eval_every",
+        "look_episodes": "eval_episodes",
+        "look_length": "eval_length",
+        "looks": "num_evals",
+        "copy_every": "target_period",
+        "warm_up": "learning_starts",
+    },
 }
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
+_EVALS = "frames|farthest|greedy|returns|bonus|error|disagreement|reached|episodes|success"
+_ONLINE = (("looks", "evals/steps"), ("look_score", "evals/score"))
 METRICS: dict[str, tuple[tuple[str, str], ...]] = {
     "gpicl": (
         ("looks", "evals/steps"),
@@ -54,6 +81,23 @@ METRICS: dict[str, tuple[tuple[str, str], ...]] = {
         ("(.+)_(shallow|deep)_(.+)", r"\1/\2/\3"),
     ),
     "vsml.special": (("(.+)_gap", r"gap/\1"),),
+    "mbrl": (
+        ("looks", "evals/updates"),
+        ("rate|probability|dreamt|official", r"evals/\g<0>"),
+        ("(rmse|missed)_(.+)", r"evals/\1/\2"),
+        ("patterns_(.+)", r"patterns/\1"),
+    ),
+    "mbrl.bugs": _ONLINE,
+    "mbrl.online": _ONLINE,
+    "mbrl.sets": (("(class|example|histogram)_(.+)", r"\1/\2"),),
+    "rcgvf": ((_EVALS, r"evals/\g<0>"),),
+    "rcgvf.aliasing": (
+        ("looks", "evals/walks"),
+        ("(visited|unvisited)_end", r"evals/\1/end"),
+        ("visited|unvisited", r"evals/\g<0>/cell"),
+    ),
+    "rcgvf.dissipation": (("looks", "evals/updates"), ("first", "evals/first")),
+    "rcgvf.tdlambda": (),
 }
 """By paper, or by experiment: a pattern that all of an old metric's name matches, and its place today, such as
 ``unseen/last`` for one inside another."""

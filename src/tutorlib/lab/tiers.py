@@ -1,4 +1,4 @@
-"""The three tiers. A tier is data (configurations and seeds), never a branch in an algorithm."""
+"""The three tiers, and that of tuning. A tier is data (configurations and seeds), never a branch in an algorithm."""
 
 import os
 import re
@@ -9,7 +9,11 @@ from typing import Any, TypeVar
 
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 
-TIERS = ("live", "study", "paper")
+TUNING = "tuning"
+"""The tier of runs among which something is chosen by its results: a rate, a weight, a world, a budget, a bar."""
+TIERS = ("live", TUNING, "study", "paper")
+TEST_SEEDS, TUNING_SEEDS = range(1000), range(1000, 2000)
+"""Seeds of runs that test, and of runs among which something is chosen. No seed is in both."""
 
 C = TypeVar("C")
 
@@ -34,6 +38,21 @@ def grid(base: C, **axes: Sequence[Any]) -> tuple[C, ...]:
     for name in axes:
         choose("axes", name, [field.name for field in fields(base)])  # type: ignore[arg-type]
     return tuple(replace(base, **dict(zip(axes, values, strict=True))) for values in product(*axes.values()))  # type: ignore[type-var]
+
+
+@checked()
+def seeds_of(tier: str) -> range:
+    """Return the seeds that runs of ``tier`` may have: ``TUNING_SEEDS`` for tuning, else ``TEST_SEEDS``."""
+    return TUNING_SEEDS if tier == TUNING else TEST_SEEDS
+
+
+@checked()
+def expect_seeds(name: str, seeds: Sequence[int], known: range) -> None:
+    """Raise ``UsageError`` for the first of ``seeds`` that is not among those ``known``, of tests or of tuning."""
+    for seed in seeds:
+        if seed not in known:
+            kind = "tuning" if known == TUNING_SEEDS else "tests"
+            raise bad_argument(name, seed, f"seeds of {kind}, from {known.start} to {known.stop - 1}")
 
 
 @checked()

@@ -21,8 +21,8 @@ from matplotlib.textpath import TextPath
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from tutorlib.lab.claims import Interval
 from tutorlib.lab.errors import bad_argument, checked
+from tutorlib.lab.statistics import Interval
 
 BLACK = "#000000"
 ORANGE = "#e69f00"

@@ -59,7 +59,7 @@ def draw_loss(ax: Axes, records: Sequence[Record], label: str, colour: str) -> N
 def draw_transition(ax: Axes, records: Sequence[Record], width: int, bias: float) -> None:
     """Draw the gain within a sequence (last minus first prediction) over the number of tasks, as in Fig. 4.
 
-    The band is a 95 % bootstrap interval over seeds; dots are the single runs.
+    The band is a 95 % interval over seeds; dots are the single runs.
     """
     frame = table(records)
     frame = frame[(frame["width"] == width) & (frame["bias"] == bias)]

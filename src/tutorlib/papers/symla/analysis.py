@@ -10,7 +10,6 @@ from types import MappingProxyType
 import pandas as pd
 
 from tutorlib.lab import Interval, Metrics, Record, interval, select
-from tutorlib.lab.claims import FAILS, HOLDS
 from tutorlib.papers.symla.problem import ARMS, MATRIX
 
 AGENTS: Mapping[str, str] = MappingProxyType({"symla": "SymLA", "meta-rnn": "MetaRNN"})
@@ -85,13 +84,6 @@ def arms_table(records: Sequence[Record], references: Sequence[Record]) -> pd.Da
 def differences(records: Sequence[Record], test: str, other: str) -> list[float]:
     """Return the score in ``test`` minus that in ``other``, one for each seed."""
     return [a - b for a, b in zip(values(records, test), values(records, other), strict=True)]
-
-
-def within_noise(records: Sequence[Record], test: str, other: str) -> str:
-    """Return ``HOLDS`` if the scores of two tests differ by less than their two 95 % intervals over seeds are wide."""
-    first, second = score(records, test), score(records, other)
-    widths = (first.high - first.low) / 2 + (second.high - second.low) / 2
-    return HOLDS if abs(first.value - second.value) <= widths else FAILS
 
 
 def improvement(records: Sequence[Record], references: Sequence[Record], test: str) -> list[float]:

@@ -29,6 +29,7 @@ from tutorlib.nn.training import Estimate, Evaluate
 from tutorlib.papers.vsml import baselines
 from tutorlib.papers.vsml.config import VARIES, Config, has_batch_axis
 from tutorlib.papers.vsml.descent import squash
+from tutorlib.papers.vsml.graphs import as_graphs
 from tutorlib.papers.vsml.model import (
     ERROR,
     INPUT,
@@ -144,6 +145,8 @@ def lifetime_in(context: Context) -> Lifetime:
     """Return ``lifetime``, as graphs of ``EXAMPLES`` examples each if the run is to be compiled."""
     if not context.compile:
         return lifetime
+    if context.graphs:
+        return in_pieces(as_graphs(context, lifetime), EXAMPLES)
     graphs = in_pieces(context.compiled(lifetime), EXAMPLES)
 
     def run(net: Network, parts: tuple, states: list[GridState], error: Tensor, *streams: Any) -> tuple:
@@ -248,12 +251,15 @@ def learner(
     """
     if config.learner == "vsml":
         net = config.network_for(inputs or config.streams.inputs, classes or config.streams.classes)
-        live = lifetime_in(context or Context())
+        context = context or Context()
+        live, chunk = lifetime_in(context), config.chunk or None
+        if context.graphs:
+            chunk = None  # each graph of some examples is an activation checkpoint
 
         def run(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
             check_streams(net, theta, x, y, config.batch)
             generator = generator if config.state_noise else None
-            return unchecked_online(net, theta, x, y, generator, config.chunk or None, config.batch, live=live)
+            return unchecked_online(net, theta, x, y, generator, chunk, config.batch, live=live)
 
         return run
     module = baselines.build(config.learner, config.streams.inputs, config.streams.classes)
