@@ -57,7 +57,7 @@ def vsml_run(context: Context, runs: int = 2, **changes: object) -> object:
     """Return meta-gradients and losses of three meta-steps: Adam would make much of a gradient that is nearly zero."""
     config = replace(VSML, **changes)
     gradient = vsml.meta_gradient(config, context)
-    theta = torch.stack([vsml.initial_theta(config, seed) for seed in range(runs)])
+    theta = torch.stack([vsml.initial_parameters(config, seed) for seed in range(runs)])
     return [gradient(theta, [torch.Generator().manual_seed(10 * k + n) for n in range(runs)]) for k in range(3)]
 
 
