@@ -109,7 +109,7 @@ def side_by_side(device: torch.device, rounds: int) -> None:
         ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
         print(f"RC-GVF on the lock, {label}: 5 seeds cost {statistics.median(ratios):.2f} times one")
     for agent in ("er", "simple"):
-        c = replace(LITTLE_FLUTE, agent=agent, steps=300, warm_up=250, eval_every=300)
+        c = replace(LITTLE_FLUTE, agent=agent, steps=300, learning_starts=250, eval_every=300)
         one, five = (partial(train_model_based, c, range(n), Context(device=device)) for n in (1, 5))
         ratios = [seconds(five, device) / seconds(one, device) for _ in range(rounds)]
         print(f"{agent} in the flute, the study's sizes: 5 seeds cost {statistics.median(ratios):.2f} times one")
@@ -122,9 +122,9 @@ class Updates:
         context = Context(device=device, compile=compiled)
         self.learn, self.act = context.compiled(mbrl.learn), context.compiled(mbrl.act)
         self.setting, self.learner = mbrl.begin(c, seeds, device)
-        self.luck = [step_generator(seed, 0, device) for seed in seeds]
+        self.generators = [step_generator(seed, 0, device) for seed in seeds]
         env = self.setting.env
-        self.state = env.start(mbrl.uniforms(self.luck, (1, env.start_noise), device))
+        self.state = env.start(mbrl.uniforms(self.generators, (1, env.start_noise), device))
         self.o = env.observe(self.state)
         self.replay = mbrl.empty_replay(env.observations, (), len(seeds), c.capacity, device)
         self.width, self.steps, self.t = mbrl.total(mbrl.act_shapes(self.setting)), steps, 0
@@ -132,17 +132,17 @@ class Updates:
             self.go()
 
     def go(self) -> None:
-        """Act, and store what happened."""
-        u = mbrl.uniforms(self.luck, (self.width,), self.learner.q.device)
+        """Act, and add to replay what happened."""
+        u = mbrl.uniforms(self.generators, (self.width,), self.learner.q.device)
         learner = self.learner._replace(updates=0)
         b, self.state, self.o = self.act(self.setting, learner, self.state, self.o, u)
-        mbrl.store(self.replay, self.t, b)
+        mbrl.add(self.replay, self.t, b)
         self.t += 1
 
     def __call__(self) -> None:
         for _ in range(self.steps):
             self.go()
-            self.learner = mbrl.update(self.setting, self.learner, self.replay, self.t, self.luck, self.learn)
+            self.learner = mbrl.update(self.setting, self.learner, self.replay, self.t, self.generators, self.learn)
 
 
 def updates(device: torch.device, rounds: int, compiled: bool) -> None:

@@ -31,7 +31,7 @@ class Work(NamedTuple):
 
 
 LEARNING = Work(PHASES, {"steps": 300, "num_evals": 1, "tasks": "inf", "bias": 0.9, "width": 64}, 4)
-EXPLORING = Work(LOCK, {"updates": 20, "looks": 1}, 2)
+EXPLORING = Work(LOCK, {"updates": 20, "num_evals": 1}, 2)
 """PPO, RND and RC-GVF, at the study's sizes"""
 
 

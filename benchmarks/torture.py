@@ -56,11 +56,15 @@ class Target:
 GPICL = "steps=40 num_evals=20 width=8 layers=1 heads=1 head_dim=8 batch=4 tasks=4 bias=0"
 VSML = "steps=40 num_evals=20 sequences=2"
 SYMLA = "generations=12 num_evals=6 pairs=4 length=10"
-LOCK = "updates=12 looks=12 envs=4 steps=20 minibatch=40 epochs=1 hidden=16 width=16 d=8 hidden_z=8"
-ONLINE = (
-    "environment=flute size=3 steps=120 warm_up=40 eval_every=10 eval_episodes=2 eval_length=10 hidden=16 updates=1"
+LOCK = (
+    "updates=12 num_evals=12 num_envs=4 num_steps=20 minibatch_size=40 update_epochs=1 hidden=16 width=16 d=8 "
+    "hidden_z=8"
 )
-OFFLINE = "updates=60 looks=20 hidden=16 pipes=3"
+ONLINE = (
+    "environment=flute size=3 steps=120 learning_starts=40 eval_every=10 eval_episodes=2 eval_length=10 hidden=16 "
+    "updates=1"
+)
+OFFLINE = "updates=60 num_evals=20 hidden=16 pipes=3"
 TARGETS = (
     Target("gpicl.learning", "local", 2, GPICL),
     Target("gpicl.learning", "vmapped", 1, GPICL),

@@ -228,6 +228,8 @@ def test_doctor_says_what_is_here(capsys):
     assert shown[0] == f"tutorlib {__version__}, Python {platform.python_version()}, torch {torch.__version__}"
     assert shown[1].startswith(f"device: cpu ({device_name(cpu)})")
     assert "tier: live" in shown
+    assert shown[2].startswith("compile: no, on a CPU it is")
+    assert shown[3].startswith("precision: float32, no TF32 and no bfloat16: ")
     for name, experiment in papers.experiments().items():
         if "study" in experiment.tiers:
             try:
@@ -311,16 +313,27 @@ def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_ar
 
 
 def test_a_dry_run_tells_what_a_sweep_would_take_and_computes_nothing(capsys, tmp_path: Path):
-    small = ["steps=4", "envs=8", "minibatch=16", "horizon=5", "updates=20", "looks=10"]
+    small = ["num_steps=4", "num_envs=8", "minibatch_size=16", "horizon=5", "updates=20", "num_evals=10"]
     assert cli.main(["run", "rcgvf.lock", "--dry-run", "--seeds", "2", "--batch", "1", "--set", *small]) == 0
-    *rows, total = capsys.readouterr().out.splitlines()
-    assert rows[0].split() == ["batches", "trials", "steps", "launches/step", "largest", "peak", "hours"]
+    *rows, graphs, total, here = capsys.readouterr().out.splitlines()
+    heads = ["batches", "trials", "steps", "launches/step", "graphs/step", "largest", "peak", "hours"]
+    assert rows[0].split() == heads
+    assert re.fullmatch("compiled: a graph is one launch, of [0-9]+ operations on average", graphs)
+    assert here.startswith("as this command is, on cpu, steps are not compiled: on a CPU")
+    assert all(int(row.split()[4]) > 0 for row in rows[1:])
     assert all(row.split()[1:3] == ["1", "20"] for row in rows[1:])
     assert sum(int(row.split()[0]) for row in rows[1:]) == len(
         papers.experiments()["rcgvf.lock"].trials("live", (0, 1))
     )
     assert re.fullmatch(r"about [0-9.e-]+ hours on one GPU; nothing was computed", total)
     assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_says_what_is_asked_of_compiling(capsys):
+    for option, words in (("--compile", "are compiled: as asked"), ("--no-compile", "are not compiled: as asked")):
+        assert cli.main([*run("--dry-run"), option]) == 0
+        assert f"on cpu, steps {words}" in capsys.readouterr().out
+    assert refused(capsys, *run(), "--compile", "--no-compile") == "--no-compile: expected no --compile beside it"
 
 
 @pytest.mark.parametrize("changes", ["steps=20 num_evals=1 warmup=10", "steps=8 num_evals=8 warmup=1 lr=1e39"])

@@ -154,8 +154,9 @@ def environment_step(env: Any, device: str) -> Callable[[], Any]:
 def rcgvf_iteration(method: str, device: str) -> Callable[[], Any]:
     """Return a function that acts, looks back and learns once: 8 steps, 6 minibatches."""
     c = rcgvf.Config(
-        method, horizon=5, actions=3, envs=6, steps=8, updates=2, minibatch=16, epochs=2, d=6, hidden_z=8, hidden=8,
-        width=16, looks=1,
+        method, horizon=5, actions=3, num_envs=6, num_steps=8, updates=2, minibatch_size=16, update_epochs=2,
+        d=6, hidden_z=8, hidden=8,
+        width=16, num_evals=1,
     )  # fmt: skip
     seeds, on = (1, 2), torch.device(device)
     h = rcgvf.Hyper(*(torch.tensor([value, value], device=on) for value in (c.beta, c.gamma_z, c.lambda_z)))

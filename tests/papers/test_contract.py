@@ -16,8 +16,8 @@ from tutorlib.lab.dry import Rehearsal, rehearse
 from tutorlib.lab.experiment import Experiment, Trial, override
 
 EXPERIMENTS = papers.experiments()
-FEW_STEPS = {"steps": 4, "envs": 8, "minibatch": 16, "horizon": 5}
-FEW = {"steps": 8, "envs": 4, "minibatch": 4, "bptt": 4, "levels": 2}
+FEW_STEPS = {"num_steps": 4, "num_envs": 8, "minibatch_size": 16, "horizon": 5}
+FEW = {"num_steps": 8, "num_envs": 4, "minibatch_size": 4, "bptt": 4, "levels": 2}
 SMALLER = {
     "rcgvf.lock": FEW_STEPS,
     "rcgvf.ablations": FEW_STEPS,

@@ -20,13 +20,17 @@ from tutorlib.papers.vsml import cloning
 
 GPICL = gpicl.Config(steps=8, num_evals=4, warmup=2, width=8, layers=1, heads=2, head_dim=4, batch=4, length=8, tasks=4)
 MBRL = mbrl.Config(
-    agent="er", environment="flute", size=2, steps=24, warm_up=4, copy_every=4, batch=4, length=3, capacity=10,
+    agent="er", environment="flute", size=2, steps=24, learning_starts=4, target_period=4, batch=4, length=3,
+    capacity=10,
     hidden=8, layers=1, eval_every=6, eval_episodes=2, eval_length=5,
 )  # fmt: skip
-OFFLINE = Offline(pipes=2, transitions=30, updates=12, copy_every=3, batch=4, length=3, hidden=8, layers=1, looks=4)
+OFFLINE = Offline(
+    pipes=2, transitions=30, updates=12, target_period=3, batch=4, length=3, hidden=8, layers=1, num_evals=4
+)
 LOCK = rcgvf.Config(
-    horizon=4, actions=3, envs=4, steps=6, updates=8, minibatch=12, epochs=1, d=4, hidden_z=4, hidden=4, width=4,
-    looks=4,
+    horizon=4, actions=3, num_envs=4, num_steps=6, updates=8, minibatch_size=12, update_epochs=1, d=4,
+    hidden_z=4, hidden=4, width=4,
+    num_evals=4,
 )  # fmt: skip
 CLONING = cloning.Config(hidden=4, batch=4, steps=8, num_evals=4, warmup=2)
 DESCENT = Descent(8, 0.1, num_evals=4)

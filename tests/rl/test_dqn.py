@@ -28,15 +28,15 @@ def test_actions_follow_the_softmax():
 
 
 def test_targets_and_loss_are_the_plain_sums():
-    reward, continues, q, weight = (drawn(2, 3, seed=seed) for seed in range(4))
+    reward, not_done, q, weight = (drawn(2, 3, seed=seed) for seed in range(4))
     following = drawn(2, 3, 4, seed=5)
-    target = dqn_targets(reward, continues, following, 0.9)
+    target = dqn_targets(reward, not_done, following, 0.9)
     loss = td_loss(q, target, weight)
     for s in range(2):
         total = 0.0
         for b in range(3):
             best = max(following[s, b].tolist())
-            expected = reward[s, b].item() + 0.9 * continues[s, b].item() * best
+            expected = reward[s, b].item() + 0.9 * not_done[s, b].item() * best
             assert target[s, b].item() == pytest.approx(expected, rel=1e-6)
             total += weight[s, b].item() * (q[s, b].item() - expected) ** 2 / 3
         assert loss[s].item() == pytest.approx(total, rel=1e-5)

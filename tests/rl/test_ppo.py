@@ -90,9 +90,9 @@ def test_whole_numbers_are_no_gradients_and_no_probabilities(call):
 @pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan")])
 def test_bad_input_is_named(wrong):
     x = torch.ones(2, 3)
-    with pytest.raises(UsageError, match=f"clip={wrong}: expected a positive number"):
+    with pytest.raises(UsageError, match=f"clip_coef={wrong}: expected a positive number"):
         policy_loss(x, x, wrong)
-    with pytest.raises(UsageError, match=f"clip={wrong}"):
+    with pytest.raises(UsageError, match=f"clip_coef={wrong}"):
         value_loss(x, x, x, wrong)
     with pytest.raises(UsageError, match=f"max_norm={wrong}"):
         clip_by_norm(x, wrong)

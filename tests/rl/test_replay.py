@@ -5,7 +5,7 @@ import torch
 
 from tutorlib.lab import UsageError
 from tutorlib.papers.mbrl.problem import ButtonGrid
-from tutorlib.rl import Experience, empty_replay, held, recall, store
+from tutorlib.rl import Experience, add, empty_replay, num_stored, sample
 
 
 def drawn(*shape, seed=0):
@@ -23,9 +23,9 @@ def test_replay_is_a_ring_that_gives_back_what_was_stored():
         b = Experience(
             o, torch.full((2, 1), t + 1), torch.full((2, 1), t / 2), 1 - o, torch.full((2, 1), t == 4), state
         )
-        store(replay, t, b)
+        add(replay, t, b)
         written.append(b)
-        found = recall(replay, t + 1, drawn(2, 200, seed=t))
+        found = sample(replay, t + 1, drawn(2, 200, seed=t))
         assert sorted(found.action.unique().tolist()) == list(range(max(0, t - 2) + 1, t + 2)), (
             "the last three, no others"
         )
@@ -37,16 +37,16 @@ def test_replay_is_a_ring_that_gives_back_what_was_stored():
     assert not torch.equal(found.action[0], found.action[1]), "each seed draws its own"
 
 
-@pytest.mark.parametrize(("stored", "least"), [(0, 0), (0, 1), (0, 3), (2, 3), (9, 4)])
-def test_nothing_is_recalled_before_replay_holds_what_it_must(stored, least):
+@pytest.mark.parametrize(("added", "minimum"), [(0, 0), (0, 1), (0, 3), (2, 3), (9, 4)])
+def test_nothing_is_sampled_before_replay_holds_what_it_must(added, minimum):
     replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
-    with pytest.raises(UsageError, match=f"stored={stored}: expected at least {least or 1} transitions held"):
-        recall(replay, stored, drawn(2, 5), least)
+    with pytest.raises(UsageError, match=f"added={added}: expected at least {minimum or 1} transitions in replay"):
+        sample(replay, added, drawn(2, 5), minimum)
 
 
 def test_a_batch_is_enough():
     replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
-    assert recall(replay, 3, drawn(2, 5), 3).reward.shape == (2, 5)
+    assert sample(replay, 3, drawn(2, 5), 3).reward.shape == (2, 5)
 
 
 @pytest.mark.parametrize("own", [(0, 2, 3), (4, 0, 3), (4, 2, 0)])
@@ -73,27 +73,27 @@ def test_where_states_are_kept_each_transition_has_one():
     env = ButtonGrid(2, 1)
     replay = empty_replay(env.observations, env.start(drawn(2, 1, 2)), 2, 3, torch.device("cpu"))
     with pytest.raises(ValueError, match="argument 2 is shorter"):
-        store(replay, 0, one(replay))
+        add(replay, 0, one(replay))
 
 
 def test_one_transition_is_enough_where_no_more_are_asked_for():
     replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
-    store(replay, 0, one(replay))
-    assert held(replay, 1) == 1
-    assert recall(replay, 1, drawn(2, 5)).reward.shape == (2, 5)
+    add(replay, 0, one(replay))
+    assert num_stored(replay, 1) == 1
+    assert sample(replay, 1, drawn(2, 5)).reward.shape == (2, 5)
 
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_each_seed_needs_uniforms_of_its_own(rows):
     replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
     with pytest.raises(UsageError, match="u=.*: expected one row for each of 2 seeds"):
-        recall(replay, 3, drawn(rows, 5))
+        sample(replay, 3, drawn(rows, 5))
 
 
 def test_numbers_of_transitions_that_cannot_be_are_named():
     replay = empty_replay(4, (), 2, 3, torch.device("cpu"))
     with pytest.raises(UsageError, match="t=-1: expected a whole number from 0"):
-        store(replay, -1, one(replay))
-    for call in (lambda: held(replay, -1, 1), lambda: recall(replay, -1, drawn(2, 5))):
-        with pytest.raises(UsageError, match="stored=-1: expected a whole number from 0"):
+        add(replay, -1, one(replay))
+    for call in (lambda: num_stored(replay, -1, 1), lambda: sample(replay, -1, drawn(2, 5))):
+        with pytest.raises(UsageError, match="added=-1: expected a whole number from 0"):
             call()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from unittest.mock import patch
 
 import torch
@@ -36,6 +36,7 @@ from tutorlib.lab.errors import checked
 from tutorlib.lab.experiment import Context, Experiment, Trial
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Callable[..., Any])
 
 DEVICE = "meta"
 GB = 10**9
@@ -225,10 +226,13 @@ def _stand_in(name: Any, args: Sequence[Any], tensors: Sequence[Tensor]) -> Any:
              [index.new_zeros(index.numel(), dtype=torch.int64) for _ in range(index.dim())])
         ]  # fmt: skip
         return aten.index(x, indices)
-    if name in (aten._unique2, aten.unique_dim):
-        flat = x if name == aten.unique_dim else x.flatten()
-        places = torch.empty_like(x, dtype=torch.int64)
-        return flat.clone(), places, flat.new_empty(len(flat), dtype=torch.int64)
+    if name == aten._unique2:
+        return x.flatten().clone(), torch.empty_like(x, dtype=torch.int64), x.new_empty(x.numel(), dtype=torch.int64)
+    if name == aten.unique_dim:  # whole rows, columns, ..., and a place for each
+        places = x.new_empty(x.shape[args[1]], dtype=torch.int64)
+        return x.clone(), places, places.clone()
+    if name == aten.bincount:  # every whole number at most as large as there are entries
+        return x.new_empty(max(len(x), args[2] if len(args) > 2 else 0), dtype=torch.int64)
     raise NotImplementedError(f"{name}: nothing stands for what it returns")
 
 
@@ -251,6 +255,10 @@ class Asked:
     """bytes of the largest tensor, of a step or a look"""
     peak: int
     """bytes of all tensors at the worst time, what was there before included"""
+    graphs: int = 0
+    """calls of compiled steps in a step: on a GPU, CUDA graphs that are replayed"""
+    captured: int = 0
+    """those of ``launches`` that are inside of them, before a compiler fuses some"""
     look_launches: int = 0
     """operations in a look"""
 
@@ -263,6 +271,8 @@ class Rehearsal:
     loops: list[Asked] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """files of data that the run wants, and for each where it lies or what to do about it"""
+    graphs: list[int] = field(default_factory=list)
+    """operations in each call of a compiled step, in the step that is being taken"""
 
     def wants(self, file: str, whereabouts: str) -> None:
         """Note a file of data."""
@@ -270,8 +280,9 @@ class Rehearsal:
 
     def step(self, title: str, steps: int, take: Callable[[], T]) -> T:
         """Return what a step returns, which is ``take``."""
+        self.graphs.clear()
         found, asked = self._watched(take)
-        self.loops.append(Asked(title, steps, *asked))
+        self.loops.append(Asked(title, steps, *asked, len(self.graphs), sum(self.graphs)))
         self.ledger.after = True
         return found
 
@@ -284,6 +295,18 @@ class Rehearsal:
         loop.peak, loop.largest = max(loop.peak, ledger.peak), max(loop.largest, ledger.largest)
         ledger.after = True
         return found
+
+    def graph(self, step: S) -> S:
+        """Return ``step``, whose calls are counted, and the operations in them."""
+
+        @functools.wraps(step)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            before = self.ledger.launches
+            found = step(*args, **kwargs)
+            self.graphs.append(self.ledger.launches - before)
+            return found
+
+        return cast(S, run)
 
     def _watched(self, take: Callable[[], T]) -> tuple[T, tuple[int, int, int, list[str], int, int]]:
         ledger = self.ledger
@@ -345,15 +368,17 @@ def _nowhere(own: Rehearsal) -> Iterator[None]:
 
 
 @checked()
-def rehearse(experiment: Experiment, trials: Sequence[Trial]) -> Rehearsal:
+def rehearse(experiment: Experiment, trials: Sequence[Trial], compile: bool = False) -> Rehearsal:
     """Run ``trials`` of ``experiment``, as one batch, for one step and one look of each of its loops.
+
+    ``compile``: in the form that would be compiled, whose graphs are counted.
 
     Nothing is computed, and no data are read. Whoever mixes devices in a step, or waits there for a value, raises what
     torch raises.
     """
     own = Rehearsal()
     with _nowhere(own), suppress(_Over):
-        experiment.run(trials, Context(torch.device(DEVICE), dry=own))
+        experiment.run(trials, Context(torch.device(DEVICE), compile=compile, dry=own))
     return own
 
 

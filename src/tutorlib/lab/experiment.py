@@ -5,12 +5,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from types import FunctionType, UnionType
-from typing import Any, Protocol, TypeVar, Union, cast, get_args, get_origin, get_type_hints, runtime_checkable
+from types import UnionType
+from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
 import torch
 
 from tutorlib.lab.checkpoint import Checkpoint
+from tutorlib.lab.compiling import captures, compile_step, outputs_own
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_dataclass, expect_fields
 from tutorlib.lab.progress import Progress, Silent
 from tutorlib.lab.renames import first_fields, todays_path
@@ -47,6 +48,9 @@ class Dry(Protocol):
     def look(self, take: Callable[[], T]) -> T:
         """Return what ``take``, a look, returns."""
 
+    def graph(self, step: S) -> S:
+        """Return ``step``, which would be one graph, as it is."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -59,41 +63,37 @@ class Context:
     checkpoint: Checkpoint | None = None
     """where the state is kept and found again; None keeps nothing"""
     compile: bool = False
-    """whether steps are compiled"""
+    """whether steps are compiled, where the experiment has such a form"""
     save_every: float = 30.0
     """seconds between two times at which the state is kept"""
     diverged: dict[int, int] | None = None
     """takes the place in the batch of each run that diverges, and the step by which it had; None: it is an error"""
     dry: Dry | None = None
     """takes the place of loops: one step and one look are enough; None: it is for real"""
+    steps_compiled: list[str] = field(default_factory=list)
+    """takes the name of each step that was compiled: what a record tells of it"""
 
     def __post_init__(self) -> None:
         expect_fields(self, not_negative=("save_every",))
 
-    def compiled(self, step: S) -> S:
-        """Return ``step``, a function, compiled as one graph (``torch.compile``) if this run is to be compiled.
+    @property
+    def graphs(self) -> bool:
+        """Whether steps are CUDA graphs, which ask more of a step than a compiler does: see ``lab.compiling``."""
+        return self.compile and captures(self.device)
 
-        What torch compiles is kept by a function's code, for a few kinds of arguments; so each run has code of its own,
-        in which sizes are fixed. Arguments are looked at in each call, functions and constants of modules are not: they
-        stay what they were.
-        """
+    @property
+    def form(self) -> str:
+        """The option of ``tutorlib run`` with which it does the same again, so far; none if it does by itself."""
+        if self.steps_compiled:
+            return "--compile"
+        return "--no-compile" if self.device.type == "cuda" and not self.compile else ""
+
+    def compiled(self, step: S) -> S:
+        """Return ``step``, a function, compiled as one graph if this run is to be compiled: see ``lab.compiling``."""
         if not self.compile:
             return step
-        own = FunctionType(
-            step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__
-        )
-        own.__kwdefaults__ = step.__kwdefaults__
-        return cast(S, torch.compile(own, fullgraph=True, dynamic=False, options={"guard_filter_fn": _of_arguments}))
-
-
-def _of_arguments(guards: Sequence[Any]) -> list[bool]:
-    """Return which of a graph's conditions are asked in each call: those on arguments and on torch's modes.
-
-    The rest, hundreds of them, ask whether functions that the step calls are still the same, in modules and in classes.
-    """
-    return [
-        not guard.is_global and not guard.name.startswith(("type(", "dict(type(", "__import__(")) for guard in guards
-    ]
+        self.steps_compiled.append(step.__name__)
+        return outputs_own(self.dry.graph(step)) if self.dry else compile_step(step, self.device)
 
 
 Run = Callable[[Sequence[Trial], Context], list[Metrics]]

@@ -3,24 +3,24 @@
 from tutorlib.nn import clip_by_norm
 from tutorlib.rl.dqn import dqn_targets, softmax_action, td_loss
 from tutorlib.rl.ppo import entropy, policy_loss, value_loss
-from tutorlib.rl.replay import Experience, Replay, empty_replay, held, recall, recall_of, store
+from tutorlib.rl.replay import Experience, Replay, add, empty_replay, num_stored, sample, sample_from
 from tutorlib.rl.returns import advantages, lambda_returns
 
 __all__ = [
     "Experience",
     "Replay",
+    "add",
     "advantages",
     "clip_by_norm",
     "dqn_targets",
     "empty_replay",
     "entropy",
-    "held",
     "lambda_returns",
+    "num_stored",
     "policy_loss",
-    "recall",
-    "recall_of",
+    "sample",
+    "sample_from",
     "softmax_action",
-    "store",
     "td_loss",
     "value_loss",
 ]

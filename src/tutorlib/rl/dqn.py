@@ -19,17 +19,17 @@ def softmax_action(
 @checked(shares=("gamma",))
 def dqn_targets(
     reward: Float[Tensor, "*batch"],
-    continues: Float[Tensor, "*batch"],
+    not_done: Float[Tensor, "*batch"],
     following: Float[Tensor, "*batch actions"],
     gamma: float,
 ) -> Float[Tensor, "*batch"]:
     """Return r + gamma c max_a' Q^-(x', a'), from the values ``following`` that the copy of Q gives the next state.
 
-    ``continues``: c, the probability that the episode goes on. Raises ``UsageError`` for ``gamma`` outside [0, 1].
+    ``not_done``: c, the probability that the episode goes on. Raises ``UsageError`` for ``gamma`` outside [0, 1].
     """
     if not following.shape[-1]:
         raise bad_argument("following", following, "the value of at least one action")
-    return reward + gamma * continues * following.amax(dim=-1)
+    return reward + gamma * not_done * following.amax(dim=-1)
 
 
 @checked()

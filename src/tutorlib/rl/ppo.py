@@ -10,26 +10,27 @@ from tutorlib.lab.errors import checked
 from tutorlib.shapes import Float, Tensor
 
 
-@checked(positive=("clip",))
+@checked(positive=("clip_coef",))
 def policy_loss(
-    ratio: Float[Tensor, "*seeds batch"], advantage: Float[Tensor, "*seeds batch"], clip: float
+    ratio: Float[Tensor, "*seeds batch"], advantage: Float[Tensor, "*seeds batch"], clip_coef: float
 ) -> Float[Tensor, "*seeds"]:
-    """Return -E min(ratio A, clip(ratio, 1 - clip, 1 + clip) A), where ratio = pi(a | h) / pi_old(a | h)."""
-    return -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).mean(dim=-1)
+    """Return -E min(ratio A, clip(ratio, 1 - clip_coef, 1 + clip_coef) A), where ratio = pi(a | h) / pi_old(a | h)."""
+    return -torch.minimum(ratio * advantage, ratio.clamp(1 - clip_coef, 1 + clip_coef) * advantage).mean(dim=-1)
 
 
-@checked(positive=("clip",))
+@checked(positive=("clip_coef",))
 def value_loss(
     v: Float[Tensor, "*seeds batch"],
     v_old: Float[Tensor, "*seeds batch"],
     returns: Float[Tensor, "*seeds batch"],
-    clip: float,
+    clip_coef: float,
 ) -> Float[Tensor, "*seeds"]:
-    """Return E max((V - G)^2, (V_old + clip(V - V_old, -clip, clip) - G)^2).
+    """Return E max((V - G)^2, (V_old + clip(V - V_old, -clip_coef, clip_coef) - G)^2).
 
-    The larger of the two: a value that has come closer to its return by more than ``clip`` gains nothing from going on.
+    The larger of the two: a value that has come closer to its return by more than ``clip_coef`` gains nothing from
+    going on.
     """
-    near = v_old + (v - v_old).clamp(-clip, clip)
+    near = v_old + (v - v_old).clamp(-clip_coef, clip_coef)
     return torch.maximum((v - returns).square(), (near - returns).square()).mean(dim=-1)
 
 

@@ -24,7 +24,7 @@ class Experience(NamedTuple):
     reward: Float[Tensor, "seeds batch"]
     next: Float[Tensor, "seeds batch observations"]
     """what was seen after the step; where the episode ended, the last thing seen in it"""
-    terminal: Bool[Tensor, "seeds batch"]
+    done: Bool[Tensor, "seeds batch"]
     state: Any
     """of the environment before the step, () if it was not kept"""
 
@@ -36,7 +36,7 @@ class Replay(NamedTuple):
     action: Tensor
     reward: Tensor
     next: Tensor
-    terminal: Tensor
+    done: Tensor
     state: Any
 
 
@@ -64,7 +64,7 @@ def empty_replay(observations: int, state: Any, seeds: int, capacity: int, devic
 
 
 @checked(most={"t": MOST})
-def store(replay: Replay, t: int, b: Experience) -> None:
+def add(replay: Replay, t: int, b: Experience) -> None:
     """Write one transition of each seed, ``b`` with a batch of one, as number ``t``; the oldest one gives way."""
     at = t % replay.reward.shape[1]
     for kept, new in zip(replay[:-1], b[:-1], strict=True):
@@ -73,39 +73,39 @@ def store(replay: Replay, t: int, b: Experience) -> None:
         kept[:, at] = new[:, 0]
 
 
-@checked(most={"stored": MOST, "least": MOST})
-def held(replay: Replay, stored: int, least: int = 1) -> int:
-    """Return how many of the ``stored`` transitions so far replay still holds.
+@checked(most={"added": MOST, "minimum": MOST})
+def num_stored(replay: Replay, added: int, minimum: int = 1) -> int:
+    """Return how many of the ``added`` transitions so far replay still holds.
 
-    Raises ``UsageError`` if these are fewer than ``least``, such as a batch, or none.
+    Raises ``UsageError`` if these are fewer than ``minimum``, such as a batch, or none.
     """
-    found = min(stored, replay.reward.shape[1])
-    if found < max(least, 1):
-        raise bad_argument("stored", stored, f"at least {max(least, 1)} transitions held before any is recalled")
+    found = min(added, replay.reward.shape[1])
+    if found < max(minimum, 1):
+        raise bad_argument("added", added, f"at least {max(minimum, 1)} transitions in replay before any is sampled")
     return found
 
 
-def recall_of(replay: Replay, among: int | Tensor, u: Float[Tensor, "seeds batch"]) -> Experience:
+def sample_from(replay: Replay, among: int | Tensor, u: Float[Tensor, "seeds batch"]) -> Experience:
     """Return transitions drawn by ``u`` alike and with repetition of the first ``among``, all that ``replay`` holds.
 
     In a compiled step ``among`` is a tensor: a number would be compiled anew.
     """
     which = (u * among).long()  # see ``as_integer``
     seed = torch.arange(len(u), device=u.device).unsqueeze(-1)
-    o, action, reward, following, terminal = (part[seed, which] for part in replay[:-1])
+    o, action, reward, following, done = (part[seed, which] for part in replay[:-1])
     state = _map(lambda part: part[seed, which], replay.state)
-    return Experience(o.float(), action, reward, following.float(), terminal, state)
+    return Experience(o.float(), action, reward, following.float(), done, state)
 
 
-@checked(most={"stored": MOST, "least": MOST})
-def recall(replay: Replay, stored: int, u: Float[Tensor, "seeds batch"], least: int = 1) -> Experience:
-    """Return transitions of the ``stored`` ones so far, drawn alike and with repetition by ``u``.
+@checked(most={"added": MOST, "minimum": MOST})
+def sample(replay: Replay, added: int, u: Float[Tensor, "seeds batch"], minimum: int = 1) -> Experience:
+    """Return transitions of the ``added`` ones so far, drawn alike and with repetition by ``u``.
 
-    Raises ``UsageError`` if replay holds fewer than ``least``, such as a batch, or none.
+    Raises ``UsageError`` if replay holds fewer than ``minimum``, such as a batch, or none.
     """
     if len(u) != len(replay.reward):
         raise bad_argument("u", u, f"one row for each of {len(replay.reward)} seeds")
-    return recall_of(replay, held(replay, stored, least), u)
+    return sample_from(replay, num_stored(replay, added, minimum), u)
 
 
-__all__ = ["Experience", "Replay", "empty_replay", "held", "recall", "recall_of", "store"]
+__all__ = ["Experience", "Replay", "add", "empty_replay", "num_stored", "sample", "sample_from"]

@@ -1,8 +1,8 @@
 """Returns and advantages of a rollout of T steps, which may hold several episodes and may stop within one.
 
 Time is the first axis, ``[time, *batch]``; all axes after it broadcast, so heads can share rewards, and each seed can
-have a discount of its own. ``ended[t]`` says whether the episode ended with step t. Then the step after it belongs to
-another episode, and counts for nothing: m_{t+1} = 1 - ended[t] below. ``last`` holds the values after the rollout's
+have a discount of its own. ``done[t]`` says whether the episode ended with step t. Then the step after it belongs to
+another episode, and counts for nothing: m_{t+1} = 1 - done[t] below. ``last`` holds the values after the rollout's
 last step, V_T.
 """
 
@@ -17,7 +17,7 @@ def lambda_returns(
     rewards: Float[Tensor, "time *#batch"],
     values: Float[Tensor, "time *#batch"],
     last: Float[Tensor, "*#batch"],
-    ended: Bool[Tensor, "time *#batch"],
+    done: Bool[Tensor, "time *#batch"],
     gamma: float | Float[Tensor, "*#batch"],
     lam: float | Float[Tensor, "*#batch"],
 ) -> Float[Tensor, "time *batch"]:
@@ -26,11 +26,11 @@ def lambda_returns(
     ``lam`` = 0 looks one step ahead; ``lam`` = 1 sums all rewards to the end of the episode or of the rollout. Raises
     ``UsageError`` for a number ``gamma`` or ``lam`` outside [0, 1]; the values of tensors are not read.
     """
-    m = (~ended).to(values.dtype)
+    not_done = (~done).to(values.dtype)
     g, found = last, []
     for t in reversed(range(len(rewards))):
         v = values[t + 1] if t + 1 < len(rewards) else last
-        g = rewards[t] + gamma * m[t] * (lam * g + (1 - lam) * v)
+        g = rewards[t] + gamma * not_done[t] * (lam * g + (1 - lam) * v)
         found.append(g)
     return torch.stack(found[::-1])
 
@@ -40,7 +40,7 @@ def advantages(
     rewards: Float[Tensor, "time *#batch"],
     values: Float[Tensor, "time *#batch"],
     last: Float[Tensor, "*#batch"],
-    ended: Bool[Tensor, "time *#batch"],
+    done: Bool[Tensor, "time *#batch"],
     gamma: float | Float[Tensor, "*#batch"],
     lam: float | Float[Tensor, "*#batch"],
 ) -> Float[Tensor, "time *batch"]:
@@ -54,11 +54,11 @@ def advantages(
             raise bad_argument(
                 name, of_batch, f"a tensor with at most {values.dim() - 1} axes, those of values after time"
             )
-    m = (~ended).to(values.dtype)
-    delta = rewards + gamma * m * torch.cat([values[1:], last.expand_as(values[:1])]) - values
+    not_done = (~done).to(values.dtype)
+    delta = rewards + gamma * not_done * torch.cat([values[1:], last.expand_as(values[:1])]) - values
     a, found = torch.zeros_like(delta[0]), []
     for t in reversed(range(len(delta))):
-        a = delta[t] + gamma * lam * m[t] * a
+        a = delta[t] + gamma * lam * not_done[t] * a
         found.append(a)
     return torch.stack(found[::-1])
 

@@ -35,14 +35,14 @@ from tutorlib.papers.mbrl.algorithm import (
 from tutorlib.papers.mbrl.maze import MazeState, ProcMaze, maze_bank
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw
 from tutorlib.papers.mbrl.problem import OpenGrid, PanFlute
-from tutorlib.rl import recall_of
+from tutorlib.rl import sample_from
 
 SMALL = Config(
     environment="flute",
     size=2,
     steps=24,
-    warm_up=8,
-    copy_every=4,
+    learning_starts=8,
+    target_period=4,
     batch=4,
     length=3,
     capacity=16,
@@ -65,8 +65,8 @@ def drawn(*shape, seed=0):
 def experience(seeds=2, batch=5, bits=4, actions=3, seed=0):
     a = torch.randint(actions, (seeds, batch), generator=generator(seed))
     o, following = ((drawn(seeds, batch, bits, seed=seed + s) < 0.5).float() for s in (1, 2))
-    terminal = torch.arange(batch).expand(seeds, -1) % 3 == 1
-    return Experience(o, a, drawn(seeds, batch, seed=seed + 3), following, terminal, ())
+    done = torch.arange(batch).expand(seeds, -1) % 3 == 1
+    return Experience(o, a, drawn(seeds, batch, seed=seed + 3), following, done, ())
 
 
 def small(config=SMALL, **changes):
@@ -78,24 +78,24 @@ def small(config=SMALL, **changes):
 
 def test_the_loss_of_q_is_that_of_loops():
     net = MLP(4, 3, hidden=6, layers=1)
-    theta, copy = (net.initial_parameters(2, generator(s)) for s in (0, 1))
+    theta, target_params = (net.initial_parameters(2, generator(s)) for s in (0, 1))
     b = experience()
     t = Transitions(b.o, b.action, b.reward, b.next, drawn(2, 5, seed=8), drawn(2, 5, seed=9))
-    q, following = net(theta, t.x).tolist(), net(copy, t.next).tolist()
+    q, following = net(theta, t.x).tolist(), net(target_params, t.next).tolist()
     for s in range(2):
         total = 0.0
         for i in range(5):
-            target = float(t.reward[s, i]) + 0.9 * float(t.continues[s, i]) * max(following[s][i])
+            target = float(t.reward[s, i]) + 0.9 * float(t.not_done[s, i]) * max(following[s][i])
             total += float(t.weight[s, i]) * (q[s][i][int(t.action[s, i])] - target) ** 2 / 5
-        assert float(dqn_loss(net, theta, copy, t, 0.9)[s]) == pytest.approx(total, rel=1e-5)
+        assert float(dqn_loss(net, theta, target_params, t, 0.9)[s]) == pytest.approx(total, rel=1e-5)
 
 
 def test_no_gradient_goes_through_the_target_or_to_another_seed():
     net = MLP(4, 3, hidden=6, layers=1)
     theta = net.initial_parameters(2, generator()).requires_grad_()
-    copy = net.initial_parameters(2, generator(1)).requires_grad_()
-    loss = dqn_loss(net, theta, copy, as_replayed(experience()), 0.9)
-    g, of_copy = torch.autograd.grad(loss[0], (theta, copy), allow_unused=True)
+    target_params = net.initial_parameters(2, generator(1)).requires_grad_()
+    loss = dqn_loss(net, theta, target_params, as_replayed(experience()), 0.9)
+    g, of_copy = torch.autograd.grad(loss[0], (theta, target_params), allow_unused=True)
     assert of_copy is None
     assert g[0].abs().max() > 0
     assert g[1].abs().max() == 0
@@ -103,7 +103,7 @@ def test_no_gradient_goes_through_the_target_or_to_another_seed():
 
 def test_replayed_transitions_end_at_terminals():
     t = as_replayed(experience())
-    assert t.continues.tolist() == 2 * [[1, 0, 1, 1, 0]]
+    assert t.not_done.tolist() == 2 * [[1, 0, 1, 1, 0]]
     assert (t.weight == 1).all()
 
 
@@ -114,11 +114,11 @@ def test_the_simple_loss_is_minus_the_log_likelihood():
     model = SimpleModel(4, 3, hidden=6, layers=1)
     theta, b = model.initial_parameters(2, generator()), experience()
     p = model.predict(theta, b.o, torch.nn.functional.one_hot(b.action, 3).float())
-    plain = -Bernoulli(logits=p.next).log_prob(b.next).sum(-1) * (~b.terminal)
+    plain = -Bernoulli(logits=p.next).log_prob(b.next).sum(-1) * (~b.done)
     plain = plain - Normal(p.reward, 1.0).log_prob(b.reward) - 0.5 * math.log(2 * math.pi)
-    plain = plain - Bernoulli(logits=p.continues).log_prob((~b.terminal).float())
+    plain = plain - Bernoulli(logits=p.not_done).log_prob((~b.done).float())
     assert torch.allclose(simple_loss(model, theta, b), plain.mean(dim=-1), atol=1e-5)
-    other = b._replace(next=torch.where(b.terminal[..., None], 1 - b.next, b.next))
+    other = b._replace(next=torch.where(b.done[..., None], 1 - b.next, b.next))
     assert torch.equal(simple_loss(model, theta, other), simple_loss(model, theta, b)), "nothing follows a terminal"
 
 
@@ -136,9 +136,9 @@ def test_the_latent_loss_is_the_sum_of_its_parts(kind):
             q, p = (Normal(*law) for law in laws)
         else:
             q, p = (Categorical(logits=law.logits) for law in laws)
-        recon = -Bernoulli(logits=model.decode(theta, phi)).log_prob(b.o).sum(-1) * (~b.terminal)
+        recon = -Bernoulli(logits=model.decode(theta, phi)).log_prob(b.o).sum(-1) * (~b.done)
         outcome = (b.reward - prediction.reward) ** 2 / 2
-        outcome = outcome - Bernoulli(logits=prediction.continues).log_prob((~b.terminal).float())
+        outcome = outcome - Bernoulli(logits=prediction.not_done).log_prob((~b.done).float())
         return recon.mean(-1), kl_divergence(q, p).sum(-1).mean(-1), outcome.mean(-1)
 
     recon, divergence, outcome = parts(theta)
@@ -151,7 +151,7 @@ def test_the_latent_loss_is_the_sum_of_its_parts(kind):
     transition = slice(first, first + model.nets["next"].parameters)
     assert of_kl[:, transition].abs().max() > 1e-3
     assert torch.allclose(g[:, transition], 0.8 * of_kl[:, transition], atol=1e-5)
-    other = b._replace(next=torch.where(b.terminal[..., None], 1 - b.next, b.next))
+    other = b._replace(next=torch.where(b.done[..., None], 1 - b.next, b.next))
     assert not torch.equal(latent_loss(model, theta, other, u), latent_loss(model, theta, b, u)), "the KL stays"
 
 
@@ -178,14 +178,14 @@ def test_weights_are_products_of_the_chances_to_go_on():
     chance = torch.tensor([[0.1, 0.9], [0.9, 0.1], [0.1, 0.1]])[None]
     found = dream(model, theta, policy, x, chance, torch.zeros(1, 3, 2, 1), True)
     assert found.weight.view(3, 2)[:, 0].tolist() == pytest.approx([1.0, 0.9, 0.72])
-    assert found.continues.view(3, 2)[:, 0].tolist() == pytest.approx([0.9, 0.8, 0.7])
+    assert found.not_done.view(3, 2)[:, 0].tolist() == pytest.approx([0.9, 0.8, 0.7])
     assert found.x.flatten().tolist() == [0, 0, 1, 1, 2, 2]
     assert found.next.flatten().tolist() == [1, 1, 2, 2, 3, 3]
     assert found.action.flatten().tolist() == [0, 1, 1, 0, 0, 0]
     assert found.reward.flatten().tolist() == [0, 1, 11, 10, 20, 20]
     endless = dream(model, theta, policy, x, chance, torch.zeros(1, 3, 2, 1), False)
     assert (endless.weight == 1).all()
-    assert torch.equal(endless.continues, found.continues)
+    assert torch.equal(endless.not_done, found.not_done)
 
 
 def test_the_perfect_model_stops_counting_after_an_end():
@@ -196,7 +196,7 @@ def test_the_perfect_model_stops_counting_after_an_end():
     found = simulate(
         env, lambda x, u: torch.full_like(u, 4, dtype=torch.long), state, drawn(1, 4, 2), drawn(1, 4, 2, 1)
     )
-    assert found.continues.view(4, 2).T.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0]]
+    assert found.not_done.view(4, 2).T.tolist() == [[1, 1, 0, 0], [0, 0, 0, 0]]
     assert found.weight.view(4, 2).T.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
     assert (found.reward == -1).all()
     assert torch.equal(found.next[:, :6], found.x[:, 2:])
@@ -240,12 +240,12 @@ def test_the_optimiser_is_torchs_with_the_decay_over_the_rate():
 def test_runs_side_by_side_are_runs_alone(agent, environment, monkeypatch):
     monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 5)
     config = small(agent=agent, environment=environment)
-    together = train(config, [3, 4], Context(), rates=[1e-2, 1e-3], temperatures=[0.5, 2.0])
+    together = train(config, [3, 4], Context(), lrs=[1e-2, 1e-3], temperatures=[0.5, 2.0])
     assert together.steps == [12, 24]
     assert together.learner.updates == 16
     assert together.evals.shape == (2, 2)
     for i, (rate, temperature) in enumerate(((1e-2, 0.5), (1e-3, 2.0))):
-        alone = train(small(config, rate=rate, temperature=temperature), [3 + i], Context())
+        alone = train(small(config, lr=rate, temperature=temperature), [3 + i], Context())
         assert torch.allclose(alone.learner.q[0], together.learner.q[i], atol=1e-4)
         assert torch.allclose(alone.learner.model[0], together.learner.model[i], atol=1e-4)
         assert torch.allclose(alone.evals[:, 0], together.evals[:, i], atol=1e-4)
@@ -262,7 +262,7 @@ def test_luck_is_drawn_in_one_piece_and_in_order(agent):
     """What is drawn at once are the numbers of one draw after the other, as recorded runs drew them."""
     config = small(agent=agent, starts=5)
     setting, _ = begin(config, [0, 1], torch.device("cpu"))
-    shapes = algorithm.luck_shapes(setting)
+    shapes = algorithm.noise_shapes(setting)
     draw_ = partial(algorithm.uniforms, [generator(3), generator(4)], device=torch.device("cpu"))
     whole = algorithm.uniforms([generator(3), generator(4)], (algorithm.total(shapes),), torch.device("cpu"))
     latents = setting.model.noise if agent in ("gaussian", "categorical") else 0
@@ -297,13 +297,13 @@ def test_the_activation_is_that_of_all_networks():
 
 
 def test_the_target_is_copied_when_it_should_be():
-    config = small(agent="er", copy_every=5)
+    config = small(agent="er", target_period=5)
     found = train(small(config, steps=15), [0], Context()).learner
-    assert torch.equal(found.copy, train(small(config, steps=10), [0], Context()).learner.q), (
+    assert torch.equal(found.target_params, train(small(config, steps=10), [0], Context()).learner.q), (
         "at t = 10, before updates"
     )
     _, start = begin(config, [0], torch.device("cpu"))
-    assert torch.equal(train(small(config, steps=10), [0], Context()).learner.copy, start.q)
+    assert torch.equal(train(small(config, steps=10), [0], Context()).learner.target_params, start.q)
 
 
 @pytest.mark.parametrize("agent", ["er", "simple"])
@@ -318,7 +318,7 @@ def test_an_update_may_recall_the_newest_transition(agent, monkeypatch):
 
     def learning(setting, learner, replay, among, step, u):
         one_by_one = torch.arange(16).expand(1, -1) / 16 + 1e-3
-        recalled.append((written[-1], set(recall_of(replay, among, one_by_one).reward.flatten().tolist())))
+        recalled.append((written[-1], set(sample_from(replay, among, one_by_one).reward.flatten().tolist())))
         return learner
 
     monkeypatch.setattr(algorithm, "act", numbered)
@@ -331,8 +331,8 @@ def recorded(config, monkeypatch):
     """Return all transitions that a run stores."""
     found = []
     monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 50)
-    monkeypatch.setattr(algorithm, "store", lambda replay, t, b: found.append(b))
-    train(small(config, steps=300, warm_up=300, eval_every=400), [0], Context())
+    monkeypatch.setattr(algorithm, "add", lambda replay, t, b: found.append(b))
+    train(small(config, steps=300, learning_starts=300, eval_every=400), [0], Context())
     return found
 
 
@@ -343,7 +343,7 @@ def test_the_bug_of_the_stale_observation_is_off_unless_asked_for(monkeypatch):
         jumps, after_ends, ends = 0, 0, 0
         for before, after in pairwise(found):
             same = torch.equal(before.next, after.o)
-            if not before.terminal:
+            if not before.done:
                 assert same
                 continue
             ends += 1
@@ -363,7 +363,7 @@ def setting_of(env, episodes=32, length=100, environment="open"):
     config = small(agent="er", environment=environment, eval_episodes=episodes, eval_length=length)
     setting, learner = begin(config, [0], torch.device("cpu"))
     net = MLP(env.observations, env.actions, 2, 1)
-    setting = Setting(config, env, net, None, setting.rate, setting.temperature)
+    setting = Setting(config, env, net, None, setting.lr, setting.temperature)
     return setting, learner._replace(q=torch.zeros(1, net.parameters))
 
 
@@ -382,7 +382,7 @@ def test_an_evaluation_without_episodes_is_the_reward_of_a_step():
 
 
 def test_runs_that_diverge_are_refused():
-    config = small(agent="er", environment="open", rate=1e30, warm_up=4)
+    config = small(agent="er", environment="open", lr=1e30, learning_starts=4)
     with pytest.raises(NonFiniteError, match=r"^learner\.q after step 12 of 24 is not finite \(seed 0\)"):
         train(config, [0], Context())
 
@@ -390,9 +390,9 @@ def test_runs_that_diverge_are_refused():
 def test_the_perfect_model_teaches_the_way_in_an_open_grid():
     """From any cell of 3 x 3 the corner is two steps away in the mean, so the best return is about -3."""
     config = small(
-        agent="perfect", environment="open", size=3, steps=400, warm_up=50, copy_every=20, batch=16, length=4
+        agent="perfect", environment="open", size=3, steps=400, learning_starts=50, target_period=20, batch=16, length=4
     )
-    config = small(config, capacity=1000, hidden=32, rate=3e-3, temperature=0.5, eval_every=400)
+    config = small(config, capacity=1000, hidden=32, lr=3e-3, temperature=0.5, eval_every=400)
     found = train(small(config, eval_episodes=100, eval_length=50), [0, 1], Context())
     assert found.evals.min() > -3.6
 
@@ -417,16 +417,16 @@ def test_the_bank_of_mazes_is_the_same_for_all(monkeypatch):
         (lambda: Config(agent="perfct"), "agent='perfct'.*did you mean 'perfect'"),
         (lambda: Config(environment="mazes"), "environment='mazes'.*did you mean 'maze'"),
         (lambda: Config(length=0), "length=0: expected a whole number from 1"),
-        (lambda: Config(warm_up=0), "warm_up=0"),
-        (lambda: Config(warm_up=31), "warm_up=31: expected at least batch=32"),
+        (lambda: Config(learning_starts=0), "learning_starts=0"),
+        (lambda: Config(learning_starts=31), "learning_starts=31: expected at least batch=32"),
         (lambda: Config(capacity=31), "capacity=31: expected at least batch=32"),
-        (lambda: Config(rate=0.0), "rate=0.0: expected a positive number"),
+        (lambda: Config(lr=0.0), "lr=0.0: expected a positive number"),
         (lambda: Config(gamma=1.0), "gamma=1.0"),
         (lambda: Config(beta2=1.0), "beta2=1.0: expected a number from 0, below 1"),
         (lambda: Config(epsilon=0.0), "epsilon=0.0: expected a positive number"),
         (lambda: Config(activation="elo"), "activation='elo'.*did you mean 'elu'"),
         (lambda: train(SMALL, [], Context()), "seeds=\\[\\]: expected at least one"),
-        (lambda: train(SMALL, [1, 2], Context(), rates=[0.1]), "rates=\\[0.1\\]: expected one for each of 2 seeds"),
+        (lambda: train(SMALL, [1, 2], Context(), lrs=[0.1]), "lrs=\\[0.1\\]: expected one for each of 2 seeds"),
     ],
 )
 def test_runs_that_cannot_be(make, message):

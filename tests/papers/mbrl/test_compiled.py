@@ -30,11 +30,13 @@ def compile(step, **how):
 
 torch.compile = compile
 small = algorithm.Config(
-    environment="maze", size=2, steps=12, warm_up=8, copy_every=2, batch=4, length=2, capacity=16, hidden=8, layers=1,
+    environment="maze", size=2, steps=12, learning_starts=8, target_period=2, batch=4, length=2, capacity=16,
+    hidden=8, layers=1,
     eval_every=6, eval_episodes=2, eval_length=5,
 )
 example = offline.Offline(
-    agent="categorical", pipes=2, transitions=9, updates=4, copy_every=2, batch=4, length=2, hidden=8, layers=1, looks=1
+    agent="categorical", pipes=2, transitions=9, updates=4, target_period=2, batch=4, length=2,
+    hidden=8, layers=1, num_evals=1
 )
 
 def distance(one, other):

@@ -16,10 +16,10 @@ from tutorlib.papers.mbrl.algorithm import (
     Config,
     act,
     act_shapes,
+    add,
     begin,
     empty_replay,
     evaluate,
-    store,
     total,
     uniforms,
     update,
@@ -67,7 +67,7 @@ def online_step(setting, learner, ledger: Ledger):
     replay = empty_replay(env.observations, state if c.agent == "perfect" else (), runs, c.capacity, META)
     with ledger:
         b, state, o = act(setting, learner, state, o, uniforms(generators, (total(act_shapes(setting)),), META))
-        store(replay, c.capacity, b)
+        add(replay, c.capacity, b)
         learner = update(setting, learner, replay, c.capacity, generators)
         score = evaluate(setting, learner, generators)
     return learner, replay, state, o, score

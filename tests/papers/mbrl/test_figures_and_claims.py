@@ -42,48 +42,59 @@ def _sets(name, c, seed, value):
     based = [max(1.0, 100 / 2**t) for t in range(n)]
     free = [b * (ratio if t else 1) for t, b in enumerate(based)]
     return {
-        "class_models": c.family.models, "class_values": 100, "models": based, "based": based, "free": free,
+        "class": {"models": c.family.models, "values": 100}, "models": based, "based": based, "free": free,
         "violations": value(name, c, "violations"),
-        "example_models": [100 + t for t in range(n)], "example_based": [4] * n, "example_free": [8] * n,
-        "example_value": 5.5, "high": 10.0,
-        "histogram_based": [[4, *19 * [0]]] * n,
-        "histogram_free": [[6, *18 * [0], 2], *(n - 1) * [[4, 4, *18 * [0]]]],
+        "example": {"models": [100 + t for t in range(n)], "based": [4] * n, "free": [8] * n, "value": 5.5},
+        "histogram": {
+            "based": [[4, *19 * [0]]] * n,
+            "free": [[6, *18 * [0], 2], *(n - 1) * [[4, 4, *18 * [0]]]],
+        },
+        "high": 10.0,
     }  # fmt: skip
 
 
 def _offline(name, c, seed, value):
-    found = {"looks": [c.updates // c.looks * (i + 1) for i in range(c.looks)]}
+    evals = {"updates": [c.updates // c.num_evals * (i + 1) for i in range(c.num_evals)], "rmse": {}}
+    patterns = {}
     for group in GROUPS:
         final = value(name, c, f"rmse_{group}") * factor(seed)
-        found[f"rmse_{group}"] = [final * (c.looks - i) for i in range(c.looks)]
-        found[f"patterns_{group}"] = 0 if group == "unseen" and c.transitions == 3000 and seed == 0 else 10
+        evals["rmse"][group] = [final * (c.num_evals - i) for i in range(c.num_evals)]
+        patterns[group] = 0 if group == "unseen" and c.transitions == 3000 and seed == 0 else 10
         if c.agent == "simple" and group in GROUPS[2:]:
-            found[f"missed_{group}"] = [0.1 * (c.looks - i) * factor(seed) for i in range(c.looks)]
-    found["rate"] = [value(name, c, "rate") * factor(seed)] * c.looks
-    return found
+            evals.setdefault("missed", {})[group] = [0.1 * (c.num_evals - i) * factor(seed) for i in range(c.num_evals)]
+    evals["rate"] = [value(name, c, "rate") * factor(seed)] * c.num_evals
+    return {"evals": evals, "patterns": patterns}
 
 
 def _dreams(name, c, seed, value):
     steps, cells = measures.DREAMT, c.env.observations
-    return _offline(name, c, seed, value) | {
+    metrics = _offline(name, c, seed, value)
+    metrics |= {
         "actions": [c.pipes - 1 - t % c.pipes for t in range(steps)],
         "truth": [[(t + i) % 2 for i in range(cells)] for t in range(steps + 1)],
-        "probability": [
-            [[(look + 10 * t + i) / 200 for i in range(cells)] for t in range(steps)] for look in range(c.looks)
-        ],
-        "dreamt": [[[(t + i + look) % 2 for i in range(cells)] for t in range(steps + 1)] for look in range(c.looks)],
-        "official": [[[0] * cells] * (steps + 1)] * c.looks,
     }
+    metrics["evals"] |= {
+        "probability": [
+            [[(look + 10 * t + i) / 200 for i in range(cells)] for t in range(steps)] for look in range(c.num_evals)
+        ],
+        "dreamt": [
+            [[(t + i + look) % 2 for i in range(cells)] for t in range(steps + 1)] for look in range(c.num_evals)
+        ],
+        "official": [[[0] * cells] * (steps + 1)] * c.num_evals,
+    }
+    return metrics
 
 
 def _online(name, c, seed, value):
     score = value(name, c, "score") + 0.001 * seed
     count = c.steps // c.eval_every
     return {
-        "looks": [c.eval_every * (i + 1) for i in range(count)],
-        "look_score": [score + 0.01 * (i - (count - 1) / 2) for i in range(count)],
+        "evals": {
+            "steps": [c.eval_every * (i + 1) for i in range(count)],
+            "score": [score + 0.01 * (i - (count - 1) / 2) for i in range(count)],
+        },
         "score": score, "last": score + 0.04,
-        "updates": (c.steps - c.warm_up) * c.updates, "transitions": value(name, c, "transitions"),
+        "updates": (c.steps - c.learning_starts) * c.updates, "transitions": value(name, c, "transitions"),
     }  # fmt: skip
 
 
@@ -405,19 +416,21 @@ def test_the_dream_viewer_holds_the_record(records):
     found = record.metrics
     for look, cell, step in ((0, 0, 0), (3, 7, 4), (9, 9, 10)):
         assert truth[look][cell][step] == found["truth"][step][cell]
-        assert dream[look][cell][step] == found["dreamt"][look][step][cell]
+        assert dream[look][cell][step] == found["evals"]["dreamt"][look][step][cell]
         assert official[look][cell][step] == 0
         course = unpack(data["chart"]["curves"][0]["values"])[2][look][cell][step]
         if step:
-            assert probability[look][cell][step] == pytest.approx(found["probability"][look][step - 1][cell], abs=5e-3)
-            assert course == pytest.approx([own[step - 1][cell] for own in found["probability"]], abs=6e-3)
+            assert probability[look][cell][step] == pytest.approx(
+                found["evals"]["probability"][look][step - 1][cell], abs=5e-3
+            )
+            assert course == pytest.approx([own[step - 1][cell] for own in found["evals"]["probability"]], abs=6e-3)
         else:
             assert probability[look][cell][step] is None
             assert course == [None] * 10
     assert data["slider"]["values"][-1] == "2500"
     picture = figures.dream_picture(record, 0)
     assert [a.get_title(loc="left") or a.get_title() for a in picture.axes] == ["truth", "probability", "dream"]
-    assert picture.axes[1].images[0].get_array()[7, 3] == pytest.approx(found["probability"][0][3][7])
+    assert picture.axes[1].images[0].get_array()[7, 3] == pytest.approx(found["evals"]["probability"][0][3][7])
 
 
 def test_explorers_refuse_other_records(records):

@@ -66,9 +66,9 @@ def test_worlds_are_the_papers(golden, name):
     assert torch.equal(env.observe(following).long(), g["next_observation"])
     u = torch.full((*g["action"].shape, env.step_noise), 0.5, dtype=torch.double)
     u[..., 0] = g["event_uniform"]
-    after, reward, terminal = env.transition(state, g["action"], u)
+    after, reward, done = env.transition(state, g["action"], u)
     assert torch.equal(reward.long(), g["reward"])
-    assert torch.equal(terminal.long(), g["terminal"])
+    assert torch.equal(done.long(), g["terminal"])
     placed = (g["reward"] if name == "buttons4" else torch.zeros_like(g["reward"])).bool()
     for mine, theirs in zip(after, following, strict=True):
         assert torch.equal(mine[~placed], theirs[~placed])
@@ -83,10 +83,10 @@ def test_worlds_are_the_papers(golden, name):
 
 def batch_of(g, suffix=""):
     """Return the recorded real transitions, of one seed."""
-    o, action, reward, following, terminal = (
+    o, action, reward, following, done = (
         g[f"{name}{suffix}"][None] for name in ("o", "action", "reward", "next", "terminal")
     )
-    return Experience(o.double(), action, reward.double(), following.double(), terminal, ())
+    return Experience(o.double(), action, reward.double(), following.double(), done, ())
 
 
 def stepped(loss, theta, moments, step, rate):
@@ -99,12 +99,14 @@ def stepped(loss, theta, moments, step, rate):
 def test_replay_learns_as_the_papers(golden):
     g = tensors(golden("rl/mbrl_er"))
     net = MLP(BITS, ACTIONS, hidden=12)
-    q, copy = g["q"][None], g["copy"][None]
+    q, target_params = g["q"][None], g["copy"][None]
     moments = no_moments(q)
     for step in range(3):
         b = as_replayed(batch_of(g, f"_{step}"))
-        close(dqn_loss(net, q, copy, b, 0.9), g[f"loss_{step}"])
-        gradient, q, moments = stepped(lambda theta, b=b: dqn_loss(net, theta, copy, b, 0.9), q, moments, step, 5e-5)
+        close(dqn_loss(net, q, target_params, b, 0.9), g[f"loss_{step}"])
+        gradient, q, moments = stepped(
+            lambda theta, b=b: dqn_loss(net, theta, target_params, b, 0.9), q, moments, step, 5e-5
+        )
         close(gradient, g[f"gradient_{step}"])
         close(q, g[f"q_after_{step}"])
 
@@ -155,8 +157,8 @@ def test_models_learn_and_dream_as_the_papers(golden, name):
         close(mine.double(), theirs)
 
     net = MLP(model.inputs, ACTIONS, hidden=12)
-    q, copy = g["q"][None], g["copy"][None]
-    close(dqn_loss(net, q, copy, found, 0.9), g["q_loss"])
-    gradient, q, _ = stepped(lambda theta: dqn_loss(net, theta, copy, found, 0.9), q, no_moments(q), 0, 2e-4)
+    q, target_params = g["q"][None], g["copy"][None]
+    close(dqn_loss(net, q, target_params, found, 0.9), g["q_loss"])
+    gradient, q, _ = stepped(lambda theta: dqn_loss(net, theta, target_params, found, 0.9), q, no_moments(q), 0, 2e-4)
     close(gradient, g["q_gradient"])
     close(q, g["q_after"])

@@ -6,7 +6,7 @@ from torch.distributions import Categorical, kl_divergence
 from torch.distributions import Normal as TorchNormal
 
 from tutorlib.lab import UsageError
-from tutorlib.papers.mbrl.model import MLP, Categories, LatentModel, Normal, SimpleModel, draw, held, kl, split
+from tutorlib.papers.mbrl.model import MLP, Categories, LatentModel, Normal, SimpleModel, draw, kl, split, stop_gradient
 
 MODELS = {
     "simple": SimpleModel(6, 3, hidden=16),
@@ -29,7 +29,7 @@ def everything(model, theta, o, a, u):
     x = model.state(theta, o, u[0])
     prediction = model.predict(theta, x, a)
     law = [prediction.next] if isinstance(prediction.next, torch.Tensor) else list(prediction.next)
-    found = [x, prediction.reward, prediction.continues, *law, model.sample(prediction, u[1])]
+    found = [x, prediction.reward, prediction.not_done, *law, model.sample(prediction, u[1])]
     return [*found, model.decode(theta, x)] if isinstance(model, LatentModel) else found
 
 
@@ -100,9 +100,9 @@ def test_many_seeds_are_each_alone(model):
 def test_shapes(model):
     theta = model.initial_parameters(2, torch.Generator().manual_seed(0))
     o, a, u = bits(2, 7, 6), torch.eye(3)[torch.arange(14).view(2, 7) % 3], drawn(2, 2, 7, model.noise)
-    x, reward, continues, *_ = found = everything(model, theta, o, a, u)
+    x, reward, not_done, *_ = found = everything(model, theta, o, a, u)
     assert x.shape == (2, 7, model.inputs)
-    assert reward.shape == continues.shape == (2, 7)
+    assert reward.shape == not_done.shape == (2, 7)
     following = found[-2] if isinstance(model, LatentModel) else found[-1]
     assert following.shape == x.shape
     if isinstance(model, LatentModel):
@@ -117,7 +117,7 @@ def test_each_network_has_parameters_of_its_own(model):
     def said(theta):
         prediction = model.predict(theta, x, a)
         law = prediction.next if isinstance(prediction.next, torch.Tensor) else prediction.next[0]
-        found = {"reward": prediction.reward, "continues": prediction.continues, "next": law}
+        found = {"reward": prediction.reward, "not_done": prediction.not_done, "next": law}
         latent = isinstance(model, LatentModel)
         return found | ({"encoder": model.encode(theta, o)[0], "decoder": model.decode(theta, x)} if latent else {})
 
@@ -191,8 +191,8 @@ def test_divergences_are_torchs():
 def test_a_law_that_is_held_has_no_gradient():
     law = Normal(drawn(1, 2, 3).requires_grad_(), drawn(1, 2, 3).requires_grad_())
     assert all(part.requires_grad for part in law)
-    assert not any(part.requires_grad for part in held(law))
-    assert isinstance(held(Categories(drawn(1, 2, 3, 4))), Categories)
+    assert not any(part.requires_grad for part in stop_gradient(law))
+    assert isinstance(stop_gradient(Categories(drawn(1, 2, 3, 4))), Categories)
 
 
 def test_deviations_are_two_sigmoids_of_half_and_not_too_small():

@@ -32,7 +32,7 @@ from tutorlib.papers.mbrl.offline import (
 from tutorlib.papers.mbrl.problem import PanFlute
 
 CPU = torch.device("cpu")
-TINY = Offline(pipes=2, transitions=30, updates=20, batch=4, length=3, hidden=8, layers=1, looks=2)
+TINY = Offline(pipes=2, transitions=30, updates=20, batch=4, length=3, hidden=8, layers=1, num_evals=2)
 
 
 def generator(seed=0):
@@ -55,7 +55,7 @@ def test_the_data_are_one_course_of_random_actions():
     replay = data_of(tiny(pipes=3, transitions=2000), [0, 1])
     assert (replay.o[:, 0] == 0).all(), "from empty pipes on"
     assert torch.equal(replay.o[:, 1:], replay.next[:, :-1])
-    assert not replay.terminal.any()
+    assert not replay.done.any()
     share = torch.stack([(replay.action == a).double().mean(dim=1) for a in range(3)])
     assert (share - 1 / 3).abs().max() < 0.04
     env = PanFlute(3)
@@ -180,7 +180,7 @@ def test_measures_have_their_names(agent):
     found = groups(data_of(config, [0, 1]), truth.reachable)
     values = measure(setting, learner, truth, found, [generator(s) for s in (0, 1)])
     assert values.shape == (len(measures(agent)), 2)
-    assert ("missed_seen" in measures(agent)) == (agent == "simple")
+    assert (("missed", "seen") in measures(agent)) == (agent == "simple")
     if agent == "er":
         q = setting.net(learner.q, truth.patterns.expand(2, -1, -1))
         assert torch.equal(values[0], rmse(q, truth.values, found["all"]))
@@ -202,8 +202,8 @@ def test_runs_side_by_side_are_runs_alone():
 
 
 def test_the_target_is_copied_when_it_should_be():
-    found = learn(tiny(agent="er", copy_every=15), [0], Context()).learner
-    assert torch.equal(found.copy, learn(tiny(agent="er", updates=15, looks=1), [0], Context()).learner.q)
+    found = learn(tiny(agent="er", target_period=15), [0], Context()).learner
+    assert torch.equal(found.target_params, learn(tiny(agent="er", updates=15, num_evals=1), [0], Context()).learner.q)
 
 
 # Dreams
@@ -249,7 +249,7 @@ def test_the_two_samplers_differ_where_logits_are_no_probabilities():
     [
         (lambda: Offline(transitions=0), "transitions=0: expected a whole number from 1"),
         (lambda: Offline(transitions=31), "transitions=31: expected at least batch=32"),
-        (lambda: Offline(looks=7), "looks=7: expected a divisor of updates=2500"),
+        (lambda: Offline(num_evals=7), "num_evals=7: expected a divisor of updates=2500"),
         (lambda: Offline(pipes=6), "pipes=6: expected a whole number from 2 to 5"),
         (lambda: Offline(agent="replay"), "agent='replay'"),
         (lambda: Offline(hidden=0), "hidden=0"),

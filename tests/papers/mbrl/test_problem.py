@@ -98,10 +98,10 @@ def test_a_step_is_the_transition_from_the_stored_state_until_an_episode_ends(en
     noise = uniform(60, 8, env.step_noise, seed=1)
     lives = live(env, actions, uniform(8, env.start_noise), noise)
     for t in range(0, 60, 7):
-        after, reward, terminal = env.transition(lives.states[t], actions[t], noise[t])
+        after, reward, done = env.transition(lives.states[t], actions[t], noise[t])
         assert torch.equal(reward, lives.rewards[t])
-        assert torch.equal(terminal, lives.ended[t])
-        assert torch.equal(env.observe(after)[~terminal], lives.observations[t + 1][~terminal])
+        assert torch.equal(done, lives.ended[t])
+        assert torch.equal(env.observe(after)[~done], lives.observations[t + 1][~done])
 
 
 # PanFlute
@@ -473,9 +473,9 @@ def test_the_way_to_the_goal_returns_its_length_and_one_more():
     total, alive = torch.zeros(200), torch.ones(200)
     for t in range(int(begin.max()) + 1):
         action = maze_action_values(env, state, 1.0).argmax(dim=-1)
-        state, reward, terminal = env.transition(state, action, uniform(200, 1, seed=t))
+        state, reward, done = env.transition(state, action, uniform(200, 1, seed=t))
         total += alive * reward
-        alive = alive * ~terminal
+        alive = alive * ~done
     assert alive.sum() == 0
     assert torch.equal(total, -(begin + 1).float())
 

@@ -17,8 +17,8 @@ ONLINE = Config(
     environment="maze",
     size=2,
     steps=24,
-    warm_up=6,
-    copy_every=4,
+    learning_starts=6,
+    target_period=4,
     batch=4,
     length=3,
     capacity=10,
@@ -28,7 +28,9 @@ ONLINE = Config(
     eval_episodes=2,
     eval_length=5,
 )
-EXAMPLE = Offline(pipes=2, transitions=30, updates=20, copy_every=3, batch=4, length=3, hidden=8, layers=1, looks=4)
+EXAMPLE = Offline(
+    pipes=2, transitions=30, updates=20, target_period=3, batch=4, length=3, hidden=8, layers=1, num_evals=4
+)
 
 
 class StoppedError(Exception):
@@ -117,11 +119,11 @@ def test_a_run_does_not_go_on_where_its_luck_cannot(tmp_path: Path):
 def test_a_run_that_diverges_beside_others_is_noted_and_they_go_on(tmp_path: Path, agent):
     config, seeds = dataclasses.replace(ONLINE, agent=agent), [3, 4, 5]
     checkpoint, gone = Checkpoint(tmp_path / "run.ckpt", "a", ["x", "y", "z"]), {}
-    beside = train(config, seeds, Context(checkpoint=checkpoint, diverged=gone), rates=[1e-3, 1e30, 1e-3])
-    alone = train(config, seeds, Context(), rates=[1e-3, 1e-3, 1e-3])
+    beside = train(config, seeds, Context(checkpoint=checkpoint, diverged=gone), lrs=[1e-3, 1e30, 1e-3])
+    alone = train(config, seeds, Context(), lrs=[1e-3, 1e-3, 1e-3])
     assert gone == {1: 12}
     for i in (0, 2):
-        assert torch.equal(beside.looks[:, i], alone.evals[:, i])
+        assert torch.equal(beside.num_evals[:, i], alone.evals[:, i])
         assert torch.equal(beside.learner.q[i], alone.learner.q[i])
     assert beside.learner.q[1].isfinite().all()
     assert checkpoint.of_run(1).load()["step"] == 6
@@ -129,7 +131,7 @@ def test_a_run_that_diverges_beside_others_is_noted_and_they_go_on(tmp_path: Pat
 
 def test_an_example_that_diverges_is_an_error_where_nobody_takes_notes():
     with pytest.raises(NonFiniteError, match=r"^q after step 5 of 20 is not finite \(seed 0\)"):
-        learn(dataclasses.replace(EXAMPLE, agent="er", rate=1e30), [0], Context())
+        learn(dataclasses.replace(EXAMPLE, agent="er", lr=1e30), [0], Context())
 
 
 # Settings of the ablations
@@ -140,14 +142,14 @@ def lessons(config, monkeypatch):
     found = []
     dqn_loss, simple_loss = algorithm.dqn_loss, algorithm.simple_loss
     monkeypatch.setattr(
-        algorithm, "dqn_loss", lambda net, theta, copy, b, gamma: found.append(b.reward.shape[1])
-        or dqn_loss(net, theta, copy, b, gamma)
+        algorithm, "dqn_loss", lambda net, theta, target_params, b, gamma: found.append(b.reward.shape[1])
+        or dqn_loss(net, theta, target_params, b, gamma)
     )  # fmt: skip
     monkeypatch.setattr(
         algorithm, "simple_loss", lambda model, theta, b: found.append(-b.reward.shape[1])
         or simple_loss(model, theta, b)
     )  # fmt: skip
-    learn(dataclasses.replace(config, updates=1, looks=1), [0], Context())
+    learn(dataclasses.replace(config, updates=1, num_evals=1), [0], Context())
     monkeypatch.undo()
     return found
 

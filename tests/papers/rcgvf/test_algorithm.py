@@ -33,8 +33,9 @@ from tutorlib.papers.rcgvf.config import Config
 from tutorlib.papers.rcgvf.model import policy_and_value, predict, run
 
 SMALL = Config(
-    horizon=5, actions=3, envs=6, steps=8, updates=4, minibatch=16, epochs=2, d=6, hidden_z=8, hidden=8, width=16,
-    looks=2, rate=5e-3, largest=0.1,
+    horizon=5, actions=3, num_envs=6, num_steps=8, updates=4, minibatch_size=16, update_epochs=2, d=6, hidden_z=8,
+    hidden=8, width=16,
+    num_evals=2, lr=5e-3, max_grad_norm=0.1,
 )  # fmt: skip
 CPU = torch.device("cpu")
 
@@ -56,24 +57,24 @@ def test_a_rollout_is_the_policy_in_the_lock():
     noise = draw_noise(c, (0, 1), 0, CPU)
     for s in range(2):
         e = state.e
-        for t in range(c.steps):
+        for t in range(c.num_steps):
             o = c.env.observe(e)
             assert torch.allclose(o[s], past.o[s, t])
             logits, v = policy_and_value(c.actor_critic.layers(state.theta), o)
             assert torch.allclose(v[s], past.v[s, t], atol=1e-5)
             a = (logits + noise.gumbel[:, t]).argmax(-1)
-            for p in range(c.envs):
+            for p in range(c.num_envs):
                 assert int(a[s, p]) == int(past.actions[s, t, p])
                 expected = logits[s, p].log_softmax(-1)[int(a[s, p])]
                 assert float(past.log_pi[s, t, p]) == pytest.approx(float(expected), abs=1e-5)
                 dead = int(e.row[s, p]) == 2
                 assert int(past.columns[s, t, p]) == (-1 if dead else int(e.column[s, p]))
-            e, r, ended = c.env.step(e, a, noise.step[:, t])
+            e, r, done = c.env.step(e, a, noise.step[:, t])
             assert torch.equal(r[s], past.r[s, t])
-            assert torch.equal(ended[s], past.ended[s, t])
+            assert torch.equal(done[s], past.done[s, t])
         assert torch.allclose(c.env.observe(e)[s], past.o[s, -1])
         assert torch.equal(e.row, after.row)
-    assert past.ended.any()
+    assert past.done.any()
     assert torch.equal(state.e.table, state.e.table[:, :1].expand_as(state.e.table)), "one lock for a seed"
     assert not torch.equal(state.e.table[0], state.e.table[1])
 
@@ -84,20 +85,20 @@ def test_what_is_learned_is_the_plain_advantage_of_both_rewards():
     o = past.o.flatten(1, 2)
     z = run(c.z.layers(state.zeta), o).unflatten(1, (9, 6))
     v = predict(c.predictor, 2, state.phi, o).unflatten(2, (9, 6))
-    found = curiosity(c, h, z, v, past.ended)
-    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
+    found = curiosity(c, h, z, v, past.done)
+    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.done, h.gamma_z, h.lambda_z)
     bonus = intrinsic("product", err(g, v[:, :, :-1]), dis(v[:, :, :-1]))
     assert torch.allclose(found.bonus, bonus)
     assert (bonus > 0).all()
     for s in range(2):
-        for p in range(c.envs):
+        for p in range(c.num_envs):
             a = 0.0
-            for t in reversed(range(c.steps)):
-                m = 0.0 if past.ended[s, t, p] else 1.0
+            for t in reversed(range(c.num_steps)):
+                m = 0.0 if past.done[s, t, p] else 1.0
                 r = float(past.r[s, t, p]) + 20 * float(bonus[s, t, p])
                 delta = r + 0.99 * m * float(past.v[s, t + 1, p]) - float(past.v[s, t, p])
                 a = delta + 0.99 * 0.95 * m * a
-                n = t * c.envs + p
+                n = t * c.num_envs + p
                 assert float(batch.advantage[s, n]) == pytest.approx(a, rel=1e-3, abs=1e-4)
                 assert float(batch.returns[s, n]) == pytest.approx(a + float(past.v[s, t, p]), rel=1e-3, abs=1e-4)
                 assert torch.equal(batch.o[s, n], past.o[s, t, p])
@@ -159,7 +160,7 @@ def test_a_pass_goes_through_every_frame_once_in_the_seeds_own_order():
 
 
 def test_runs_side_by_side_are_the_runs_one_by_one():
-    c = replace(SMALL, updates=14, rate=1e-3, minibatch=24, epochs=1)
+    c = replace(SMALL, updates=14, lr=1e-3, minibatch_size=24, update_epochs=1)
     trials = [
         Trial(c, 0),
         Trial(replace(c, beta=200.0, gamma_z=0.9), 1),
@@ -237,11 +238,11 @@ def test_rewards_that_are_not_finite_stop_training(monkeypatch, tmp_path, wrong)
     step, calls = Lock.step, []
 
     def broken(self, state, action, u):
-        after, reward, ended = step(self, state, action, u)
+        after, reward, done = step(self, state, action, u)
         calls.append(1)
         bad = torch.zeros_like(reward)
-        bad[1] = wrong if len(calls) == 2 * SMALL.steps + 1 else 0.0  # in the third update, of the second seed
-        return after, reward + bad, ended
+        bad[1] = wrong if len(calls) == 2 * SMALL.num_steps + 1 else 0.0  # in the third update, of the second seed
+        return after, reward + bad, done
 
     monkeypatch.setattr(Lock, "step", broken)
     checkpoint = Checkpoint(tmp_path / "run.ckpt", "name")
@@ -251,7 +252,7 @@ def test_rewards_that_are_not_finite_stop_training(monkeypatch, tmp_path, wrong)
 
 
 def test_weights_that_are_not_finite_stop_training():
-    c = replace(SMALL, rate=1e38, updates=2, looks=1, epochs=1, minibatch=48)
+    c = replace(SMALL, lr=1e38, updates=2, num_evals=1, update_epochs=1, minibatch_size=48)
     with pytest.raises(NonFiniteError, match="expected finite numbers"):
         train([Trial(c, 0)], Context())
 
@@ -318,8 +319,8 @@ def compile(step, **how):
     graphs.append(step.__name__)
     return graph(step, backend="eager", **how)
 torch.compile = compile
-sizes = dict(horizon=5, actions=3, envs=6, steps=8, minibatch=16, d=6, hidden_z=8, hidden=8, width=16)
-c = Config(**sizes, updates=2, epochs=2, looks=1)
+sizes = dict(horizon=5, actions=3, num_envs=6, num_steps=8, minibatch_size=16, d=6, hidden_z=8, hidden=8, width=16)
+c = Config(**sizes, updates=2, update_epochs=2, num_evals=1)
 trials = [Trial(c, 0), Trial(c, 1)]
 eager, compiled = (train(trials, Context(compile=own)).state for own in (False, True))
 print(graphs, float((eager.theta - compiled.theta).abs().max()), float((eager.phi - compiled.phi).abs().max()))

@@ -18,9 +18,13 @@ def records():
 
 def with_columns(columns):
     """Return records of RND whose farthest columns at the end are ``columns[beta][seed]``."""
-    base, frames = plain(experiments.RND), {"frames": [10, 20]}
+    base = plain(experiments.RND)
+
+    def metrics(column):
+        return {"evals": {"frames": [10, 20], "farthest": [0, column]}}
+
     return [
-        Record("rcgvf.lock", "study", base | {"beta": beta}, seed, frames | {"farthest": [0, column]}, 1.0, {})
+        Record("rcgvf.lock", "study", base | {"beta": beta}, seed, metrics(column), 1.0, {})
         for beta, own in columns.items()
         for seed, column in enumerate(own)
     ]
@@ -42,7 +46,10 @@ def test_the_best_weight_is_that_of_the_highest_mean():
 def test_of_equal_weights_the_course_decides_and_then_the_smallest():
     runs = with_columns({0.1: [4, 4], 0.5: [4, 4]})
     assert weights_of(runs) == {0.1}
-    faster = [replace(r, metrics=r.metrics | {"farthest": [2, 4]}) if r.config["beta"] == 0.5 else r for r in runs]
+    faster = [
+        replace(r, metrics={"evals": r.metrics["evals"] | {"farthest": [2, 4]}}) if r.config["beta"] == 0.5 else r
+        for r in runs
+    ]
     assert weights_of(faster) == {0.5}
 
 

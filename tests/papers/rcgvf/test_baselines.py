@@ -12,8 +12,9 @@ from tutorlib.papers.rcgvf.config import Config
 from tutorlib.papers.rcgvf.model import run
 
 SMALL = Config(
-    horizon=5, actions=3, envs=6, steps=10, updates=3, minibatch=20, epochs=2, d=6, hidden_z=8, hidden=8, width=16,
-    looks=1, beta=0.5, rate=5e-3, largest=0.1, layers=1,
+    horizon=5, actions=3, num_envs=6, num_steps=10, updates=3, minibatch_size=20, update_epochs=2, d=6, hidden_z=8,
+    hidden=8, width=16,
+    num_evals=1, beta=0.5, lr=5e-3, max_grad_norm=0.1, layers=1,
 )  # fmt: skip
 CPU = torch.device("cpu")
 
@@ -25,14 +26,14 @@ def test_novelty_is_the_length_of_the_error():
 
 def test_the_bonus_of_noveld():
     n = torch.rand(2, 6, 3, generator=torch.Generator().manual_seed(0))
-    ended = torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(1)) < 0.3
-    found = noveld_bonus(n, ended, 0.5)
+    done = torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(1)) < 0.3
+    found = noveld_bonus(n, done, 0.5)
     for s in range(2):
         for t in range(5):
             for p in range(3):
-                plain = 0.0 if ended[s, t, p] else max(float(n[s, t + 1, p]) - 0.5 * float(n[s, t, p]), 0.0)
+                plain = 0.0 if done[s, t, p] else max(float(n[s, t + 1, p]) - 0.5 * float(n[s, t, p]), 0.0)
                 assert float(found[s, t, p]) == pytest.approx(plain, abs=1e-6)
-    assert ((found == 0) & ~ended).any()
+    assert ((found == 0) & ~done).any()
 
 
 @pytest.mark.parametrize("method", ["rnd", "noveld"])
@@ -76,7 +77,7 @@ def test_noveld_runs_and_differs_from_rnd():
 
 def test_settings():
     assert settings("rcgvf") == Config()
-    assert (settings("rnd").beta, settings("rnd").predictor_rate) == (0.5, 0.25)
+    assert (settings("rnd").beta, settings("rnd").predictor_lr) == (0.5, 0.25)
     assert settings("ppo").method == "ppo"
     with pytest.raises(UsageError, match="did you mean 'noveld'"):
         settings("novel")

@@ -11,7 +11,9 @@ from tutorlib.papers.rcgvf.algorithm import curiosity
 from tutorlib.papers.rcgvf.bonus import dis, err, intrinsic, targets
 from tutorlib.papers.rcgvf.config import BONUSES, Config, Hyper
 
-SMALL = Config(horizon=5, actions=3, envs=6, steps=8, updates=4, minibatch=16, d=6, hidden_z=8, hidden=8, looks=2)
+SMALL = Config(
+    horizon=5, actions=3, num_envs=6, num_steps=8, updates=4, minibatch_size=16, d=6, hidden_z=8, hidden=8, num_evals=2
+)
 
 
 def normal(*shape, seed=0):
@@ -44,16 +46,16 @@ def test_errors_disagreement_and_reward_are_the_plain_sums():
 
 def test_targets_are_the_plain_recursion_for_each_head_alone():
     z, v, last = normal(2, 6, 3, 4), normal(2, 2, 6, 3, 4, seed=1), normal(2, 2, 3, 4, seed=2)
-    ended = torch.rand(2, 6, 3, generator=torch.Generator().manual_seed(3)) < 0.3
+    done = torch.rand(2, 6, 3, generator=torch.Generator().manual_seed(3)) < 0.3
     gamma, lam = [0.6, 0.9], [0.9, 0.4]
-    found = targets(z, v, last, ended, torch.tensor(gamma), torch.tensor(lam))
+    found = targets(z, v, last, done, torch.tensor(gamma), torch.tensor(lam))
     for s in range(2):
         for k in range(2):
             for p in range(3):
                 for j in range(4):
                     g = after = float(last[s, k, p, j])
                     for t in reversed(range(6)):
-                        m = 0.0 if ended[s, t, p] else 1.0
+                        m = 0.0 if done[s, t, p] else 1.0
                         g = float(z[s, t, p, j]) + gamma[s] * m * (lam[s] * g + (1 - lam[s]) * after)
                         after = float(v[s, k, t, p, j])
                         assert float(found[s, k, t, p, j]) == pytest.approx(g, abs=1e-5)
@@ -73,6 +75,6 @@ def test_targets_are_the_plain_recursion_for_each_head_alone():
 def test_the_reward_is_quartic_in_the_scale_of_z(own, power):
     c, h = replace(SMALL, **own), Hyper(torch.ones(1), torch.tensor([0.6]), torch.tensor([0.9]))
     z, v = normal(1, 9, 6, 6), normal(1, c.ensemble, 9, 6, 6, seed=1)
-    ended = torch.zeros(1, 8, 6, dtype=torch.bool)
-    plain, scaled = (curiosity(c, h, scale * z, scale * v, ended).bonus for scale in (1.0, 3.0))
+    done = torch.zeros(1, 8, 6, dtype=torch.bool)
+    plain, scaled = (curiosity(c, h, scale * z, scale * v, done).bonus for scale in (1.0, 3.0))
     assert torch.allclose(scaled, 3.0**power * plain, rtol=1e-4)

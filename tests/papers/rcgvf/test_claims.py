@@ -161,9 +161,10 @@ def test_each_part_of_the_fourth_claim_can_fail(monkeypatch, method, gamma, end,
 
 def test_a_bonus_that_rnd_keeps_is_no_fading(monkeypatch):
     records = made_up(good)
-    lasting = {"visited": [1.0, 0.9, 0.2], "unvisited": [1.0, 0.9, 0.2]}
+    lasting = {name: {"cell": [1.0, 0.9, 0.2], "end": [1.0, 0.9, 0.2]} for name in ("visited", "unvisited")}
     records["rcgvf.aliasing"] = [
-        replace(r, metrics=r.metrics | lasting) if r.config["method"] == "rnd" else r for r in records["rcgvf.aliasing"]
+        replace(r, metrics={"evals": r.metrics["evals"] | lasting}) if r.config["method"] == "rnd" else r
+        for r in records["rcgvf.aliasing"]
     ]
     found = judged(monkeypatch, records)["C4"]
     assert (found.verdict, found.parts["RND fades"].verdict) == ("contradicted in part", "contradicted")

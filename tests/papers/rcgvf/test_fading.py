@@ -13,8 +13,9 @@ from tutorlib.papers.rcgvf.fading import Fading, fade, first_predictions, mixed_
 from tutorlib.papers.rcgvf.model import predict, run
 
 SMALL = Config(
-    horizon=5, actions=4, envs=20, steps=10, updates=6, minibatch=50, epochs=2, d=6, hidden_z=8, hidden=8, width=4,
-    looks=2, rate=5e-3,
+    horizon=5, actions=4, num_envs=20, num_steps=10, updates=6, minibatch_size=50, update_epochs=2, d=6, hidden_z=8,
+    hidden=8, width=4,
+    num_evals=2, lr=5e-3,
 )  # fmt: skip
 CPU = torch.device("cpu")
 
@@ -35,33 +36,33 @@ def test_the_mixed_policy_knows_the_right_action_in_its_share_of_steps():
 
 
 def test_predictors_that_diverge_stop_and_say_so():
-    fast = replace(SMALL, rate=1e30, updates=2, looks=1)
+    fast = replace(SMALL, lr=1e30, updates=2, num_evals=1)
     with pytest.raises(NonFiniteError, match=r"^\w+ of step 2 of 2 is not finite \(seed 7\): .* than 1e\+30 may help$"):
         fade([Trial(Fading(fast), 7)], Context())
 
 
 def test_a_walk_is_the_mixed_policy_in_the_lock():
-    c = replace(SMALL, envs=200)
+    c = replace(SMALL, num_envs=200)
     state = initial_state(c, [0], CPU)
     past, after = walk(c, 0.6, state.e, draw_noise(c, [0], 0, CPU))
     again = state.e
     went = stays = 0
     noise = draw_noise(c, [0], 0, CPU)
-    for t in range(c.steps):
+    for t in range(c.num_steps):
         assert torch.allclose(past.o[:, t], c.env.observe(again))
         assert torch.equal(past.columns[:, t], again.good_column)
         log_p = mixed_policy(c, 0.6, again)
         chosen = log_p.gather(-1, past.actions[:, t].unsqueeze(-1)).squeeze(-1)
         assert torch.allclose(past.log_pi[:, t], chosen)
         good = again.row < 2
-        again, r, ended = c.env.step(again, past.actions[:, t], noise.step[:, t])
+        again, r, done = c.env.step(again, past.actions[:, t], noise.step[:, t])
         assert torch.equal(past.r[:, t], r)
-        assert torch.equal(past.ended[:, t], ended)
+        assert torch.equal(past.done[:, t], done)
         went, stays = went + int((good & (r != 0)).sum()), stays + int(good.sum())
     assert torch.equal(after.row, again.row)
     assert went / stays == pytest.approx(0.6 + 0.4 / 4, abs=0.05)
-    assert past.ended[:, 4].all()
-    assert not past.ended[:, 5].any()
+    assert past.done[:, 4].all()
+    assert not past.done[:, 5].any()
     assert (past.v == 0).all()
 
 

@@ -39,7 +39,8 @@ def hyper(**values):
 # The lock.
 
 LOCK = algorithm.Config(
-    horizon=20, envs=3, steps=30, updates=1, minibatch=18, epochs=2, d=8, hidden_z=8, hidden=12, width=12, looks=1,
+    horizon=20, num_envs=3, num_steps=30, updates=1, minibatch_size=18, update_epochs=2, d=8, hidden_z=8,
+    hidden=12, width=12, num_evals=1,
     anneal=float("inf"),
 )  # fmt: skip
 
@@ -56,8 +57,8 @@ class PlayedLock(Lock):
     def step(self, state, action, u):
         t = int(state.column.max())
         assert torch.equal(action, self.known["action"][t].unsqueeze(0))
-        ended = self.known["mask"][t + 1].unsqueeze(0) == 0
-        return state._replace(column=state.column + 1), self.known["reward"][t].unsqueeze(0), ended
+        done = self.known["mask"][t + 1].unsqueeze(0) == 0
+        return state._replace(column=state.column + 1), self.known["reward"][t].unsqueeze(0), done
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_rcgvf_in_the_lock(lock, monkeypatch):
     v = algorithm.predict(c.predictor, 2, phi, o).unflatten(2, (-1, 3))
     same(z[0, :-1], known["cumulant"])
     same(v[0, :, :-1], known["prediction"])
-    found = algorithm.curiosity(c, h, z, v, past.ended)
+    found = algorithm.curiosity(c, h, z, v, past.done)
     same(found.g[0], known["target"])
     same(bonus.err(found.g, v[:, :, :-1])[0], known["err"])
     same(bonus.dis(v[:, :, :-1])[0], known["dis"])
@@ -118,19 +119,20 @@ class Played(MiniGrid):
     def step(self, state, action, u):
         t = int(state.t.max())
         assert torch.equal(action, self.known["action"][t].long().unsqueeze(0))
-        ended = self.known["mask"][t + 1].unsqueeze(0) == 0
-        return state._replace(t=state.t + 1), self.known["reward"][t].double().unsqueeze(0), ended
+        done = self.known["mask"][t + 1].unsqueeze(0) == 0
+        return state._replace(t=state.t + 1), self.known["reward"][t].double().unsqueeze(0), done
 
 
 GRID = recurrent.Config(
-    task="KeyCorridorS3R3", levels=1, envs=2, steps=16, updates=1, minibatch=16, epochs=2, d=16, looks=1,
+    task="KeyCorridorS3R3", levels=1, num_envs=2, num_steps=16, updates=1, minibatch_size=16, update_epochs=2, d=16,
+    num_evals=1,
     anneal=float("inf"),
 )  # fmt: skip
 RUNS = {
     "rcgvf": (GRID, {"beta": 5.0, "gamma_z": 0.6, "lambda_z": 0.9}),
     "rnd": (replace(GRID, method="rnd"), {"beta": 0.1}),
     "agac": (
-        replace(GRID, method="agac", counts=True, beta_counts=0.1, adversary=0.05, predictor_rate=0.25),
+        replace(GRID, method="agac", counts=True, beta_counts=0.1, adversary=0.05, predictor_lr=0.25),
         {},
     ),
 }
@@ -152,7 +154,7 @@ def began(name, arrays):
     }
     state = recurrent.State(
         e=MiniGridState(bytes_, bytes_, whole, whole[..., 0], bytes_[..., 0, 0], whole[..., 0], whole[..., 0]),
-        fresh=known["mask"][0].unsqueeze(0) == 0,
+        is_first=known["mask"][0].unsqueeze(0) == 0,
         **{own: torch.zeros(1, 2, n, dtype=torch.float64) for own, n in zeros.items()},
         theta=theta,
         theta_moments=no_moments(theta),
@@ -184,7 +186,7 @@ def test_methods_in_minigrid(name, golden):
         same(found.g[0].movedim(-2, 0), known["target"])
         layers, all_but_last = c.predictor.network.layers(state.phi), slice(None, -1)
         x = c.predictor.lstm_inputs(layers, past.look, found.last_actions, found.last_pseudo_rewards)
-        hidden, _ = recurrent.nets.unroll(layers["lstm"], x, past.fresh, state.bonus_memory)
+        hidden, _ = recurrent.nets.unroll(layers["lstm"], x, past.is_first, state.bonus_memory)
         same(c.predictor.predictions(layers, hidden)[0, :, all_but_last], known["prediction"])
         same(
             recurrent.nets.see_all(c.z.layers(state.zeta)["convolutions"], past.look)[0, all_but_last],

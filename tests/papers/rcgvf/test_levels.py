@@ -12,7 +12,8 @@ from tutorlib.papers.rcgvf.levels import offered, places, ring
 
 CPU = torch.device("cpu")
 C = recurrent.Config(
-    task="KeyCorridorS3R1", renew=3, envs=4, steps=16, updates=6, minibatch=64, d=4, epochs=1, looks=2, method="ppo"
+    task="KeyCorridorS3R1", renew=3, num_envs=4, num_steps=16, updates=6, minibatch_size=64, d=4, update_epochs=1,
+    num_evals=2, method="ppo"
 )  # fmt: skip
 
 
@@ -54,15 +55,15 @@ def test_the_longest_episode_ends_before_its_level_goes():
 
 def test_agents_meet_new_levels_and_keep_theirs_to_the_end():
     h, state = recurrent.hyper([Trial(C, 0)], CPU), recurrent.initial_state(C, C.env(CPU), [0], CPU)
-    seen, ended = set(), 0
+    seen, done = set(), 0
     for number in range(6):
         env = C.env(CPU, number)
         target = env.levels.target[state.e.level]
         assert torch.equal(target, C.env(CPU, max(number - 1, 0)).levels.target[state.e.level])
         state, log = recurrent.update(C, env, h, state, recurrent.draw_noise(C, [0], number, CPU), number)
         seen |= set((state.e.level // C.renew).flatten().tolist())
-        ended += int(log.episodes)
-    assert ended >= 8, "96 steps, 40 an episode"
+        done += int(log.episodes)
+    assert done >= 8, "96 steps, 40 an episode"
     assert seen >= {0, 2}, "those of the first and the third update, in which the first episodes end at the latest"
     one = recurrent.train([Trial(C, 0)], Context())
     assert torch.equal(one.state.theta, state.theta)

@@ -10,7 +10,7 @@ from tutorlib.lab import Context, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.rcgvf.maze import LEFT, RIGHT, Maze, explore_maze, maze_bonus, maze_targets, remembered, seen
 
-MAZE = Maze(length=4, walks=60, looks=6, d=5, hidden=16)
+MAZE = Maze(length=4, walks=60, num_evals=6, d=5, hidden=16)
 CPU = torch.device("cpu")
 
 
@@ -83,7 +83,7 @@ def test_predictors_that_diverge_stop_and_say_so():
     with pytest.raises(
         NonFiniteError, match=r"^loss of step 1 of 2 is not finite \(seed 7\): .* than 1e\+38 may help$"
     ):
-        explore_maze(Maze(walks=2, looks=2, rate=1e38), 7, Context())
+        explore_maze(Maze(walks=2, num_evals=2, lr=1e38), 7, Context())
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_predictors_that_diverge_stop_and_say_so():
         ({"method": "ppo"}, "method='ppo'"),
         ({"length": 0}, "length=0"),
         ({"gamma_z": 1.5}, "gamma_z=1.5"),
-        ({"rate": 0.0}, "rate=0.0"),
-        ({"looks": 7}, "looks=7: expected a divisor of walks=400"),
+        ({"lr": 0.0}, "lr=0.0"),
+        ({"num_evals": 7}, "num_evals=7: expected a divisor of walks=400"),
         ({"heads": 1}, "heads=1"),
     ],
 )

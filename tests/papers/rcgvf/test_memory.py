@@ -69,8 +69,8 @@ def test_unrolling_goes_step_by_step_and_forgets_where_an_episode_begins():
     layers = nets.actor_critic().layers(nets.actor_critic().initial(generator())[None])["lstm"]
     x = torch.randn(1, 3, 2, 64, generator=generator())
     memory = torch.randn(1, 2, 128, generator=generator(1))
-    fresh = torch.tensor([[[False, False], [False, True], [False, False]]])
-    h, memories = nets.unroll(layers, x, fresh, memory)
+    is_first = torch.tensor([[[False, False], [False, True], [False, False]]])
+    h, memories = nets.unroll(layers, x, is_first, memory)
     first = nets.lstm_step(layers, x[:, 0], memory)
     second = nets.lstm_step(layers, x[:, 1], torch.cat([first[:, :1], torch.zeros(1, 1, 128)], dim=1))
     third = nets.lstm_step(layers, x[:, 2], second)

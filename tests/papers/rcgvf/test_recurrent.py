@@ -18,8 +18,9 @@ from tutorlib.rl import advantages
 
 CPU = torch.device("cpu")
 SMALL = Config(
-    task="MultiRoom-N2-S4", levels=6, envs=3, steps=8, updates=4, minibatch=12, bptt=4, epochs=2, d=8, looks=2,
-    rate=5e-3, beta=1.0,
+    task="MultiRoom-N2-S4", levels=6, num_envs=3, num_steps=8, updates=4, minibatch_size=12, bptt=4, update_epochs=2,
+    d=8, num_evals=2,
+    lr=5e-3, beta=1.0,
 )  # fmt: skip
 EVERY = (
     SMALL,
@@ -56,25 +57,25 @@ def test_a_rollout_is_a_walk_step_by_step():
     env, _, state, noise = began(SMALL)
     past, e_after, fresh_after, _ = m.rollout(SMALL, env, state, noise)
     layers = nets.actor_critic().layers(state.theta)
-    e, memory, fresh = state.e, state.memory, state.fresh
-    for t in range(SMALL.steps):
+    e, memory, is_first = state.e, state.memory, state.is_first
+    for t in range(SMALL.num_steps):
         assert torch.equal(past.image[:, t], env.image(e))
         assert torch.equal(past.visits[:, t], env.count(e))
-        assert torch.equal(past.fresh[:, t], fresh)
-        memory = torch.where(fresh.unsqueeze(-1), 0.0, memory)
+        assert torch.equal(past.is_first[:, t], is_first)
+        memory = torch.where(is_first.unsqueeze(-1), 0.0, memory)
         memory = nets.lstm_step(layers["lstm"], nets.features(layers["convolutions"], env.image(e)), memory)
         logits, v = nets.logits_of(layers, memory[..., :64]), nets.values_of(layers, memory[..., :64])
         assert torch.allclose(past.logits[:, t], logits, atol=1e-5)
         assert torch.allclose(past.v[:, t], v, atol=1e-5)
         a = (logits + noise.gumbel[:, t]).argmax(dim=-1)
         assert torch.equal(past.actions[:, t], a)
-        e, r, fresh = env.step(e, a, noise.step[:, t])
+        e, r, is_first = env.step(e, a, noise.step[:, t])
         assert torch.equal(past.r[:, t], r)
-        assert torch.equal(past.ended[:, t], fresh)
+        assert torch.equal(past.done[:, t], is_first)
     assert torch.equal(e_after.cells, e.cells)
-    assert torch.equal(fresh_after, fresh)
-    assert past.ended.any()
-    assert not past.ended.all()
+    assert torch.equal(fresh_after, is_first)
+    assert past.done.any()
+    assert not past.done.all()
 
 
 @pytest.mark.parametrize("c", EVERY, ids=name_of)
@@ -94,8 +95,8 @@ def test_before_learning_segments_give_what_the_rollout_gave(c):
     loss = m.policy_objective(c, state.theta, batch)
     log_pi = batch.logits.log_softmax(-1)
     value = (v - batch.returns).square().mean(dim=(1, 2))
-    expected = -batch.advantage.mean(dim=(1, 2)) + c.value * value
-    expected = expected + c.entropy * (log_pi.exp() * log_pi).sum(-1).mean(dim=(1, 2))
+    expected = -batch.advantage.mean(dim=(1, 2)) + c.vf_coef * value
+    expected = expected + c.ent_coef * (log_pi.exp() * log_pi).sum(-1).mean(dim=(1, 2))
     assert torch.allclose(loss, expected, atol=1e-5)
     if c.method == "rcgvf":
         v = c.predictor.predictions(c.predictor.network.layers(state.phi), m.bonus_states(c, state.phi, batch)[0])
@@ -109,15 +110,15 @@ def online_predictions(c, state, past):
     layers, z_layers = c.predictor.network.layers(state.phi), c.z.layers(state.zeta)
     memory, action, last_z = state.bonus_memory, state.last_actions, state.last_pseudo_rewards
     v, z = [], []
-    for t in range(c.steps + 1):
-        keep = (~past.fresh[:, t]).float().unsqueeze(-1)
+    for t in range(c.num_steps + 1):
+        keep = (~past.is_first[:, t]).float().unsqueeze(-1)
         look = past.look[:, t].float()
         x = c.predictor.lstm_inputs(layers, look, action * keep, last_z * keep)
         memory = nets.lstm_step(layers["lstm"], x, memory * keep)
         v.append(c.predictor.predictions(layers, memory[..., : c.d]))
         z.append(nets.see(z_layers["convolutions"], look))
         last_z = z[-1]
-        if t < c.steps:
+        if t < c.num_steps:
             action = torch.nn.functional.one_hot(past.actions[:, t], 7).float()
     return torch.stack(v, dim=2), torch.stack(z, dim=1)
 
@@ -129,7 +130,7 @@ def test_the_bonus_of_rcgvf_is_that_of_predictions_made_online(panorama, counts)
     past, *_ = m.rollout(c, env, state, noise)
     assert state.last_pseudo_rewards.abs().max() > 0
     v, z = online_predictions(c, state, past)
-    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.ended, h.gamma_z, h.lambda_z)
+    g = targets(z[:, :-1], v[:, :, :-1], v[:, :, -1], past.done, h.gamma_z, h.lambda_z)
     expected = (err(g, v[:, :, :-1]) * dis(v[:, :, :-1])).sum(dim=-1)
     if counts:
         assert past.visits.max() > 1
@@ -141,17 +142,17 @@ def test_the_bonus_of_rcgvf_is_that_of_predictions_made_online(panorama, counts)
 
 def test_two_short_rollouts_predict_what_a_long_one_does():
     env, h, state, noise = began(SMALL)
-    double = replace(SMALL, steps=16, minibatch=12)
+    double = replace(SMALL, num_steps=16, minibatch_size=12)
     long = m.Noise(noise.gumbel.repeat(1, 2, 1, 1), noise.step.repeat(1, 2, 1, 1), noise.order)
     past, *_ = m.rollout(double, env, state, long)
     whole = m.curiosity(double, h, state, past)
     state_, parts = state, []
     for _ in range(2):
-        half, e, fresh, memory = m.rollout(SMALL, env, state_, noise)
+        half, e, is_first, memory = m.rollout(SMALL, env, state_, noise)
         found = m.curiosity(SMALL, h, state_, half)
         parts.append(found)
         state_ = state_._replace(
-            e=e, fresh=fresh, memory=memory, bonus_memory=found.memory[:, -1],
+            e=e, is_first=is_first, memory=memory, bonus_memory=found.memory[:, -1],
             last_actions=torch.nn.functional.one_hot(half.actions[:, -1], 7).float(),
             last_pseudo_rewards=m.last_pseudo_rewards(SMALL, state_, half),
         )  # fmt: skip
@@ -164,7 +165,7 @@ def test_the_next_rollout_reads_the_pseudo_rewards_in_which_the_last_action_was_
     env, _, state, noise = began(SMALL)
     past, *_ = m.rollout(SMALL, env, state, noise)
     images = torch.randint(0, 11, past.look.shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    found = m.last_pseudo_rewards(SMALL, state, past._replace(evaluate=images))  # all images differ
+    found = m.last_pseudo_rewards(SMALL, state, past._replace(look=images))  # all images differ
     z = nets.see_all(SMALL.z.layers(state.zeta)["convolutions"], images)
     assert torch.allclose(found, z[:, -2], atol=1e-5), "of o_{T-1}"
     assert (found - z[:, -1]).abs().max() > 0.1, "not of o_T"
@@ -192,12 +193,12 @@ def test_bonuses_of_one_observation_are_the_plain_ones():
             )
             n = gap.square().sum(-1).sqrt()
             found = m.curiosity(c, h, state, past).reward
-            for t in range(c.steps):
-                for p in range(c.envs):
+            for t in range(c.num_steps):
+                for p in range(c.num_envs):
                     expected = n[0, t, p].item()
                     if method == "noveld":
                         more = n[0, t + 1, p].item() - 0.5 * expected
-                        expected = 0.0 if past.ended[0, t, p] else max(more, 0.0)
+                        expected = 0.0 if past.done[0, t, p] else max(more, 0.0)
                     expected /= math.sqrt(past.visits[0, t, p].item()) if counts else 1.0
                     assert found[0, t, p].item() == pytest.approx(2 * expected, rel=1e-4, abs=1e-6)
 
@@ -210,15 +211,18 @@ def test_counts_pay_and_the_adversary_adds_to_advantages_and_values():
     assert torch.allclose(found.reward, 0.3 / past.visits.float().sqrt())
     layers = nets.adversary().layers(state.phi)
     hidden, _ = nets.unroll(
-        layers["lstm"], nets.features(layers["convolutions"], past.look[:, :-1]), past.fresh[:, :-1], state.bonus_memory
+        layers["lstm"],
+        nets.features(layers["convolutions"], past.look[:, :-1]),
+        past.is_first[:, :-1],
+        state.bonus_memory,
     )
     p, q = past.logits.softmax(-1), nets.logits_of(layers, hidden).softmax(-1)
     gap = (p / q).log()
     assert torch.allclose(found.more_value, 0.5 * (p * gap).sum(-1), atol=1e-5)
     assert torch.allclose(found.more_advantage, 0.5 * gap.gather(-1, past.actions.unsqueeze(-1))[..., 0], atol=1e-5)
     frames, _, _ = m.look_back(c, h, state, past)
-    t = [x.transpose(0, 1) for x in ((past.r + found.reward).clamp(-1, 1), past.v[:, :-1], past.ended)]
-    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.lam).transpose(0, 1)
+    t = [x.transpose(0, 1) for x in ((past.r + found.reward).clamp(-1, 1), past.v[:, :-1], past.done)]
+    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.gae_lambda).transpose(0, 1)
     assert torch.allclose(frames.advantage, a + found.more_advantage)
     assert torch.allclose(frames.v, past.v[:, :-1] + found.more_value)
     assert torch.allclose(frames.returns, frames.v + frames.advantage)
@@ -236,11 +240,11 @@ def test_rewards_are_cut():
     past, *_ = m.rollout(c, env, state, noise)
     frames, log, found = m.look_back(c, h, state, past)
     assert found.reward.min() > 1
-    t = [x.transpose(0, 1) for x in (torch.ones_like(past.r), past.v[:, :-1], past.ended)]
-    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.lam).transpose(0, 1)
+    t = [x.transpose(0, 1) for x in (torch.ones_like(past.r), past.v[:, :-1], past.done)]
+    a = advantages(t[0], t[1], past.v[:, -1], t[2], c.gamma, c.gae_lambda).transpose(0, 1)
     assert torch.allclose(frames.advantage, a)
     assert torch.allclose(log.bonus, found.reward.mean(dim=(1, 2)))
-    assert log.episodes.item() == past.ended.sum()
+    assert log.episodes.item() == past.done.sum()
     assert log.returns.item() == pytest.approx(past.r.sum().item())
 
 
@@ -250,7 +254,7 @@ def test_gradients_go_back_through_a_segment_and_no_further():
     batch = m.segmented(SMALL, m.look_back(SMALL, h, state, past)[0])
     layers = nets.actor_critic().layers(state.theta)
     x = nets.features(layers["convolutions"], batch.image).detach().requires_grad_()
-    still = torch.zeros_like(batch.fresh)
+    still = torch.zeros_like(batch.is_first)
     hidden, _ = nets.unroll_segments(layers["lstm"], x, still, batch.memory)
     (g,) = torch.autograd.grad(hidden[:, :, -1].sum(), x)
     assert (g.abs().amax(dim=-1) > 0).all()
@@ -272,7 +276,7 @@ def test_the_policy_never_sees_the_panorama():
 
 @pytest.mark.parametrize("c", EVERY, ids=name_of)
 def test_runs_side_by_side_are_runs_alone(c):
-    c = replace(c, rate=1e-3, updates=2, looks=1)  # the second starts from what the first remembers
+    c = replace(c, lr=1e-3, updates=2, num_evals=1)  # the second starts from what the first remembers
     trials = [Trial(c, 0), Trial(replace(c, beta=0.3, gamma_z=0.3), 1)]
     both = m.train(trials, Context())
     for i, trial in enumerate(trials):
@@ -321,7 +325,7 @@ def test_a_killed_run_goes_on(c, tmp_path, monkeypatch):
 
 def test_a_run_that_is_not_finite_stops():
     with pytest.raises(NonFiniteError, match="seed 7"):
-        m.train([Trial(replace(SMALL, rate=1e30), 7)], Context())
+        m.train([Trial(replace(SMALL, lr=1e30), 7)], Context())
 
 
 def test_rates_fall_for_both_networks():
@@ -335,16 +339,16 @@ def test_rates_fall_for_both_networks():
 @pytest.mark.parametrize(("own", "words"), [
     ({"method": "rcgv"}, "did you mean 'rcgvf'"),
     ({"task": "MultiRoom-N2-S5"}, "did you mean 'MultiRoom-N"),
-    ({"steps": 10}, "bptt=4: expected a divisor of steps=10"),
-    ({"minibatch": 14}, "minibatch=14"),
-    ({"minibatch": 5}, "minibatch=5"),
+    ({"num_steps": 10, "minibatch_size": 10}, "bptt=4: expected a divisor of num_steps=10"),
+    ({"minibatch_size": 14}, "minibatch_size=14"),
+    ({"minibatch_size": 5}, "minibatch_size=5"),
     ({"heads": 1}, "heads=1: expected at least 2"),
     ({"gamma_z": 1.5}, "gamma_z=1.5"),
     ({"beta": -1.0}, "beta=-1.0"),
     ({"levels": 0}, "levels=0"),
-    ({"rate": math.inf}, "rate=inf"),
+    ({"lr": math.inf}, "lr=inf"),
     ({"anneal": 0.0}, "anneal=0.0"),
-    ({"looks": 3}, "looks=3: expected a divisor of updates=4"),
+    ({"num_evals": 3}, "num_evals=3: expected a divisor of updates=4"),
     ({"d": 6}, "d=6"),
     ({"width": 6}, "width=6: expected a multiple of 4"),
     ({"renew": -1}, "renew=-1"),

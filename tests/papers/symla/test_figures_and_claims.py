@@ -36,14 +36,18 @@ def _metrics(name, c, seed, value):
     labels = list(tests)
     if name == "references":
         labels = [f"random {t}" for t in tests] + [f"{p} {t}" for p in ("thompson", "ucb") for t in tests]
-    metrics = {"looks": [10, 20], "look_reward": [0.1, 0.2], "look_score": [0.5, 0.9]}
+    metrics = {"evals": {"steps": [10, 20], "reward": [0.1, 0.2], "score": [0.5, 0.9]}}
     for label in labels:
-        for part in ("mean", "first", "last"):
-            # The seed moves every score alike: differences are then exact.
-            metrics[f"{label}_{part}"] = value(c, label, part) * (1 + 0.001 * seed)
-        metrics[f"{label}_curve"] = [value(c, label, "mean") * (1 + 0.001 * seed)] * 10
+        # The seed moves every score alike: differences are then exact.
+        found = {part: value(c, label, part) * (1 + 0.001 * seed) for part in ("mean", "first", "last")}
+        found["curve"] = [found["mean"]] * 10
+        if name == "references":
+            player, _, test = label.partition(" ")
+            metrics.setdefault(player, {})[test] = found
+        else:
+            metrics[label] = found
     if c.environment == "cartpole" and name != "references":
-        metrics |= {"orders": ["0123/01", "1023/01"], "order_mean": [0.01, 0.02 + 0.001 * seed]}
+        metrics["orders"] = {"names": ["0123/01", "1023/01"], "mean": [0.01, 0.02 + 0.001 * seed]}
     return metrics
 
 
@@ -223,7 +227,7 @@ def test_courses_lives_and_orders_are_drawn(records):
     assert axes[0].lines[-1].get_ydata().tolist() == [500.0, 900.0]
     figures.draw_life(axes[1], poles, "both", "failures", 1000.0)
     assert np.allclose(axes[1].lines[0].get_xdata(), np.arange(5, 100, 10))
-    figures.draw_life(axes[1], {"random": records["symla.references"][:5]}, "random easy", "", 1.0, 400)
+    figures.draw_life(axes[1], {"random": records["symla.references"][:5]}, "easy", "", 1.0, 400, "random")
     assert axes[1].lines[-1].get_xdata()[-1] == 380
     assert axes[1].lines[-1].get_color() != axes[1].lines[0].get_color()
     figures.draw_orders(axes[2], poles)
@@ -243,7 +247,7 @@ def remade(record, points=5):
     place = {"symla": 0, "meta-rnn": 100 if record.config["permuted"] == "none" else 200}[record.config["agent"]]
     curve = [[i + 1 + (place + n) / 1000 + record.seed / 1000 for i in range(points)] for n in range(len(orders))]
     means = [(n + place + record.seed) / 1000 for n in range(len(orders))]
-    return replace(record, metrics=record.metrics | {"orders": orders, "order_mean": means, "order_curve": curve})
+    return replace(record, metrics=record.metrics | {"orders": {"names": orders, "mean": means, "curve": curve}})
 
 
 def test_the_symmetry_explorer_holds_the_records(records):

@@ -95,7 +95,7 @@ def test_association_is_measured_against_sgd(given) -> None:
             r.tier,
             r.config,
             r.seed,
-            r.metrics | {"after_same": 0.3, "after_other": 0.15},
+            r.metrics | {"one_shot": {"before": 0.1, "same": 0.3, "other": 0.15}},
             1.0,
             made_up.SOURCE,
         )
@@ -106,10 +106,9 @@ def test_association_is_measured_against_sgd(given) -> None:
 
 
 def test_one_size_that_fails_is_not_hidden_by_the_others(given) -> None:
-    weak = [
-        Record(r.experiment, r.tier, r.config, r.seed, r.metrics | {"digits-12x12_100_200": 0.3}, 1.0, made_up.SOURCE)
-        for r in made_up.learned()
-    ]
+    weak = made_up.learned()
+    for r in weak:
+        r.metrics["digits-12x12"]["100_200"] = 0.3
     given(learn=weak)
     assert verdict("C7") == CONTRADICTED_IN_PART
 
@@ -123,7 +122,7 @@ def test_the_best_online_learner_is_chosen_by_the_window() -> None:
     references = made_up.references()
     assert analysis.best_online(references, "digits", "0_50") == "sgd_0.03"
     for r in references:
-        r.metrics["adam_0.03_digits_0_50"] = 0.9
+        r.metrics["adam_0.03"]["digits"]["0_50"] = 0.9
     assert analysis.best_online(references, "digits", "0_50") == "adam_0.03"
     assert analysis.best_online(references, "digits", "200_500") == "sgd_0.03"
     lead = analysis.lead(made_up.learned()[:5], references, "digits", "0_50")
@@ -188,7 +187,7 @@ def test_figures_draw_what_records_hold() -> None:
     assert sorted(bar.get_height() for bar in ax.patches) == pytest.approx([0.1, 0.1, 0.15, 0.3, 0.404, 0.704])
 
     ax = Figure().subplots()
-    figures.draw_trace(ax, learned[0].metrics["trace"], learned[0].metrics["trace_labels"], "x")
+    figures.draw_trace(ax, *learned[0].metrics["trace"].values(), "x")
     assert ax.images[0].get_array().shape == (10, 60)
     assert set(ax.lines[0].get_ydata()) == {3}
 
@@ -221,7 +220,7 @@ def test_the_plateau_explorer_holds_the_records() -> None:
             knobs["classes"].index(str(c["streams"]["classes"])),
         )
         runs = [r for r in records if r.config == c]
-        curves = np.array([r.metrics["look_loss"] for r in runs])
+        curves = np.array([r.metrics["evals"]["loss"] for r in runs])
 
         def cell(nested, at=at):
             for i in at:

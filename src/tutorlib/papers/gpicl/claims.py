@@ -84,7 +84,7 @@ def _general() -> Evidence:
     """C1: a black-box Transformer learns unseen tasks and unseen data sets."""
     runs = _phases(tasks="inf", bias=0.9, width=64)
     parts = {
-        name: exceeds(runs[f"{'unseen' if name == 'digits' else name}_last"].tolist(), bar, unit="meta-seeds")
+        name: exceeds(runs[f"{'unseen' if name == 'digits' else name}.last"].tolist(), bar, unit="meta-seeds")
         for name, bar in GENERAL.bars.items()
     }
     return Evidence(parts, "digits", "Accuracy on unseen tasks after the last examples.")
@@ -94,7 +94,7 @@ def _jumps(accuracies: pd.DataFrame) -> list[float]:
     """Return the largest rise of unseen accuracy between neighbouring numbers of tasks, one per seed."""
     rises = []
     for _, runs in accuracies.groupby("seed"):
-        line = runs.assign(order=runs["tasks"].map(_order)).sort_values("order")["unseen_last"]
+        line = runs.assign(order=runs["tasks"].map(_order)).sort_values("order")["unseen.last"]
         rises.append(float(line.diff().max()))
     return rises
 
@@ -118,7 +118,7 @@ def _transition() -> Evidence:
 
 
 def _paired(left: pd.DataFrame, right: pd.DataFrame) -> Sequence[float]:
-    return (left["unseen_last"].to_numpy() - right["unseen_last"].to_numpy()).tolist()
+    return (left["unseen.last"].to_numpy() - right["unseen.last"].to_numpy()).tolist()
 
 
 def _interventions() -> Evidence:
@@ -172,10 +172,10 @@ def _features() -> Evidence:
     with_features = table(recorded("gpicl.features")).set_index("seed")
     steps = int(with_features["steps"].iloc[0])
     plain = table(ten_class_runs(recorded("gpicl.table"), "mnist-test")[steps]).set_index("seed")
-    gain = (with_features["kmnist-features_last"] - plain["kmnist-test_last"]).dropna().tolist()
+    gain = (with_features["kmnist-features.last"] - plain["kmnist-test.last"]).dropna().tolist()
     detail = (
         f"Meta-trained on MNIST, tested on KMNIST: accuracy behind a convolutional network trained on Omniglot, minus "
-        f"that on pixels ({plain['kmnist-test_last'].mean():.3f}), after {steps} steps each, paired seeds."
+        f"that on pixels ({plain['kmnist-test.last'].mean():.3f}), after {steps} steps each, paired seeds."
     )
     return Evidence({"KMNIST": exceeds(gain, FEATURES.bars["KMNIST"], unit="meta-seeds")}, detail=detail)
 
@@ -183,7 +183,7 @@ def _features() -> Evidence:
 def _length() -> Evidence:
     """C7: the last predictions of longer sequences are better."""
     runs = table(recorded("gpicl.length"))
-    by_length = {t: runs[runs["length"] == t].set_index("seed")["unseen_last"] for t in LENGTHS}
+    by_length = {t: runs[runs["length"] == t].set_index("seed")["unseen.last"] for t in LENGTHS}
     parts = {}
     for name, (a, b) in zip(LENGTH.bars, pairwise(LENGTHS), strict=True):
         rise = (by_length[b] - by_length[a]).dropna().tolist()
@@ -198,8 +198,8 @@ def _length() -> Evidence:
 def _against_baselines() -> Evidence:
     """C5: at least as good as online SGD and MAML."""
     bars = BASELINES.bars
-    ours = _phases(tasks="inf", bias=0.9, width=64).set_index("seed")["unseen_last"]
-    sgd = table(recorded("gpicl.references")).set_index("seed")["sgd_last"]
+    ours = _phases(tasks="inf", bias=0.9, width=64).set_index("seed")["unseen.last"]
+    sgd = table(recorded("gpicl.references")).set_index("seed")["sgd.last"]
     name = "online SGD, digits"
     parts = {name: exceeds((ours - sgd).dropna().tolist(), bars[name], unit="meta-seeds")}
     detail = "Accuracy minus that of online SGD at its best rate of three (chosen on these very tasks), and of MAML."
@@ -208,7 +208,7 @@ def _against_baselines() -> Evidence:
         steps, longest = list(ten_class_runs(records, "mnist-test").items())[-1]
         runs = table(longest).set_index("seed")
         for learner, name in PAIRS:
-            gap = (runs[f"{name}_last"] - references[f"{learner}_{name}_last"]).dropna().tolist()
+            gap = (runs[f"{name}.last"] - references[f"{learner}.{name}.last"]).dropna().tolist()
             what = f"{learner}, {name.removesuffix('-test')}"
             parts[what] = exceeds(gap, bars[what], unit="meta-seeds")
         detail = f"{detail} Ten classes: meta-trained on MNIST for {steps} steps. {TEN}"

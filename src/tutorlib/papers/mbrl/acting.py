@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 
-from tutorlib.papers.mbrl.learner import Learner, Setting, Shapes, dealt, noise_of_phi, phi_luck, read, uniforms
+from tutorlib.papers.mbrl.learner import Learner, Setting, Shapes, dealt, phi_noise, phi_size, read, uniforms
 from tutorlib.rl import Experience, softmax_action
 from tutorlib.shapes import Float, Tensor
 
 
 def act_shapes(setting: Setting) -> Shapes:
-    """Return the shapes of the luck of one step in the environment: phi, the action, what follows."""
-    return (1, noise_of_phi(setting)), (1,), (1, setting.env.step_noise)
+    """Return the shapes of the noise of one step in the environment: phi, the action, what follows."""
+    return (1, phi_size(setting)), (1,), (1, setting.env.step_noise)
 
 
 def act(
@@ -23,15 +23,15 @@ def act(
     Where the episode ended these are the first of the next one; ``u``: uniforms of ``act_shapes``.
     """
     c, env = setting.config, setting.env
-    phi, chance, luck = dealt(u, act_shapes(setting))
+    phi, chance, noise = dealt(u, act_shapes(setting))
     with torch.no_grad():
         a = softmax_action(setting.net(learner.q, read(setting, learner, o, phi)), setting.temperature, chance)
-    after, r, terminal = env.transition(state, a, luck)
+    after, r, done = env.transition(state, a, noise)
     seen = env.observe(after)
-    b = Experience(o, a, r, seen, terminal, state if c.agent == "perfect" else ())
+    b = Experience(o, a, r, seen, done, state if c.agent == "perfect" else ())
     if not c.episodic:
         return b, after, seen
-    state = env.renewed(after, terminal, luck)
+    state = env.renewed(after, done, noise)
     return b, state, seen if c.official_stale_observation else env.observe(state)
 
 
@@ -47,12 +47,12 @@ def evaluate(setting: Setting, learner: Learner, generators: Sequence[torch.Gene
     alive = torch.ones_like(total)
     for _ in range(c.eval_length):
         o = env.observe(state)
-        x = read(setting, learner, o, phi_luck(setting, c.eval_episodes, generators, device))
+        x = read(setting, learner, o, phi_noise(setting, c.eval_episodes, generators, device))
         a = setting.net(learner.q, x).argmax(dim=-1)
         u = uniforms(generators, (c.eval_episodes, env.step_noise), device)
-        state, reward, terminal = env.transition(state, a, u)
+        state, reward, done = env.transition(state, a, u)
         total = total + alive * reward
-        alive = alive * ~terminal
+        alive = alive * ~done
     return (total if c.episodic else total / c.eval_length).mean(dim=-1)
 
 

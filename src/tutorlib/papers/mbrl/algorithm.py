@@ -26,8 +26,8 @@ from tutorlib.papers.mbrl.learner import (
     Shapes,
     begin,
     dealt,
-    noise_of_phi,
-    phi_luck,
+    phi_noise,
+    phi_size,
     read,
     total,
     uniforms,
@@ -42,47 +42,47 @@ from tutorlib.papers.mbrl.losses import (
 )
 from tutorlib.papers.mbrl.model import LatentModel
 from tutorlib.papers.mbrl.rollouts import Policy, Transitions, dream, simulate
-from tutorlib.rl import Experience, Replay, empty_replay, held, recall, recall_of, softmax_action, store
+from tutorlib.rl import Experience, Replay, add, empty_replay, num_stored, sample, sample_from, softmax_action
 from tutorlib.shapes import Float, Tensor
 
 
-class Luck(NamedTuple):
+class Noise(NamedTuple):
     """Uniforms of one update, in the order in which they are drawn; parts that an agent does not need are empty."""
 
     batch: Float[Tensor, "seeds batch"]
-    """which transitions are recalled"""
+    """which transitions are sampled"""
     loss: Float[Tensor, "seeds batch latents"]
     """phi in the loss of a latent model"""
     starts: Float[Tensor, "seeds starts"]
     """which transitions rollouts start from, if others"""
-    chance: Float[Tensor, "seeds length starts"]
+    actions: Float[Tensor, "seeds length starts"]
     """actions of the rollouts"""
-    noise: Float[Tensor, "seeds length starts noise"]
+    transitions: Float[Tensor, "seeds length starts noise"]
     """their next states"""
     phi: Float[Tensor, "seeds starts latents"]
     """the latent states that they start from"""
 
 
-def luck_shapes(setting: Setting) -> Shapes:
-    """Return the shapes of ``Luck``, each for one seed."""
+def noise_shapes(setting: Setting) -> Shapes:
+    """Return the shapes of ``Noise``, each for one seed."""
     c, model = setting.config, setting.model
     if c.agent == "er":
         return ((c.transitions,), *5 * ((0,),))
-    starts, latents = c.starts or c.batch, noise_of_phi(setting)
+    starts, latents = c.starts or c.batch, phi_size(setting)
     noise = model.noise if model else setting.env.step_noise
     return (c.batch,), (c.batch, latents), (c.starts,), (c.length, starts), (c.length, starts, noise), (starts, latents)
 
 
 def optimised(
-    setting: Setting, theta: Tensor, moments: Moments, g: Tensor, step: int | Tensor, rate: float | Tensor
+    setting: Setting, theta: Tensor, moments: Moments, g: Tensor, step: int | Tensor, lr: float | Tensor
 ) -> tuple[Tensor, Moments]:
     """Return theta and its moments after a step of this run's optimiser."""
     c = setting.config
-    return adamw_step(theta, moments, g, step, rate, c.beta1, c.beta2, c.epsilon, c.decay)
+    return adamw_step(theta, moments, g, step, lr, c.beta1, c.beta2, c.epsilon, c.decay)
 
 
 def model_step(setting: Setting, learner: Learner, b: Experience, u: Tensor, step: int | Tensor) -> Learner:
-    """Return the learner after one step of the model on real transitions; ``u`` is the luck of a latent loss."""
+    """Return the learner after one step of the model on real transitions; ``u`` is the noise of a latent loss."""
     model = setting.model
     assert model is not None
 
@@ -90,12 +90,12 @@ def model_step(setting: Setting, learner: Learner, b: Experience, u: Tensor, ste
         return latent_loss(model, theta, b, u) if isinstance(model, LatentModel) else simple_loss(model, theta, b)
 
     g = slope(loss, learner.model)
-    after, moments = optimised(setting, learner.model, learner.model_moments, g, step, setting.config.model_rate)
+    after, moments = optimised(setting, learner.model, learner.model_moments, g, step, setting.config.model_lr)
     return learner._replace(model=after, model_moments=moments)
 
 
 @torch.no_grad()
-def imagine(setting: Setting, learner: Learner, b: Experience, luck: Luck) -> Transitions:
+def imagine(setting: Setting, learner: Learner, b: Experience, noise: Noise) -> Transitions:
     """Return rollouts from real transitions' starts, by the learned or the perfect model, under the current policy."""
     q = setting.net.of(learner.q)
 
@@ -103,9 +103,9 @@ def imagine(setting: Setting, learner: Learner, b: Experience, luck: Luck) -> Tr
         return softmax_action(q(x), setting.temperature, u)
 
     if setting.model is None:
-        return simulate(setting.env, policy, b.state, luck.chance, luck.noise)
-    x = read(setting, learner, b.o, luck.phi)
-    return dream(setting.model, learner.model, policy, x, luck.chance, luck.noise, setting.config.episodic)
+        return simulate(setting.env, policy, b.state, noise.actions, noise.transitions)
+    x = read(setting, learner, b.o, noise.phi)
+    return dream(setting.model, learner.model, policy, x, noise.actions, noise.transitions, setting.config.episodic)
 
 
 def learn(
@@ -114,21 +114,21 @@ def learn(
     replay: Replay,
     among: int | Tensor,
     step: int | Tensor,
-    u: Float[Tensor, "seeds luck"],
+    u: Float[Tensor, "seeds noise"],
 ) -> Learner:
     """Return the learner after one step: of the model, and then of Q on what the updated model imagines.
 
-    ``among``: transitions that replay holds; ``step``: updates before this one; ``u``: uniforms of ``luck_shapes``.
+    ``among``: transitions that replay holds; ``step``: updates before this one; ``u``: uniforms of ``noise_shapes``.
     """
-    c, luck = setting.config, Luck(*dealt(u, luck_shapes(setting)))
-    real = recall_of(replay, among, luck.batch)
+    c, noise = setting.config, Noise(*dealt(u, noise_shapes(setting)))
+    real = sample_from(replay, among, noise.batch)
     if c.agent == "er":
         b = as_replayed(real)
     else:
-        learner = model_step(setting, learner, real, luck.loss, step) if setting.model else learner
-        b = imagine(setting, learner, recall_of(replay, among, luck.starts) if c.starts else real, luck)
-    g = slope(lambda theta: dqn_loss(setting.net, theta, learner.copy, b, c.gamma), learner.q)
-    q, moments = optimised(setting, learner.q, learner.q_moments, g, step, setting.rate)
+        learner = model_step(setting, learner, real, noise.loss, step) if setting.model else learner
+        b = imagine(setting, learner, sample_from(replay, among, noise.starts) if c.starts else real, noise)
+    g = slope(lambda theta: dqn_loss(setting.net, theta, learner.target_params, b, c.gamma), learner.q)
+    q, moments = optimised(setting, learner.q, learner.q_moments, g, step, setting.lr)
     return learner._replace(q=q, q_moments=moments)
 
 
@@ -136,18 +136,18 @@ def update(
     setting: Setting,
     learner: Learner,
     replay: Replay,
-    stored: int,
+    added: int,
     generators: Sequence[torch.Generator],
     learning: Callable[..., Learner] = learn,
 ) -> Learner:
-    """Return the learner after one update, with luck from the generators; ``learning``: ``learn``, or it compiled.
+    """Return the learner after one update, with noise from the generators; ``learning``: ``learn``, or it compiled.
 
     Raises ``UsageError`` if replay does not hold a batch yet.
     """
     device = learner.q.device
-    among = _number(held(replay, stored, setting.config.batch), torch.long, device)
+    among = _number(num_stored(replay, added, setting.config.batch), torch.long, device)
     step = _number(learner.updates, torch.double, device)
-    u = uniforms(generators, (total(luck_shapes(setting)),), device)
+    u = uniforms(generators, (total(noise_shapes(setting)),), device)
     after = learning(setting, learner._replace(updates=0), replay, among, step, u)
     return after._replace(updates=learner.updates + 1)
 
@@ -187,36 +187,36 @@ def train(
     config: Config,
     seeds: Sequence[int],
     context: Context,
-    rates: Sequence[float] | None = None,
+    lrs: Sequence[float] | None = None,
     temperatures: Sequence[float] | None = None,
 ) -> Trained:
-    """Train one agent for each seed, online; ``rates`` and ``temperatures`` give each run its own.
+    """Train one agent for each seed, online; ``lrs`` and ``temperatures`` give each run its own.
 
     For what is kept, replay included, and for runs that diverge, see ``lab.loop.repeat``.
     """
     c, device = config, context.device
-    setting, learner = begin(c, seeds, device, rates, temperatures)
+    setting, learner = begin(c, seeds, device, lrs, temperatures)
     env = setting.env
-    # The luck of a run is one course of numbers, of acting and learning in turn; a checkpoint keeps how far it came.
-    luck = [step_generator(seed, 0, device) for seed in seeds]
-    learning, acting, step_luck = context.compiled(learn), context.compiled(act), total(act_shapes(setting))
+    # The noise of a run is one course of numbers, of acting and learning in turn; a checkpoint keeps how far it came.
+    generators = [step_generator(seed, 0, device) for seed in seeds]
+    learning, acting, num_act = context.compiled(learn), context.compiled(act), total(act_shapes(setting))
 
     def step(state: State, t: int) -> tuple[State, Nothing]:
         learner, replay = state.learner, state.replay
-        u = uniforms(luck, (step_luck,), device)
+        u = uniforms(generators, (num_act,), device)
         b, after, o = acting(setting, learner._replace(updates=0), state.env, state.o, u)
-        store(replay, t, b)  # before the updates, which may recall it
-        if t >= c.warm_up:
-            if t % c.copy_every == 0:
-                learner = learner._replace(copy=learner.q.clone())  # no alias: a compiled step asks
+        add(replay, t, b)  # before the updates, which may sample it
+        if t >= c.learning_starts:
+            if t % c.target_period == 0:
+                learner = learner._replace(target_params=learner.q.clone())  # no alias: a compiled step asks
             for _ in range(c.updates):
-                learner = update(setting, learner, replay, t + 1, luck, learning)
+                learner = update(setting, learner, replay, t + 1, generators, learning)
         return State(learner, replay, after, o), Nothing()
 
     def evaluated(state: State, steps: int) -> Tensor:
         return evaluate(setting, state.learner, [step_generator(seed, steps, device) for seed in seeds])
 
-    start = env.start(uniforms(luck, (1, env.start_noise), device))
+    start = env.start(uniforms(generators, (1, env.start_noise), device))
     replay = empty_replay(env.observations, start if c.agent == "perfect" else (), len(seeds), c.capacity, device)
     course = repeat(
         step,
@@ -228,7 +228,7 @@ def train(
         eval_every=c.eval_every,
         evaluate=evaluated,
         log=Nothing,
-        generators=luck,
+        generators=generators,
     )
     evals = torch.stack(course.evals) if course.evals else torch.zeros(0, len(seeds), device=device)
     return Trained(course.state.learner, list(range(c.eval_every, c.steps + 1, c.eval_every)), evals)
@@ -242,7 +242,7 @@ __all__ = [
     "Config",
     "Experience",
     "Learner",
-    "Luck",
+    "Noise",
     "Nothing",
     "Policy",
     "Replay",
@@ -253,6 +253,7 @@ __all__ = [
     "act",
     "act_shapes",
     "adamw_step",
+    "add",
     "as_replayed",
     "begin",
     "dealt",
@@ -263,16 +264,15 @@ __all__ = [
     "imagine",
     "latent_loss",
     "learn",
-    "luck_shapes",
     "model_step",
+    "noise_shapes",
     "outcome_loss",
-    "phi_luck",
+    "phi_noise",
     "read",
-    "recall",
+    "sample",
     "simple_loss",
     "simulate",
     "softmax_action",
-    "store",
     "total",
     "train",
     "uniforms",

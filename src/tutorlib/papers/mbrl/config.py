@@ -55,9 +55,9 @@ class Learning:
     """L, steps of a rollout; replay takes as many transitions as all rollouts of an update have"""
     starts: int = 0
     """real transitions that rollouts start from, if others than those of the batch; 0: the batch, as in the paper"""
-    rate: float = 2e-4
+    lr: float = 2e-4
     """Adam's learning rate for Q"""
-    model_rate: float = 2e-4
+    model_lr: float = 2e-4
     """Adam's learning rate for the model"""
     temperature: float = 0.8
     """of the softmax over Q"""
@@ -76,7 +76,7 @@ class Learning:
             counts=("length",),
             sizes=("batch", "hidden", "layers"),
             most={"layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
-            positive=("rate", "model_rate", "temperature"),
+            positive=("lr", "model_lr", "temperature"),
             choices={"agent": AGENTS},
         )
         if not 0 <= self.gamma < 1:
@@ -86,7 +86,7 @@ class Learning:
 @dataclass(frozen=True)
 class Config(Learning):
     """One run. The defaults are the paper's regime of much data; its one of little data is
-    ``steps=100_000, updates=10, copy_every=10, eval_every=50``. Both make about a million updates.
+    ``steps=100_000, updates=10, target_period=10, eval_every=50``. Both make about a million updates.
     """
 
     environment: str = "maze"
@@ -97,11 +97,11 @@ class Config(Learning):
     """of ButtonGrid"""
     steps: int = 1_000_000
     """steps in the environment"""
-    warm_up: int = 1000
+    learning_starts: int = 1000
     """steps before the first update, at least a batch of them"""
     updates: int = 1
     """in each step from then on"""
-    copy_every: int = 100
+    target_period: int = 100
     """steps after which Q^- becomes Q"""
     capacity: int = 100_000
     """transitions that replay holds, at least a batch"""
@@ -128,7 +128,7 @@ class Config(Learning):
         super().__post_init__()
         expect_fields(
             self,
-            counts=("steps", "warm_up", "updates", "copy_every", "capacity", "eval_every", "eval_length"),
+            counts=("steps", "learning_starts", "updates", "target_period", "capacity", "eval_every", "eval_length"),
             sizes=("buttons", "eval_episodes"),
             least={"size": 2},
             most={"size": LARGEST_SIZE},
@@ -137,7 +137,7 @@ class Config(Learning):
         )
         if self.environment == "maze" and self.size > LARGEST_MAZE:
             raise bad_argument("size", self.size, f"a whole number from 2 to {LARGEST_MAZE} in environment=maze")
-        for name in ("warm_up", "capacity"):
+        for name in ("learning_starts", "capacity"):
             if getattr(self, name) < self.batch:
                 expected = f"at least batch={self.batch}, for replay to hold a batch before the first update"
                 raise bad_argument(name, getattr(self, name), expected)

@@ -1,4 +1,4 @@
-"""What learns in a batch of runs, what stays the same, and luck: what all five agents share (2211.02222).
+"""What learns in a batch of runs, what stays the same, and noise: what all five agents share (2211.02222).
 
 All that is random in a step is drawn before it, as one row of uniforms for each seed, so that the step is a function.
 """
@@ -21,7 +21,7 @@ class Learner(NamedTuple):
     """All that is learned, and how far the learning has come."""
 
     q: Float[Tensor, "seeds parameters"]
-    copy: Float[Tensor, "seeds parameters"]
+    target_params: Float[Tensor, "seeds parameters"]
     """Q^-"""
     q_moments: Moments
     model: Float[Tensor, "seeds parameters"]
@@ -37,7 +37,7 @@ class Setting(NamedTuple):
     env: Simulator
     net: MLP
     model: SimpleModel | LatentModel | None
-    rate: Float[Tensor, "seeds 1"]
+    lr: Float[Tensor, "seeds 1"]
     temperature: Float[Tensor, "seeds 1 1"]
 
 
@@ -52,16 +52,16 @@ def begin(
     config: Config,
     seeds: Sequence[int],
     device: torch.device,
-    rates: Sequence[float] | None = None,
+    lrs: Sequence[float] | None = None,
     temperatures: Sequence[float] | None = None,
 ) -> tuple[Setting, Learner]:
-    """Return a batch of runs before its first step; ``rates`` and ``temperatures`` give each run its own.
+    """Return a batch of runs before its first step; ``lrs`` and ``temperatures`` give each run its own.
 
     Raises ``UsageError`` if there are no seeds, or not one rate or temperature for each.
     """
     if not seeds:
         raise bad_argument("seeds", seeds, "at least one")
-    for name, values in (("rates", rates), ("temperatures", temperatures)):
+    for name, values in (("lrs", lrs), ("temperatures", temperatures)):
         if values is not None and len(values) != len(seeds):
             raise bad_argument(name, values, f"one for each of {len(seeds)} seeds, or None")
     env = config.world(device)
@@ -74,18 +74,18 @@ def begin(
         q.append(net.initial_parameters(1, generator))
         of_model.append(model.initial_parameters(1, generator) if model else q[-1].new_zeros(1, 0))
     theta, m = torch.cat(q).to(device), torch.cat(of_model).to(device)
-    rate = torch.tensor(rates or len(seeds) * [config.rate], device=device)
+    lr = torch.tensor(lrs or len(seeds) * [config.lr], device=device)
     temperature = torch.tensor(temperatures or len(seeds) * [config.temperature], device=device)
-    setting = Setting(config, env, net, model, rate[:, None], temperature[:, None, None])
+    setting = Setting(config, env, net, model, lr[:, None], temperature[:, None, None])
     return setting, Learner(theta, theta.clone(), no_moments(theta), m, no_moments(m), 0)
 
 
-# Luck
+# Noise
 
 Shapes = tuple[tuple[int, ...], ...]
 
 
-def noise_of_phi(setting: Setting) -> int:
+def phi_size(setting: Setting) -> int:
     """Return how many uniforms a latent state takes: 0 where Q reads observations."""
     return setting.model.noise if isinstance(setting.model, LatentModel) else 0
 
@@ -109,9 +109,9 @@ def read(setting: Setting, learner: Learner, o: Tensor, u: Float[Tensor, "seeds 
     return setting.model.state(learner.model, o, u) if isinstance(setting.model, LatentModel) else o
 
 
-def phi_luck(setting: Setting, batch: int, generators: Sequence[torch.Generator], device: torch.device) -> Tensor:
+def phi_noise(setting: Setting, batch: int, generators: Sequence[torch.Generator], device: torch.device) -> Tensor:
     """Return the uniforms that ``read`` takes of ``batch`` observations."""
-    return uniforms(generators, (batch, noise_of_phi(setting)), device)
+    return uniforms(generators, (batch, phi_size(setting)), device)
 
 
 __all__ = [
@@ -120,8 +120,8 @@ __all__ = [
     "Shapes",
     "begin",
     "dealt",
-    "noise_of_phi",
-    "phi_luck",
+    "phi_noise",
+    "phi_size",
     "read",
     "total",
     "uniforms",

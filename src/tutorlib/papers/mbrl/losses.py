@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from tutorlib.envs.tensors import one_hot, pick
 from tutorlib.nn import Moments, adam_step
-from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw, held, kl
+from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel, draw, kl, stop_gradient
 from tutorlib.papers.mbrl.rollouts import Transitions
 from tutorlib.rl import Experience, dqn_targets, td_loss
 from tutorlib.shapes import Float, Tensor
@@ -16,19 +16,19 @@ from tutorlib.shapes import Float, Tensor
 def dqn_loss(
     net: MLP,
     theta: Float[Tensor, "seeds parameters"],
-    copy: Float[Tensor, "seeds parameters"],
+    target_params: Float[Tensor, "seeds parameters"],
     b: Transitions,
     gamma: float,
 ) -> Float[Tensor, "seeds"]:
     """Return the mean of w (Q(x, a) - [r + gamma c max_a' Q^-(x', a')])^2 over the batch of each seed."""
     with torch.no_grad():
-        target = dqn_targets(b.reward, b.continues, net(copy, b.next), gamma)
+        target = dqn_targets(b.reward, b.not_done, net(target_params, b.next), gamma)
     return td_loss(pick(net(theta, b.x), b.action), target, b.weight)
 
 
 def as_replayed(b: Experience) -> Transitions:
     """Return real transitions as Q learns from them: c = 1 - terminal, w = 1."""
-    return Transitions(b.o, b.action, b.reward, b.next, 1.0 - b.terminal.to(b.reward.dtype), torch.ones_like(b.reward))
+    return Transitions(b.o, b.action, b.reward, b.next, 1.0 - b.done.to(b.reward.dtype), torch.ones_like(b.reward))
 
 
 # The model
@@ -42,19 +42,19 @@ def bits_loss(
 
 
 def outcome_loss(
-    reward: Float[Tensor, "seeds batch"], continues: Float[Tensor, "seeds batch"], b: Experience
+    reward: Float[Tensor, "seeds batch"], not_done: Float[Tensor, "seeds batch"], b: Experience
 ) -> Float[Tensor, "seeds batch"]:
     """Return L_rew + L_term: (r - mu)^2 / 2, that is -log N(r; mu, 1) but for a constant, and BCE(1 - terminal)."""
-    on = 1.0 - b.terminal.to(reward.dtype)
-    l_term = F.binary_cross_entropy_with_logits(continues, on, reduction="none")
+    on = 1.0 - b.done.to(reward.dtype)
+    l_term = F.binary_cross_entropy_with_logits(not_done, on, reduction="none")
     return (b.reward - reward).square() / 2 + l_term
 
 
 def simple_loss(model: SimpleModel, theta: Float[Tensor, "seeds parameters"], b: Experience) -> Float[Tensor, "seeds"]:
     """Return L_next + L_rew + L_term, the mean over the batch; after a terminal step there is no next observation."""
     p = model.predict(theta, b.o, one_hot(b.action, model.actions))
-    l_next = bits_loss(p.next, b.next) * ~b.terminal
-    return (l_next + outcome_loss(p.reward, p.continues, b)).mean(dim=-1)
+    l_next = bits_loss(p.next, b.next) * ~b.done
+    return (l_next + outcome_loss(p.reward, p.not_done, b)).mean(dim=-1)
 
 
 def latent_loss(
@@ -72,9 +72,9 @@ def latent_loss(
     phi = draw(model.encode(theta, b.o), u)
     prediction = model.predict(theta, phi, one_hot(b.action, model.actions))
     q, p = model.encode(theta, b.next), prediction.next
-    l_recon = bits_loss(model.decode(theta, phi), b.o) * ~b.terminal
-    l_next = l_recon + 0.8 * kl(held(q), p) + 0.2 * kl(q, held(p))
-    return (l_next + outcome_loss(prediction.reward, prediction.continues, b)).mean(dim=-1)
+    l_recon = bits_loss(model.decode(theta, phi), b.o) * ~b.done
+    l_next = l_recon + 0.8 * kl(stop_gradient(q), p) + 0.2 * kl(q, stop_gradient(p))
+    return (l_next + outcome_loss(prediction.reward, prediction.not_done, b)).mean(dim=-1)
 
 
 # The optimiser
@@ -85,14 +85,14 @@ def adamw_step(
     moments: Moments,
     g: Float[Tensor, "seeds parameters"],
     step: int | Float[Tensor, ""],
-    rate: float | Float[Tensor, "seeds 1"],
+    lr: float | Float[Tensor, "seeds 1"],
     beta1: float = 0.9,
     beta2: float = 0.99,
     epsilon: float = 1e-5,
     decay: float = 1e-6,
 ) -> tuple[Float[Tensor, "seeds parameters"], Moments]:
     """Return theta after one step of Adam and of a decay that the rate does not multiply; defaults are the paper's."""
-    after, moments = adam_step(theta, moments, g, step, rate, beta1, beta2, epsilon)
+    after, moments = adam_step(theta, moments, g, step, lr, beta1, beta2, epsilon)
     return after - decay * theta, moments
 
 

@@ -149,18 +149,18 @@ class ProcMaze:
         target = moved(state.agent, action, self.size)
         agent = torch.where(pick(state.wall, target), state.agent, target)
         agent = torch.where(rare(u, self.event), state.goal, agent)
-        terminal = (state.agent == state.goal).expand(agent.shape)  # before the move
-        return state._replace(agent=agent), -torch.ones_like(agent, dtype=u.dtype), terminal
+        done = (state.agent == state.goal).expand(agent.shape)  # before the move
+        return state._replace(agent=agent), -torch.ones_like(agent, dtype=u.dtype), done
 
     def renewed(
-        self, after: MazeState, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
+        self, after: MazeState, done: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> MazeState:
         """Return ``after``, or the first state of a new maze where the episode ended."""
         new = self.start(u[..., 1:])
         return MazeState(
-            torch.where(terminal, new.agent, after.agent),
-            torch.where(terminal, new.goal, after.goal),
-            torch.where(terminal.unsqueeze(-1), new.wall, after.wall),
+            torch.where(done, new.agent, after.agent),
+            torch.where(done, new.goal, after.goal),
+            torch.where(done.unsqueeze(-1), new.wall, after.wall),
         )
 
     def step(
@@ -168,8 +168,8 @@ class ProcMaze:
     ) -> tuple[MazeState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state, which is the first one of a new maze where the episode ended."""
         expect_last("u", u, self.step_noise)
-        after, reward, terminal = self.transition(state, action, u)
-        return self.renewed(after, terminal, u), reward, terminal
+        after, reward, done = self.transition(state, action, u)
+        return self.renewed(after, done, u), reward, done
 
 
 __all__ = ["MazeState", "ProcMaze", "carve", "maze_bank", "maze_noise", "open_cell"]

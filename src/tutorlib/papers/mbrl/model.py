@@ -154,7 +154,7 @@ def kl(first: Law, second: Law) -> Float[Tensor, "seeds batch"]:
     raise bad_argument("second", type(second).__name__, f"a law of the same kind as first, {type(first).__name__}")
 
 
-def held(law: Law) -> Law:
+def stop_gradient(law: Law) -> Law:
     """Return the law without gradients, sg in the paper's losses."""
     return type(law)(*(part.detach() for part in law))
 
@@ -164,7 +164,7 @@ class Prediction(NamedTuple):
 
     reward: Float[Tensor, "seeds batch"]
     """mean of a normal law with sd 1"""
-    continues: Float[Tensor, "seeds batch"]
+    not_done: Float[Tensor, "seeds batch"]
     """logit of the probability that the episode goes on"""
     next: Float[Tensor, "seeds batch observations"]
     """logit of each bit of the next observation"""
@@ -174,7 +174,7 @@ class LatentPrediction(NamedTuple):
     """What a latent model says of (phi, a)."""
 
     reward: Float[Tensor, "seeds batch"]
-    continues: Float[Tensor, "seeds batch"]
+    not_done: Float[Tensor, "seeds batch"]
     next: Law
     """of the next phi"""
 
@@ -197,8 +197,8 @@ Transition = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def _outcome(nets: Mapping[str, MLP], theta: Tensor, xa: Tensor) -> tuple[Tensor, Tensor]:
     parts = split(theta, nets)
-    reward, continues = (nets[name](parts[name], xa).squeeze(-1) for name in ("reward", "continues"))
-    return reward, continues.sigmoid()
+    reward, not_done = (nets[name](parts[name], xa).squeeze(-1) for name in ("reward", "not_done"))
+    return reward, not_done.sigmoid()
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class SimpleModel:
     def __post_init__(self) -> None:
         expect_fields(self, sizes=("observations", "actions", "hidden", "layers"))
         inputs = self.observations + self.actions
-        outputs = {"reward": 1, "continues": 1, "next": self.observations}
+        outputs = {"reward": 1, "not_done": 1, "next": self.observations}
         nets = {name: MLP(inputs, n, self.hidden, self.layers, self.activation) for name, n in outputs.items()}
         object.__setattr__(self, "nets", nets)  # they refuse other sizes that no network can have
 
@@ -264,7 +264,7 @@ class SimpleModel:
         """Return the laws of reward, continuation and next observation after the one-hot action a in x."""
         nets, xa = self.nets, torch.cat([x, a], dim=-1)
         out = {name: nets[name](part, xa) for name, part in split(theta, nets).items()}
-        return Prediction(out["reward"].squeeze(-1), out["continues"].squeeze(-1), out["next"])
+        return Prediction(out["reward"].squeeze(-1), out["not_done"].squeeze(-1), out["next"])
 
     def sample(
         self, prediction: Prediction, u: Float[Tensor, "seeds batch observations"]
@@ -327,7 +327,7 @@ class LatentModel:
             "decoder": (self.inputs, self.observations),
             "next": (both, head),
             "reward": (both, 1),
-            "continues": (both, 1),
+            "not_done": (both, 1),
         }
         nets = {name: MLP(n, m, self.hidden, self.layers, self.activation) for name, (n, m) in sizes.items()}
         object.__setattr__(self, "nets", nets)  # they refuse other sizes that no network can have
@@ -379,7 +379,7 @@ class LatentModel:
     ) -> LatentPrediction:
         """Return the laws of reward, continuation and next phi after the one-hot action a in phi = x."""
         nets, parts, xa = self.nets, split(theta, self.nets), torch.cat([x, a], dim=-1)
-        r, c, following = (nets[name](parts[name], xa) for name in ("reward", "continues", "next"))
+        r, c, following = (nets[name](parts[name], xa) for name in ("reward", "not_done", "next"))
         return LatentPrediction(r.squeeze(-1), c.squeeze(-1), self._law(following, 0.0))
 
     def sample(
@@ -424,7 +424,7 @@ __all__ = [
     "SimpleModel",
     "Transition",
     "draw",
-    "held",
     "kl",
     "split",
+    "stop_gradient",
 ]

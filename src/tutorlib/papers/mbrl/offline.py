@@ -27,10 +27,10 @@ from tutorlib.papers.mbrl.exact import (
     flute_values,
     pattern_number,
 )
-from tutorlib.papers.mbrl.learner import Learner, Setting, begin, phi_luck, read, uniforms
+from tutorlib.papers.mbrl.learner import Learner, Setting, begin, phi_noise, read, uniforms
 from tutorlib.papers.mbrl.model import SimpleModel
 from tutorlib.papers.mbrl.problem import PanFlute
-from tutorlib.rl import Experience, Replay, empty_replay, store
+from tutorlib.rl import Experience, Replay, add, empty_replay
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 GROUPS = ("all", "reachable", "seen", "unseen", "beyond")
@@ -50,12 +50,12 @@ class Offline(Learning):
     transitions: int = 200
     """K, at least a batch, of uniformly random actions from empty pipes on"""
     updates: int = 2500
-    copy_every: int = 100
+    target_period: int = 100
     """updates after which Q^- becomes Q"""
-    looks: int = 5
-    """how often to stop and look, evenly spaced, the last update included"""
-    rate: float = 5e-4
-    model_rate: float = 1e-3
+    num_evals: int = 5
+    """how many evaluations, evenly spaced, the last update included"""
+    lr: float = 5e-4
+    model_lr: float = 1e-3
     temperature: float = 0.1
     """of the softmax over Q by which rollouts act"""
     hidden: int = 100
@@ -65,12 +65,12 @@ class Offline(Learning):
         super().__post_init__()
         expect_fields(
             self,
-            counts=("transitions", "updates", "copy_every", "looks"),
+            counts=("transitions", "updates", "target_period", "num_evals"),
             least={"pipes": 2},
             most={"pipes": 5},
         )
-        if self.updates % self.looks:
-            raise bad_argument("looks", self.looks, f"a divisor of updates={self.updates}")
+        if self.updates % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of updates={self.updates}")
         if self.transitions < self.batch:
             raise bad_argument("transitions", self.transitions, f"at least batch={self.batch}")
         _ = self.online, self.env  # they refuse what no run can have
@@ -95,16 +95,16 @@ class Offline(Learning):
 def collect(setting: Setting, seeds: Sequence[int], transitions: int, device: torch.device) -> Replay:
     """Return K transitions of uniformly random actions from empty pipes on; a seed has the same ones for all agents."""
     env = setting.env
-    luck = [step_generator(seed, 0, device) for seed in seeds]
-    u = uniforms(luck, (transitions, 1 + env.step_noise), device)
+    generators = [step_generator(seed, 0, device) for seed in seeds]
+    u = uniforms(generators, (transitions, 1 + env.step_noise), device)
     state = env.start(u[:, :1, : env.start_noise])
     keeps = setting.config.agent == "perfect"
     replay = empty_replay(env.observations, state if keeps else (), len(seeds), transitions, device)
     for t in range(transitions):
         a = as_integer(u[:, t : t + 1, 0], env.actions)
-        after, r, terminal = env.transition(state, a, u[:, t : t + 1, 1:])
+        after, r, done = env.transition(state, a, u[:, t : t + 1, 1:])
         seen = env.observe(after)
-        store(replay, t, Experience(env.observe(state), a, r, seen, terminal, state if keeps else ()))
+        add(replay, t, Experience(env.observe(state), a, r, seen, done, state if keeps else ()))
         state = after
     return replay
 
@@ -207,15 +207,15 @@ def misses(
     return (wrong * where).sum(dim=-1) / where.sum(dim=-1).clamp(min=1)
 
 
-def measures(agent: str) -> tuple[str, ...]:
-    """Return the names of what ``measure`` returns."""
-    errors = tuple(f"rmse_{group}" for group in GROUPS)
-    return (*errors, "rate", *(f"missed_{group}" for group in GROUPS[2:] if agent == "simple"))
+def measures(agent: str) -> list[tuple[str, ...]]:
+    """Return the names of what ``measure`` returns, such as ``rmse`` and the group, or ``rate``."""
+    groups = GROUPS[2:] if agent == "simple" else ()
+    return [*(("rmse", group) for group in GROUPS), ("rate",), *(("missed", group) for group in groups)]
 
 
 @torch.no_grad()
 def measure(
-    setting: Setting, learner: Learner, truth: Listed, found: dict[str, Tensor], generators: Sequence[torch.Generator]
+    setting: Setting, learner: Learner, truth: Listed, members: dict[str, Tensor], generators: Sequence[torch.Generator]
 ) -> Float[Tensor, "measures seeds"]:
     """Return the error of Q in each group, the rate of the greedy policy, and the misses of a simple model by group.
 
@@ -223,12 +223,12 @@ def measure(
     """
     seeds = len(learner.q)
     o = truth.patterns.expand(seeds, -1, -1)
-    phi = phi_luck(setting, o.shape[1], generators, o.device)
+    phi = phi_noise(setting, o.shape[1], generators, o.device)
     q = setting.net(learner.q, read(setting, learner, o, phi))
-    values = [rmse(q, truth.values, where) for where in found.values()]
+    values = [rmse(q, truth.values, where) for where in members.values()]
     values.append(rate(truth.table, truth.event, q.argmax(dim=-1)))
     if isinstance(setting.model, SimpleModel):
-        values += [misses(setting.model, learner.model, truth, found[group]) for group in GROUPS[2:]]
+        values += [misses(setting.model, learner.model, truth, members[group]) for group in GROUPS[2:]]
     return torch.stack(values)
 
 
@@ -246,7 +246,7 @@ class Learned(NamedTuple):
     learner: Learner
     replay: Replay
     updates: list[int]
-    """before each look"""
+    """before each evaluation"""
     evals: list[Tensor]
     """what ``evaluate`` returned, each time"""
 
@@ -260,14 +260,14 @@ def learn(config: Offline, seeds: Sequence[int], context: Context, evaluate: Eva
     c, device = config, context.device
     setting, learner = begin(c.online, seeds, device)
     replay = collect(setting, seeds, c.transitions, device)
-    every = c.updates // c.looks
+    every = c.updates // c.num_evals
     learning = context.compiled(learn_once)
 
     def step(learner: Learner, number: int) -> tuple[Learner, Nothing]:
-        if number % c.copy_every == 0:
-            learner = learner._replace(copy=learner.q.clone())  # no alias: a compiled step asks
-        luck = [step_generator(seed, 1 + number, device) for seed in seeds]  # 0 is that of the data
-        return update(setting, learner, replay, c.transitions, luck, learning), Nothing()
+        if number % c.target_period == 0:
+            learner = learner._replace(target_params=learner.q.clone())  # no alias: a compiled step asks
+        generators = [step_generator(seed, 1 + number, device) for seed in seeds]  # 0 is that of the data
+        return update(setting, learner, replay, c.transitions, generators, learning), Nothing()
 
     course = repeat(
         step,
@@ -314,13 +314,13 @@ def imagined(
     actions: Sequence[int],
     u: Float[Tensor, "steps cells"],
 ) -> Dream:
-    """Return what a model imagines of ``actions`` from empty pipes on, its luck being ``u``, beside what is true."""
+    """Return what a model imagines of ``actions`` from empty pipes on, its noise being ``u``, beside what is true."""
     theta = theta.unsqueeze(0)
     state = env.start(u.new_zeros(1, 1, env.start_noise))
     quiet = u.new_ones(1, 1, env.step_noise)  # above every chance of the event
     truth, probability = [env.observe(state)], []
     dreams = {sampler: [env.observe(state)] for sampler in (False, True)}
-    for action, luck in zip(actions, u, strict=True):
+    for action, noise in zip(actions, u, strict=True):
         a = torch.full((1, 1), action, device=u.device)
         state, _, _ = env.transition(state, a, quiet)
         truth.append(env.observe(state))
@@ -329,7 +329,7 @@ def imagined(
             prediction = own.predict(theta, dreamt[-1], one_hot(a, env.actions))
             if not official:
                 probability.append(prediction.next.sigmoid())
-            dreamt.append(own.sample(prediction, luck.view(1, 1, -1)))
+            dreamt.append(own.sample(prediction, noise.view(1, 1, -1)))
     parts = (truth, probability, dreams[False], dreams[True])
     return Dream(*(torch.cat(part, dim=1)[0] for part in parts))
 

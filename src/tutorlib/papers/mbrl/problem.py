@@ -36,10 +36,10 @@ class Simulator(Environment, Protocol):
     ) -> tuple[Any, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return what follows the state, the reward, and whether that ends the episode; nothing begins anew."""
 
-    def renewed(self, after: Any, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]) -> Any:
+    def renewed(self, after: Any, done: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]) -> Any:
         """Return what ``transition`` returned, or the first state of a new episode where it was terminal.
 
-        ``u`` is the luck of the same step, so that ``step`` is ``transition`` and then this.
+        ``u`` is the noise of the same step, so that ``step`` is ``transition`` and then this.
         """
 
 
@@ -165,7 +165,7 @@ class PanFlute:
         pays = pays.expand(batch)
         return FluteState(after), pays.float(), torch.zeros_like(pays)
 
-    def renewed(self, after: FluteState, terminal: Bool[Tensor, "*batch"], u: Tensor) -> FluteState:
+    def renewed(self, after: FluteState, done: Bool[Tensor, "*batch"], u: Tensor) -> FluteState:
         """Return ``after``: there are no episodes."""
         return after
 
@@ -262,7 +262,7 @@ class ButtonGrid:
         )
         return after, success.float(), torch.zeros_like(success)
 
-    def renewed(self, after: ButtonState, terminal: Bool[Tensor, "*batch"], u: Tensor) -> ButtonState:
+    def renewed(self, after: ButtonState, done: Bool[Tensor, "*batch"], u: Tensor) -> ButtonState:
         """Return ``after``: there are no episodes."""
         return after
 
@@ -338,22 +338,22 @@ class OpenGrid:
     ) -> tuple[OpenState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state, the reward -1, and whether this step ends the episode."""
         agent = torch.where(rare(u, self.event), self.goal, moved(state.agent, action, self.size))
-        terminal = (state.agent == self.goal).expand(agent.shape)  # before the move
-        return OpenState(agent), -torch.ones_like(agent, dtype=u.dtype), terminal
+        done = (state.agent == self.goal).expand(agent.shape)  # before the move
+        return OpenState(agent), -torch.ones_like(agent, dtype=u.dtype), done
 
     def renewed(
-        self, after: OpenState, terminal: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
+        self, after: OpenState, done: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> OpenState:
         """Return ``after``, or the first state of a new episode where one ended."""
-        return OpenState(torch.where(terminal, self.start(u[..., 1:]).agent, after.agent))
+        return OpenState(torch.where(done, self.start(u[..., 1:]).agent, after.agent))
 
     def step(
         self, state: OpenState, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
     ) -> tuple[OpenState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state, which is the first one of a new episode where one ended."""
         expect_last("u", u, self.step_noise)
-        after, reward, terminal = self.transition(state, action, u)
-        return self.renewed(after, terminal, u), reward, terminal
+        after, reward, done = self.transition(state, action, u)
+        return self.renewed(after, done, u), reward, done
 
 
 __all__ = [

@@ -19,7 +19,7 @@ class Transitions(NamedTuple):
     action: Int[Tensor, "seeds batch"]
     reward: Float[Tensor, "seeds batch"]
     next: Float[Tensor, "seeds batch inputs"]
-    continues: Float[Tensor, "seeds batch"]
+    not_done: Float[Tensor, "seeds batch"]
     """c, probability that the episode goes on"""
     weight: Float[Tensor, "seeds batch"]
     """w, probability that it went on until here"""
@@ -69,8 +69,8 @@ def simulate(
     x, w, found = env.observe(state), torch.ones_like(chance[:, 0]), []
     for k in range(chance.shape[1]):
         a = policy(x, chance[:, k])
-        state, r, terminal = env.transition(state, a, u[:, k])
-        following, c = env.observe(state), 1.0 - terminal.to(chance.dtype)
+        state, r, done = env.transition(state, a, u[:, k])
+        following, c = env.observe(state), 1.0 - done.to(chance.dtype)
         found.append(Transitions(x, a, r, following, c, w))
         x, w = following, w * c
     return Transitions(*(torch.cat(part, dim=1) for part in zip(*found, strict=True)))

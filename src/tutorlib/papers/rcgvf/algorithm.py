@@ -81,7 +81,7 @@ class Rollout(NamedTuple):
     v: Float[Tensor, "seeds times envs"]
     """the critic's values of o_0 to o_T"""
     r: Float[Tensor, "seeds time envs"]
-    ended: Bool[Tensor, "seeds time envs"]
+    done: Bool[Tensor, "seeds time envs"]
     """whether an episode ended with the step"""
     columns: Int[Tensor, "seeds time envs"]
     """before the step, -1 where dead"""
@@ -111,8 +111,8 @@ def rollout(
 ) -> tuple[Rollout, LockState]:
     """Return what T steps of the policy bring, and the environments after them."""
     env, layers = c.env, c.actor_critic.layers(theta)
-    observations, logits, values, actions, rewards, ended, columns = [], [], [], [], [], [], []
-    for t in range(c.steps):
+    observations, logits, values, actions, rewards, done, columns = [], [], [], [], [], [], []
+    for t in range(c.num_steps):
         o = env.observe(e)  # [seeds, envs, observations]
         y, v = policy_and_value(layers, o, c.shared)
         a = (y + noise.gumbel[:, t]).argmax(dim=-1)  # a_t ~ softmax(y)
@@ -123,7 +123,7 @@ def rollout(
         values.append(v)
         actions.append(a)
         rewards.append(r)
-        ended.append(end)
+        done.append(end)
     observations.append(env.observe(e))
     values.append(policy_and_value(layers, observations[-1], c.shared)[1])  # of o_T, from which advantages bootstrap
     action = torch.stack(actions, dim=1)
@@ -134,7 +134,7 @@ def rollout(
         log_pi=log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1),
         v=torch.stack(values, dim=1),
         r=torch.stack(rewards, dim=1),
-        ended=torch.stack(ended, dim=1),
+        done=torch.stack(done, dim=1),
         columns=torch.stack(columns, dim=1),
     ), e
 
@@ -147,7 +147,7 @@ def curiosity(
     h: Hyper,
     z: Float[Tensor, "seeds times envs d"],
     v: Float[Tensor, "seeds heads times envs d"],
-    ended: Bool[Tensor, "seeds time envs"],
+    done: Bool[Tensor, "seeds time envs"],
 ) -> Curiosity:
     """Return targets and R^i from z and V of the T + 1 observations of a rollout, before any learning from it.
 
@@ -156,7 +156,7 @@ def curiosity(
     judge = TABLE[c.method].curiosity
     if judge is None:
         raise bad_argument("method", c.method, "a method with predictors")
-    return judge(h, z, v, ended, c.bonus, c.alpha)
+    return judge(h, z, v, done, c.bonus, c.alpha)
 
 
 def no_curiosity(past: Rollout) -> Curiosity:
@@ -189,14 +189,16 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
         judged = no_curiosity(past)
     else:
         o = past.o.flatten(1, 2)  # networks have one axis of observations
-        z = run(c.z.layers(state.zeta), o).unflatten(1, (-1, c.envs))  # rcgvf-idea-z, [seeds, times, envs, d]
-        v = predict(c.predictor, c.ensemble, state.phi, o).unflatten(2, (-1, c.envs))  # [seeds, heads, times, envs, d]
-        judged = curiosity(c, h, z, v, past.ended)
+        z = run(c.z.layers(state.zeta), o).unflatten(1, (-1, c.num_envs))  # rcgvf-idea-z, [seeds, times, envs, d]
+        v = predict(c.predictor, c.ensemble, state.phi, o).unflatten(
+            2, (-1, c.num_envs)
+        )  # [seeds, heads, times, envs, d]
+        judged = curiosity(c, h, z, v, past.done)
     r = past.r + h.beta.view(-1, 1, 1) * judged.bonus  # rcgvf-idea-reward, R_t = r_t + beta R^i_t
     # One critic and one discount for both rewards. The estimate goes along the first axis, so time comes first.
-    time_first = [x.transpose(0, 1) for x in (r, past.v[:, :-1], past.ended)]
+    time_first = [x.transpose(0, 1) for x in (r, past.v[:, :-1], past.done)]
     a = advantages(  # rcgvf-method-gae
-        time_first[0], time_first[1], past.v[:, -1], time_first[2], c.gamma, c.lam
+        time_first[0], time_first[1], past.v[:, -1], time_first[2], c.gamma, c.gae_lambda
     ).transpose(0, 1)
     v = past.v[:, :-1]
     batch = Batch(
@@ -222,8 +224,8 @@ def policy_objective(c: Config, theta: Float[Tensor, "seeds parameters"], b: Bat
     logits, v = policy_and_value(c.actor_critic.layers(theta), b.o, c.shared)
     log_pi = logits.log_softmax(dim=-1)
     ratio = (log_pi.gather(-1, b.actions.unsqueeze(-1)).squeeze(-1) - b.log_pi).exp()
-    policy, value = policy_loss(ratio, b.advantage, c.clip), value_loss(v, b.v, b.returns, c.clip)
-    return policy - c.entropy * entropy(log_pi) + c.value * value
+    policy, value = policy_loss(ratio, b.advantage, c.clip_coef), value_loss(v, b.v, b.returns, c.clip_coef)
+    return policy - c.ent_coef * entropy(log_pi) + c.vf_coef * value
 
 
 def predictor_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds"]:
@@ -237,24 +239,24 @@ def descend(
     theta: Float[Tensor, "seeds parameters"],
     moments: Moments,
     step: int,
-    rate: float,
-    largest: float,
+    lr: float,
+    max_grad_norm: float,
 ) -> tuple[Float[Tensor, "seeds parameters"], Moments]:
     """Return weights and moments after one Adam step, each seed's gradient cut by its own norm.
 
     ``objective`` returns one loss for each seed.
     """
-    return adam_step(theta, moments, clip_by_norm(slope(objective, theta), largest), step, rate)
+    return adam_step(theta, moments, clip_by_norm(slope(objective, theta), max_grad_norm), step, lr)
 
 
 def policy_gradient(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds parameters"]:
     """Return the gradient of PPO's loss, each seed's cut by its own norm."""
-    return clip_by_norm(slope(partial(policy_objective, c, b=b), theta), c.largest)
+    return clip_by_norm(slope(partial(policy_objective, c, b=b), theta), c.max_grad_norm)
 
 
 def predictor_gradient(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds weights"]:
     """Return the gradient of the predictors' loss, each seed's cut by its own norm."""
-    return clip_by_norm(slope(partial(predictor_objective, c, b=b), phi), c.largest)
+    return clip_by_norm(slope(partial(predictor_objective, c, b=b), phi), c.max_grad_norm)
 
 
 class Gradients(NamedTuple):
@@ -284,20 +286,20 @@ def learn(
     """Return the state after the passes over what update ``number`` brought: "learn" above."""
     theta, phi = state.theta.clone(), state.phi.clone()  # to be changed in place, unlike the state
     theta_moments, phi_moments = (Moments(*map(torch.clone, m)) for m in (state.theta_moments, state.phi_moments))
-    rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)  # that of the predictors falls with it
-    first = number * c.epochs
-    step = steps_before(c.passes, first, c.frames, c.envs, c.minibatch)
+    lr = c.lr * max(0.0, 1 - number * c.frames / c.anneal)  # that of the predictors falls with it
+    first = number * c.update_epochs
+    step = steps_before(c.passes, first, c.frames, c.num_envs, c.minibatch_size)
     predicts = TABLE[c.method].curiosity is not None
-    for epoch in range(c.epochs):
+    for epoch in range(c.update_epochs):
         frames = order[:, epoch]
         if leaves_out(c.passes, first + epoch):
-            frames = kept(frames, c.frames - c.envs)  # they go time by time, so the last step's come last
-        parts = [shuffled(x, frames).split(c.minibatch, dim=1) for x in batch]
+            frames = kept(frames, c.frames - c.num_envs)  # they go time by time, so the last step's come last
+        parts = [shuffled(x, frames).split(c.minibatch_size, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
-            adam_(theta, theta_moments, gradients.policy(c, theta, b), step, rate)
+            adam_(theta, theta_moments, gradients.policy(c, theta, b), step, lr)
             if predicts:
-                adam_(phi, phi_moments, gradients.predictor(c, phi, b), step, c.predictor_rate * rate)
+                adam_(phi, phi_moments, gradients.predictor(c, phi, b), step, c.predictor_lr * lr)
             step += 1
     return State(state.e, theta, theta_moments, phi, phi_moments, state.zeta)
 
@@ -331,9 +333,9 @@ def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.devic
     gumbels, steps, orders = [], [], []
     for seed in seeds:
         generator = step_generator(seed, number, device)
-        gumbels.append(gumbel(generator, c.steps, c.envs, c.actions))
-        steps.append(uniform(generator, c.steps, c.envs, c.env.step_noise))
-        orders.append(uniform(generator, c.epochs, c.frames).argsort(dim=-1))
+        gumbels.append(gumbel(generator, c.num_steps, c.num_envs, c.actions))
+        steps.append(uniform(generator, c.num_steps, c.num_envs, c.env.step_noise))
+        orders.append(uniform(generator, c.update_epochs, c.frames).argsort(dim=-1))
     return Noise(torch.stack(gumbels), torch.stack(steps), torch.stack(orders))
 
 
@@ -342,7 +344,7 @@ def initial_state(c: Config, seeds: Sequence[int], device: torch.device) -> Stat
     theta, phi, zeta, start = [], [], [], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        u = uniform(generator, c.envs, c.env.start_noise)
+        u = uniform(generator, c.num_envs, c.env.start_noise)
         u[:, : c.env.table_noise] = u[:1, : c.env.table_noise]
         start.append(u)
         theta.append(c.actor_critic.initial_unit(generator))
@@ -387,10 +389,10 @@ def train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None =
         context,
         title=f"{c.method}, {len(trials)} side by side",
         seeds=seeds,
-        eval_every=c.updates // c.looks,
+        eval_every=c.updates // c.num_evals,
         evaluate=evaluate,
         log=Log,
-        advice=f"a smaller rate than {c.rate} may help",
+        advice=f"a smaller rate than {c.lr} may help",
     )
     return Trained(*course)
 

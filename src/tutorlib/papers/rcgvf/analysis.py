@@ -99,12 +99,11 @@ def at_best(records: Sequence[Record], score: Score) -> list[Record]:
 
 
 def reached(record: Record, frames: float | int = float("inf")) -> float:
-    """Return the farthest column up to ``frames``; raise ``UsageError`` if the first look came later."""
-    columns = [
-        column for at, column in zip(record.metrics["frames"], record.metrics["farthest"], strict=True) if at <= frames
-    ]
+    """Return the farthest column up to ``frames``; raise ``UsageError`` if the first evaluation came later."""
+    evals = record.metrics["evals"]
+    columns = [column for at, column in zip(evals["frames"], evals["farthest"], strict=True) if at <= frames]
     if not columns:
-        raise bad_argument("frames", frames, f"at least {record.metrics['frames'][0]}")
+        raise bad_argument("frames", frames, f"at least {evals['frames'][0]}")
     return float(columns[-1])
 
 
@@ -114,8 +113,8 @@ def farthest(records: Sequence[Record], frames: float | int = float("inf")) -> l
 
 
 def explored(records: Sequence[Record]) -> tuple[float, float]:
-    """Return the mean farthest column at the end, and that over all looks: what weights are compared by in the lock."""
-    return float(np.mean(farthest(records))), float(np.mean([r.metrics["farthest"] for r in records]))
+    """Return the mean farthest column, at the end and over all evaluations: the lock compares weights by them."""
+    return float(np.mean(farthest(records))), float(np.mean([r.metrics["evals"]["farthest"] for r in records]))
 
 
 def methods(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -143,21 +142,21 @@ def differences(ours: Sequence[Record], theirs: Sequence[Record], frames: float 
 
 def course(records: Sequence[Record], name: str = "farthest") -> tuple[list[int], list[Interval]]:
     """Return frames and, at each of them, the mean over seeds of a metric of ``run_lock``, with its interval."""
-    values = np.array([r.metrics[name] for r in records], float)
-    return list(records[0].metrics["frames"]), [interval(at_look.tolist()) for at_look in values.T]
+    values = np.array([r.metrics["evals"][name] for r in records], float)
+    return list(records[0].metrics["evals"]["frames"]), [interval(column.tolist()) for column in values.T]
 
 
 def share_of_episodes(records: Sequence[Record]) -> np.ndarray:
-    """Return the share of episodes that were in a good row of each column, mean over seeds, [looks, columns]."""
-    return np.mean([r.metrics["reached"] for r in records], axis=0)
+    """Return the share of episodes that were in a good row of each column, mean over seeds, [evals, columns]."""
+    return np.mean([r.metrics["evals"]["reached"] for r in records], axis=0)
 
 
 # MiniGrid, and the lock with other passes.
 
 
 def mean_return(records: Sequence[Record]) -> list[float]:
-    """Return the mean return of an episode over the whole course, all looks alike, of each record."""
-    return [float(np.mean(r.metrics["returns"])) for r in records]
+    """Return the mean return of an episode over the whole course, all evaluations alike, of each record."""
+    return [float(np.mean(r.metrics["evals"]["returns"])) for r in records]
 
 
 def return_differences(ours: Sequence[Record], theirs: Sequence[Record]) -> list[float]:
@@ -182,7 +181,7 @@ def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]
             "method": label,
             "weight": weight,
             "mean return": interval(mean_return(runs)),
-            "success at the end, by seed": [round(r.metrics["success"][-1], 2) for r in runs],
+            "success at the end, by seed": [round(r.metrics["evals"]["success"][-1], 2) for r in runs],
         }
         for label, fields in which.items()
         for weight, runs in by_weight(select(records, **fields)).items()
@@ -249,8 +248,9 @@ def policy_gap(records: Sequence[Record], gamma_z: float) -> list[float]:
     other = [r for r in runs if r.config["right"] != PLAIN[0]]
     gaps = []
     for a, b in zip(usual, other, strict=True):
-        place = a.metrics["looks"].index(b.metrics["looks"][-1])
-        one, two = np.array(a.metrics["first"][place]), np.array(b.metrics["first"][-1])
+        usually, otherwise = a.metrics["evals"], b.metrics["evals"]
+        place = usually["updates"].index(otherwise["updates"][-1])
+        one, two = np.array(usually["first"][place]), np.array(otherwise["first"][-1])
         gaps.append(float(np.linalg.norm(one - two) / np.linalg.norm(one)))
     return gaps
 
@@ -272,14 +272,15 @@ def unseen_share(records: Sequence[Record]) -> list[float]:
     """Return the share of what both corridors pay at the end that the one pays which was never entered."""
     shares = []
     for r in records:
-        visited, unvisited = r.metrics["visited"][-1], r.metrics["unvisited"][-1]
+        visited, unvisited = (r.metrics["evals"][name]["cell"][-1] for name in ("visited", "unvisited"))
         shares.append(unvisited / (visited + unvisited))
     return shares
 
 
 def kept(records: Sequence[Record]) -> list[float]:
     """Return what the corridor that was never entered pays at the end, over what it paid at the beginning."""
-    return [r.metrics["unvisited"][-1] / r.metrics["unvisited"][0] for r in records]
+    courses = [r.metrics["evals"]["unvisited"]["cell"] for r in records]
+    return [course[-1] / course[0] for course in courses]
 
 
 def maze_table(records: Sequence[Record]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ def novelty(z: Float[Tensor, "*batch d"], v: Float[Tensor, "*batch d"]) -> Float
 
 
 def noveld_bonus(
-    n: Float[Tensor, "seeds times envs"], ended: Bool[Tensor, "seeds time envs"], alpha: float
+    n: Float[Tensor, "seeds times envs"], done: Bool[Tensor, "seeds time envs"], alpha: float
 ) -> Float[Tensor, "seeds time envs"]:
     """Return NovelD's bonus max(n(o_{t+1}) - alpha n(o_t), 0), from the novelty of T + 1 observations.
 
@@ -27,14 +27,14 @@ def noveld_bonus(
     observation has its own. It can also divide by episodic counts, which the agent could not know
     (``recurrent_bonuses``).
     """
-    return torch.where(ended, 0.0, (n[:, 1:] - alpha * n[:, :-1]).clamp(min=0))
+    return torch.where(done, 0.0, (n[:, 1:] - alpha * n[:, :-1]).clamp(min=0))
 
 
 def rnd_curiosity(
     h: Hyper,
     z: Float[Tensor, "seeds times envs d"],
     v: Float[Tensor, "seeds one times envs d"],
-    ended: Bool[Tensor, "seeds time envs"],
+    done: Bool[Tensor, "seeds time envs"],
     bonus: str = "norm",
     alpha: float = 0.0,
 ) -> Curiosity:
@@ -47,13 +47,13 @@ def noveld_curiosity(
     h: Hyper,
     z: Float[Tensor, "seeds times envs d"],
     v: Float[Tensor, "seeds one times envs d"],
-    ended: Bool[Tensor, "seeds time envs"],
+    done: Bool[Tensor, "seeds time envs"],
     bonus: str = "norm",
     alpha: float = 0.5,
 ) -> Curiosity:
     """Return targets, which are z, and NovelD's bonus; the arguments are those of ``bonus.rcgvf_curiosity``."""
     n = novelty(z, v[:, 0])
-    return _of_novelty(z, n, noveld_bonus(n, ended, alpha))
+    return _of_novelty(z, n, noveld_bonus(n, done, alpha))
 
 
 def _of_novelty(

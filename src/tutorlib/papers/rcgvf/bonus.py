@@ -34,7 +34,7 @@ def targets(
     z: Float[Tensor, "seeds time envs d"],
     v: Float[Tensor, "seeds heads time envs d"],
     last: Float[Tensor, "seeds heads envs d"],
-    ended: Bool[Tensor, "seeds time envs"],
+    done: Bool[Tensor, "seeds time envs"],
     gamma_z: Float[Tensor, "seeds"],
     lambda_z: Float[Tensor, "seeds"],
 ) -> Float[Tensor, "seeds heads time envs d"]:
@@ -47,7 +47,7 @@ def targets(
         rearrange(z, "s t p d -> t s 1 p d"),
         rearrange(v, "s k t p d -> t s k p d"),
         last,
-        rearrange(ended, "s t p -> t s 1 p 1"),
+        rearrange(done, "s t p -> t s 1 p 1"),
         gamma_z.view(-1, 1, 1, 1),
         lambda_z.view(-1, 1, 1, 1),
     )
@@ -96,7 +96,7 @@ def rcgvf_curiosity(
     h: Hyper,
     z: Float[Tensor, "seeds times envs d"],
     v: Float[Tensor, "seeds heads times envs d"],
-    ended: Bool[Tensor, "seeds time envs"],
+    done: Bool[Tensor, "seeds time envs"],
     bonus: str = "product",
     alpha: float = 0.0,
 ) -> Curiosity:
@@ -105,7 +105,7 @@ def rcgvf_curiosity(
     V is what predictors said while acting, before any learning from the rollout. ``alpha`` is NovelD's, unused here.
     """
     now = v[:, :, :-1]  # V(o_0) to V(o_{T-1}); o_T only ends the targets
-    g = targets(z[:, :-1], now, v[:, :, -1], ended, h.gamma_z, h.lambda_z)
+    g = targets(z[:, :-1], now, v[:, :, -1], done, h.gamma_z, h.lambda_z)
     e, u = err(g, now), dis(now)
     return Curiosity(g, intrinsic(bonus, e, u), e.sum(dim=-1), u.sum(dim=-1))
 

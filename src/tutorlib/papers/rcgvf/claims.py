@@ -150,7 +150,7 @@ def _grid(
     c = records[0].config
     each = [f"{label} {interval(analysis.mean_return(runs))}" for label, runs in groups.items() if label != ours]
     each += [f"{ours} with weight {w:g} {interval(analysis.mean_return(runs))}" for w, runs in runs_of.items()]
-    frames = c["updates"] * c["envs"] * c["steps"]
+    frames = c["updates"] * c["num_envs"] * c["num_steps"]
     return parts, f"{c['task']}, {frames / 1e5:.1f}e5 frames, mean return over the whole course: {'; '.join(each)}."
 
 

@@ -30,10 +30,10 @@ LAMBDAS = tuple(round(0.1 * i, 1) for i in range(11))
 def run_lock(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Train ``trials`` in the lock and return how far each came.
 
-    Metrics, one entry for each look: ``frames`` so far; ``farthest``, the farthest column in whose good rows any
-    environment has been up to then; ``greedy``, the return of the most probable actions; and over the updates since the
-    look before, ``returns`` (per episode), ``bonus``, ``error`` and ``disagreement`` (means of a step) and ``reached``,
-    the share of episodes that were in a good row of each column.
+    Metrics, ``evals``: ``frames`` so far; ``farthest``, the farthest column in whose good rows any environment has been
+    up to then; ``greedy``, the return of the most probable actions; and over the updates since the evaluation before,
+    ``returns`` (per episode), ``bonus``, ``error`` and ``disagreement`` (means of a step) and ``reached``, the share of
+    episodes that were in a good row of each column.
     """
     c, seeds = trials[0].config, [trial.seed for trial in trials]
     trained = train(trials, context, lambda state, done: greedy_returns(c, state, seeds, EPISODES))
@@ -42,32 +42,34 @@ def run_lock(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 
 def _course(c: Config, trained: Trained, i: int) -> Metrics:
     """Return the metrics of the run number ``i`` of those that ran side by side."""
-    every, log = c.updates // c.looks, trained.log
+    every, log = c.updates // c.num_evals, trained.log
     episodes = every * c.frames / c.horizon
-    metrics: Metrics = {
-        "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
+    evals: Metrics = {
+        "frames": [every * (place + 1) * c.frames for place in range(c.num_evals)],
         "farthest": farthest(log.visits)[every - 1 :: every, i].tolist(),
         "greedy": rounded(torch.stack(trained.evals)[:, i], DIGITS),
     }
     for name in ("returns", "bonus", "error", "disagreement"):
-        metrics[name] = rounded(getattr(log, name)[:, i].view(c.looks, every).mean(dim=1), DIGITS)
-    reached = log.visits[:, i].view(c.looks, every, c.horizon).sum(dim=1) / episodes
-    return metrics | {"reached": [rounded(shares, 3) for shares in reached]}
+        evals[name] = rounded(getattr(log, name)[:, i].view(c.num_evals, every).mean(dim=1), DIGITS)
+    reached = log.visits[:, i].view(c.num_evals, every, c.horizon).sum(dim=1) / episodes
+    return {"evals": evals | {"reached": rounded(reached, 3)}}
 
 
 def run_dissipation(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Train predictors under a fixed policy and return what each update's bonus would be.
 
     Metrics, one entry for each update: ``bonus``, ``error`` and ``disagreement`` (means of a step, before learning from
-    it). At ``looks`` (updates) ``first``: what is predicted in the first column, d numbers.
+    it). ``evals``, after some ``updates``: ``first``, what is predicted in the first column, d numbers.
     """
     faded = fade(trials, context)
     c = trials[0].config.learner
     return [
         {
             **{name: rounded(getattr(faded.log, name)[:, i], DIGITS) for name in ("bonus", "error", "disagreement")},
-            "looks": [c.updates // c.looks * (look + 1) for look in range(c.looks)],
-            "first": [rounded(look[i], DIGITS) for look in faded.evals],
+            "evals": {
+                "updates": [c.updates // c.num_evals * (place + 1) for place in range(c.num_evals)],
+                "first": rounded(torch.stack(faded.evals)[:, i], DIGITS),
+            },
         }
         for i in range(len(trials))
     ]
@@ -76,18 +78,18 @@ def run_dissipation(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 def run_aliasing(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Walk through one of two corridors that look alike and return what both would pay.
 
-    Metrics, one entry for each of ``looks`` (walks, 0 included): ``visited`` and ``unvisited``, the mean bonus of a
-    cell of that corridor, and ``visited_end`` and ``unvisited_end``, that of its end.
+    Metrics, ``evals``, after some ``walks``, 0 included: ``visited`` and ``unvisited``, of that corridor the mean bonus
+    of a ``cell`` and that of its ``end``.
     """
     return [_paid(trial.config, explore_maze(trial.config, trial.seed, context)) for trial in trials]
 
 
-def _paid(c: Maze, bonus: Float[Tensor, "looks arms time"]) -> Metrics:
-    metrics: Metrics = {"looks": [c.walks // c.looks * look for look in range(c.looks + 1)]}
+def _paid(c: Maze, bonus: Float[Tensor, "evals arms time"]) -> Metrics:
+    evals: Metrics = {"walks": [c.walks // c.num_evals * place for place in range(c.num_evals + 1)]}
     for name, arm in (("visited", LEFT), ("unvisited", RIGHT)):
-        metrics[name] = rounded(bonus[:, arm, 1:-1].mean(dim=1), DIGITS)
-        metrics[f"{name}_end"] = rounded(bonus[:, arm, -1], DIGITS)
-    return metrics
+        cells, end = bonus[:, arm, 1:-1], bonus[:, arm, -1]
+        evals[name] = {"cell": rounded(cells.mean(dim=1), DIGITS), "end": rounded(end, DIGITS)}
+    return {"evals": evals}
 
 
 def run_spread(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -105,36 +107,35 @@ def run_spread(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 def run_minigrid(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Train ``trials`` in MiniGrid and return how often they succeeded.
 
-    Metrics, one entry for each look: ``frames`` so far; and over the updates since the look before, ``episodes`` that
-    ended, ``success``, the share of them that did so with success, ``returns``, their mean return (both 0 if none
-    ended), and ``bonus``, what a step was paid besides, in the mean.
+    Metrics, ``evals``: ``frames`` so far; and over the updates since the evaluation before, ``episodes`` that ended,
+    ``success``, the share of them that did so with success, ``returns``, their mean return (both 0 if none ended), and
+    ``bonus``, what a step was paid besides, in the mean.
     """
     c, trained = trials[0].config, recurrent.train(trials, context)
-    every = c.updates // c.looks
+    every = c.updates // c.num_evals
     metrics: list[Metrics] = []
     for i in range(len(trials)):
-        episodes, successes, returns, bonus = (part[:, i].view(c.looks, every) for part in trained.log)
+        episodes, successes, returns, bonus = (part[:, i].view(c.num_evals, every) for part in trained.log)
         total = episodes.sum(dim=1)
-        metrics.append(
-            {
-                "frames": [every * (look + 1) * c.frames for look in range(c.looks)],
-                "episodes": total.long().tolist(),
-                "success": rounded(successes.sum(dim=1) / total.clamp(min=1), DIGITS),
-                "returns": rounded(returns.sum(dim=1) / total.clamp(min=1), DIGITS),
-                "bonus": rounded(bonus.mean(dim=1), DIGITS),
-            }
-        )
+        evals = {
+            "frames": [every * (place + 1) * c.frames for place in range(c.num_evals)],
+            "episodes": total.long().tolist(),
+            "success": rounded(successes.sum(dim=1) / total.clamp(min=1), DIGITS),
+            "returns": rounded(returns.sum(dim=1) / total.clamp(min=1), DIGITS),
+            "bonus": rounded(bonus.mean(dim=1), DIGITS),
+        }
+        metrics.append({"evals": evals})
     return metrics
 
 
 SEEDS = (0, 1, 2, 3, 4)
 
 RCGVF = Config(
-    horizon=20, envs=64, steps=20, updates=96, minibatch=160, d=64, hidden_z=64, hidden=128, width=128, beta=100.0,
-    looks=16,
+    horizon=20, num_envs=64, num_steps=20, updates=96, minibatch_size=160, d=64, hidden_z=64, hidden=128,
+    width=128, beta=100.0, num_evals=16,
 )  # fmt: skip
 """A lock of 20 columns, 1.2e5 frames, networks half as wide as the released code's."""
-RND = replace(RCGVF, method="rnd", beta=0.5, predictor_rate=0.25, hidden=64, layers=1)
+RND = replace(RCGVF, method="rnd", beta=0.5, predictor_lr=0.25, hidden=64, layers=1)
 """With the released code's smaller and slower predictor."""
 NOVELD = replace(RND, method="noveld", beta=1.0)
 PPO = replace(RCGVF, method="ppo", beta=0.0)
@@ -145,7 +146,7 @@ LOCK = Experiment(
     figure="the lock, farthest column over frames",
     run=run_lock,
     tiers={
-        "live": Tier(tuple(replace(c, updates=48, looks=8) for c in (PPO, RND, RCGVF)), seeds=(0,)),
+        "live": Tier(tuple(replace(c, updates=48, num_evals=8) for c in (PPO, RND, RCGVF)), seeds=(0,)),
         "study": Tier(
             (
                 PPO,
@@ -156,7 +157,7 @@ LOCK = Experiment(
             seeds=SEEDS,
         ),
         "paper": Tier(
-            tuple(replace(settings(method), looks=100) for method in ("ppo", "rnd", "noveld", "rcgvf")),
+            tuple(replace(settings(method), num_evals=100) for method in ("ppo", "rnd", "noveld", "rcgvf")),
             seeds=tuple(range(10)),
         ),
     },
@@ -174,7 +175,7 @@ ABLATIONS = Experiment(
     figure="ablations, as recalled from the appendix",
     run=run_lock,
     tiers={
-        "live": Tier((replace(RCGVF, gamma_z=0.0, beta=700.0, updates=48, looks=8),), seeds=(0,)),
+        "live": Tier((replace(RCGVF, gamma_z=0.0, beta=700.0, updates=48, num_evals=8),), seeds=(0,)),
         "study": Tier(
             (
                 *grid(replace(RCGVF, gamma_z=0.0), beta=(140.0, 700.0, 3500.0)),
@@ -189,8 +190,8 @@ ABLATIONS = Experiment(
         ),
         "paper": Tier(
             (
-                *grid(replace(settings("rcgvf"), looks=100), gamma_z=(0.0, 0.3, 0.6, 0.9)),
-                *(replace(settings("rcgvf"), looks=100, bonus=bonus) for bonus in ("error", "variance")),
+                *grid(replace(settings("rcgvf"), num_evals=100), gamma_z=(0.0, 0.3, 0.6, 0.9)),
+                *(replace(settings("rcgvf"), num_evals=100, bonus=bonus) for bonus in ("error", "variance")),
             ),
             seeds=tuple(range(10)),
         ),
@@ -200,7 +201,17 @@ ABLATIONS = Experiment(
 """At the paper tier every part has the released weight; its own are unknown."""
 
 SHORT_LOCK = replace(
-    RCGVF, horizon=8, actions=6, steps=8, updates=168, minibatch=128, d=32, hidden_z=32, hidden=64, width=64, looks=12
+    RCGVF,
+    horizon=8,
+    actions=6,
+    num_steps=8,
+    updates=168,
+    minibatch_size=128,
+    d=32,
+    hidden_z=32,
+    hidden=64,
+    width=64,
+    num_evals=12,
 )
 """A lock of 8 columns, which agents open within 8.6e4 frames."""
 PASSES = Experiment(
@@ -209,16 +220,16 @@ PASSES = Experiment(
     figure="none; the released code",
     run=run_lock,
     tiers={
-        "live": Tier((replace(SHORT_LOCK, passes="released", updates=24, looks=4),), seeds=(0,)),
+        "live": Tier((replace(SHORT_LOCK, passes="released", updates=24, num_evals=4),), seeds=(0,)),
         "study": Tier(grid(SHORT_LOCK, passes=("whole", "released")), seeds=tuple(range(10))),
     },
     varies=VARIES,
 )
 """In a lock that is opened, so that the step which pays the prize counts."""
 
-PREDICTORS = replace(RCGVF, updates=80, looks=2)
-SHORT = replace(PREDICTORS, updates=40, looks=1)
-SMALL = replace(PREDICTORS, predictor_rate=0.25, hidden=64, layers=1)
+PREDICTORS = replace(RCGVF, updates=80, num_evals=2)
+SHORT = replace(PREDICTORS, updates=40, num_evals=1)
+SMALL = replace(PREDICTORS, predictor_lr=0.25, hidden=64, layers=1)
 """The predictor of RND."""
 DISSIPATION = Experiment(
     name="rcgvf.dissipation",
@@ -236,7 +247,7 @@ DISSIPATION = Experiment(
                 # Another policy.
                 *(Fading(replace(SHORT, gamma_z=gamma), right=0.9) for gamma in (0.0, 0.6)),
                 # Another scale of Z.
-                *(Fading(c, scale=scale) for c in (SHORT, replace(SMALL, method="rnd", updates=40, looks=1))
+                *(Fading(c, scale=scale) for c in (SHORT, replace(SMALL, method="rnd", updates=40, num_evals=1))
                   for scale in (0.5, 2.0)),
             ),
             seeds=SEEDS,
@@ -268,11 +279,11 @@ TD_LAMBDA = Experiment(
     },
 )
 
-GRID = recurrent.Config(task="KeyCorridorS3R1", d=64, updates=96, rate=1e-3, anneal=1e9, looks=12)
+GRID = recurrent.Config(task="KeyCorridorS3R1", d=64, updates=96, lr=1e-3, anneal=1e9, num_evals=12)
 """The smallest corridor with a key, 1.97e5 frames, predictors half as wide, a larger rate that hardly falls; the
 environments of a seed, their steps, minibatches, epochs and entropy are the released code's."""
 GRID_PPO = replace(GRID, method="ppo", beta=0.0)
-GRID_AGAC = replace(GRID, method="agac", beta=0.0, predictor_rate=0.25, entropy=1e-4)
+GRID_AGAC = replace(GRID, method="agac", beta=0.0, predictor_lr=0.25, ent_coef=1e-4)
 BLIND = (
     GRID_PPO,
     *grid(replace(GRID, method="rnd"), beta=(2e-3, 1e-2, 5e-2)),
@@ -288,7 +299,7 @@ MINIGRID = Experiment(
     figure="MiniGrid without episodic counts, return over frames",
     run=run_minigrid,
     tiers={
-        "live": Tier((replace(GRID, task="MultiRoom-N2-S4", updates=12, looks=4),), seeds=(0,)),
+        "live": Tier((replace(GRID, task="MultiRoom-N2-S4", updates=12, num_evals=4),), seeds=(0,)),
         "study": Tier(BLIND, seeds=SEEDS),
         "paper": Tier(
             tuple(
@@ -308,7 +319,7 @@ PRIVILEGED = Experiment(
     figure="MiniGrid with episodic counts or a panorama, return over frames",
     run=run_minigrid,
     tiers={
-        "live": Tier((replace(GRID, task="MultiRoom-N2-S4", panorama=True, updates=12, looks=4),), seeds=(0,)),
+        "live": Tier((replace(GRID, task="MultiRoom-N2-S4", panorama=True, updates=12, num_evals=4),), seeds=(0,)),
         "study": Tier(
             (
                 *grid(replace(GRID_PPO, counts=True), beta_counts=(1e-3, 5e-3, 2.5e-2)),
@@ -335,7 +346,7 @@ ROOMS = Experiment(
     figure="MiniGrid without episodic counts, where reward is rarely found by chance",
     run=run_minigrid,
     tiers={
-        "live": Tier((replace(GRID, task="MultiRoom-N3-S6", updates=12, looks=4),), seeds=(0,)),
+        "live": Tier((replace(GRID, task="MultiRoom-N3-S6", updates=12, num_evals=4),), seeds=(0,)),
         "study": Tier(tuple(replace(c, task="MultiRoom-N3-S6", updates=192) for c in BLIND), seeds=SEEDS),
         "paper": MINIGRID.tiers["paper"],
     },

@@ -90,17 +90,17 @@ def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
     first = next(iter(seeds.values()))
     if any(other != first for other in seeds.values()):
         raise bad_argument("seeds", seeds, "the same seeds for each method")
-    c, frames = runs[0].config, runs[0].metrics["frames"]
-    reached = {label: _with_mean([r.metrics["reached"] for r in group]) for label, group in groups.items()}
-    far = {label: _with_mean([r.metrics["farthest"] for r in group]) for label, group in groups.items()}
-    greedy = {label: _with_mean([r.metrics["greedy"] for r in group]) for label, group in groups.items()}
+    c, frames = runs[0].config, runs[0].metrics["evals"]["frames"]
+    reached = {label: _with_mean([r.metrics["evals"]["reached"] for r in group]) for label, group in groups.items()}
+    far = {label: _with_mean([r.metrics["evals"]["farthest"] for r in group]) for label, group in groups.items()}
+    greedy = {label: _with_mean([r.metrics["evals"]["greedy"] for r in group]) for label, group in groups.items()}
     shown = (("far", "farthest column so far", far), ("greedy", "return of its best actions", greedy))
     numbers: list[Number] = [
         {"name": f"{name}{i}", "label": f"{label}, {words}", "values": values[label].T}
         for name, words, values in shown
         for i, label in enumerate(groups)
     ]
-    smallest = c["horizon"] / (c["envs"] * c["steps"] * c["updates"] // c["looks"] * len(first))
+    smallest = c["horizon"] / (c["num_envs"] * c["num_steps"] * c["updates"] // c["num_evals"] * len(first))
     data = curves_data(
         title="How far into the lock",
         choosers=[
@@ -117,8 +117,8 @@ def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
         start={"frames": len(frames) - 1},
         note=(
             f"A lock of {c['horizon']} columns and {c['actions']} actions (the paper's has 100 columns); each seed has "
-            f"a lock of its own. Shares are taken over the episodes since the place of the slider before; {c['envs']} "
-            f"environments learn together. The end pays 10, each right action on the way costs "
+            f"a lock of its own. Shares are taken over the episodes since the place of the slider before; "
+            f"{c['num_envs']} environments learn together. The end pays 10, each right action on the way costs "
             f"1/{c['horizon'] - 1}. Weights β were chosen among three for each method, for each seed on the others "
             f"({_betas(groups)})."
         ),

@@ -71,8 +71,8 @@ def mixed_policy(c: Config, right: float, e: LockState) -> Float[Tensor, "*batch
 def walk(c: Config, right: float, e: LockState, noise: Noise) -> tuple[Rollout, LockState]:
     """Return what T steps of the mixed policy bring, and the environments after them. There is no critic: v is 0."""
     env = c.env
-    observations, actions, log_pi, rewards, ended, columns = [], [], [], [], [], []
-    for t in range(c.steps):
+    observations, actions, log_pi, rewards, done, columns = [], [], [], [], [], []
+    for t in range(c.num_steps):
         log_p = mixed_policy(c, right, e)
         a = (log_p + noise.gumbel[:, t]).argmax(dim=-1)
         observations.append(env.observe(e))
@@ -81,7 +81,7 @@ def walk(c: Config, right: float, e: LockState, noise: Noise) -> tuple[Rollout, 
         actions.append(a)
         log_pi.append(log_p.gather(-1, a.unsqueeze(-1)).squeeze(-1))
         rewards.append(r)
-        ended.append(end)
+        done.append(end)
     observations.append(env.observe(e))
     o = torch.stack(observations, dim=1)
     return Rollout(
@@ -90,7 +90,7 @@ def walk(c: Config, right: float, e: LockState, noise: Noise) -> tuple[Rollout, 
         log_pi=torch.stack(log_pi, dim=1),
         v=o.new_zeros(o.shape[:3]),
         r=torch.stack(rewards, dim=1),
-        ended=torch.stack(ended, dim=1),
+        done=torch.stack(done, dim=1),
         columns=torch.stack(columns, dim=1),
     ), e
 
@@ -105,12 +105,12 @@ def scaled(c: Config, state: State, scale: float) -> State:
 def learn(c: Config, state: State, batch: Batch, noise: Noise, number: int) -> State:
     """Return the state after the predictors have learned from update ``number``, as they do in RC-GVF."""
     phi, moments = state.phi, state.phi_moments
-    step = number * c.epochs * (c.frames // c.minibatch)
-    for epoch in range(c.epochs):
-        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch, dim=1) for x in batch]
+    step = number * c.update_epochs * (c.frames // c.minibatch_size)
+    for epoch in range(c.update_epochs):
+        parts = [shuffled(x, noise.order[:, epoch]).split(c.minibatch_size, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             loss = partial(predictor_objective, c, b=Batch(*part))
-            phi, moments = descend(loss, phi, moments, step, c.predictor_rate * c.rate, c.largest)
+            phi, moments = descend(loss, phi, moments, step, c.predictor_lr * c.lr, c.max_grad_norm)
             step += 1
     return state._replace(phi=phi.detach(), phi_moments=moments)
 
@@ -156,10 +156,10 @@ def fade(trials: Sequence[Trial], context: Context) -> Faded:
         context,
         title=f"{c.method}, {len(trials)} side by side",
         seeds=seeds,
-        eval_every=c.updates // c.looks,
+        eval_every=c.updates // c.num_evals,
         evaluate=lambda state, done: first_predictions(c, state),
         log=Log,
-        advice=f"a smaller rate than {c.rate} may help",
+        advice=f"a smaller rate than {c.lr} may help",
     )
     return Faded(course.log, course.evals)
 

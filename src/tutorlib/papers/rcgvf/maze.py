@@ -45,9 +45,9 @@ class Maze:
     """cells of a corridor"""
     walks: int = 400
     """to the left"""
-    epochs: int = 5
+    update_epochs: int = 5
     """Adam steps on each walk"""
-    rate: float = 1e-3
+    lr: float = 1e-3
     """Adam's learning rate"""
     heads: int = 2
     """K (RC-GVF)"""
@@ -55,21 +55,21 @@ class Maze:
     """pseudo-rewards"""
     hidden: int = 32
     """units of the hidden layers of Z, which has one, and of predictors, which have two"""
-    looks: int = 40
-    """how often to look at both corridors, evenly spaced, besides the beginning"""
+    num_evals: int = 40
+    """how many evaluations of both corridors, evenly spaced, besides the beginning"""
 
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("length", "walks", "epochs", "looks"),
+            counts=("length", "walks", "update_epochs", "num_evals"),
             sizes=("heads", "d", "hidden"),
             most={"length": MOST_SIZE},
             shares=("gamma_z", "lambda_z"),
-            positive=("rate",),
+            positive=("lr",),
             choices={"method": METHODS},
         )
-        if self.walks % self.looks:
-            raise bad_argument("looks", self.looks, f"a divisor of walks={self.walks}")
+        if self.walks % self.num_evals:
+            raise bad_argument("num_evals", self.num_evals, f"a divisor of walks={self.walks}")
         if self.disagrees and self.heads < 2:
             raise bad_argument("heads", self.heads, "at least 2: one cannot disagree")
 
@@ -119,11 +119,11 @@ def maze_curiosity(c: Maze, z: Float[Tensor, "time d"], v: Float[Tensor, "heads 
     judge = TABLE[c.method].curiosity
     assert judge is not None  # that of both methods here
     h = Hyper(*(torch.full((1,), value, device=z.device) for value in (1.0, c.gamma_z, c.lambda_z)))
-    ended = torch.zeros(1, len(z), 1, dtype=torch.bool, device=z.device)
-    ended[:, -1] = True
+    done = torch.zeros(1, len(z), 1, dtype=torch.bool, device=z.device)
+    done[:, -1] = True
     # Functions of the table expect z and V of T + 1 observations. After the end there is none, and 0 stands for it.
     z, v = (torch.cat([x, torch.zeros_like(x[..., :1, :])], dim=-2) for x in (z, v))
-    return judge(h, rearrange(z, "t d -> 1 t 1 d"), rearrange(v, "k t d -> 1 k t 1 d"), ended)
+    return judge(h, rearrange(z, "t d -> 1 t 1 d"), rearrange(v, "k t d -> 1 k t 1 d"), done)
 
 
 def maze_targets(
@@ -138,11 +138,11 @@ def maze_bonus(c: Maze, z: Float[Tensor, "time d"], v: Float[Tensor, "heads time
     return maze_curiosity(c, z, v).bonus[0, :, 0]
 
 
-def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "looks arms time"]:
+def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "evals arms time"]:
     """Walk to the left again and again, learn from it, and return what a walk to either side would pay.
 
-    That is R^i in each of its steps, before the first walk and at every look. For what is kept, and for a run that
-    diverges, see ``lab.loop.repeat``.
+    That is R^i in each of its steps, before the first walk and at every evaluation. For what is kept, and for a run
+    that diverges, see ``lab.loop.repeat``.
     """
     device = context.device
     generator = torch.Generator().manual_seed(seed)
@@ -162,11 +162,11 @@ def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "looks a
         phi, moments = state
         g = maze_targets(c, z[LEFT], predicted(phi, LEFT))  # fixed while they are learned from
         off = torch.zeros(1, device=device)
-        for epoch in range(c.epochs):
+        for epoch in range(c.update_epochs):
             phi = phi.detach().requires_grad_()
             off = (predicted(phi, LEFT) - g).square().mean()[None]
             (slope,) = torch.autograd.grad(off.sum(), phi)
-            phi, moments = adam_step(phi.detach(), moments, slope, number * c.epochs + epoch, c.rate)
+            phi, moments = adam_step(phi.detach(), moments, slope, number * c.update_epochs + epoch, c.lr)
         return Walker(phi, moments), off.detach()
 
     start = Walker(phi, no_moments(phi))
@@ -177,9 +177,9 @@ def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "looks a
         context,
         title=f"{c.method} in two corridors",
         seeds=[seed],
-        eval_every=c.walks // c.looks,
+        eval_every=c.walks // c.num_evals,
         evaluate=evaluate,
-        advice=f"a smaller rate than {c.rate} may help",
+        advice=f"a smaller rate than {c.lr} may help",
     )
     return torch.stack([evaluate(start, 0), *course.evals])
 

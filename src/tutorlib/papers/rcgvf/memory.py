@@ -80,26 +80,26 @@ def lstm_step(
 def unroll(
     lstm: Layers,
     x: Float[Tensor, "nets time batch inputs"],
-    fresh: Bool[Tensor, "nets time batch"],
+    is_first: Bool[Tensor, "nets time batch"],
     memory: Float[Tensor, "nets batch two_units"],
 ) -> tuple[Float[Tensor, "nets time batch units"], Float[Tensor, "nets times batch two_units"]]:
     """Return h_t of each step, and the memory before each step and after the last.
 
-    ``fresh``: whether an episode begins with this step; what was remembered is then forgotten.
+    ``is_first``: whether an episode begins with this step; what was remembered is then forgotten.
     """
     steps = [memory]
     for t in range(x.shape[1]):
-        memory = lstm_step(lstm, x[:, t], memory * (~fresh[:, t]).unsqueeze(-1))  # the mask m_t
+        memory = lstm_step(lstm, x[:, t], memory * (~is_first[:, t]).unsqueeze(-1))  # the mask m_t
         steps.append(memory)
     memories = torch.stack(steps, dim=1)
     return memories[:, 1:].chunk(2, dim=-1)[0], memories
 
 
 def unroll_segments(
-    lstm: Layers, x: Tensor, fresh: Bool[Tensor, "nets n bptt"], memory: Float[Tensor, "nets n two_units"]
+    lstm: Layers, x: Tensor, is_first: Bool[Tensor, "nets n bptt"], memory: Float[Tensor, "nets n two_units"]
 ) -> tuple[Float[Tensor, "nets n bptt units"], Float[Tensor, "nets n less two_units"]]:
     """Return h of every frame of segments, from the memories before them, and the memory before all but the first."""
-    h, memories = unroll(lstm, x.transpose(1, 2), fresh.transpose(1, 2), memory)
+    h, memories = unroll(lstm, x.transpose(1, 2), is_first.transpose(1, 2), memory)
     return h.transpose(1, 2), memories[:, 1:-1].transpose(1, 2)
 
 

@@ -45,7 +45,7 @@ class Method(NamedTuple):
     """(c, state, past) -> what it reads of a rollout's pseudo-rewards in the next one; None: nothing"""
 
 
-_SMALL_PREDICTOR = {"beta": 0.5, "predictor_rate": 0.25, "hidden": 128, "layers": 1}
+_SMALL_PREDICTOR = {"beta": 0.5, "predictor_lr": 0.25, "hidden": 128, "layers": 1}
 """RND's on the lock; the released code has no NovelD there, and RND's settings stand for it"""
 
 TABLE: Mapping[str, Method] = MappingProxyType(
@@ -79,7 +79,7 @@ TABLE: Mapping[str, Method] = MappingProxyType(
         ),
         "agac": Method(
             settings={
-                "adversary": 5e-5, "beta_counts": 1e-3, "counts": True, "predictor_rate": 0.25, "entropy": 1e-4,
+                "adversary": 5e-5, "beta_counts": 1e-3, "counts": True, "predictor_lr": 0.25, "ent_coef": 1e-4,
             },
             judge=bonuses.judge_agac,
             network=lambda c: nets.adversary(c.channels),

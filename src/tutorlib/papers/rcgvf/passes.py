@@ -19,7 +19,9 @@ PASSES = ("whole", "released")
 def expect_passes(passes: str, steps: int, bptt: int = 1) -> None:
     """Raise ``UsageError`` unless ``passes`` is one of ``PASSES`` and every pass has something to go through."""
     if choose("passes", passes, PASSES) == "released" and steps <= bptt:
-        raise bad_argument("steps", steps, f"more than {bptt} for passes='released': every second pass leaves some out")
+        raise bad_argument(
+            "num_steps", steps, f"more than {bptt} for passes='released': every second pass leaves some out"
+        )
 
 
 def leaves_out(passes: str, number: int) -> bool:

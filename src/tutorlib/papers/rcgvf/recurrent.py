@@ -57,32 +57,32 @@ def rollout(
 ) -> tuple[Rollout, MiniGridState, Bool[Tensor, "seeds envs"], Float[Tensor, "seeds envs 128"]]:
     """Return what T steps of the policy bring, and environments, fresh starts and memory after them."""
     layers = nets.actor_critic().layers(state.theta)
-    e, fresh, memory = state.e, state.fresh, state.memory
+    e, is_first, memory = state.e, state.is_first, state.memory
     steps: dict[str, list[Tensor]] = {name: [] for name in Rollout._fields}
 
     def sense() -> tuple[Tensor, Tensor]:
         """Note what stands before a step; return the logits there, and the memory after it."""
         image = env.image(e)
         after = nets.lstm_step(
-            layers["lstm"], nets.features(layers["convolutions"], image), memory * (~fresh).unsqueeze(-1)
+            layers["lstm"], nets.features(layers["convolutions"], image), memory * (~is_first).unsqueeze(-1)
         )
         hidden = after.chunk(2, dim=-1)[0]  # h of (h, c)
         y, v = nets.logits_of(layers, hidden), nets.values_of(layers, hidden)
         look = env.panorama(e) if c.panorama else image
-        for name, x in (("image", image), ("look", look), ("fresh", fresh), ("memory", memory), ("v", v)):
+        for name, x in (("image", image), ("look", look), ("is_first", is_first), ("memory", memory), ("v", v)):
             steps[name].append(x)
         return y, after
 
-    for t in range(c.steps):
+    for t in range(c.num_steps):
         y, memory_after = sense()
         a = (y + noise.gumbel[:, t]).argmax(dim=-1)  # a_t ~ softmax(y)
         visits = env.count(e)
-        e, r, fresh = env.step(e, a, noise.step[:, t])  # begins a new episode by itself
+        e, r, is_first = env.step(e, a, noise.step[:, t])  # begins a new episode by itself
         memory = memory_after
-        for name, x in (("logits", y), ("actions", a), ("visits", visits), ("r", r), ("ended", fresh)):
+        for name, x in (("logits", y), ("actions", a), ("visits", visits), ("r", r), ("done", is_first)):
             steps[name].append(x)
     sense()  # o_T, from whose value advantages bootstrap
-    return Rollout(**{name: torch.stack(x, dim=1) for name, x in steps.items()}), e, fresh, memory
+    return Rollout(**{name: torch.stack(x, dim=1) for name, x in steps.items()}), e, is_first, memory
 
 
 # Looking back.
@@ -100,16 +100,16 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
     judged = curiosity(c, h, state, past)
     r = (past.r + judged.reward).clamp(-1, 1)  # R_t = clip(r_t + beta R^i_t, -1, 1), as in the released code
     v = past.v[:, :-1]
-    first = [x.transpose(0, 1) for x in (r, v, past.ended)]  # time first
+    first = [x.transpose(0, 1) for x in (r, v, past.done)]  # time first
     a = advantages(  # rcgvf-method-gae
-        first[0], first[1], past.v[:, -1], first[2], c.gamma, c.lam
+        first[0], first[1], past.v[:, -1], first[2], c.gamma, c.gae_lambda
     ).transpose(0, 1)
     # The released AGAC changes advantages and values after the estimate, and takes returns from both sums.
     advantage, v = a + judged.more_advantage, v + judged.more_value
     frames = Batch(
         image=past.image[:, :-1],
         look=past.look[:, :-1],
-        fresh=past.fresh[:, :-1],
+        is_first=past.is_first[:, :-1],
         memory=past.memory[:, :-1],
         actions=past.actions,
         logits=past.logits,
@@ -121,7 +121,7 @@ def look_back(c: Config, h: Hyper, state: State, past: Rollout) -> tuple[Batch, 
         last_actions=judged.last_actions[:, :-1],
         last_pseudo_rewards=judged.last_pseudo_rewards[:, :-1],
     )
-    sums = (past.ended, past.ended & (past.r > 0), past.r)
+    sums = (past.done, past.done & (past.r > 0), past.r)
     episodes, successes, returns = (x.float().sum(dim=(1, 2)) for x in sums)
     return frames, Log(episodes, successes, returns, judged.reward.mean(dim=(1, 2))), judged
 
@@ -131,7 +131,7 @@ def segmented(c: Config, frames: Batch, shifted: bool = False) -> Batch:
 
     Gradients go back through a segment and no further: of memories those before its first frame are enough.
     """
-    steps = span(c.steps, c.bptt, shifted)
+    steps = span(c.num_steps, c.bptt, shifted)
     parts = Batch(*(segments(x[:, steps], c.bptt) for x in frames))
     return parts._replace(memory=parts.memory[:, :, 0], bonus_memory=parts.bonus_memory[:, :, 0])
 
@@ -142,7 +142,7 @@ def segmented(c: Config, frames: Batch, shifted: bool = False) -> Batch:
 def policy_states(theta: Float[Tensor, "seeds parameters"], b: Batch) -> tuple[Tensor, Tensor]:
     """Return what ``memory.unroll_segments`` does for the actor-critic."""
     layers = nets.actor_critic().layers(theta)
-    return nets.unroll_segments(layers["lstm"], nets.features(layers["convolutions"], b.image), b.fresh, b.memory)
+    return nets.unroll_segments(layers["lstm"], nets.features(layers["convolutions"], b.image), b.is_first, b.memory)
 
 
 def bonus_states(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> tuple[Tensor, Tensor]:
@@ -160,9 +160,9 @@ def policy_objective(c: Config, theta: Float[Tensor, "seeds parameters"], b: Bat
     logits, v = nets.logits_of(layers, hidden), nets.values_of(layers, hidden)
     log_pi, old = logits.log_softmax(dim=-1), b.logits.log_softmax(dim=-1)
     ratio = (log_pi - old).gather(-1, b.actions.unsqueeze(-1)).squeeze(-1).exp()
-    policy = policy_loss(ratio.flatten(1), b.advantage.flatten(1), c.clip)
-    value = value_loss(v.flatten(1), b.v.flatten(1), b.returns.flatten(1), c.clip)
-    return policy - c.entropy * entropy(log_pi.flatten(1, 2)) + c.value * value
+    policy = policy_loss(ratio.flatten(1), b.advantage.flatten(1), c.clip_coef)
+    value = value_loss(v.flatten(1), b.v.flatten(1), b.returns.flatten(1), c.clip_coef)
+    return policy - c.ent_coef * entropy(log_pi.flatten(1, 2)) + c.vf_coef * value
 
 
 def bonus_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds"]:
@@ -184,16 +184,16 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
     """Return the state after the passes over what update ``number`` brought."""
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     method, released = TABLE[c.method], c.passes == "released"
-    rate = c.rate * max(0.0, 1 - number * c.frames / c.anneal)  # that of the bonus's network falls with it
-    first, size = number * c.epochs, c.minibatch // c.bptt
-    step = steps_before(c.passes, first, c.frames // c.bptt, c.envs, size)
+    lr = c.lr * max(0.0, 1 - number * c.frames / c.anneal)  # that of the bonus's network falls with it
+    first, size = number * c.update_epochs, c.minibatch_size // c.bptt
+    step = steps_before(c.passes, first, c.frames // c.bptt, c.num_envs, size)
     batch = segmented(c, frames)
-    for epoch in range(c.epochs):
+    for epoch in range(c.update_epochs):
         chosen, shifted = order[:, epoch], leaves_out(c.passes, first + epoch)
         if released:
             batch = segmented(c, frames, shifted)
         if shifted:
-            chosen = kept(chosen, c.frames // c.bptt - c.envs)
+            chosen = kept(chosen, c.frames // c.bptt - c.num_envs)
         parts = [shuffled(x, chosen).split(size, dim=1) for x in batch]
         newer = []
         for part in zip(*parts, strict=True):
@@ -201,10 +201,10 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
             if released:
                 newer.append(newer_memories(c, theta, phi, b))
             loss = partial(policy_objective, c, b=b)
-            theta, theta_moments = descend(loss, theta, theta_moments, step, rate, c.largest)
+            theta, theta_moments = descend(loss, theta, theta_moments, step, lr, c.max_grad_norm)
             if method.objective:
-                loss, slow = partial(bonus_objective, c, b=b), c.predictor_rate * rate
-                phi, phi_moments = descend(loss, phi, phi_moments, step, slow, c.largest)
+                loss, slow = partial(bonus_objective, c, b=b), c.predictor_lr * lr
+                phi, phi_moments = descend(loss, phi, phi_moments, step, slow, c.max_grad_norm)
             step += 1
         if newer:
             memory, bonus_memory = (torch.cat(x, dim=1) for x in zip(*newer, strict=True))
@@ -217,11 +217,11 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
 
 def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
     """Return the state after update ``number``, counted from 0: act, look back, learn."""
-    past, e, fresh, memory = rollout(c, env, state, noise)
+    past, e, is_first, memory = rollout(c, env, state, noise)
     frames, log, judged = look_back(c, h, state, past)
     after = learn(c, state, frames, noise.order, number)._replace(
         e=e,
-        fresh=fresh,
+        is_first=is_first,
         memory=memory,
         bonus_memory=judged.memory[:, -1],
         last_actions=one_hot(past.actions[:, -1], nets.ACTIONS),
@@ -245,10 +245,10 @@ def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.devic
     gumbels, steps, orders = [], [], []
     for seed in seeds:
         generator = step_generator(seed, number, device)
-        gumbels.append(gumbel(generator, c.steps, c.envs, nets.ACTIONS))
-        u = uniform(generator, c.steps, c.envs, 1)
+        gumbels.append(gumbel(generator, c.num_steps, c.num_envs, nets.ACTIONS))
+        u = uniform(generator, c.num_steps, c.num_envs, 1)
         steps.append(offered(u, number, c.num_updates_held) if c.renew else u)
-        orders.append(uniform(generator, c.epochs, c.frames // c.bptt).argsort(dim=-1))
+        orders.append(uniform(generator, c.update_epochs, c.frames // c.bptt).argsort(dim=-1))
     return Noise(torch.stack(gumbels), torch.stack(steps), torch.stack(orders))
 
 
@@ -257,7 +257,7 @@ def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.
     method, weights = TABLE[c.method], []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        u = uniform(generator, c.envs, 1)
+        u = uniform(generator, c.num_envs, 1)
         start = offered(u, 0, c.num_updates_held) if c.renew else u
         theta, zeta = nets.actor_critic().initial(generator), c.z.initial(generator)
         phi = method.network(c).initial(generator) if method.network else torch.zeros(0)
@@ -265,11 +265,11 @@ def initial_state(c: Config, env: MiniGrid, seeds: Sequence[int], device: torch.
     start, theta, phi, zeta = (torch.stack(x).to(device) for x in zip(*weights, strict=True))
 
     def zeros(entries: int) -> Float[Tensor, "seeds envs entries"]:
-        return torch.zeros(len(seeds), c.envs, entries, device=device)
+        return torch.zeros(len(seeds), c.num_envs, entries, device=device)
 
     return State(
         e=env.start(start),
-        fresh=torch.ones(len(seeds), c.envs, dtype=torch.bool, device=device),
+        is_first=torch.ones(len(seeds), c.num_envs, dtype=torch.bool, device=device),
         memory=zeros(MEMORY),
         bonus_memory=zeros(method.memory(c)),
         last_actions=zeros(nets.ACTIONS),
@@ -310,9 +310,9 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         context,
         title=f"{c.method} in {c.task}, {len(trials)} side by side",
         seeds=seeds,
-        eval_every=c.updates // c.looks,
+        eval_every=c.updates // c.num_evals,
         log=Log,
-        advice=f"a smaller rate than {c.rate} may help",
+        advice=f"a smaller rate than {c.lr} may help",
     )
     return Trained(course.state, course.log)
 

@@ -23,18 +23,18 @@ from tutorlib.shapes import Bool, Float, Tensor
 def one_step_before(
     first: Float[Tensor, "seeds envs n"],
     x: Float[Tensor, "seeds time envs n"],
-    fresh: Bool[Tensor, "seeds times envs"],
+    is_first: Bool[Tensor, "seeds times envs"],
 ) -> Float[Tensor, "seeds times envs n"]:
     """Return x of the step before for T + 1 times, ``first`` before step 0, and zeros where an episode begins.
 
     The released code has no zeros there: its predictors go on reading the last step of the episode before.
     """
-    return torch.cat([first.unsqueeze(1), x], dim=1) * (~fresh).unsqueeze(-1)
+    return torch.cat([first.unsqueeze(1), x], dim=1) * (~is_first).unsqueeze(-1)
 
 
 def actions_before(state: State, past: Rollout) -> Float[Tensor, "seeds times envs 7"]:
     """Return the action before each step, one-hot."""
-    return one_step_before(state.last_actions, one_hot(past.actions, nets.ACTIONS), past.fresh)
+    return one_step_before(state.last_actions, one_hot(past.actions, nets.ACTIONS), past.is_first)
 
 
 def root_counts(past: Rollout) -> Float[Tensor, "seeds time envs"]:
@@ -70,7 +70,7 @@ def judge_ppo(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
 
 def _no_memory(c: Config, state: State) -> Float[Tensor, "seeds times envs entries"]:
     """Return the empty memory of a network that has none, for each time."""
-    return state.bonus_memory.unsqueeze(1).expand(-1, c.steps + 1, -1, -1)
+    return state.bonus_memory.unsqueeze(1).expand(-1, c.num_steps + 1, -1, -1)
 
 
 # RC-GVF: predictors of history, whose K heads are paid for where they are wrong and disagree.
@@ -81,11 +81,11 @@ def judge_rcgvf(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
     layers = c.predictor.network.layers(state.phi)
     z = nets.see_all(c.z.layers(state.zeta)["convolutions"], past.look)  # rcgvf-idea-z, [seeds, times, envs, d]
     last_actions = actions_before(state, past)
-    last_pseudo_rewards = one_step_before(state.last_pseudo_rewards, z[:, :-1], past.fresh)
+    last_pseudo_rewards = one_step_before(state.last_pseudo_rewards, z[:, :-1], past.is_first)
     x = c.predictor.lstm_inputs(layers, past.look, last_actions, last_pseudo_rewards)
-    hidden, memories = nets.unroll(layers["lstm"], x, past.fresh, state.bonus_memory)
+    hidden, memories = nets.unroll(layers["lstm"], x, past.is_first, state.bonus_memory)
     v = c.predictor.predictions(layers, hidden)  # [seeds, heads, times, envs, d]
-    judged = rcgvf_curiosity(h, z, v, past.ended)
+    judged = rcgvf_curiosity(h, z, v, past.done)
     nothing = torch.zeros_like(past.r)
     return Curiosity(
         reward=h.beta.view(-1, 1, 1) * (judged.bonus / (root_counts(past) if c.counts else 1.0)),
@@ -103,7 +103,7 @@ def rcgvf_states(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> tu
     """Return what ``memory.unroll_segments`` does for RC-GVF's predictor."""
     layers = c.predictor.network.layers(phi)
     x = c.predictor.lstm_inputs(layers, b.look, b.last_actions, b.last_pseudo_rewards)
-    return nets.unroll_segments(layers["lstm"], x, b.fresh, b.bonus_memory)
+    return nets.unroll_segments(layers["lstm"], x, b.is_first, b.bonus_memory)
 
 
 def rcgvf_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds"]:
@@ -126,7 +126,7 @@ def last_pseudo_rewards(c: Config, state: State, past: Rollout) -> Float[Tensor,
 def judge_by_novelty(curiosity: Callable[..., tuple], c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
     """Return beta R^i of RND or NovelD, whose ``curiosity`` stands in ``baselines``."""
     z, v = (nets.see_all(c.z.layers(weights)["convolutions"], past.look) for weights in (state.zeta, state.phi))
-    g, bonus, *_ = curiosity(h, z, v.unsqueeze(1), past.ended, alpha=c.alpha)
+    g, bonus, *_ = curiosity(h, z, v.unsqueeze(1), past.done, alpha=c.alpha)
     nothing = torch.zeros_like(past.r)
     return Curiosity(
         reward=h.beta.view(-1, 1, 1) * (bonus / (root_counts(past) if c.counts else 1.0)),
@@ -150,9 +150,9 @@ def novelty_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) 
 
 def judge_agac(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
     """Return what AGAC is paid for counts, and what it adds to advantages and values."""
-    layers, look, fresh = nets.adversary(c.channels).layers(state.phi), past.look[:, :-1], past.fresh[:, :-1]
+    layers, look, is_first = nets.adversary(c.channels).layers(state.phi), past.look[:, :-1], past.is_first[:, :-1]
     x = nets.features(layers["convolutions"], look)
-    hidden, memory = nets.unroll(layers["lstm"], x, fresh, state.bonus_memory)
+    hidden, memory = nets.unroll(layers["lstm"], x, is_first, state.bonus_memory)
     log_pi, log_adversary = past.logits.log_softmax(-1), nets.logits_of(layers, hidden).log_softmax(-1)
     advantage, value = surprise(log_pi, log_adversary, past.actions)
     z = _no_pseudo_rewards(past)
@@ -170,7 +170,9 @@ def judge_agac(c: Config, h: Hyper, state: State, past: Rollout) -> Curiosity:
 def agac_states(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> tuple[Tensor, Tensor]:
     """Return what ``memory.unroll_segments`` does for the adversary."""
     layers = nets.adversary(c.channels).layers(phi)
-    return nets.unroll_segments(layers["lstm"], nets.features(layers["convolutions"], b.look), b.fresh, b.bonus_memory)
+    return nets.unroll_segments(
+        layers["lstm"], nets.features(layers["convolutions"], b.look), b.is_first, b.bonus_memory
+    )
 
 
 def agac_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds"]:

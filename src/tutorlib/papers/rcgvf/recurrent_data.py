@@ -15,7 +15,7 @@ class State(NamedTuple):
 
     e: MiniGridState
     """the environments, ``[seeds, envs]``"""
-    fresh: Bool[Tensor, "seeds envs"]
+    is_first: Bool[Tensor, "seeds envs"]
     """whether an episode begins with the next step"""
     memory: Float[Tensor, "seeds envs 128"]
     """of the actor-critic"""
@@ -53,14 +53,14 @@ class Rollout(NamedTuple):
     """uint8 [seeds, times, envs, 7, 7, 3], what the policy saw"""
     look: Tensor
     """uint8 [seeds, times, envs, 7, 7, channels], what the bonus sees"""
-    fresh: Bool[Tensor, "seeds times envs"]
+    is_first: Bool[Tensor, "seeds times envs"]
     memory: Float[Tensor, "seeds times envs 128"]
     """before each step"""
     logits: Float[Tensor, "seeds time envs 7"]
     actions: Int[Tensor, "seeds time envs"]
     v: Float[Tensor, "seeds times envs"]
     r: Float[Tensor, "seeds time envs"]
-    ended: Bool[Tensor, "seeds time envs"]
+    done: Bool[Tensor, "seeds time envs"]
     visits: Int[Tensor, "seeds time envs"]
     """N_ep, the present visit included"""
 
@@ -94,7 +94,7 @@ class Batch(NamedTuple):
     """uint8 ``[seeds, *frames, 7, 7, 3]``"""
     look: Tensor
     """uint8 ``[seeds, *frames, 7, 7, channels]``"""
-    fresh: Bool[Tensor, "seeds *frames"]
+    is_first: Bool[Tensor, "seeds *frames"]
     memory: Float[Tensor, "seeds *starts 128"]
     """of the actor-critic"""
     actions: Int[Tensor, "seeds *frames"]

@@ -179,7 +179,7 @@ def _built() -> Evidence:
         random = analysis.random_regret(references, family)
         ratios = [own / r for own, r in zip(ours, random, strict=True)]
         parts[family] = below(ratios, BUILT.bars[family], unit=UNIT)
-        best = interval(values(select(references, environment="bandit"), f"thompson {family}")).value
+        best = interval(values(select(references, environment="bandit"), family, player="thompson")).value
         said.append(f"{family} {interval(ours)} (random {interval(random).value:.1f}, Thompson sampling {best:.1f})")
     detail = f"SymLA's regret over that of random pulls. Regret of a life: {'; '.join(said)}."
     return Evidence(parts, "independent", detail)
@@ -258,7 +258,7 @@ def _unseen_environments() -> Evidence:
     """C6: from the grid to CartPole."""
     ours, references = select(recorded("symla.grid"), agent="symla"), recorded("symla.references")
     first, last = values(ours, "cartpole", "first"), values(ours, "cartpole", "last")
-    random = values(select(references, environment="heart-grid"), "random cartpole", "last")
+    random = values(select(references, environment="heart-grid"), "cartpole", "last", "random")
     falls, better = UNSEEN_ENVIRONMENTS.bars
     parts = {
         falls: exceeds([a - b for a, b in zip(first, last, strict=True)], 0.0, unit=UNIT),

@@ -29,6 +29,7 @@ from tutorlib.nn.training import Estimate, Evaluate
 from tutorlib.papers.vsml import baselines
 from tutorlib.papers.vsml.config import VARIES, Config, has_batch_axis
 from tutorlib.papers.vsml.descent import squash
+from tutorlib.papers.vsml.graphs import as_graphs
 from tutorlib.papers.vsml.model import (
     ERROR,
     INPUT,
@@ -144,6 +145,8 @@ def lifetime_in(context: Context) -> Lifetime:
     """Return ``lifetime``, as graphs of ``EXAMPLES`` examples each if the run is to be compiled."""
     if not context.compile:
         return lifetime
+    if context.graphs:
+        return in_pieces(as_graphs(context, lifetime), EXAMPLES)
     graphs = in_pieces(context.compiled(lifetime), EXAMPLES)
 
     def run(net: Network, parts: tuple, states: list[GridState], error: Tensor, *streams: Any) -> tuple:
@@ -248,31 +251,34 @@ def learner(
     """
     if config.learner == "vsml":
         net = config.network_for(inputs or config.streams.inputs, classes or config.streams.classes)
-        live = lifetime_in(context or Context())
+        context = context or Context()
+        live, chunk = lifetime_in(context), config.chunk or None
+        if context.graphs:
+            chunk = None  # each graph of some examples is an activation checkpoint
 
         def run(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
             check_streams(net, theta, x, y, config.batch)
             generator = generator if config.state_noise else None
-            return unchecked_online(net, theta, x, y, generator, config.chunk or None, config.batch, live=live)
+            return unchecked_online(net, theta, x, y, generator, chunk, config.batch, live=live)
 
         return run
     module = baselines.build(config.learner, config.streams.inputs, config.streams.classes)
     f = FlatModule(module)
 
     def run_baseline(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
-        drawn = baselines.first_memory(module, x, generator if config.state_noise else None)
+        drawn = baselines.initial_memory(module, x, generator if config.state_noise else None)
         return f(theta, x, y) if drawn is None else f(theta, x, y, drawn)
 
     return run_baseline
 
 
-def initial_theta(config: Config, seed: int) -> Float[Tensor, "parameters"]:
+def initial_parameters(config: Config, seed: int) -> Float[Tensor, "parameters"]:
     """Return theta before meta-training."""
     generator = torch.Generator().manual_seed(seed)
     if config.learner == "vsml":
-        return config.network.initial(generator)
+        return config.network.initial_parameters(generator)
     module = baselines.build(config.learner, config.streams.inputs, config.streams.classes)
-    return baselines.initial(module, generator)
+    return baselines.initial_parameters(module, generator)
 
 
 def tasks(
@@ -284,7 +290,7 @@ def tasks(
     return x, y
 
 
-def side_by_side(
+def logits_of_runs(
     run: Learner,
     theta: Float[Tensor, "runs parameters"],
     x: Float[Tensor, "runs sequences time inputs"],
@@ -310,7 +316,7 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
         x, y = (torch.stack(part) for part in zip(*drawn, strict=True))  # [runs, sequences, time, ...]
         theta = theta.detach().requires_grad_()
         with torch.enable_grad():
-            losses = online_loss(side_by_side(run, theta, x, y, generators), y, config.loss_type)
+            losses = online_loss(logits_of_runs(run, theta, x, y, generators), y, config.loss_type)
             (g,) = torch.autograd.grad(losses.sum(), theta)  # runs do not touch, so this is each run's own gradient
         return g, losses.detach()
 
@@ -339,7 +345,7 @@ def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | N
     gradient = meta_gradient(config, context)
     if len(trials) > 1 and has_batch_axis(config):
         raise bad_argument("trials", len(trials), "one trial at a time for an evolution strategy")
-    theta = torch.stack([initial_theta(config, trial.seed) for trial in trials])
+    theta = torch.stack([initial_parameters(config, trial.seed) for trial in trials])
     seeds, lrs = [trial.seed for trial in trials], [trial.config.lr for trial in trials]
     return descend(theta, gradient, config.descent, seeds, context, evaluate, lrs=lrs)
 

@@ -88,7 +88,7 @@ def _unifying() -> Evidence:
     records = recorded("vsml.special")
     # Decimal digits that agree; a difference of 0 counts as the last digit of double precision.
     digits = {
-        case.replace("_", " "): [-math.log10(max(g, 1e-16)) for g in values(records, f"{case}_gap")] for case in CASES
+        case.replace("_", " "): [-math.log10(max(g, 1e-16)) for g in values(records, "gap", case)] for case in CASES
     }
     parts = {name: exceeds(found, UNIFYING.bars[name]) for name, found in digits.items()}
     least = min(digits, key=lambda name: float(np.mean(digits[name])))
@@ -102,18 +102,17 @@ def _unifying() -> Evidence:
 def _expressive() -> Evidence:
     """C2: shared weights and sparsity are enough for a learner that learns tasks it never met."""
     (name, bar), *_ = EXPRESSIVE.bars.items()
-    parts = {name: exceeds(values(_learned(), "prototypes_100_200"), bar, unit="meta-seeds")}
+    parts = {name: exceeds(values(_learned(), "prototypes", "100_200"), bar, unit="meta-seeds")}
     return Evidence(parts, detail="Accuracy on prototype tasks that were never seen; chance is .25.")
 
 
 def _cloned() -> Evidence:
     """C3: backpropagation is implemented by running in forward mode: within 5 points of exact SGD, deep within 10."""
-    records = [r for r in recorded("vsml.cloning") if "mnist_shallow_gap" in r.metrics]
+    records = [r for r in recorded("vsml.cloning") if "mnist" in r.metrics]
     parts = {
-        name: below(values(records, f"{name.replace(' ', '_')}_gap"), bar, unit="meta-seeds")
-        for name, bar in CLONED.bars.items()
+        name: below(values(records, *name.split(), "gap"), bar, unit="meta-seeds") for name, bar in CLONED.bars.items()
     }
-    last = {name: float(np.mean(values(records, f"mnist_{name}_clone_last"))) for name in ("shallow", "deep")}
+    last = {name: float(np.mean(values(records, "mnist", name, "clone", "last"))) for name in ("shallow", "deep")}
     detail = (
         f"How far the clone's last accuracy is below exact SGD's on the same stream. On MNIST (14 x 14) the clone ends "
         f"at {last['shallow']:.2f} and {last['deep']:.2f} after 500 examples. It saw no images (paper: MNIST)."
@@ -127,8 +126,8 @@ def _generalises() -> Evidence:
     parts: dict[str, Part] = {}
     for name, bar in GENERALISES.bars.items():
         if name != MATRIX:
-            metric = f"{name.partition(',')[0]}_50_100"
-            parts[name] = exceeds(values(learned, metric), bar, unit="meta-seeds")
+            data = name.partition(",")[0]
+            parts[name] = exceeds(values(learned, data, "50_100"), bar, unit="meta-seeds")
     try:
         records = recorded("vsml.matrix")
         ours, theirs = (off_diagonal(records, who, MATRIX_TRAIN, list(MATRIX_TEST)) for who in ("vsml", "meta-rnn"))
@@ -151,7 +150,7 @@ def _associates() -> Evidence:
     )
     parts = {}
     for name, what in (("same", "the same image again"), ("other", "another image of its class")):
-        ahead = [a - b for a, b in zip(_jump(learned, "", name), _jump(references, f"{sgd}_", name), strict=True)]
+        ahead = [a - b for a, b in zip(_jump(learned, (), name), _jump(references, (sgd,), name), strict=True)]
         parts[what] = exceeds(ahead, ASSOCIATES.bars[what], -ASSOCIATES.bars[what], unit="meta-seeds")
     detail = (
         f"Rise of the label's probability by one labelled digit, minus that of online SGD at its best rate for the "
@@ -160,8 +159,8 @@ def _associates() -> Evidence:
     return Evidence(parts, "the same image again", detail)
 
 
-def _jump(records: Sequence[Record], prefix: str, name: str) -> list[float]:
-    before, after = values(records, f"{prefix}before"), values(records, f"{prefix}after_{name}")
+def _jump(records: Sequence[Record], learner: tuple[str, ...], name: str) -> list[float]:
+    before, after = (values(records, *learner, "one_shot", what) for what in ("before", name))
     return [b - a for a, b in zip(before, after, strict=True)]
 
 
@@ -181,10 +180,10 @@ def _faster() -> Evidence:
 def _sizes() -> Evidence:
     """C7: other sizes, class counts, orders and projections: comparable to the reference."""
     learned = _learned()
-    reference = values(learned, "digits_100_200")
+    reference = values(learned, "digits", "100_200")
     parts = {}
     for name in SIZES:
-        own = values(learned, f"{name}_100_200")
+        own = values(learned, name, "100_200")
         gap = [a - b for a, b in zip(own, reference, strict=True)]
         parts[name] = exceeds(gap, OTHER_SIZES.bars[name], unit="meta-seeds")
     detail = "Accuracy on examples 101 to 200 minus that on plain 8 x 8 digits, allowed to be 5 points lower."
