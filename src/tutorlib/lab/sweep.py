@@ -97,7 +97,6 @@ def run_sweep(
     if engine == "vmapped" and experiment.varies is None:
         raise bad_argument("engine", engine, f"local or ray: {experiment.name} runs its trials one by one")
     command = records.command_line(experiment.name, tier, seeds, overrides)
-    compile = choose_compile(place, compile).compile
     with ExitStack() as stack:
         if results is None:
             try:
@@ -105,7 +104,9 @@ def run_sweep(
             except OSError as error:
                 raise refused_by_system("folder", tempfile.gettempdir(), "a place for temporary files", error) from None
         folder = _folder(results / experiment.name / tier)
-        job = _Job(experiment, tier, str(place), folder, command, compile, batch, save_every)
+        job = _Job(
+            experiment, tier, str(place), folder, command, choose_compile(place, compile).compile, batch, save_every
+        )
         progress = progress or Silent()
         stack.callback(progress.close)
         return _finish(job, trials, engine, jobs, progress)
