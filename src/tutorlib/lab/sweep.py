@@ -76,8 +76,7 @@ def run_sweep(
     again, up to 5 times, where a node was lost; ``auto`` is ``vmapped`` on a GPU and ``local`` on a CPU. ``results``:
     the folder of the records; None keeps nothing. ``compile``: steps are compiled (``lab.compiling``; None: on a GPU)
     where the experiment has such a form; records say where it was. ``batch``: how many trials run side by side at most;
-    whatever does not fit into memory side by side is halved, again and again. ``save_every``: seconds after which the
-    state of a run is kept again.
+    whatever does not fit into memory is halved. ``save_every``: seconds after which the state of a run is kept again.
 
     A run that diverges has a record that says so, and its last finite state lies beside it in a file ``<key>.last``;
     the other runs of its batch end as if it had not been there.
@@ -97,7 +96,6 @@ def run_sweep(
     if engine == "vmapped" and experiment.varies is None:
         raise bad_argument("engine", engine, f"local or ray: {experiment.name} runs its trials one by one")
     command = records.command_line(experiment.name, tier, seeds, overrides)
-    compile = choose_compile(place, compile).compile
     with ExitStack() as stack:
         if results is None:
             try:
@@ -105,6 +103,7 @@ def run_sweep(
             except OSError as error:
                 raise refused_by_system("folder", tempfile.gettempdir(), "a place for temporary files", error) from None
         folder = _folder(results / experiment.name / tier)
+        compile = choose_compile(place, compile).compile
         job = _Job(experiment, tier, str(place), folder, command, compile, batch, save_every)
         progress = progress or Silent()
         stack.callback(progress.close)
@@ -330,7 +329,7 @@ def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[O
 
 @contextmanager
 def _one_thread(device: torch.device) -> Iterator[None]:
-    """Run on one thread on a CPU: sums then do not depend on how many cores a machine has; on a GPU, in float32."""
+    """Run in float32, and on one thread on a CPU: sums then do not depend on how many cores a machine has."""
     keep_float32()
     before = torch.get_num_threads()
     torch.set_num_threads(1 if device.type == "cpu" else before)
