@@ -334,7 +334,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "context": Context(),
             "look": None,
             "title": "t",
-            "lrs": None,
+            "rates": None,
         },
         "nn.grid.grid_tick": {
             "p": nn.split(theta, small),

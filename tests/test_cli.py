@@ -55,7 +55,7 @@ LEARNING = ("run", "gpicl.learning")
     [
         (("run", "gpicl.phase"), "experiment='gpicl.phase': expected one of .*, gpicl.phases, .*mean 'gpicl.phases'"),
         (("run", ""), "experiment='': expected one of vsml.learn"),
-        ((*LEARNING, "--tier", "big"), "tier='big': expected one of live, study, paper"),
+        ((*LEARNING, "--tier", "big"), "tier='big': expected one of live, tuning, study, paper"),
         ((*LEARNING, "--tier", "paper"), "tier='paper': expected one of live"),
         ((*LEARNING, "--device", "tpu"), "device='tpu': expected 'cpu', 'cuda' or 'cuda:N'"),
         ((*LEARNING, "--device", "cuda:99"), "device='cuda:99': expected a device of this machine"),
@@ -125,7 +125,7 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(capsys, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("TUTORLIB_TIER", "big", "TUTORLIB_TIER='big': expected one of live, study, paper"),
+        ("TUTORLIB_TIER", "big", "TUTORLIB_TIER='big': expected one of live, tuning, study, paper"),
         ("TUTORLIB_DEVICE", "tpu", "TUTORLIB_DEVICE='tpu': expected 'cpu', 'cuda' or 'cuda:N'"),
         ("TUTORLIB_DEVICE", "cuda:99", "TUTORLIB_DEVICE='cuda:99': expected a device of this machine"),
     ],

@@ -142,6 +142,7 @@ class Config(Learning):
             least={"horizon": 2, "actions": 2},
             most={"layers": 1_000},
             not_negative=("noise",),
+            endless=("anneal",),
             choices={"method": METHODS, "bonus": BONUSES, "evaluation": EVALUATIONS},
         )
         if self.disagrees and self.bonus in ("product", "std", "variance") and self.heads < 2:

@@ -65,6 +65,7 @@ class Config(Learning):
             sizes=("levels", "bptt"),
             most={"width": MOST_SIZE, "renew": MOST_SIZE},
             not_negative=("beta_counts", "adversary"),
+            endless=("anneal",),
             choices={"method": METHODS, "task": TASKS},
         )
         if self.num_steps % self.bptt:
