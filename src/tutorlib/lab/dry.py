@@ -11,7 +11,7 @@ what a loop has left.
 """
 
 import functools
-import gc
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -346,9 +346,10 @@ class _Generator(torch.Generator):
 
 def _forget() -> None:
     """Empty what functions of this library keep: no tensor without numbers may stay, nor one with numbers get in."""
-    for thing in gc.get_objects():
-        if type(thing) is functools._lru_cache_wrapper and str(thing.__module__).startswith("tutorlib."):
-            thing.cache_clear()
+    for name, module in list(sys.modules.items()):
+        for thing in list(vars(module).values()) if name.startswith("tutorlib.") else ():
+            if type(thing) is functools._lru_cache_wrapper:
+                thing.cache_clear()
 
 
 @contextmanager

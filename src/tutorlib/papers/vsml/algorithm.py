@@ -346,6 +346,8 @@ def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | N
     if len(trials) > 1 and has_batch_axis(config):
         raise bad_argument("trials", len(trials), "one trial at a time for an evolution strategy")
     theta = torch.stack([initial_parameters(config, trial.seed) for trial in trials])
+    # Data that are loaded once are loaded now: a step would wait for them.
+    tasks(config.streams, config.sequences, step_generator(0, 0, context.device), config.batch)
     seeds, lrs = [trial.seed for trial in trials], [trial.config.lr for trial in trials]
     return descend(theta, gradient, config.descent, seeds, context, evaluate, lrs=lrs)
 
