@@ -14,7 +14,6 @@ import jaxtyping
 import pytest
 import torch
 from papers_tiny import EXPERIMENTS, Kind, kinds
-
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
