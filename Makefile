@@ -71,14 +71,8 @@ mutants: $(READY) ## which small changes of a package its tests miss (ONLY=rl, O
 torture: $(READY) ## kill, starve and crowd the sweeps for 20 minutes, against undisturbed runs (not in CI)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py
 
-gpu: $(READY) ## tests, benchmarks and a study on a CUDA device, within 10 minutes (not in CI)
-	@$(BIN)/python -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "make: no CUDA device is here")'
-	$(BIN)/pytest -m gpu
-	for name in networks grid envs agents sweep; do \
-		timeout 60 $(BIN)/python benchmarks/$$name.py --device cuda --rounds 2 || echo "$$name: stopped after 60 s"; \
-	done
-	timeout 120 $(BIN)/tutorlib run rcgvf.lock --tier study --device cuda || echo "the same command goes on"
-	timeout 120 $(BIN)/tutorlib run gpicl.phases --tier study --device cuda || echo "the same command goes on"
+gpu: $(READY) ## tests, benchmarks and studies on a CUDA device, within 10 minutes (not in CI)
+	$(BIN)/python benchmarks/gpu.py
 
 slug:
 	@test "$(words $(ONLY))" = 1 -a "$(filter $(SLUGS),$(ONLY))" = "$(ONLY)" || { \

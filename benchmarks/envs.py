@@ -17,6 +17,7 @@ import torch
 
 from tutorlib.envs.minigrid import MiniGrid
 from tutorlib.envs.minigrid_rooms import key_corridor, multi_room
+from tutorlib.lab import pick_device
 
 LEVELS = {
     "KeyCorridorS3R3-v0": (key_corridor, 270),
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument("--environments", type=int, default=1024)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    device, number = torch.device(arguments.device), arguments.environments
+    device, number = pick_device(arguments.device), arguments.environments
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     for name, (make, limit) in LEVELS.items():
         levels = make(number, torch.Generator().manual_seed(0)).to(device)

@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 import torch
 
-from tutorlib.lab import Context
+from tutorlib.lab import Context, pick_device
 from tutorlib.nn.grid import GridConfig, GridState, grid_tick, initial_parameters, split, zero_state
 from tutorlib.papers.vsml.algorithm import lifetime, lifetime_in, online, online_loss
 from tutorlib.papers.vsml.model import dense
@@ -149,7 +149,7 @@ def learning(rounds: int, only: str) -> None:
         net = dense((a, b))
         members = (many,) if name.startswith("ES") else ()
         shape = (many, 1) if members else (many,)
-        theta = net.initial(generator)
+        theta = net.initial_parameters(generator)
         thetas = theta + 0.05 * torch.randn(*members, len(theta), generator=generator)
         x = torch.randn(*shape, time_steps, a, generator=generator)
         y = torch.randint(b, (*shape, time_steps), generator=generator)
@@ -185,7 +185,7 @@ def memory(examples: int, chunk: int) -> None:
     torch.set_num_threads(1)
     net = dense((784, 10))
     generator = torch.Generator().manual_seed(0)
-    theta = net.initial(generator).requires_grad_()
+    theta = net.initial_parameters(generator).requires_grad_()
     x, y = torch.randn(1, examples, 784, generator=generator), torch.randint(10, (1, examples), generator=generator)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     started = time.perf_counter()
@@ -219,4 +219,4 @@ if __name__ == "__main__":
         learning(arguments.rounds, arguments.rows)
     else:
         torch.set_num_threads(1)
-        ticks(torch.device(arguments.device), arguments.rounds, arguments.compile, arguments.sizes)
+        ticks(pick_device(arguments.device), arguments.rounds, arguments.compile, arguments.sizes)

@@ -1,6 +1,10 @@
 """The benchmarks can be run: each is imported, and those that stand on the papers' loops make one step."""
 
 import importlib.util
+import os
+import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +12,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from tutorlib import papers
 from tutorlib.lab import Context
 from tutorlib.papers.mbrl.experiments import LITTLE_FLUTE
 
@@ -52,3 +57,54 @@ def test_agents_make_a_step() -> None:
     q = updates.learner.q.clone()
     updates()
     assert not torch.equal(updates.learner.q, q)
+
+
+def test_launches_are_counted_as_they_are_and_in_graphs() -> None:
+    launches = load(FILES[0].with_name("launches.py"))
+    (row,) = launches.rows(papers.experiments()["gpicl.learning"], "live", {"bias": 0.0})
+    name, tier, *numbers = (cell.strip() for cell in row.strip("|").split("|"))
+    assert (name, tier) == ("`gpicl.learning`, bias=0.0", "live")
+    eager, graphs, inside, compiled = (int(number.replace(",", "")) for number in numbers)
+    assert graphs == 1
+    assert 100 < eager <= inside
+    assert compiled < 10, "a graph, the number of the step, and copies of what it returns"
+    for algorithm, which in launches.ALGORITHMS:
+        for tier in {"study", "paper"} & set(papers.experiments()[algorithm].tiers):
+            configs = papers.experiments()[algorithm].tier(tier).configs
+            assert all(any(getattr(config, field) == which[field] for config in configs) for field in which)
+
+
+def test_a_machine_with_a_gpu_is_asked_for_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, asked = load(FILES[0].with_name("gpu.py")), []
+    assert sum(seconds for seconds, _ in gpu.COMMANDS) <= gpu.SECONDS == 600
+
+    def run(words: list[str], cwd: Path, timeout: float, check: bool) -> subprocess.CompletedProcess:
+        asked.append(words)
+        if "agents.py" in words[1]:
+            raise subprocess.TimeoutExpired(words, timeout)
+        return subprocess.CompletedProcess(words, 1 if "envs.py" in words[1] else 0)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert gpu.main() == 1, "a benchmark failed"
+    assert [words[-2:] for words in asked if "cuda" not in words] == [["gpu", "-q"]]
+    on_device = {path.name for path in FILES if 'add_argument("--device"' in path.read_text(encoding="utf-8")}
+    assert on_device == {Path(words[1]).name for words in asked if words[1].endswith(".py")}
+    studies = [words[words.index("run") + 1] for words in asked if "run" in words]
+    assert all("study" in papers.experiments()[name].tiers for name in studies)
+
+
+def test_without_a_gpu_it_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    (tmp_path / ".ready").touch()  # as if the environment were made
+    root = FILES[0].parents[1]
+    done = subprocess.run(
+        ["make", "-s", "gpu", f"VENV={tmp_path}"], cwd=root, capture_output=True, text=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode == 2
+    sentence, _ = done.stderr.splitlines()  # make adds that it failed
+    assert sentence == "no CUDA device is here: expected a machine with one, and a torch that can use it"
+    assert done.stdout == ""

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it records, and that bad input is one sentence and exit code 2."""
 
+import json
 import os
 import platform
 import pty
@@ -54,7 +55,7 @@ LEARNING = ("run", "gpicl.learning")
     [
         (("run", "gpicl.phase"), "experiment='gpicl.phase': expected one of .*, gpicl.phases, .*mean 'gpicl.phases'"),
         (("run", ""), "experiment='': expected one of vsml.learn"),
-        ((*LEARNING, "--tier", "big"), "tier='big': expected one of live, study, paper"),
+        ((*LEARNING, "--tier", "big"), "tier='big': expected one of live, tuning, study, paper"),
         ((*LEARNING, "--tier", "paper"), "tier='paper': expected one of live"),
         ((*LEARNING, "--device", "tpu"), "device='tpu': expected 'cpu', 'cuda' or 'cuda:N'"),
         ((*LEARNING, "--device", "cuda:99"), "device='cuda:99': expected a device of this machine"),
@@ -124,7 +125,7 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(capsys, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("TUTORLIB_TIER", "big", "TUTORLIB_TIER='big': expected one of live, study, paper"),
+        ("TUTORLIB_TIER", "big", "TUTORLIB_TIER='big': expected one of live, tuning, study, paper"),
         ("TUTORLIB_DEVICE", "tpu", "TUTORLIB_DEVICE='tpu': expected 'cpu', 'cuda' or 'cuda:N'"),
         ("TUTORLIB_DEVICE", "cuda:99", "TUTORLIB_DEVICE='cuda:99': expected a device of this machine"),
     ],
@@ -187,12 +188,37 @@ def test_claims_shows_every_claim_with_its_verdict(capsys):
     for claim in papers.claims():
         evidence = judge(claim)
         head = next(lines)
-        assert head.startswith(f"{claim.id}  {evidence.verdict}")
+        assert head.startswith(f"{claim.id}  {evidence.verdict} ({claim.scale})")
         if evidence.interval:
-            assert head.endswith(f"{evidence.interval}, {evidence.interval.seeds} seeds")
+            assert head.endswith(f"{evidence.interval}, {evidence.interval.count} {evidence.interval.unit}")
         assert next(lines) == f"    {claim.sentence}"
         assert next(lines) == f"    {evidence.detail}"
+        for name, part in evidence.parts.items():
+            assert next(lines) == f"    - {name}: {part}"
+        for words in evidence.against:
+            assert next(lines) == f"    Against it: {words}"
+        assert claim.budget
+        assert next(lines) == f"    Budget: {claim.budget}"
     assert next(lines, None) is None
+
+
+def test_claims_as_json_say_the_same(capsys):
+    assert cli.main(["claims", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["id"] for row in found] == [claim.id for claim in papers.claims()]
+    for row, claim in zip(found, papers.claims(), strict=True):
+        evidence = judge(claim)
+        assert (row["verdict"], row["scale"], row["budget"]) == (evidence.verdict, claim.scale, claim.budget)
+        assert row["seeds"] == list(claim.terms.seeds) != []
+        assert row["against"] == list(evidence.against)
+        own = evidence.interval
+        number = [row[name] for name in ("value", "low", "high", "count", "unit")]
+        assert number == ([own.value, own.low, own.high, own.count, own.unit] if own else [None] * 5)
+        assert {part["part"]: (part["verdict"], part["bar"]) for part in row["parts"]} == {
+            name: (part.verdict, part.bar) for name, part in evidence.parts.items()
+        }
+        assert row["fixed"] == claim.terms.fixed
+        assert len(row["changes"]) == len(claim.terms.changes)
 
 
 def test_doctor_says_what_is_here(capsys):
@@ -202,6 +228,8 @@ def test_doctor_says_what_is_here(capsys):
     assert shown[0] == f"tutorlib {__version__}, Python {platform.python_version()}, torch {torch.__version__}"
     assert shown[1].startswith(f"device: cpu ({device_name(cpu)})")
     assert "tier: live" in shown
+    assert shown[2].startswith("compile: no, on a CPU it is")
+    assert shown[3].startswith("precision: float32, no TF32 and no bfloat16: ")
     for name, experiment in papers.experiments().items():
         if "study" in experiment.tiers:
             try:
@@ -287,14 +315,25 @@ def test_a_published_file_that_cannot_be_written_is_refused_after_the_records_ar
 def test_a_dry_run_tells_what_a_sweep_would_take_and_computes_nothing(capsys, tmp_path: Path):
     small = ["num_steps=4", "num_envs=8", "minibatch_size=16", "horizon=5", "updates=20", "num_evals=10"]
     assert cli.main(["run", "rcgvf.lock", "--dry-run", "--seeds", "2", "--batch", "1", "--set", *small]) == 0
-    *rows, total = capsys.readouterr().out.splitlines()
-    assert rows[0].split() == ["batches", "trials", "steps", "launches/step", "largest", "peak", "hours"]
+    *rows, graphs, total, here = capsys.readouterr().out.splitlines()
+    heads = ["batches", "trials", "steps", "launches/step", "graphs/step", "largest", "peak", "hours"]
+    assert rows[0].split() == heads
+    assert re.fullmatch("compiled: a graph is one launch, of [0-9]+ operations on average", graphs)
+    assert here.startswith("as this command is, on cpu, steps are not compiled: on a CPU")
+    assert all(int(row.split()[4]) > 0 for row in rows[1:])
     assert all(row.split()[1:3] == ["1", "20"] for row in rows[1:])
     assert sum(int(row.split()[0]) for row in rows[1:]) == len(
         papers.experiments()["rcgvf.lock"].trials("live", (0, 1))
     )
     assert re.fullmatch(r"about [0-9.e-]+ hours on one GPU; nothing was computed", total)
     assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_says_what_is_asked_of_compiling(capsys):
+    for option, words in (("--compile", "are compiled: as asked"), ("--no-compile", "are not compiled: as asked")):
+        assert cli.main([*run("--dry-run"), option]) == 0
+        assert f"on cpu, steps {words}" in capsys.readouterr().out
+    assert refused(capsys, *run(), "--compile", "--no-compile") == "--no-compile: expected no --compile beside it"
 
 
 @pytest.mark.parametrize("changes", ["steps=20 num_evals=1 warmup=10", "steps=8 num_evals=8 warmup=1 lr=1e39"])

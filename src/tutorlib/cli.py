@@ -1,5 +1,6 @@
 """The front door: ``tutorlib list | run | claims | doctor``."""
 
+import json
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ import tyro
 from tutorlib import __version__, papers
 from tutorlib.data.download import cache_folder
 from tutorlib.lab import (
+    Experiment,
     TutorlibError,
     device_name,
     judge,
@@ -28,9 +30,12 @@ from tutorlib.lab import (
     pick_tier,
     recorded,
     run_sweep,
+    summary,
     table,
     withdrawals,
 )
+from tutorlib.lab.compiling import choose_compile
+from tutorlib.lab.device import PRECISION
 from tutorlib.lab.errors import StorageError, UsageError, bad_argument, choose, refused_by_system, short_of_memory
 from tutorlib.lab.plan import plan, text_of
 from tutorlib.lab.progress import progress_for
@@ -64,8 +69,14 @@ class Run:
     """local: one-thread processes; vmapped: one batch; ray: a Ray cluster; auto: vmapped on a GPU, else local"""
     jobs: Annotated[str, _option("N", "(default: one per core; one on a GPU)")] = ""
     """trials at a time"""
-    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
-    """compile training steps (torch.compile), where an experiment has such a form: faster, after half a minute"""
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: on a GPU)")] = (
+        False
+    )
+    """compile steps, on a GPU to CUDA graphs, where an experiment has such a form: faster, after half a minute"""
+    no_compile: Annotated[
+        bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: on a CPU)")
+    ] = False
+    """run steps as they are"""
     batch: Annotated[str, _option("N", "(default: as many as share their sizes)")] = ""
     """trials side by side at most; what does not fit into memory is halved by itself"""
     save_every: Annotated[float, _option("SECONDS", "(default: 30)")] = 30.0
@@ -83,6 +94,9 @@ class Run:
 @dataclass(frozen=True)
 class Claims:
     """Print the verdict on every claim, from the recorded studies alone."""
+
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="(default: no)")] = False
+    """print a list of objects, one for each claim, with every part, bar and interval"""
 
 
 @dataclass(frozen=True)
@@ -185,7 +199,7 @@ def _run_command(arguments: Sequence[str]) -> int:
         case Run():
             _run(command)
         case Claims():
-            _claims()
+            _claims(command.json)
         case Doctor():
             return _doctor()
     return 0
@@ -229,9 +243,14 @@ def _run(run: Run) -> None:
             raise bad_argument(name, number, "a whole number")
     if run.publish and run.publish.is_dir():
         raise bad_argument("publish", str(run.publish), "a file, not a folder")
+    if run.compile and run.no_compile:
+        raise UsageError("--no-compile: expected no --compile beside it")
+    compile = True if run.compile else False if run.no_compile else None
     seeds, batch = parse_seeds(run.seeds) if run.seeds else None, int(run.batch) if run.batch else None
     if run.dry_run:
-        print(text_of(plan(experiment, tier, seeds=seeds, overrides=overrides, batch=batch)))
+        plans = plan(experiment, tier, seeds=seeds, overrides=overrides, batch=batch, compile=compile)
+        print(text_of(plans))
+        print(f"as this command is, {_where(run, experiment, compile)}")
         return
     records = run_sweep(
         experiment,
@@ -243,7 +262,7 @@ def _run(run: Run) -> None:
         jobs=int(run.jobs) if run.jobs else None,
         results=run.results,
         progress=progress_for(),
-        compile=run.compile,
+        compile=compile,
         batch=batch,
         save_every=run.save_every,
     )
@@ -263,17 +282,36 @@ def _run(run: Run) -> None:
         print(f"published in {run.publish}")
 
 
-def _claims() -> None:
+def _where(run: Run, experiment: Experiment, compile: bool | None) -> str:
+    """Return in words where a run computes, and whether its steps are compiled."""
+    device = pick_device("cpu" if experiment.cpu_only else run.device or None, here=run.engine != "ray")
+    choice = choose_compile(device, compile)
+    return f"on {device}, steps are {'' if choice.compile else 'not '}compiled: {choice.reason}"
+
+
+def _claims(as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([summary(claim) for claim in papers.claims()], indent=1))
+        return
     for claim in papers.claims():
         evidence = judge(claim)
-        number = f" {evidence.interval}, {evidence.interval.seeds} seeds" if evidence.interval else ""
-        print(f"{claim.id}  {evidence.verdict}{number}\n    {claim.sentence}\n    {evidence.detail}")
+        number = f" {evidence.interval}, {evidence.interval.sample}" if evidence.interval else ""
+        print(f"{claim.id}  {evidence.verdict} ({claim.scale}){number}\n    {claim.sentence}\n    {evidence.detail}")
+        for name, part in evidence.parts.items():
+            print(f"    - {name}: {part}")
+        for words in evidence.against:
+            print(f"    Against it: {words}")
+        if claim.budget:
+            print(f"    Budget: {claim.budget}")
 
 
 def _doctor() -> int:
     print(f"tutorlib {__version__}, Python {platform.python_version()}, torch {torch.__version__}")
     device = pick_device()
     print(f"device: {device} ({device_name(device)}), {torch.get_num_threads()} threads")
+    choice = choose_compile(device)
+    print(f"compile: {'yes' if choice.compile else 'no'}, {choice.reason}")
+    print(f"precision: {PRECISION}")
     print(f"tier: {pick_tier()}")
     for package in ("anywidget", "jaxtyping", "ray"):
         try:

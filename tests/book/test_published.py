@@ -32,14 +32,14 @@ def test_the_published_phase_map_of_gpicl_shows_the_records(visitor: Visitor) ->
             (runs["tasks"] == tasks) & (runs["width"] == int(shown["x"])) & (runs["bias"] == float(shown["toggle"]))
         ]
         assert len(cell) == 5
-        look = cell["looks"].iloc[0].index(int(shown["step"]))
+        look = cell["evals.steps"].iloc[0].index(int(shown["step"]))
         for name in ("seen", "unseen"):
-            curves = [run[look] for run in cell[f"look_{name}"]]
+            curves = [run[look] for run in cell[f"evals.{name}"]]
             first = sum(curve[0] for curve in curves) / 5
             last = sum(sum(curve[-10:]) / 10 for curve in curves) / 5
             assert float(shown[f"value{name.title()}_first"]) == pytest.approx(first, abs=6e-4)
             assert float(shown[f"value{name.title()}_last"]) == pytest.approx(last, abs=6e-4)
-        phases = [run[look] for run in cell["look_phase"]]
+        phases = [run[look] for run in cell["evals.phase"]]
         assert phases.count(shown["phase"]) == max(map(phases.count, phases))
         visited.add((shown["x"], shown["y"], shown["toggle"], shown["step"]))
 
@@ -173,11 +173,11 @@ def test_the_published_lock_of_rcgvf_shows_the_records(visitor: Visitor) -> None
 
     def compare() -> None:
         shown = explorer.evaluate("e => ({...e.dataset})")
-        look = [f"{n / 1000:g}" for n in groups[0][0].metrics["frames"]].index(shown["frames"])
+        place = [f"{n / 1000:g}" for n in groups[0][0].metrics["evals"]["frames"]].index(shown["frames"])
         for i, own in enumerate(groups):
             some = own if shown["seed"].startswith("mean") else [own[int(shown["seed"].split()[1])]]
             for name, key in (("farthest", f"valueFar{i}"), ("greedy", f"valueGreedy{i}")):
-                mean = sum(r.metrics[name][look] for r in some) / len(some)
+                mean = sum(r.metrics["evals"][name][place] for r in some) / len(some)
                 assert float(shown[key].replace("−", "-")) == pytest.approx(mean, rel=5e-3, abs=5e-3)
         visited.add((shown["frames"], shown["seed"]))
 
@@ -202,7 +202,7 @@ def test_the_published_version_spaces_of_mbrl_show_the_records(visitor: Visitor)
         own, n = groups[shown["models"]], int(shown["transitions"])
         assert len(own) == 5
         for name in ("models", "based", "free"):
-            assert float(shown[f"value{name.title()}"].replace(",", "")) == own[0].metrics[f"example_{name}"][n]
+            assert float(shown[f"value{name.title()}"].replace(",", "")) == own[0].metrics["example"][name][n]
         ratio = sum(r.metrics["free"][n] / r.metrics["based"][n] for r in own) / 5
         assert float(shown["valueRatio"]) == pytest.approx(ratio, rel=5e-3)
         visited.add((shown["models"], shown["transitions"]))
@@ -222,12 +222,13 @@ def test_the_published_dream_of_mbrl_shows_the_record(visitor: Visitor) -> None:
 
     def compare() -> None:
         shown = explorer.evaluate("e => ({...e.dataset})")
-        look, cell, step = found["looks"].index(int(shown["step"])), cells.index(shown["y"]), int(shown["x"].split()[0])
+        evals, cell, step = found["evals"], cells.index(shown["y"]), int(shown["x"].split()[0])
+        place = evals["updates"].index(int(shown["step"]))
         rows = {
             "truth": found["truth"][step][cell],
-            "dream": found["dreamt"][look][step][cell],
-            "probability": found["probability"][look][step - 1][cell] if step else None,
-            "dream, logit as probability": found["official"][look][step][cell],
+            "dream": evals["dreamt"][place][step][cell],
+            "probability": evals["probability"][place][step - 1][cell] if step else None,
+            "dream, logit as probability": evals["official"][place][step][cell],
         }
         expected = rows[shown["toggle"]]
         if expected is None:

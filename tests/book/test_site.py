@@ -15,9 +15,9 @@ from bs4 import BeautifulSoup, Tag
 from toc import PAGES, REPOSITORY, ROOT
 
 from tutorlib import papers
-from tutorlib.lab import Claim, Evidence, Record, judge
-from tutorlib.lab.claims import FAILS, HOLDS, UNTESTED, above
+from tutorlib.lab import Claim, Evidence, Record, Terms, coverage, judge
 from tutorlib.lab.records import load_published, publish
+from tutorlib.lab.verdicts import CONTRADICTED, HOLDS, UNTESTED, exceeds
 from tutorlib.show.explorer import classic, module_name, to_json, twin
 
 Soups = Mapping[str, BeautifulSoup]
@@ -209,10 +209,12 @@ def test_links_to_the_repository_and_to_colab_name_files_that_exist(soups: Soups
 # Scoreboard
 
 
-def shown(evidence: Evidence) -> str:
+def shown(claim: Claim, evidence: Evidence) -> str:
     """Return what the scoreboard writes as measured, apart from how it breaks lines."""
-    number = f"{evidence.interval} , {evidence.interval.seeds} seeds " if evidence.interval else ""
-    return plain(number + evidence.detail)
+    number = f"{evidence.interval} , {evidence.interval.sample} " if evidence.interval else ""
+    parts = [f"{name}: {part}" for name, part in evidence.parts.items()] if len(evidence.parts) > 1 else []
+    against = [f"Against it: {words}" for words in evidence.against]
+    return plain(" ".join([number + evidence.detail, *parts, *against, f"Budget: {claim.budget}"]))
 
 
 def test_scoreboard_shows_every_claim_as_the_records_judge_it(soups: Soups) -> None:
@@ -226,7 +228,8 @@ def test_scoreboard_shows_every_claim_as_the_records_judge_it(soups: Soups) -> N
         [
             plain(f"{claim.id} {claim.sentence}"),
             evidence.verdict,
-            shown(evidence),
+            claim.scale,
+            shown(claim, evidence),
             plain(claim.reported),
         ]
         for claim, evidence in judged
@@ -249,11 +252,12 @@ def test_a_changed_record_changes_the_scoreboard(tmp_path: Path) -> None:
     ]
 
     def check() -> Evidence:
-        return Evidence(*above([record.metrics["accuracy"] for record in load_published(path)], 0.5), "Here.")
+        accuracies = [record.metrics["accuracy"] for record in load_published(path)]
+        return Evidence({"it learns": exceeds(accuracies, 0.5)}, detail="Here.")
 
     def written() -> tuple[str, str]:
-        claim = Claim("gpicl.C0", "It learns.", "unknown", check)
-        _, verdict, measured, _ = ([node.astext() for node in cell] for cell in claim_cells(claim, judge(claim)))
+        claim = Claim("gpicl.C0", "It learns.", "unknown", check, Terms("2026-11-30", {"it learns": 0.5}))
+        _, verdict, _, measured, _ = ([node.astext() for node in cell] for cell in claim_cells(claim, judge(claim)))
         return verdict[0], measured[0]
 
     publish(records, path)
@@ -262,10 +266,21 @@ def test_a_changed_record_changes_the_scoreboard(tmp_path: Path) -> None:
     assert re.fullmatch(r"0\.820 \[0\.8\d+, 0\.8\d+\], 5 seeds", measured)
     path.write_text(path.read_text().replace('"accuracy":0.8', '"accuracy":0.1'))
     verdict, measured = written()
-    assert verdict == FAILS
+    assert verdict == CONTRADICTED
     assert re.fullmatch(r"0\.120 \[0\.1\d+, 0\.1\d+\], 5 seeds", measured)
     publish(records[:4], path)
     assert written()[0] == UNTESTED
+
+
+def test_the_page_on_judging_shows_the_coverage_that_the_library_computes(soups: Soups) -> None:
+    rows = [
+        [text(cell) for cell in row.find_all(["th", "td"])]
+        for row in article(soups, "book/judging").select("table.coverage tbody tr")
+    ]
+    expected = [[coverage.coverage(law, n) for n in coverage.SIZES] for law in coverage.LAWS]
+    expected.append([coverage.least_coverage(n) for n in coverage.SIZES])
+    assert [row[1:] for row in rows] == [[f"{100 * share:.1f} %" for share in own] for own in expected]
+    assert "keep about 88 %" in text(article(soups, "book/judging"))
 
 
 def test_pages_made_from_records_are_made_anew_at_each_build(site: Path) -> None:

@@ -106,7 +106,7 @@ def test_only_the_bars_that_were_fixed_judge(parts, says):
 
 
 def test_a_part_that_was_not_studied_may_stand_for_a_bar():
-    assert judge(claim(lambda: Evidence({"high": untested("no study yet"), "b": fact(True)}))).verdict == IN_PART
+    assert judge(claim(lambda: Evidence({"high": untested("no study yet"), "b": fact(True)}))).verdict == UNTESTED
 
 
 def changed(*changes: Change, bars=None) -> Terms:

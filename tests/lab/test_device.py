@@ -1,4 +1,6 @@
 import platform
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -49,3 +51,25 @@ def test_the_name_of_a_device(monkeypatch: pytest.MonkeyPatch):
     assert device_name(torch.device("cpu")) == f"CPU ({platform.machine()})"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"Card {device.index}")
     assert device_name(torch.device("cuda:3")) == "Card 3"
+
+
+def test_a_device_is_picked_with_products_in_float32(monkeypatch: pytest.MonkeyPatch):
+    """torch's default takes TF32 for convolutions."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    torch.set_float32_matmul_precision("high")
+    try:
+        pick_device("cpu")
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert not torch.backends.cudnn.allow_tf32
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_no_other_file_sets_a_precision():
+    root = Path(__file__).parents[2]
+    setting = re.compile(r"torch\.backends\.\S+ *=[^=]|set_float32_matmul_precision|autocast|allow_tf32|fp32_precision")
+    files = [path for folder in ("src", "benchmarks", "notebooks", "book") for path in (root / folder).rglob("*.py")]
+    files += (root / "notebooks").rglob("*.md")
+    found = {path.relative_to(root).as_posix() for path in files if setting.search(path.read_text(encoding="utf-8"))}
+    assert found == {"src/tutorlib/lab/device.py"}

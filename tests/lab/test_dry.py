@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from tutorlib.lab import Context, Experiment, Tier
 from tutorlib.lab.dry import Ledger, rehearsal, rehearse
 from tutorlib.lab.loop import repeat
-from tutorlib.lab.plan import LAUNCH, plan, text_of
+from tutorlib.lab.plan import LAUNCH, REPLAYED, plan, text_of
 
 
 def test_bytes_are_counted_while_a_tensor_or_a_view_of_it_lives():
@@ -133,6 +133,34 @@ def test_a_batch_that_does_not_fit_is_halved(monkeypatch):
     monkeypatch.setattr("tutorlib.lab.plan.MEMORY", 3 * 1000 * 4 + 4)
     (own,) = plan(squares(seeds=(0, 1, 2, 3))).batches
     assert (own.times, own.trials) == (4, 1)
+
+
+def shrunk(x):
+    return x - 0.1 * x
+
+
+def in_graphs(trials, context):
+    step = context.compiled(shrunk)
+
+    def learn(x, number):
+        return step(step(x)), x.sum(dim=1)
+
+    x = torch.zeros(len(trials), 1000, device=context.device)
+    repeat(learn, x, 10, context, title="graphs", seeds=[trial.seed for trial in trials])
+    return [{}] * len(trials)
+
+
+def test_graphs_are_counted_and_what_is_inside_of_them():
+    experiment = Experiment("tiny.graphs", "t", "f", in_graphs, {"live": Tier((Descending(),), seeds=(0,))}, varies=())
+    (eager,) = rehearse(experiment, experiment.trials("live")).loops
+    assert (eager.launches, eager.graphs, eager.captured) == (5, 0, 0)
+    (loop,) = rehearse(experiment, experiment.trials("live"), compile=True).loops
+    assert (loop.launches, loop.graphs, loop.captured) == (7, 2, 4), "two copies are made of what leaves the graphs"
+    plans = plan(experiment)
+    assert plans.batches[0].seconds == pytest.approx(10 * (5 * LAUNCH + 4 * REPLAYED))
+    assert plan(experiment, compile=False).batches[0].seconds == pytest.approx(10 * 5 * LAUNCH)
+    assert "a graph is one launch, of 2 operations on average" in text_of(plans)
+    assert "compiled" not in text_of(plan(experiment, compile=False))
 
 
 @pytest.mark.parametrize(("kind", "words"), [("waits", "cannot run on a GPU"), ("copies", "not on the device")])

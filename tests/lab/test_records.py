@@ -392,7 +392,6 @@ def test_the_command_names_seeds_and_overrides(seeds):
     else:
         assert parse_seeds(words[words.index("--seeds") + 1]) == seeds
     assert command_line("a.b", "live", None, {}) == "tutorlib run a.b --tier live"
-    assert command_line("a.b", "live", None, {}, compile=True) == "tutorlib run a.b --tier live --compile"
 
 
 @pytest.mark.gpu

@@ -637,7 +637,38 @@ def test_a_configuration_that_runs_alone(tmp_path: Path):
 
 
 def test_a_sweep_is_compiled_only_where_that_is_asked_for(tmp_path: Path):
-    for compile in (False, True):
+    for compile in (None, False, True):
         counting = Counting()
         counting.sweep(results=tmp_path / str(compile), compile=compile)
-        assert {context.compile for context in counting.contexts} == {compile}
+        assert {context.compile for context in counting.contexts} == {bool(compile)}
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def test_a_record_says_that_steps_were_compiled_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "compile", lambda step, **how: step)
+
+    class Compiling(Counting):
+        def run(self, trials, context):
+            context.compiled(double)
+            return super().run(trials, context)
+
+    def commands(counting, compile):
+        found = counting.sweep(results=tmp_path / f"{type(counting).__name__} {compile}", compile=compile)
+        return {record.provenance["command"] for record in found}
+
+    plain = "tutorlib run paper.study --tier live"
+    assert commands(Compiling(), True) == {f"{plain} --compile"}
+    assert commands(Compiling(), None) == {plain}
+    assert commands(Counting(), True) == {plain}, "it has no compiled form"
+    assert Context(torch.device("cuda")).form == "--no-compile", "there it would be compiled by itself"
+    assert Context(torch.device("cuda"), compile=True).form == "", "it has no compiled form"
+
+
+def test_memory_of_graphs_is_given_back_after_each_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    given_back: list[torch.device] = []
+    monkeypatch.setattr("tutorlib.lab.sweep.release", given_back.append)
+    Counting().sweep(engine="vmapped", results=tmp_path)
+    assert given_back == [torch.device("cpu")] * 3

@@ -37,9 +37,8 @@ def test_a_plain_bar_is_its_own_opposite():
 
 @pytest.mark.parametrize(
     ("lead", "verdict"),
-    [(0.3, HOLDS), (0.1, INCONCLUSIVE), (0.05, INCONCLUSIVE), (0.0, INCONCLUSIVE), (-0.05, INCONCLUSIVE), (-0.1, INCONCLUSIVE),
-     (-0.3, CONTRADICTED)],
-)  # fmt: skip
+    [(0.3, HOLDS), *((lead, INCONCLUSIVE) for lead in (0.1, 0.05, 0.0, -0.05, -0.1)), (-0.3, CONTRADICTED)],
+)
 def test_a_margin_is_contradicted_only_beyond_the_opposite_margin(lead: float, verdict: str):
     values = [lead - 0.01, lead, lead + 0.01, lead, lead]
     assert exceeds(values, 0.1, -0.1).verdict == verdict
@@ -99,7 +98,15 @@ def test_learners_that_do_not_beat_random_test_nothing():
 
 
 def part(verdict: str) -> Part:
-    return Part(verdict)
+    return Part(verdict, Interval(1.0, 0.9, 1.1, 5))
+
+
+@pytest.mark.parametrize("verdict", [HOLDS, INCONCLUSIVE, UNTESTED, CONTRADICTED])
+def test_what_is_counted_and_holds_is_a_condition(verdict: str):
+    assert combine({"a": part(verdict), "b": fact(True)}) == verdict
+    assert combine({"a": part(verdict), "b": part(verdict), "c": fact(False)}) == (
+        CONTRADICTED if verdict == CONTRADICTED else CONTRADICTED_IN_PART
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tutorlib.papers.vsml.problem import Streams, sample
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "vsml sample": lambda g: sample(Streams(), 1, g),
-    "vsml initial": lambda g: dense((2, 3)).initial(g),
+    "vsml initial": lambda g: dense((2, 3)).initial_parameters(g),
     "rcgvf uniform": lambda g: rcgvf.uniform(g, 2),
     "rcgvf initial": lambda g: MLP((2, 3)).initial(g),
     "rcgvf initial_unit": lambda g: MLP((2, 3)).initial_unit(g),

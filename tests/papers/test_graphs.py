@@ -21,15 +21,24 @@ from tutorlib.papers.rcgvf.algorithm import train as train_rcgvf
 from tutorlib.papers.vsml import algorithm as vsml
 from tutorlib.papers.vsml.problem import Streams
 
-GPICL = Gpicl(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=4, evaluations=2)
-RCGVF = Rcgvf("rcgvf", horizon=5, actions=3, envs=6, steps=8, updates=2, minibatch=16, epochs=2, d=6, hidden_z=8,
-              hidden=8, width=16, looks=1)  # fmt: skip
-FLUTE = Mbrl(environment="flute", size=2, steps=12, warm_up=8, copy_every=2, batch=4, length=2, capacity=16, hidden=8,
-             layers=1, eval_every=6, eval_episodes=2, eval_length=5)  # fmt: skip
+GPICL = Gpicl(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=4, num_evals=2)
+RCGVF = Rcgvf("rcgvf", horizon=5, actions=3, num_envs=6, num_steps=8, updates=2, minibatch_size=16, update_epochs=2,
+              d=6, hidden_z=8, hidden=8, width=16, num_evals=1)  # fmt: skip
+FLUTE = Mbrl(environment="flute", size=2, steps=12, learning_starts=8, target_period=2, batch=4, length=2, capacity=16,
+             hidden=8, layers=1, eval_every=6, eval_episodes=2, eval_length=5)  # fmt: skip
 EXAMPLE = offline.Offline(
-    agent="categorical", pipes=2, transitions=9, updates=4, copy_every=2, batch=4, length=2, hidden=8, layers=1, looks=1
+    agent="categorical",
+    pipes=2,
+    transitions=9,
+    updates=4,
+    target_period=2,
+    batch=4,
+    length=2,
+    hidden=8,
+    layers=1,
+    num_evals=1,
 )
-VSML = vsml.Config(streams=Streams(inputs=4, classes=3, length=7), size=6, message=3, sequences=4, steps=3, looks=1)
+VSML = vsml.Config(streams=Streams(inputs=4, classes=3, length=7), size=6, message=3, sequences=4, steps=3, num_evals=1)
 
 
 def of_trials(train: Callable, config: object) -> Callable[[Context], object]:
@@ -39,7 +48,7 @@ def of_trials(train: Callable, config: object) -> Callable[[Context], object]:
 def of_seeds(train: Callable, config: object) -> Callable[[Context], object]:
     def run(context: Context) -> object:
         learner = train(config, [3, 4], context).learner
-        return learner.q, learner.copy, learner.model
+        return learner.q, learner.target_params, learner.model
 
     return run
 
@@ -48,7 +57,7 @@ def vsml_run(context: Context, runs: int = 2, **changes: object) -> object:
     """Return meta-gradients and losses of three meta-steps: Adam would make much of a gradient that is nearly zero."""
     config = replace(VSML, **changes)
     gradient = vsml.meta_gradient(config, context)
-    theta = torch.stack([vsml.initial_theta(config, seed) for seed in range(runs)])
+    theta = torch.stack([vsml.initial_parameters(config, seed) for seed in range(runs)])
     return [gradient(theta, [torch.Generator().manual_seed(10 * k + n) for n in range(runs)]) for k in range(3)]
 
 
@@ -99,7 +108,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     compiled = torch.compile
 
     def compile(step: Callable, **how: object) -> Callable:
-        def backend(graph, inputs, **options):
+        def backend(graph, inputs, options):
             assert options == {"triton.cudagraphs": True}
             graphs.append(step.__name__)
             return graph.forward

@@ -13,8 +13,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from tutorlib import papers
-from tutorlib.lab import Claim, judge
-from tutorlib.lab.claims import VERDICTS, Evidence
+from tutorlib.lab import Claim, Evidence, coverage, judge
+from tutorlib.lab.verdicts import VERDICTS
 
 STATUS = Path("notebooks/status.json")
 
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 def setup(app: Sphinx) -> None:
     app.add_directive("scoreboard", Scoreboard)
+    app.add_directive("coverage", Coverage)
     app.add_directive("notebook-status", NotebookStatus)
 
 
@@ -41,7 +42,7 @@ class Scoreboard(SphinxDirective):
         counts = tally(evidence.verdict for _, evidence in rows)
         made = table(
             [nodes.Text("Claims of the chapter "), chapter, nodes.Text(f". {counts}.")],
-            {"Claim": 28, "Verdict": 17, "Measured here": 33, "The paper reports": 22},
+            {"Claim": 23, "Verdict": 16, "Scale": 10, "Measured here": 34, "The paper reports": 17},
             [claim_cells(claim, evidence) for claim, evidence in rows],
         )
         made["classes"].append("scoreboard")
@@ -49,26 +50,56 @@ class Scoreboard(SphinxDirective):
 
 
 def claim_cells(claim: Claim, evidence: Evidence) -> list[list[nodes.Node]]:
-    """Return the four cells of one claim, each a list of paragraphs."""
+    """Return the five cells of one claim, each a list of paragraphs."""
     measured: list[nodes.Node] = []
     if evidence.interval:
         number = nodes.inline(text=str(evidence.interval), classes=["number"])
-        seeds = f", {evidence.interval.seeds} seeds"
-        measured.append(nodes.paragraph("", "", number, nodes.Text(seeds)))
+        measured.append(nodes.paragraph("", "", number, nodes.Text(f", {evidence.interval.sample}")))
     if evidence.detail:
         measured.append(nodes.paragraph(text=evidence.detail))
+    if len(evidence.parts) > 1:
+        items = (nodes.list_item("", nodes.paragraph(text=f"{name}: {part}")) for name, part in evidence.parts.items())
+        measured.append(nodes.bullet_list("", *items))
+    measured += [nodes.paragraph(text=f"Against it: {words}") for words in evidence.against]
+    if claim.budget:
+        measured.append(nodes.paragraph(text=f"Budget: {claim.budget}"))
     return [
         [nodes.paragraph("", "", nodes.strong(text=claim.id)), nodes.paragraph(text=claim.sentence)],
         [nodes.paragraph("", "", badge(evidence.verdict))],
+        [nodes.paragraph(text=claim.scale)],
         measured,
         [nodes.paragraph(text=claim.reported)],
     ]
 
 
 def tally(verdicts: Iterable[str]) -> str:
-    """Return how often each verdict occurs, in words: "2 × holds, 1 × not yet tested"."""
+    """Return how often each verdict occurs, in words: "2 × holds, 1 × not tested here"."""
     counts = Counter(verdicts)
     return ", ".join(f"{counts[verdict]} × {verdict}" for verdict in VERDICTS if counts[verdict])
+
+
+class Coverage(SphinxDirective):
+    """``{coverage}``: how often intervals hold the truth, simulated when the page is built."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            [[nodes.paragraph(text=cell)] for cell in row]
+            for row in (
+                *(
+                    [f"Student's t, {law} law", *(f"{100 * coverage.coverage(law, n):.1f} %" for n in coverage.SIZES)]
+                    for law in coverage.LAWS
+                ),
+                [
+                    "exact binomial, at the share where it is lowest",
+                    *(f"{100 * coverage.least_coverage(n):.1f} %" for n in coverage.SIZES),
+                ],
+            )
+        ]
+        caption = "How often a 95 % interval holds the truth"
+        heads = {"Interval": 46, **{f"of {n}": 18 for n in coverage.SIZES}}
+        made = table([nodes.Text(caption)], heads, rows)
+        made["classes"].append("coverage")
+        return [made]
 
 
 class NotebookStatus(SphinxDirective):

@@ -1,7 +1,7 @@
 """The lab: tiers, experiments, sweeps, records, checkpoints and claims."""
 
 from tutorlib.lab.checkpoint import Checkpoint
-from tutorlib.lab.claims import Change, Claim, Evidence, Terms, judge
+from tutorlib.lab.claims import Change, Claim, Evidence, Terms, judge, summary
 from tutorlib.lab.device import device_name, pick_device
 from tutorlib.lab.errors import TutorlibError, UsageError
 from tutorlib.lab.experiment import Context, Experiment, Metrics, Trial, rounded
@@ -44,6 +44,7 @@ __all__ = [
     "run_sweep",
     "select",
     "share",
+    "summary",
     "table",
     "tuned",
     "withdrawals",

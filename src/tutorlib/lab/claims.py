@@ -4,10 +4,11 @@ The page "How we judge" says in plain words what is asked here.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 from tutorlib.lab.errors import MOST, bad_argument, checked, choose, expect_fields
 from tutorlib.lab.records import NoRecordsError, WithdrawnError
@@ -161,6 +162,48 @@ def judge(claim: Claim) -> Evidence:
     except NoRecordsError:
         return Evidence(detail="No study is recorded yet.")
     return _lowered(found, claim.terms) if found.parts else found
+
+
+@checked()
+def summary(claim: Claim) -> dict[str, Any]:
+    """Return a claim and what the records say about it as plain values, ready for JSON.
+
+    ``value``, ``low``, ``high``, ``count`` and ``unit`` are those of the interval beside the verdict, or None.
+    """
+    found, terms = judge(claim), claim.terms
+    return {
+        "id": claim.id,
+        "verdict": found.verdict,
+        "scale": claim.scale,
+        **_plain(found.interval),
+        "budget": claim.budget,
+        "seeds": list(terms.seeds) if terms else [],
+        "tuning": list(terms.tuning) if terms else [],
+        "sentence": claim.sentence,
+        "reported": claim.reported,
+        "detail": found.detail,
+        "against": list(found.against),
+        "parts": [
+            {
+                "part": name,
+                "verdict": part.verdict,
+                **_plain(part.interval),
+                "bar": part.bar,
+                "opposite": part.opposite,
+                "side": part.side if part.bar is not None else None,
+                "why": part.why,
+            }
+            for name, part in found.parts.items()
+        ],
+        "fixed": terms.fixed if terms else None,
+        "conditions": list(terms.conditions) if terms else [],
+        "changes": [asdict(change) for change in terms.changes] if terms else [],
+    }
+
+
+def _plain(found: Interval | None) -> dict[str, Any]:
+    names = ("value", "low", "high", "count", "unit")
+    return {name: getattr(found, name) if found else None for name in names}
 
 
 def _lowered(found: Evidence, terms: Terms) -> Evidence:

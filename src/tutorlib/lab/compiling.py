@@ -1,10 +1,10 @@
 """When and how steps are compiled, and what CUDA graphs ask of a step: the one place for both.
 
-A compiled step is one graph of kernels (``torch.compile(fullgraph=True)``). On a GPU it is recorded as a CUDA graph, too:
+A compiled step is one graph of kernels (``torch.compile(fullgraph=True)``). On a GPU it is recorded as a CUDA graph:
 one launch replays all of its kernels, out of memory that is the graph's own. That asks five things of a step.
 
-1. What it returns lies where the next call of any compiled step writes. So outputs are copied as they leave (``outputs_own``):
-   states that are fed back, and logs that are kept, belong to whoever called. Arguments are copied in by torch.
+1. What it returns lies where the next call of any compiled step writes. So outputs are copied as they leave
+   (``outputs_own``): states that are fed back, and logs that are kept, are their caller's. Torch copies arguments in.
 2. It draws no random numbers: a graph knows torch's default generator alone, and luck here comes from a generator for
    each seed. It is drawn before, and is an argument.
 3. It changes none of its arguments in place, or torch runs it without a graph. Replays and moments are written outside.
@@ -46,7 +46,9 @@ def choose_compile(device: torch.device, asked: bool | None = None) -> Choice:
     if asked is not None:
         return Choice(asked, "as asked")
     if device.type == "cpu":
-        return Choice(False, "on a CPU it is 1.1 to 3 times as fast (benchmarks/README.md), after half a minute")
+        return Choice(
+            False, "on a CPU it is 1.1 to 3 times as fast (benchmarks/README.md), but first takes half a minute or more"
+        )
     if find_spec("triton") is None:
         return Choice(False, "Triton, with which torch compiles for a GPU, is not installed")
     return Choice(True, "a step is then a few launches, and not hundreds or thousands")

@@ -16,6 +16,8 @@ SIZES = (5, 10, 20)
 """sizes of samples"""
 SAMPLES = 20_000
 """simulated samples for each law and size: a share of them is sure to 0.3 points (two standard errors)"""
+MOST_UNITS = 100
+"""largest sample that is simulated or counted"""
 SHARES = tuple(round(0.01 * k, 2) for k in range(1, 100))
 """true shares for which the exact binomial is counted"""
 
@@ -37,7 +39,7 @@ LAWS: Mapping[str, Law] = MappingProxyType(
 """Laws with mean 0: the bell, the exponential, and runs that end on one of two sides."""
 
 
-@checked(choices={"law": LAWS}, counts=("count", "samples"), least={"count": 2})
+@checked(choices={"law": LAWS}, least={"count": 2, "samples": 1}, most={"count": MOST_UNITS, "samples": 100_000})
 def coverage(law: str, count: int, samples: int = SAMPLES) -> float:
     """Return the share of simulated samples of ``count`` values of ``law`` whose t interval holds the true mean.
 
@@ -48,7 +50,7 @@ def coverage(law: str, count: int, samples: int = SAMPLES) -> float:
     return float((np.abs(draws.mean(axis=1)) <= half).mean())
 
 
-@checked(counts=("count",))
+@checked(least={"count": 1}, most={"count": MOST_UNITS})
 def least_coverage(count: int) -> float:
     """Return the smallest probability, over true ``SHARES``, that the exact binomial interval holds the true share.
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import warnings
 
 import torch
 
@@ -12,9 +13,12 @@ from tutorlib.lab.errors import bad_argument, checked
 def pick_device(name: str | None = None, here: bool = True) -> torch.device:
     """Return the device called ``name``, else ``TUTORLIB_DEVICE``, else CUDA where there is one, else the CPU.
 
+    What is computed is float32 from then on: see ``PRECISION``.
+
     Raises ``UsageError`` if the name is not a torch device or, unless ``here`` is false because the work goes to
     other machines, if this machine does not have it.
     """
+    keep_float32()
     source = "device"
     if name is None and (name := os.environ.get("TUTORLIB_DEVICE") or None):
         source = "TUTORLIB_DEVICE"
@@ -30,6 +34,20 @@ def pick_device(name: str | None = None, here: bool = True) -> torch.device:
         found = torch.cuda.device_count()
         raise bad_argument(source, name, f"a device of this machine, which has {found} CUDA devices")
     return device
+
+
+PRECISION = "float32, no TF32 and no bfloat16: no GPU has yet shown what either changes in a result"
+"""In what numbers everything is computed, and why: the one policy. A test of a result on a GPU comes before another."""
+
+
+def keep_float32() -> None:
+    """Let products of matrices and convolutions be float32 on a GPU, where torch would take TF32 for convolutions."""
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    # What torch's compiler says to that is advice to take TF32.
+    warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores", category=UserWarning)
 
 
 @checked()

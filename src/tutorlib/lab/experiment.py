@@ -81,6 +81,13 @@ class Context:
         """Whether steps are CUDA graphs, which ask more of a step than a compiler does: see ``lab.compiling``."""
         return self.compile and captures(self.device)
 
+    @property
+    def form(self) -> str:
+        """The option of ``tutorlib run`` with which it does the same again, so far; none if it does by itself."""
+        if self.steps_compiled:
+            return "--compile"
+        return "--no-compile" if self.device.type == "cuda" and not self.compile else ""
+
     def compiled(self, step: S) -> S:
         """Return ``step``, a function, compiled as one graph if this run is to be compiled: see ``lab.compiling``."""
         if not self.compile:

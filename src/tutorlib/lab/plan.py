@@ -11,6 +11,8 @@ from tutorlib.lab.experiment import Experiment, Trial
 
 LAUNCH = 6e-6
 """seconds that a GPU takes for an operation at least, when each is started from Python"""
+REPLAYED = 2e-6
+"""the same inside a CUDA graph, which the GPU starts by itself; what a compiler fuses is not taken off"""
 RATE = 20e12
 """operations of matrix products in a second, float32 on a GPU of today: half of its peak"""
 BANDWIDTH = 2e12
@@ -41,16 +43,20 @@ class Plan:
     def seconds(self) -> float:
         """About how long one such batch takes on a GPU: its steps, each the slowest of three.
 
-        max(launches x ``LAUNCH``, products / ``RATE``, bytes moved / ``BANDWIDTH``). Looks, what is prepared before and
-        measured after are not in it; a compiled step takes less.
+        max(launches, products / ``RATE``, bytes moved / ``BANDWIDTH``), where a launch takes ``LAUNCH``, and one inside
+        a graph ``REPLAYED``. Looks, what is prepared before and measured after are not in it.
         """
-        each = (own.steps * max(own.launches * LAUNCH, own.flops / RATE, own.moved / BANDWIDTH) for own in self.loops)
+        each = (own.steps * max(_launching(own), own.flops / RATE, own.moved / BANDWIDTH) for own in self.loops)
         return sum(each, 0.0)
 
     @property
     def peak(self) -> int:
         """Bytes of memory."""
         return max((own.peak for own in self.loops), default=0)
+
+
+def _launching(own: Asked) -> float:
+    return (own.launches - own.captured + own.graphs) * LAUNCH + own.captured * REPLAYED
 
 
 class Plans(NamedTuple):
@@ -74,25 +80,28 @@ def plan(
     seeds: Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     batch: int | None = None,
+    compile: bool | None = None,
 ) -> Plans:
     """Return what a sweep of ``tier`` on a GPU would ask of it; the arguments are those of ``run_sweep``.
 
-    Nothing is computed, and no data are read.
+    ``compile``: None is yes, as on a GPU; what is compiled is counted in graphs. Nothing is computed, and no data are
+    read.
     """
     trials = experiment.trials(tier, seeds, overrides)
     files: dict[str, str] = {}
     alike: dict[Any, list[tuple[Trial, ...]]] = {}
     for own in side_by_side(experiment, trials, batch):  # batches that differ in their seeds alone are planned once
         alike.setdefault((len(own), tuple(trial.config for trial in own)), []).append(own)
-    batches = [_plan_of(experiment, same[0], len(same), files) for same in alike.values()]
+    compiled = compile is not False
+    batches = [_plan_of(experiment, same[0], len(same), files, compiled) for same in alike.values()]
     return Plans(batches, files)
 
 
-def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files: dict[str, str]) -> Plan:
+def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files: dict[str, str], compile: bool) -> Plan:
     if experiment.cpu_only:
         return Plan(len(trials), trials[0].config, (), times, "computes on the CPU")
     try:
-        own = rehearse(experiment, trials)
+        own = rehearse(experiment, trials, compile)
     except UsageError as error:
         return Plan(len(trials), trials[0].config, (), times, f"cannot run: {error}")
     except Exception as error:  # whatever torch raises where devices are mixed, or a step waits for a value
@@ -103,7 +112,7 @@ def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files:
     if not own.loops:
         return replace(found, trouble="has no loop")
     if found.peak > MEMORY and len(trials) > 1:
-        return _plan_of(experiment, trials[: -(-len(trials) // 2)], 2 * times, files)
+        return _plan_of(experiment, trials[: -(-len(trials) // 2)], 2 * times, files, compile)
     waits = sum(len(loop.elsewhere) for loop in own.loops)
     return replace(found, trouble=f"{waits} operations of a step are not on the device") if waits else found
 
@@ -111,21 +120,26 @@ def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files:
 @checked()
 def text_of(plans: Plans) -> str:
     """Return a table of ``plans`` in words, a line for each kind of batch, and under it the sum of hours."""
-    lines = [f"{'batches':>8} {'trials':>6} {'steps':>9} {'launches/step':>14} {'largest':>9} {'peak':>9} {'hours':>8}"]
+    form = "{:>8} {:>6} {:>9} {:>14} {:>11} {:>9} {:>9} {:>8}"
+    heads = ("batches", "trials", "steps", "launches/step", "graphs/step", "largest", "peak", "hours")
+    lines = [form.format(*heads)]
     for own in plans.batches:
         for place, loop in enumerate(own.loops):
             counts = (own.times, own.trials) if place == 0 else ("", "")
             hours = f"{own.times * own.seconds / 3600:.2g}" if place == 0 else ""
             sizes = (f"{size / GB:.3g} GB" for size in (loop.largest, loop.peak))
-            row = (*counts, f"{loop.steps:,}", f"{loop.launches:,}", *sizes, hours)
-            lines.append("{:>8} {:>6} {:>9} {:>14} {:>9} {:>9} {:>8}".format(*row))
+            asked = (f"{loop.launches - loop.captured + loop.graphs:,}", f"{loop.graphs:,}")
+            lines.append(form.format(*counts, f"{loop.steps:,}", *asked, *sizes, hours))
         if not own.loops:
             lines.append(f"{own.times:>8} {own.trials:>6}")
         if own.trouble:
             lines[-1] += f"  {own.trouble}"
+    if graphs := sum(loop.graphs for own in plans.batches for loop in own.loops):
+        inside = sum(loop.captured for own in plans.batches for loop in own.loops)
+        lines.append(f"compiled: a graph is one launch, of {inside / graphs:,.0f} operations on average")
     lines += [f"data: {file}: {where}" for file, where in plans.files.items()]
     lines.append(f"about {plans.hours:.2g} hours on one GPU; nothing was computed")
     return "\n".join(lines)
 
 
-__all__ = ["BANDWIDTH", "LAUNCH", "MEMORY", "RATE", "Plan", "Plans", "plan", "text_of"]
+__all__ = ["BANDWIDTH", "LAUNCH", "MEMORY", "RATE", "REPLAYED", "Plan", "Plans", "plan", "text_of"]

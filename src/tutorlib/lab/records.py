@@ -78,7 +78,6 @@ def command_line(
     tier: str,
     seeds: Sequence[int] | None,
     overrides: Mapping[str, Any] | None,
-    compile: bool = False,
 ) -> str:
     """Return the command that computes these trials, wherever its results go."""
     words = ["tutorlib", "run", experiment, "--tier", tier]
@@ -86,8 +85,6 @@ def command_line(
         words += ["--seeds", seeds_text(seeds)]
     if overrides:
         words += ["--set", *(f"{name}={value}" for name, value in overrides.items())]
-    if compile:
-        words.append("--compile")
     return shlex.join(words)
 
 

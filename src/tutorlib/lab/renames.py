@@ -40,7 +40,65 @@ FIELDS: dict[str, dict[str, str]] = {
 }
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
 
-METRICS: dict[str, tuple[tuple[str, str], ...]] = {}
+_EVALS = "frames|farthest|greedy|returns|bonus|error|disagreement|reached|episodes|success"
+_ONLINE = (("looks", "evals/steps"), ("look_score", "evals/score"))
+METRICS: dict[str, tuple[tuple[str, str], ...]] = {
+    "gpicl": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("game_(.+)", r"games/\1"),
+        ("own_(.+)", r"permuted/\1"),
+        ("(.+)_(first|last|curve)", r"\1/\2"),
+    ),
+    "gpicl.table-references": (("((?:sgd_[0-9.]+)|[^_]+)_(.+)_last", r"\1/\2/last"),),
+    "symla": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("orders", "orders/names"),
+        ("order_(.+)", r"orders/\1"),
+        ("(.+)_(mean|error|first|last|curve)", r"\1/\2"),
+    ),
+    "symla.references": (("(random|thompson|ucb) (.+)_(.+)", r"\1/\2/\3"),),
+    "vsml": (
+        ("look_(.+)", r"evals/\1"),
+        ("trace", "trace/probabilities"),
+        ("trace_labels", "trace/labels"),
+        ("before", "one_shot/before"),
+        ("after_(.+)", r"one_shot/\1"),
+        (r"(.+)_(\d+_\d+|curve)", r"\1/\2"),
+    ),
+    "vsml.references": (
+        (r"(\w+_[\d.]+)_trace", r"\1/trace/probabilities"),
+        (r"(\w+_[\d.]+)_before", r"\1/one_shot/before"),
+        (r"(\w+_[\d.]+)_after_(.+)", r"\1/one_shot/\2"),
+        (r"([a-z]+_[\d.]+)_(.+)_(\d+_\d+|curve)", r"\1/\2/\3"),
+    ),
+    "vsml.cloning": (
+        ("looks", "evals/steps"),
+        ("look_(.+)", r"evals/\1"),
+        ("(rmse|size)_(.)", r"\1/\2"),
+        ("(.+)_(shallow|deep)_(clone|exact)_(.+)", r"\1/\2/\3/\4"),
+        ("(.+)_(shallow|deep)_(.+)", r"\1/\2/\3"),
+    ),
+    "vsml.special": (("(.+)_gap", r"gap/\1"),),
+    "mbrl": (
+        ("looks", "evals/updates"),
+        ("rate|probability|dreamt|official", r"evals/\g<0>"),
+        ("(rmse|missed)_(.+)", r"evals/\1/\2"),
+        ("patterns_(.+)", r"patterns/\1"),
+    ),
+    "mbrl.bugs": _ONLINE,
+    "mbrl.online": _ONLINE,
+    "mbrl.sets": (("(class|example|histogram)_(.+)", r"\1/\2"),),
+    "rcgvf": ((_EVALS, r"evals/\g<0>"),),
+    "rcgvf.aliasing": (
+        ("looks", "evals/walks"),
+        ("(visited|unvisited)_end", r"evals/\1/end"),
+        ("visited|unvisited", r"evals/\g<0>/cell"),
+    ),
+    "rcgvf.dissipation": (("looks", "evals/updates"), ("first", "evals/first")),
+    "rcgvf.tdlambda": (),
+}
 """By paper, or by experiment: a pattern that all of an old metric's name matches, and its place today, such as
 ``unseen/last`` for one inside another."""
 

@@ -27,7 +27,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tutorlib.lab import records
 from tutorlib.lab.batching import side_by_side
 from tutorlib.lab.checkpoint import kept_trials
-from tutorlib.lab.device import pick_device
+from tutorlib.lab.compiling import choose_compile, release
+from tutorlib.lab.device import keep_float32, pick_device
 from tutorlib.lab.errors import (
     NonFiniteError,
     SweepError,
@@ -63,7 +64,7 @@ def run_sweep(
     jobs: int | None = None,
     results: Path | None = None,
     progress: Progress | None = None,
-    compile: bool = False,
+    compile: bool | None = None,
     batch: int | None = None,
     save_every: float = 30.0,
 ) -> list[Record]:
@@ -73,11 +74,9 @@ def run_sweep(
     core); ``vmapped`` runs trials of one shape as one batch; ``ray`` sends trials to the Ray cluster of this session or
     of ``RAY_ADDRESS``, each to a core (on ``cuda`` to a GPU, or a share of one if ``jobs`` exceeds the GPUs), and
     again, up to 5 times, where a node was lost; ``auto`` is ``vmapped`` on a GPU and ``local`` on a CPU. ``results``:
-    the folder of the records; None keeps nothing. ``compile``: steps are compiled (``torch.compile``) where the
-    experiment has a compiled form, which takes half a minute or more before the first step, and changes the last digits
-    of sums; other experiments run as they are. ``batch``: how many trials run side by side at most; whatever does not
-    fit into memory side by side is halved, again and again. ``save_every``: seconds after which the state of a run is
-    kept again.
+    the folder of the records; None keeps nothing. ``compile``: steps are compiled (``lab.compiling``; None: on a GPU)
+    where the experiment has such a form; records say where it was. ``batch``: how many trials run side by side at most;
+    whatever does not fit into memory is halved. ``save_every``: seconds after which the state of a run is kept again.
 
     A run that diverges has a record that says so, and its last finite state lies beside it in a file ``<key>.last``;
     the other runs of its batch end as if it had not been there.
@@ -96,7 +95,7 @@ def run_sweep(
         engine = "vmapped" if place.type == "cuda" and experiment.varies is not None else "local"
     if engine == "vmapped" and experiment.varies is None:
         raise bad_argument("engine", engine, f"local or ray: {experiment.name} runs its trials one by one")
-    command = records.command_line(experiment.name, tier, seeds, overrides, compile)
+    command = records.command_line(experiment.name, tier, seeds, overrides)
     with ExitStack() as stack:
         if results is None:
             try:
@@ -104,6 +103,7 @@ def run_sweep(
             except OSError as error:
                 raise refused_by_system("folder", tempfile.gettempdir(), "a place for temporary files", error) from None
         folder = _folder(results / experiment.name / tier)
+        compile = choose_compile(place, compile).compile
         job = _Job(experiment, tier, str(place), folder, command, compile, batch, save_every)
         progress = progress or Silent()
         stack.callback(progress.close)
@@ -119,7 +119,7 @@ class _Job:
     device: str
     folder: Path
     command: str
-    compile: bool = False
+    compile: bool
     batch: int | None = None
     save_every: float = 30.0
 
@@ -329,7 +329,8 @@ def _on_ray(job: _Job, batches: Sequence[Batch], jobs: int | None) -> Iterator[O
 
 @contextmanager
 def _one_thread(device: torch.device) -> Iterator[None]:
-    """Run on one thread on a CPU: sums then do not depend on how many cores a machine has."""
+    """Run in float32, and on one thread on a CPU: sums then do not depend on how many cores a machine has."""
+    keep_float32()
     before = torch.get_num_threads()
     torch.set_num_threads(1 if device.type == "cpu" else before)
     try:
@@ -364,8 +365,7 @@ def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outco
 
 def _halved(job: _Job, batch: Batch, progress: Progress) -> Outcome:
     """Compute ``batch``, which does not fit into memory, in two halves."""
-    if torch.device(job.device).type == "cuda":
-        torch.cuda.empty_cache()
+    release(torch.device(job.device))
     middle = len(batch) // 2
     found: dict[Trial, Record] = {}
     failures = []
@@ -401,6 +401,7 @@ def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Trial, Re
         started = time.perf_counter()
         diverged: dict[int, int] = {}
         context = Context(device, progress, checkpoint, job.compile, job.save_every, diverged)
+        stack.callback(release, device)  # what graphs hold would be missing in the next batch
         try:
             results = job.experiment.run(trials, context)
         except NonFiniteError:
@@ -408,7 +409,7 @@ def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Trial, Re
                 raise
             results = [{} for _ in trials]
         seconds = round((time.perf_counter() - started) / len(trials), 3)
-        source = records.provenance(device, len(trials), job.command)
+        source = records.provenance(device, len(trials), f"{job.command} {context.form}".strip())
         failure = None
         for place, (trial, metrics) in enumerate(zip(trials, results, strict=True)):
             if trial in found:

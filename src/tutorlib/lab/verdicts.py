@@ -178,11 +178,14 @@ def combine(parts: Mapping[str, Part]) -> str:
     - *in part* if some hold and none is contradicted.
     - *inconclusive* if none holds and none is contradicted, but at least one was tested; else *not tested here*.
 
+    A part that is counted (``fact``) is a condition: where it holds it is left out, unless there are no other parts.
+
     Raises ``UsageError`` if there are no parts.
     """
     if not parts:
         raise bad_argument("parts", dict(parts), "at least one part")
-    found = {part.verdict for part in parts.values()}
+    sampled = [part for part in parts.values() if part.verdict != HOLDS or part.interval]
+    found = {part.verdict for part in sampled or parts.values()}
     if len(found) == 1:
         return found.pop()
     if CONTRADICTED in found:

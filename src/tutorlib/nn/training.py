@@ -1,4 +1,4 @@
-"""The outer loop that the papers share: Adam on flat vectors, with evaluations, checkpoints and a stop where it diverges."""
+"""The outer loop that the papers share: Adam on flat vectors, with evaluations, checkpoints and stops at divergence."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -122,7 +122,7 @@ def test_the_linear_probe_is_scikit_learns_logistic_regression(sequences):
 def test_maml_differentiates_through_every_inner_step(sequences):
     # Second order: the gradient of the last loss with respect to the start, against finite differences.
     x, y = (part[:2, :6].double() if part.is_floating_point() else part[:2, :6] for part in sequences)
-    start = baselines.start_weights((), 16, 5, CLASSES, torch.Generator().manual_seed(0))
+    start = baselines.initial_parameters((), 16, 5, CLASSES, torch.Generator().manual_seed(0))
 
     def last_loss(b2):
         weights = [w.double() for w in start[:3]] + [b2]
@@ -140,7 +140,7 @@ def test_maml_finds_a_start_that_learns_faster():
         z = base.z[torch.randint(len(base.y), (16, 16), generator=torch.Generator().manual_seed(i))]
         return z, (z @ torch.eye(16, CLASSES)).argmax(-1)
 
-    start = baselines.start_weights((), 16, 32, CLASSES, torch.Generator().manual_seed(0))
+    start = baselines.initial_parameters((), 16, 32, CLASSES, torch.Generator().manual_seed(0))
     learned = baselines.maml(start, [fixed(i) for i in range(40)], lr=0.1, meta_lr=1e-2)
     x, y = fixed(1000)
     plain = baselines.accuracy(baselines.maml_guesses(start, x, y), y).mean()

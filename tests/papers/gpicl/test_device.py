@@ -137,7 +137,7 @@ def references_of_a_table(c, base):
     baselines.ridge(x[:3], y[:3], c.classes)  # it takes one sequence at a time
     baselines.linear_probe(x, y, c.classes, last=measures.LAST, steps=3)
     baselines.online_sgd(x, y, c.classes, start)
-    theta = baselines.maml(baselines.start_weights((), c.inputs, 64, c.classes, start), [batch])
+    theta = baselines.maml(baselines.initial_parameters((), c.inputs, 64, c.classes, start), [batch])
     baselines.maml_guesses(theta, x, y)
 
 

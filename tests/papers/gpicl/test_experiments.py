@@ -18,24 +18,24 @@ def metrics():
 
 def test_a_run_reports_ends_curves_and_course(metrics):
     for name in ("seen", "unseen", "random", "blobs", "wine"):
-        curve = metrics[f"{name}_curve"]
+        curve = metrics[name]["curve"]
         assert len(curve) == 32
-        assert metrics[f"{name}_first"] == pytest.approx(curve[0], abs=1e-3)
-        assert metrics[f"{name}_last"] == pytest.approx(np.mean(curve[-10:]), abs=1e-3)
-    assert metrics["looks"] == [5, 10, 15, 20]
-    assert np.shape(metrics["look_seen"]) == np.shape(metrics["look_unseen"]) == (4, 32)
-    assert len(metrics["look_loss"]) == len(metrics["look_phase"]) == 4
+        assert metrics[name]["first"] == pytest.approx(curve[0], abs=1e-3)
+        assert metrics[name]["last"] == pytest.approx(np.mean(curve[-10:]), abs=1e-3)
+    assert metrics["evals"]["steps"] == [5, 10, 15, 20]
+    assert np.shape(metrics["evals"]["seen"]) == np.shape(metrics["evals"]["unseen"]) == (4, 32)
+    assert len(metrics["evals"]["loss"]) == len(metrics["evals"]["phase"]) == 4
     assert metrics["phase"] in algorithm.PHASES
 
 
-def test_losses_are_means_between_looks(metrics):
+def test_losses_are_means_between_evaluations(metrics):
     losses = algorithm.meta_train([Trial(TINY, 0)], Context()).losses
-    assert metrics["look_loss"] == pytest.approx(losses.view(4, 5).mean(1).tolist(), abs=1e-3)
+    assert metrics["evals"]["loss"] == pytest.approx(losses.view(4, 5).mean(1).tolist(), abs=1e-3)
 
 
 def test_an_untrained_network_is_at_chance_on_unseen_tasks(metrics):
-    assert abs(metrics["unseen_last"] - 0.25) < 0.03
-    assert metrics["nearest_last"] > 0.85
+    assert abs(metrics["unseen"]["last"] - 0.25) < 0.03
+    assert metrics["nearest"]["last"] > 0.85
 
 
 def test_meta_test_images_are_those_of_the_test_part():
@@ -51,10 +51,10 @@ def test_meta_test_images_are_those_of_the_test_part():
 
 def test_references_report_each_learner_and_the_best_rate_of_sgd():
     found = measures.run_references([Trial(Config(), 0)], Context())[0]
-    rates = [found[f"sgd_{lr}_last"] for lr in measures.SGD_RATES]
-    assert found["sgd_last"] == max(rates)
-    assert min(found["nearest_last"], found["ridge_last"]) > found["means_last"] > found["sgd_last"] > 0.75
-    assert all(a <= b + 0.06 for a, b in zip(found["nearest_curve"], baselines.ceiling(4, 32).tolist(), strict=True))
+    rates = [found[f"sgd_{lr}"]["last"] for lr in measures.SGD_RATES]
+    assert found["sgd"]["last"] == max(rates)
+    assert min(found["nearest"]["last"], found["ridge"]["last"]) > found["means"]["last"] > found["sgd"]["last"] > 0.75
+    assert all(a <= b + 0.06 for a, b in zip(found["nearest"]["curve"], baselines.ceiling(4, 32).tolist(), strict=True))
 
 
 def test_the_paper_tier_is_the_papers_setting():
@@ -86,13 +86,13 @@ def test_the_phase_map_covers_eight_task_counts_and_four_widths():
 
 
 @pytest.mark.parametrize(("course", "left"), [((0.25, 0.34, 0.36, 0.3), 15), ((0.25, 0.3, 0.34, 0.35), 0)])
-def test_a_run_leaves_the_plateau_at_the_first_look_above_chance(monkeypatch, course, left):
+def test_a_run_leaves_the_plateau_at_the_first_evaluation_above_chance(monkeypatch, course, left):
     values = iter([*course, 0.5])
     monkeypatch.setattr(measures, "_curve", lambda *_: torch.full((1, 32), next(values)))
     found = measures.run_plateau([Trial(TINY, 0)], Context())[0]
     assert found["exit"] == left
-    assert found["look_last"] == pytest.approx(course)
-    assert found["unseen_last"] == 0.5
+    assert found["evals"]["last"] == pytest.approx(course)
+    assert found["unseen"]["last"] == 0.5
 
 
 TEN = Config(classes=10, length=16, batch=4, bias=0.9, width=8, layers=1, heads=1, head_dim=8, steps=4, num_evals=2)
@@ -121,10 +121,10 @@ def test_all_data_sets_have_the_scale_of_meta_training(two_columns):
 
 def test_a_run_of_the_table_reports_each_column(two_columns):
     found = measures.run_table([Trial(TEN, 0)], Context())[0]
-    assert {name.removesuffix("_last") for name in found if name.endswith("_last")} == COLUMNS
+    assert set(found) == COLUMNS
     for name in COLUMNS:
-        assert found[f"{name}_first"] == pytest.approx(found[f"{name}_curve"][0], abs=1e-3)
-        assert found[f"{name}_last"] == pytest.approx(np.mean(found[f"{name}_curve"][-10:]), abs=1e-3)
+        assert found[name]["first"] == pytest.approx(found[name]["curve"][0], abs=1e-3)
+        assert found[name]["last"] == pytest.approx(np.mean(found[name]["curve"][-10:]), abs=1e-3)
 
 
 def test_two_runs_of_the_table_as_one_batch_are_the_runs_alone(two_columns):
@@ -132,8 +132,8 @@ def test_two_runs_of_the_table_as_one_batch_are_the_runs_alone(two_columns):
     together = measures.run_table(trials, Context())
     for trial, found in zip(trials, together, strict=True):
         alone = measures.run_table([trial], Context())[0]
-        assert found["digits_curve"] == pytest.approx(alone["digits_curve"], abs=0.04)
-        assert found["random_last"] == pytest.approx(alone["random_last"], abs=0.02)
+        assert found["digits"]["curve"] == pytest.approx(alone["digits"]["curve"], abs=0.04)
+        assert found["random"]["last"] == pytest.approx(alone["random"]["last"], abs=0.02)
 
 
 def test_a_run_on_features_is_tested_on_features():
@@ -145,20 +145,20 @@ def test_a_run_on_features_is_tested_on_features():
 def test_the_tables_reference_learners_are_reported_for_each_column(two_columns):
     found = measures.run_table_references([Trial(TEN, 0)], Context())[0]
     learners = ("nearest", "means", "ridge", "probe", "maml", "sgd")
-    assert {f"{learner}_{name}_last" for learner in learners for name in COLUMNS} <= set(found)
-    rates = [found[f"sgd_{lr}_digits_last"] for lr in measures.SGD_RATES]
-    assert found["sgd_digits_last"] == max(rates)
-    assert found["nearest_digits_last"] > 0.4
-    assert found["probe_digits_last"] > 0.4
-    assert found["nearest_random_last"] > 0.6  # its points come again
-    assert found["maml_digits_last"] < found["nearest_digits_last"]  # after two meta-steps
+    assert all(set(found[learner]) == COLUMNS for learner in learners)
+    rates = [found[f"sgd_{lr}"]["digits"]["last"] for lr in measures.SGD_RATES]
+    assert found["sgd"]["digits"]["last"] == max(rates)
+    assert found["nearest"]["digits"]["last"] > 0.4
+    assert found["probe"]["digits"]["last"] > 0.4
+    assert found["nearest"]["random"]["last"] > 0.6  # its points come again
+    assert found["maml"]["digits"]["last"] < found["nearest"]["digits"]["last"]  # after two meta-steps
 
 
 def test_games_hold_what_the_explorer_plays():
     c = Config(inputs=2, rank=2, length=12, classes=3, width=8, layers=1, heads=1, head_dim=8, steps=4, num_evals=2)
     found = measures.run_games([Trial(c, 0)], Context())[0]
-    assert np.shape(found["game_points"]) == (measures.GAMES, 12, 2)
-    assert np.shape(found["game_labels"]) == (measures.GAMES, 12)
-    assert np.sum(found["game_probabilities"], axis=2) == pytest.approx(np.ones((measures.GAMES, 12)), abs=2e-3)
-    assert len(found["unseen_curve"]) == len(found["nearest_curve"]) == 12
-    assert found["nearest_curve"][-1] > found["nearest_curve"][0] + 0.2
+    assert np.shape(found["games"]["points"]) == (measures.GAMES, 12, 2)
+    assert np.shape(found["games"]["labels"]) == (measures.GAMES, 12)
+    assert np.sum(found["games"]["probabilities"], axis=2) == pytest.approx(np.ones((measures.GAMES, 12)), abs=2e-3)
+    assert len(found["unseen"]["curve"]) == len(found["nearest"]["curve"]) == 12
+    assert found["nearest"]["curve"][-1] > found["nearest"]["curve"][0] + 0.2

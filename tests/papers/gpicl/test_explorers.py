@@ -54,14 +54,14 @@ def assert_holds(data: dict[str, Any], study: list[Record], cells: list[tuple[in
         runs = frame[(frame["bias"] == biases[b]) & (frame["tasks"] == ks[k]) & (frame["width"] == widths[w])]
         assert len(runs) == 5
         for name, line in zip(("seen", "unseen"), lines, strict=True):
-            curves = np.array([run[look] for run in runs[f"look_{name}"]])
+            curves = np.array([run[look] for run in runs[f"evals.{name}"]])
             assert values[f"{name}_last"][b][look][k][w] == pytest.approx(curves[:, -10:].mean(), abs=6e-4)
             assert values[f"{name}_first"][b][look][k][w] == pytest.approx(curves[:, 0].mean(), abs=6e-4)
             assert line[b][look][k][w] == pytest.approx(curves.mean(0), abs=6e-4)
             lows = curves[:, -10:].mean(axis=1)
             assert unpack(data["low"][f"{name}_last"])[b][look][k][w] == pytest.approx(lows.min(), abs=6e-4)
             assert unpack(data["high"][f"{name}_last"])[b][look][k][w] == pytest.approx(lows.max(), abs=6e-4)
-        named = [run[look] for run in runs["look_phase"]]
+        named = [run[look] for run in runs["evals.phase"]]
         voted = PHASES[phases[b][look][k][w]]
         assert named.count(voted) == votes[b][look][k][w] == max(map(named.count, named))
 
@@ -90,8 +90,8 @@ def full_study() -> list[Record]:
                 for seed in range(5):
                     config = {"tasks": tasks, "width": width, "bias": bias, "classes": 4, "length": 32}
                     named = draw.choice(PHASES, 12).tolist()
-                    metrics = {"looks": looks, "look_seen": curves(), "look_unseen": curves(), "look_phase": named}
-                    metrics |= {"phase": named[-1]}
+                    evals = {"steps": looks, "seen": curves(), "unseen": curves(), "phase": named}
+                    metrics = {"evals": evals, "phase": named[-1]}
                     records.append(Record("gpicl.phases", "study", config, seed, metrics, 1.0, {"device": "cpu"}))
     return records
 
@@ -181,15 +181,15 @@ def test_the_epsilon_calculator_by_keyboard(play: Callable[[Explorer], "Page"]) 
 def test_the_recorded_games_by_keyboard(play: Callable[[Explorer], "Page"], games: Record) -> None:
     page = play(explorers.learner_explorer(games))
     host = page.locator(".tutorlib-guess-explorer")
-    m, classes = games.metrics, games.config["classes"]
+    m, classes = games.metrics["games"], games.config["classes"]
     host.get_by_role("button", name="guess A").focus()
-    for game, labels in enumerate(m["game_labels"][:2]):
-        points, mine, model, nearest = np.array(m["game_points"][game]), 0, 0, 0
+    for game, labels in enumerate(m["labels"][:2]):
+        points, mine, model, nearest = np.array(m["points"][game]), 0, 0, 0
         for j, label in enumerate(labels):
             guess = (label + j % 2) % classes
             page.keyboard.press(str(guess + 1))
             mine += guess == label
-            model += np.argmax(m["game_probabilities"][game][j]) == label
+            model += np.argmax(m["probabilities"][game][j]) == label
             closest = labels[((points[:j] - points[j]) ** 2).sum(axis=1).argmin()] if j else 0
             nearest += closest == label
             shown = host.evaluate("host => ({ ...host.dataset })")
@@ -197,7 +197,7 @@ def test_the_recorded_games_by_keyboard(play: Callable[[Explorer], "Page"], game
             tallies = [f"{right}/{j + 1}" for right in (mine, model, nearest)]
             assert [shown[who] for who in ("reader", "model", "nearest")] == tallies
             bars = host.locator(".bars .hidden").all_text_contents()
-            expected = m["game_probabilities"][game][j]
+            expected = m["probabilities"][game][j]
             assert [float(bar.partition(": ")[2]) for bar in bars] == pytest.approx(expected, abs=6e-4)
         page.keyboard.press("Enter")  # the focus is on "next game"
         host.get_by_role("button", name="guess A").focus()
@@ -259,11 +259,13 @@ def games_record(**changes: Any) -> Record:
     points = (np.eye(3)[labels][..., :2] + 0.2 * draw.normal(size=(GAMES, LENGTH, 2))).round(3)
     probabilities = draw.dirichlet([1.0] * CLASSES, size=(GAMES, LENGTH)).round(3)
     metrics = {
-        "game_points": points.tolist(),
-        "game_labels": labels.tolist(),
-        "game_probabilities": probabilities.tolist(),
-        "unseen_curve": np.linspace(0.33, 0.8, LENGTH).round(3).tolist(),
-        "nearest_curve": np.linspace(0.33, 0.9, LENGTH).round(3).tolist(),
+        "games": {
+            "points": points.tolist(),
+            "labels": labels.tolist(),
+            "probabilities": probabilities.tolist(),
+        },
+        "unseen": {"curve": np.linspace(0.33, 0.8, LENGTH).round(3).tolist()},
+        "nearest": {"curve": np.linspace(0.33, 0.9, LENGTH).round(3).tolist()},
     }
     config = {"classes": CLASSES, "length": LENGTH}
     return Record("gpicl.games", "study", config, 0, metrics | changes, 1.0, {"device": "cpu"})
@@ -273,8 +275,8 @@ def test_learner_explorer_holds_the_games_of_the_record() -> None:
     record = games_record()
     data = explorers.learner_explorer(record).data
     for name in ("points", "labels", "probabilities"):
-        assert unpack(data[name]) == record.metrics[f"game_{name}"]
-    points, labels = np.array(record.metrics["game_points"]), np.array(record.metrics["game_labels"])
+        assert unpack(data[name]) == record.metrics["games"][name]
+    points, labels = np.array(record.metrics["games"]["points"]), np.array(record.metrics["games"]["labels"])
     for game, guesses in enumerate(unpack(data["nearest"])):
         assert guesses[0] == 0
         for j in range(1, LENGTH):  # by hand: the label of the nearest point before
@@ -284,16 +286,17 @@ def test_learner_explorer_holds_the_games_of_the_record() -> None:
     assert curves["ceiling"][0] == pytest.approx(1 / 3, abs=1e-3)
     # After one example: right if it is of the query's class, else one in two of the others is.
     assert 2 * curves["ceiling"][1] - curves["ceiling"][0] == pytest.approx(1 / 3 + 2 / 3 / 2, abs=3e-3)
-    for name, metric in (("model, mean", "unseen_curve"), ("1-NN, mean", "nearest_curve")):
-        assert curves[name][-1] == pytest.approx(np.mean(record.metrics[metric]), abs=6e-4)
+    for name, metric in (("model, mean", "unseen"), ("1-NN, mean", "nearest")):
+        assert curves[name][-1] == pytest.approx(np.mean(record.metrics[metric]["curve"]), abs=6e-4)
 
 
 def test_learner_explorer_refuses_other_records() -> None:
     with pytest.raises(UsageError, match=r"record.experiment='gpicl.phases': expected 'gpicl.games'"):
         explorers.learner_explorer(dataclasses.replace(games_record(), experiment="gpicl.phases"))
-    metrics = {name: value for name, value in games_record().metrics.items() if name != "game_labels"}
-    with pytest.raises(UsageError, match=r"record.metrics=\[.*\]: expected also game_labels"):
+    metrics = games_record().metrics
+    del metrics["games"]["labels"], metrics["nearest"]
+    with pytest.raises(UsageError, match=r"record.metrics=\[.*\]: expected also games.labels, nearest.curve"):
         explorers.learner_explorer(dataclasses.replace(games_record(), metrics=metrics))
-    short = games_record(unseen_curve=[0.5])
+    short = games_record(unseen={"curve": [0.5]})
     with pytest.raises(UsageError, match="model, mean has length 1: expected 12"):
         explorers.learner_explorer(short)

@@ -240,7 +240,7 @@ def test_the_optimiser_is_torchs_with_the_decay_over_the_rate():
 def test_runs_side_by_side_are_runs_alone(agent, environment, monkeypatch):
     monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 5)
     config = small(agent=agent, environment=environment)
-    together = train(config, [3, 4], Context(), rates=[1e-2, 1e-3], temperatures=[0.5, 2.0])
+    together = train(config, [3, 4], Context(), lrs=[1e-2, 1e-3], temperatures=[0.5, 2.0])
     assert together.steps == [12, 24]
     assert together.learner.updates == 16
     assert together.evals.shape == (2, 2)
@@ -426,7 +426,7 @@ def test_the_bank_of_mazes_is_the_same_for_all(monkeypatch):
         (lambda: Config(epsilon=0.0), "epsilon=0.0: expected a positive number"),
         (lambda: Config(activation="elo"), "activation='elo'.*did you mean 'elu'"),
         (lambda: train(SMALL, [], Context()), "seeds=\\[\\]: expected at least one"),
-        (lambda: train(SMALL, [1, 2], Context(), rates=[0.1]), "rates=\\[0.1\\]: expected one for each of 2 seeds"),
+        (lambda: train(SMALL, [1, 2], Context(), lrs=[0.1]), "lrs=\\[0.1\\]: expected one for each of 2 seeds"),
     ],
 )
 def test_runs_that_cannot_be(make, message):

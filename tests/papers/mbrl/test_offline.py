@@ -180,7 +180,7 @@ def test_measures_have_their_names(agent):
     found = groups(data_of(config, [0, 1]), truth.reachable)
     values = measure(setting, learner, truth, found, [generator(s) for s in (0, 1)])
     assert values.shape == (len(measures(agent)), 2)
-    assert ("missed_seen" in measures(agent)) == (agent == "simple")
+    assert (("missed", "seen") in measures(agent)) == (agent == "simple")
     if agent == "er":
         q = setting.net(learner.q, truth.patterns.expand(2, -1, -1))
         assert torch.equal(values[0], rmse(q, truth.values, found["all"]))

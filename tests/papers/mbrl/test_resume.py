@@ -119,8 +119,8 @@ def test_a_run_does_not_go_on_where_its_luck_cannot(tmp_path: Path):
 def test_a_run_that_diverges_beside_others_is_noted_and_they_go_on(tmp_path: Path, agent):
     config, seeds = dataclasses.replace(ONLINE, agent=agent), [3, 4, 5]
     checkpoint, gone = Checkpoint(tmp_path / "run.ckpt", "a", ["x", "y", "z"]), {}
-    beside = train(config, seeds, Context(checkpoint=checkpoint, diverged=gone), rates=[1e-3, 1e30, 1e-3])
-    alone = train(config, seeds, Context(), rates=[1e-3, 1e-3, 1e-3])
+    beside = train(config, seeds, Context(checkpoint=checkpoint, diverged=gone), lrs=[1e-3, 1e30, 1e-3])
+    alone = train(config, seeds, Context(), lrs=[1e-3, 1e-3, 1e-3])
     assert gone == {1: 12}
     for i in (0, 2):
         assert torch.equal(beside.num_evals[:, i], alone.evals[:, i])

@@ -11,7 +11,7 @@ from tutorlib.papers.rcgvf.fading import Fading
 from tutorlib.papers.rcgvf.maze import Maze
 
 BY_NAME = {e.name.removeprefix("rcgvf."): e for e in experiments.EXPERIMENTS}
-LOOKS = 4
+EVALS = 4
 """looks in a made-up run of the lock"""
 
 
@@ -28,14 +28,15 @@ def made_up(world, names=tuple(BY_NAME), seeds=range(5)) -> dict[str, list[Recor
 
 
 def lock_metrics(c: Config, seed, column):
-    far = [(look + 1) / LOOKS * column + seed % 2 for look in range(LOOKS)]
-    return {
-        "frames": [1000 * (look + 1) for look in range(LOOKS)],
+    far = [(place + 1) / EVALS * column + seed % 2 for place in range(EVALS)]
+    evals = {
+        "frames": [1000 * (place + 1) for place in range(EVALS)],
         "farthest": far,
-        "greedy": [-0.1 * column + 0.01 * seed] * LOOKS,
-        **{name: [0.1] * LOOKS for name in ("returns", "bonus", "error", "disagreement")},
+        "greedy": [-0.1 * column + 0.01 * seed] * EVALS,
+        **{name: [0.1] * EVALS for name in ("returns", "bonus", "error", "disagreement")},
         "reached": [[1.0 if k == 0 else 0.25 * (k <= own) for k in range(c.horizon)] for own in far],
     }
+    return {"evals": evals}
 
 
 def fading_metrics(c: Fading, seed, gap):
@@ -45,15 +46,17 @@ def fading_metrics(c: Fading, seed, gap):
         bonus = c.scale / n * (1 + seed / 100) * (1.1 if gap < 0 and learner.method == "rnd" else 1.0)
     else:
         bonus = size * c.scale**4 / n
-    looks = [learner.updates // learner.num_evals * (i + 1) for i in range(learner.num_evals)]
+    updates = [learner.updates // learner.num_evals * (i + 1) for i in range(learner.num_evals)]
     other = np.zeros(4)
     other[1] = abs(gap) if c.right != 0.5 else 0.0
     return {
         "bonus": bonus.tolist(),
         "error": (size * (0.5 + 0.5 / n)).tolist(),
         "disagreement": (size / n**0.5).tolist(),
-        "looks": looks,
-        "first": [(np.array([1.0, 0.0, 0.0, 0.0]) + other * (1 + seed / 10)).tolist() for _ in looks],
+        "evals": {
+            "updates": updates,
+            "first": [(np.array([1.0, 0.0, 0.0, 0.0]) + other * (1 + seed / 10)).tolist() for _ in updates],
+        },
     }
 
 
@@ -61,8 +64,8 @@ def maze_metrics(c: Maze, seed, end):
     """``end``: what is paid at the end in the corridor that was never entered; in the other one 0.01."""
     visited = [1.0, 0.1, 0.01]
     unvisited = visited if end is None else [1.0, 0.5, end * (1 + seed / 100)]
-    return {"looks": [0, 200, 400], "visited": visited, "unvisited": unvisited, "visited_end": visited,
-            "unvisited_end": unvisited}  # fmt: skip
+    arms = {name: {"cell": bonus, "end": bonus} for name, bonus in (("visited", visited), ("unvisited", unvisited))}
+    return {"evals": {"walks": [0, 200, 400], **arms}}
 
 
 def chain_metrics(c, seed, size):
@@ -72,15 +75,16 @@ def chain_metrics(c, seed, size):
 
 def grid_metrics(c, seed, mean):
     """Returns rise to twice their mean."""
-    looks = range(1, LOOKS + 1)
-    returns = [2 * mean * look / (LOOKS + 1) + 0.001 * (seed - 2) for look in looks]
-    return {
-        "frames": [1000 * look for look in looks],
-        "episodes": [50] * LOOKS,
+    places = range(1, EVALS + 1)
+    returns = [2 * mean * place / (EVALS + 1) + 0.001 * (seed - 2) for place in places]
+    evals = {
+        "frames": [1000 * place for place in places],
+        "episodes": [50] * EVALS,
         "success": returns,
         "returns": returns,
-        "bonus": [0.1] * LOOKS,
+        "bonus": [0.1] * EVALS,
     }
+    return {"evals": evals}
 
 
 METRICS = {

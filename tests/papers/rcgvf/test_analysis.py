@@ -1,4 +1,4 @@
-"""Numbers drawn from records: weights tuned alike, and tables."""
+"""Numbers drawn from records: each method at its best weight, and tables."""
 
 from dataclasses import replace
 
@@ -18,33 +18,39 @@ def records():
 
 def with_columns(columns):
     """Return records of RND whose farthest columns at the end are ``columns[beta][seed]``."""
-    base, frames = plain(experiments.RND), {"frames": [10, 20]}
+    base = plain(experiments.RND)
+
+    def metrics(column):
+        return {"evals": {"frames": [10, 20], "farthest": [0, column]}}
+
     return [
-        Record("rcgvf.lock", "study", base | {"beta": beta}, seed, frames | {"farthest": [0, column]}, 1.0, {})
+        Record("rcgvf.lock", "study", base | {"beta": beta}, seed, metrics(column), 1.0, {})
         for beta, own in columns.items()
         for seed, column in enumerate(own)
     ]
 
 
 def weights_of(runs):
-    return [r.config["beta"] for r in analysis.tuned(runs, analysis.explored)]
+    return {r.config["beta"] for r in analysis.at_best(runs, analysis.explored)}
 
 
-def test_no_seed_has_a_say_in_its_own_weight():
+def test_the_best_weight_is_that_of_the_highest_mean():
     runs = with_columns({0.1: [4, 4, 4], 0.5: [3, 3, 12], 2.5: [1, 1, 1]})
-    # Seed 2 alone makes 0.5 the best: 18 against 12.
-    assert weights_of(runs) == [0.5, 0.5, 0.1]
-    assert analysis.farthest(analysis.tuned(runs, analysis.explored)) == [3.0, 3.0, 4.0]
+    assert weights_of(runs) == {0.5}
+    assert analysis.farthest(analysis.at_best(runs, analysis.explored)) == [3.0, 3.0, 12.0]
     for some in (runs[:-1], with_columns({0.1: [4]})):
         with pytest.raises(UsageError, match="seeds="):
-            analysis.tuned(some, analysis.explored)
+            analysis.at_best(some, analysis.explored)
 
 
 def test_of_equal_weights_the_course_decides_and_then_the_smallest():
     runs = with_columns({0.1: [4, 4], 0.5: [4, 4]})
-    assert weights_of(runs) == [0.1, 0.1]
-    faster = [replace(r, metrics=r.metrics | {"farthest": [2, 4]}) if r.config["beta"] == 0.5 else r for r in runs]
-    assert weights_of(faster) == [0.5, 0.5]
+    assert weights_of(runs) == {0.1}
+    faster = [
+        replace(r, metrics={"evals": r.metrics["evals"] | {"farthest": [2, 4]}}) if r.config["beta"] == 0.5 else r
+        for r in runs
+    ]
+    assert weights_of(faster) == {0.5}
 
 
 def test_the_farthest_column_up_to_some_frames():

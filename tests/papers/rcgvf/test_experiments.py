@@ -76,10 +76,22 @@ def test_each_run_returns_numbers_ready_for_a_record(experiment):
             assert json.dumps(found, allow_nan=False)
 
 
+def layout(metrics):
+    """The names of metrics, nested as they are."""
+    return {name: layout(value) if isinstance(value, dict) else None for name, value in metrics.items()}
+
+
+@pytest.mark.parametrize("experiment", STUDIES, ids=lambda e: e.name)
+def test_a_run_reports_what_shipped_records_hold(experiment):
+    shipped = [layout(record.metrics) for record in recorded(experiment.name, withdrawn=True)]
+    (found,) = experiment.run([Trial(tiny(experiment.tiers["study"].configs[0]), 0)], Context())
+    assert all(layout(found) == names for names in shipped)
+
+
 def test_the_course_of_a_run_is_its_log():
     trials = [Trial(tiny(experiments.RCGVF), 0), Trial(replace(tiny(experiments.RCGVF), beta=7.0), 1)]
     found, log = run_lock(trials, Context()), train(trials, Context()).log
-    for i, own in enumerate(found):
+    for i, own in enumerate(metrics["evals"] for metrics in found):
         assert own["frames"] == [120, 240]
         assert own["farthest"] == [int(farthest(log.visits)[n, i]) for n in (1, 3)]
         for name in ("returns", "bonus", "error", "disagreement"):
@@ -99,7 +111,7 @@ def test_the_course_of_a_run_in_minigrid_is_its_log():
     trials = [Trial(config, 0), Trial(replace(config, beta=7.0), 1)]
     found, log = run_minigrid(trials, Context()), recurrent.train(trials, Context()).log
     assert log.episodes.sum(dim=0).min() >= 2
-    for i, own in enumerate(found):
+    for i, own in enumerate(metrics["evals"] for metrics in found):
         assert own["frames"] == [80, 160]
         for look in range(2):
             episodes, successes, returns, bonus = (x[2 * look : 2 * look + 2, i] for x in log)
@@ -116,7 +128,7 @@ def test_success_in_minigrid_is_a_share_of_episodes(monkeypatch):
                                                             [0.5, 0.0, 2.0, 0.0], [4.0, 2.0, 1.0, 0.0])))  # fmt: skip
     monkeypatch.setattr(recurrent, "train", lambda trials, context: recurrent.Trained(None, log))
     (found,) = run_minigrid([Trial(replace(tiny(GRID), updates=4), 0)], Context())
-    assert found == {
+    assert found["evals"] == {
         "frames": [16, 32], "episodes": [2, 4], "success": [0.5, 0.75], "returns": [0.25, 0.5], "bonus": [3.0, 0.5]
     }  # fmt: skip
 
@@ -130,18 +142,18 @@ def test_a_run_is_a_function_of_its_seed():
 def test_predictors_report_each_update():
     (found,) = run_dissipation([Trial(tiny(Fading(experiments.PREDICTORS)), 0)], Context())
     assert {len(found[name]) for name in ("bonus", "error", "disagreement")} == {4}
-    assert found["looks"] == [2, 4]
-    assert [len(own) for own in found["first"]] == [4, 4]
+    assert found["evals"]["updates"] == [2, 4]
+    assert [len(own) for own in found["evals"]["first"]] == [4, 4]
 
 
 def test_corridors_are_cells_between_junction_and_end():
     c = replace(Maze(), walks=4, num_evals=2)
     (found,) = run_aliasing([Trial(c, 3)], Context())
     bonus = explore_maze(c, 3, Context())
-    assert found["looks"] == [0, 2, 4]
+    assert found["evals"]["walks"] == [0, 2, 4]
     for place, name in enumerate(("visited", "unvisited")):
-        assert found[name] == pytest.approx(bonus[:, place, 1:7].mean(dim=1).tolist(), rel=1e-3)
-        assert found[f"{name}_end"] == pytest.approx(bonus[:, place, 7].tolist(), rel=1e-3)
+        assert found["evals"][name]["cell"] == pytest.approx(bonus[:, place, 1:7].mean(dim=1).tolist(), rel=1e-3)
+        assert found["evals"][name]["end"] == pytest.approx(bonus[:, place, 7].tolist(), rel=1e-3)
 
 
 def test_the_spread_is_reported_at_each_lambda():

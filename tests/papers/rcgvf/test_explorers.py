@@ -43,10 +43,12 @@ def test_the_fading_explorer_holds_the_records(records):
 
 
 def test_the_replay_of_the_lock_holds_the_records(records):
+    def reached(seed):
+        return [[1.0, (place + 1 + seed) / 10, *18 * [0.0]] for place in range(4)]
+
     groups = analysis.methods(records["rcgvf.lock"])
     groups["RND"] = [
-        replace(r, metrics=r.metrics | {"reached": [[1.0, (look + 1 + r.seed) / 10, *18 * [0.0]] for look in range(4)]})
-        for r in groups["RND"]
+        replace(r, metrics={"evals": r.metrics["evals"] | {"reached": reached(r.seed)}}) for r in groups["RND"]
     ]
     data = explorers.lock_explorer(groups).data
     frames, seed = data["choosers"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from rcgvf_worlds import LOOKS, good, made_up
+from rcgvf_worlds import EVALS, good, made_up
 
 from tutorlib.lab import UsageError, select
 from tutorlib.papers.rcgvf import analysis, figures
@@ -73,8 +73,8 @@ def test_what_is_withdrawn_is_marked_in_the_picture(ax, monkeypatch):
 def test_visits_are_shares_over_columns(records, ax):
     figures.draw_visits(ax, analysis.methods(records["rcgvf.lock"])["RC-GVF"])
     shown = ax.images[0].get_array()
-    assert shown.shape == (20, LOOKS)
-    assert shown[0].tolist() == [0.0] * LOOKS
+    assert shown.shape == (20, EVALS)
+    assert shown[0].tolist() == [0.0] * EVALS
     assert shown[10, -1] == pytest.approx(np.log10(0.25))
     assert shown[19, -1] == -3.0
 

@@ -301,7 +301,7 @@ def test_rates_fall_for_both_networks():
 @pytest.mark.parametrize(("own", "words"), [
     ({"method": "rcgv"}, "did you mean 'rcgvf'"),
     ({"task": "MultiRoom-N2-S5"}, "did you mean 'MultiRoom-N"),
-    ({"num_steps": 10}, "bptt=4: expected a divisor of num_steps=10"),
+    ({"num_steps": 10, "minibatch_size": 10}, "bptt=4: expected a divisor of num_steps=10"),
     ({"minibatch_size": 14}, "minibatch_size=14"),
     ({"minibatch_size": 5}, "minibatch_size=5"),
     ({"heads": 1}, "heads=1: expected at least 2"),

@@ -16,7 +16,7 @@ def test_advantages_of_a_life_are_the_plain_sum():
     g = torch.Generator().manual_seed(0)
     r, v = torch.randn(2, 3, 7, generator=g)
     gamma, lam = 0.9, 0.7
-    found = baselines._advantages(r, v, PPOConfig(gamma=gamma, lam=lam))
+    found = baselines._advantages(r, v, PPOConfig(gamma=gamma, gae_lambda=lam))
     for i in range(3):
         for t in range(7):
             deltas = [r[i, k] + gamma * (v[i, k + 1] if k < 6 else 0.0) - v[i, k] for k in range(t, 7)]
@@ -27,7 +27,7 @@ def test_advantages_of_a_life_are_the_plain_sum():
 def test_with_lambda_one_an_advantage_is_the_return_minus_the_value():
     g = torch.Generator().manual_seed(1)
     r, v = torch.randn(2, 2, 5, generator=g)
-    found = baselines._advantages(r, v, PPOConfig(gamma=1.0, lam=1.0))
+    found = baselines._advantages(r, v, PPOConfig(gamma=1.0, gae_lambda=1.0))
     assert torch.allclose(found, r.flip(1).cumsum(1).flip(1) - v, atol=1e-5)
 
 
@@ -54,7 +54,7 @@ def test_the_ratio_is_one_before_the_first_update(monkeypatch):
     ppo(
         MetaRNN(1, 2, hidden=8),
         BernoulliBandit(2),
-        PPOConfig(iterations=2, lifetimes=4, length=10, epochs=2),
+        PPOConfig(iterations=2, lifetimes=4, length=10, update_epochs=2),
         0,
         Context(),
     )
@@ -75,7 +75,7 @@ def test_ppo_learns_a_two_armed_bandit():
 
 def test_training_that_was_killed_goes_on_bit_by_bit(tmp_path, monkeypatch):
     agent, env = MetaRNN(1, 2, hidden=8), BernoulliBandit(2)
-    settings = PPOConfig(iterations=5, lifetimes=4, length=10, epochs=2)
+    settings = PPOConfig(iterations=5, lifetimes=4, length=10, update_epochs=2)
     theta, rewards = ppo(agent, env, settings, 3, Context())
     kept = Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "run"), save_every=0.0)
     plain, taken = baselines.learn, []
@@ -109,7 +109,7 @@ def test_a_reward_that_is_not_finite_stops_training():
     ({"iterations": 0}, "iterations=0"),
     ({"lr": 0.0}, "lr=0.0"),
     ({"gamma": 1.5}, "gamma=1.5"),
-    ({"clip_range": -1.0}, "clip_range=-1.0"),
+    ({"clip_coef": -1.0}, "clip_coef=-1.0"),
 ])  # fmt: skip
 def test_bad_input_is_named(own, argument):
     with pytest.raises(UsageError) as error:

@@ -96,7 +96,7 @@ def test_a_batch_of_ppo_keeps_to_its_device():
     with FakeTensorMode():
         theta = torch.empty(1, agent.parameters + 5, device=META)
         with Ledger() as ledger:
-            settings = PPOConfig(lifetimes=3, length=4, epochs=2)
+            settings = PPOConfig(lifetimes=3, length=4, update_epochs=2)
             after, log = learn(agent, env, settings, Learning(theta, no_moments(theta)), 1, Anywhere(META))
     assert after.theta.device == after.moments.v.device == log.reward.device == META
     assert not ledger.elsewhere
@@ -113,12 +113,12 @@ def test_each_experiment_computes_where_its_record_says(experiment, monkeypatch)
     """What is measured is on the device that was asked for, so none needs to say that it stays on the CPU."""
     seen = []
 
-    def summary(name, found):
-        seen.append(found.device)
+    def summary(score):
+        seen.append(score.device)
         return {}
 
     monkeypatch.setattr(experiments, "summary", summary)
-    monkeypatch.setattr(experiments, "rounded", lambda values, digits=3: seen.append(values.device) or [])
+    monkeypatch.setattr(experiments, "rounded", lambda values: seen.append(values.device) or [])
     monkeypatch.setattr(experiments, "LIFETIMES", 3)
     monkeypatch.setattr(experiments, "POLE_LIFE", 3)
     monkeypatch.setattr(loop._Watch, "checked", lambda watch, good, before, state, log, done: took(state, log))

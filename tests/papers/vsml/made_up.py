@@ -22,13 +22,10 @@ def record(name: str, config: Config, seed: int, metrics: dict[str, Any]) -> Rec
     return Record(name, "study", json.loads(json.dumps(asdict(config))), seed, metrics, 1.0, SOURCE)
 
 
-def accuracies(level: dict[str, float], seed: int, prefix: str = "") -> dict[str, Any]:
+def accuracies(level: dict[str, float], seed: int) -> dict[str, Any]:
     """Metrics of all transfer sets: the accuracy of each window is ``level[window]`` and a little of the seed."""
-    found: dict[str, Any] = {}
-    for name in measures.TRANSFER:
-        found |= {f"{prefix}{name}_{window}": value + jitter(seed) for window, value in level.items()}
-        found[f"{prefix}{name}_curve"] = [0.5 + jitter(seed)] * 50
-    return found
+    own = {window: value + jitter(seed) for window, value in level.items()}
+    return {name: {**own, "curve": [0.5 + jitter(seed)] * 50} for name in measures.TRANSFER}
 
 
 def learned(**level: float) -> list[Record]:
@@ -41,10 +38,11 @@ def learned(**level: float) -> list[Record]:
             metrics |= {
                 "escape": config.steps // config.num_evals * 4,
                 "loss": 0.3,
-                "look_loss": [1.39] * 3 + [0.4] * (config.num_evals - 3),
+                "evals": {"loss": [1.39] * 3 + [0.4] * (config.num_evals - 3)},
             }
-            metrics |= {"before": 0.1, "after_same": 0.7 + jitter(seed), "after_other": 0.4 + jitter(seed)}
-            metrics |= {"trace": [[0.1] * 10] * 60, "trace_labels": [3] * 60, "theta": [0.0] * 2384}
+            metrics["one_shot"] = {"before": 0.1, "same": 0.7 + jitter(seed), "other": 0.4 + jitter(seed)}
+            metrics["trace"] = {"probabilities": [[0.1] * 10] * 60, "labels": [3] * 60}
+            metrics["theta"] = [0.0] * 2384
             found.append(record("vsml.learn", config, seed, metrics))
     return found
 
@@ -57,9 +55,9 @@ def references(**level: float) -> list[Record]:
         metrics: dict[str, Any] = {}
         for name in ONLINE:
             share = 1.0 if name == "sgd_0.03" else 0.3
-            metrics |= accuracies({window: share * value for window, value in level.items()}, seed, f"{name}_")
-            metrics |= {f"{name}_before": 0.1, f"{name}_after_same": 0.3, f"{name}_after_other": 0.15}
-            metrics[f"{name}_trace"] = [[0.1] * 10] * 60
+            metrics[name] = accuracies({window: share * value for window, value in level.items()}, seed)
+            metrics[name]["one_shot"] = {"before": 0.1, "same": 0.3, "other": 0.15}
+            metrics[name]["trace"] = {"probabilities": [[0.1] * 10] * 60}
         found.append(record("vsml.references", experiments.FAST, seed, metrics))
     return found
 
@@ -71,18 +69,18 @@ def matrix(on: float = 0.9, off: float = 0.7, rnn_off: float = 0.3) -> list[Reco
         for name, away in (("vsml", off), ("meta-rnn", rnn_off)):
             config = replace(experiments.TABLE, streams=streams, learner=name)
             for seed in SEEDS:
-                metrics: dict[str, Any] = {"loss": 0.5, "escape": 10, "look_loss": [1.0] * 12}
+                metrics: dict[str, Any] = {"loss": 0.5, "escape": 10, "evals": {"loss": [1.0] * 12}}
                 for test in measures.MATRIX_TEST:
-                    metrics[f"{test}_100_200"] = (on if test == train else away) + jitter(seed)
-                    metrics[f"{test}_curve"] = [metrics[f"{test}_100_200"]] * 20
+                    accuracy = (on if test == train else away) + jitter(seed)
+                    metrics[test] = {"100_200": accuracy, "curve": [accuracy] * 20}
                 found.append(record("vsml.matrix", config, seed, metrics))
     return found
 
 
 def special(oja: float = 1e-15, others: float = 2e-16) -> list[Record]:
     """Runs of ``vsml.special``: by how much Oja's rule and the other cases differ."""
-    gaps = {f"{name}_gap": others for name in CASES} | {"oja_gap": oja}
-    return [Record("vsml.special", "study", {"steps": 50}, seed, dict(gaps), 1.0, SOURCE) for seed in SEEDS]
+    gaps = dict.fromkeys(CASES, others) | {"oja": oja}
+    return [Record("vsml.special", "study", {"steps": 50}, seed, {"gap": gaps}, 1.0, SOURCE) for seed in SEEDS]
 
 
 def cloned(gap: float = 0.02, deep: float = 0.05) -> list[Record]:
@@ -92,12 +90,10 @@ def cloned(gap: float = 0.02, deep: float = 0.05) -> list[Record]:
         metrics: dict[str, Any] = {}
         for kind in ("digits", "mnist", "fashion-mnist"):
             for network, own in (("shallow", gap), ("deep", deep)):
-                metrics |= {
-                    f"{kind}_{network}_gap": own + jitter(seed),
-                    f"{kind}_{network}_clone_last": 0.8 - own,
-                    f"{kind}_{network}_exact_last": 0.8,
-                    f"{kind}_{network}_clone_curve": [0.5] * 12,
-                    f"{kind}_{network}_exact_curve": [0.6] * 12,
+                metrics.setdefault(kind, {})[network] = {
+                    "gap": own + jitter(seed),
+                    "clone": {"last": 0.8 - own, "curve": [0.5] * 12},
+                    "exact": {"last": 0.8, "curve": [0.6] * 12},
                 }
         found.append(Record("vsml.cloning", "study", {"eta": 0.1}, seed, metrics, 1.0, SOURCE))
     return found
@@ -113,6 +109,6 @@ def plateau() -> list[Record]:
         losses = [
             round(1.3 - 0.01 * look - 0.001 * cell.seed - c.lr - 0.001 * c.streams.length, 3) for look in range(40)
         ]
-        metrics = {"escape": escape, "loss": losses[-1], "look_loss": losses}
+        metrics = {"escape": escape, "loss": losses[-1], "evals": {"loss": losses}}
         found.append(record("vsml.plateau", c, cell.seed, metrics))
     return found

@@ -19,7 +19,7 @@ from tutorlib.papers.vsml import algorithm
 from tutorlib.papers.vsml.algorithm import (
     check_streams,
     check_values,
-    initial_theta,
+    initial_parameters,
     learner,
     meta_gradient,
     meta_train,
@@ -204,7 +204,7 @@ def test_every_example_of_an_inner_batch_counts(estimator: str) -> None:
     """Batches of 1 are the plain case; of a batch of 3 the loss is the mean over all its predictions."""
     one, three = (meta_gradient(replace(TINY, batch=n, estimator=estimator)) for n in (1, 3))
     plain = meta_gradient(replace(TINY, estimator=estimator))
-    theta = initial_theta(TINY, 0).unsqueeze(0)
+    theta = initial_parameters(TINY, 0).unsqueeze(0)
     torch.testing.assert_close(one(theta, [generator()]), plain(theta, [generator()]))
     g, loss = three(theta, [generator()])
     assert not torch.allclose(loss, plain(theta, [generator()])[1])
@@ -234,7 +234,7 @@ def test_outputs_never_exceed_100() -> None:
 def test_es_and_bptt_estimate_the_same_gradient() -> None:
     """On one batch, from equal states; chance is a cosine of 0.03 for 1,000 parameters."""
     quiet = replace(TINY, state_noise=False)
-    run, theta = learner(quiet), 2 * initial_theta(quiet, 0)
+    run, theta = learner(quiet), 2 * initial_parameters(quiet, 0)
     x, y = sample(quiet.streams, 1, torch.Generator().manual_seed(0))
     leaf = theta.clone().requires_grad_()
     (exact,) = torch.autograd.grad(online_loss(run(leaf, x, y, None), y), leaf)
@@ -251,7 +251,7 @@ def test_es_and_bptt_estimate_the_same_gradient() -> None:
 @pytest.mark.parametrize("estimator", ["bptt", "es"])
 def test_meta_steps_are_repeatable_and_descend(estimator: str) -> None:
     config = replace(TINY, estimator=estimator)
-    theta = initial_theta(config, 0).unsqueeze(0)
+    theta = initial_parameters(config, 0).unsqueeze(0)
     gradient = meta_gradient(config)
     g, loss = gradient(theta, [step_generator(0, 0, theta.device)])
     again, _ = gradient(theta, [step_generator(0, 0, theta.device)])
@@ -280,7 +280,7 @@ and the first and last loss."""
 def test_one_run_gives_the_numbers_that_it_always_gave(name: str) -> None:
     config, entries, square, ends = BEFORE[name]
     found = meta_train([Trial(replace(config, steps=6), 3)], Context())
-    assert found.theta.shape == (1, initial_theta(config, 3).numel())
+    assert found.theta.shape == (1, initial_parameters(config, 3).numel())
     assert found.losses.shape == (6, 1)
     assert found.theta[0, :3].tolist() == pytest.approx(entries, rel=1e-5)
     assert float(found.theta.square().sum()) == pytest.approx(square, rel=1e-5)
@@ -312,7 +312,7 @@ def test_a_meta_training_that_diverges_says_so(tmp_path: Path, monkeypatch: pyte
 
 
 def test_theta_runs_at_other_sizes() -> None:
-    theta = initial_theta(TINY, 0)
+    theta = initial_parameters(TINY, 0)
     x, y = stream(2, 5, 9, 7)
     assert learner(TINY, 9, 7)(theta, x.float(), y, torch.Generator().manual_seed(0)).shape == (2, 5, 7)
 
@@ -362,7 +362,7 @@ def test_graphs_of_some_examples_give_what_they_give_one_by_one(
 ) -> None:
     monkeypatch.setattr(algorithm, "EXAMPLES", 2)  # of 4 examples: two calls of one graph
     config = replace(NETWORKS[name], estimator=estimator, streams=replace(TINY.streams, length=4))
-    theta = initial_theta(config, 0).unsqueeze(0)
+    theta = initial_parameters(config, 0).unsqueeze(0)
     g, loss = meta_gradient(config)(theta, [generator()])
     found_g, found_loss = meta_gradient(config, Context(compile=True))(theta, [generator()])
     assert len(traced) == 1
@@ -372,7 +372,7 @@ def test_graphs_of_some_examples_give_what_they_give_one_by_one(
 
 @quietly
 def test_compiled_lifetimes_may_have_activation_checkpoints(traced: list[int]) -> None:
-    config, theta = replace(TINY, chunk=3, streams=replace(TINY.streams, length=6)), initial_theta(TINY, 0)[None]
+    config, theta = replace(TINY, chunk=3, streams=replace(TINY.streams, length=6)), initial_parameters(TINY, 0)[None]
     g, _ = meta_gradient(config)(theta, [generator()])
     torch.testing.assert_close(meta_gradient(config, Context(compile=True))(theta, [generator()])[0], g)
     assert traced
@@ -387,7 +387,7 @@ def test_meta_training_and_meta_testing_are_compiled_where_the_run_is(
     assert not traced
     meta_train([Trial(TINY, 0)], Context(compile=True))
     assert len(traced) == 1
-    (x, y), theta = stream(2, 8, 4, 3), initial_theta(TINY, 0)
+    (x, y), theta = stream(2, 8, 4, 3), initial_parameters(TINY, 0)
     run = learner(TINY, context=Context(compile=True))
     found = online_accuracy(run, theta, x.float(), y, 0)
     assert len(traced) == 2
@@ -422,7 +422,7 @@ def test_online_looks_at_labels_and_inputs_and_a_learner_at_shapes_alone() -> No
     net, (x, y) = dense((4, 3), grid=SMALL), stream(2, 5, 4, 3)
     with pytest.raises(UsageError, match="labels from 3 to 3"):
         online(net, theta_of(net), x, torch.full((2, 5), 3))
-    theta, run = initial_theta(TINY, 0), learner(TINY)
+    theta, run = initial_parameters(TINY, 0), learner(TINY)
     assert run(theta, x.float(), torch.full((2, 5), 3), None).isfinite().all()  # to look would make a device wait
     with pytest.raises(UsageError, match=r"batch=5: expected a divisor of the 2 sequences"):
         learner(replace(TINY, batch=5))(theta, x.float(), y, None)

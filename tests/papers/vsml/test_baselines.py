@@ -28,7 +28,7 @@ def streams(sequences=3, length=9, seed=0):
 def drawn(name, seed=0, spread=1.0, sizes=SMALL):
     """Return a learner and a theta in which nothing is zero, so that every term of a formula counts."""
     module = baselines.build(name, A, B, sizes)
-    theta = baselines.initial(module, generator(seed))
+    theta = baselines.initial_parameters(module, generator(seed))
     return FlatModule(module), theta + spread * 0.3 * torch.randn(theta.shape, generator=generator(seed + 1))
 
 
@@ -82,7 +82,7 @@ def test_gradient_descent_answers_as_the_official_code_does(name, learn, lr, gol
     weights = [
         torch.from_numpy(known[f"{name} sgd/~_network/{n} {part}"]).double()[None] for n in layers for part in "wb"
     ]
-    monkeypatch.setattr(descent, "start_weights", lambda *_: list(weights))
+    monkeypatch.setattr(descent, "initial_parameters", lambda *_: list(weights))
     x, y = torch.from_numpy(known["x"])[None], torch.from_numpy(known["y"])[None]
     logits = learn(x, y, 4, lr, 6 * (len(layers) - 1), generator())[0]
     assert (logits - torch.from_numpy(known[f"{name} logits"])).abs().max() < 1e-9
@@ -115,7 +115,7 @@ def by_autograd(x, y, lr, optimizer, hidden, start):
 def test_written_out_gradients_are_those_of_autograd(learn, optimizer, lr, hidden):
     x, y = streams(length=25)
     x = x.double()
-    start = descent.start_weights(x, B, hidden, generator(5))
+    start = descent.initial_parameters(x, B, hidden, generator(5))
     assert all(w.dtype == torch.float64 for w in start)
     ours = learn(x, y, B, lr, hidden, generator(5))
     assert (ours - by_autograd(x, y, lr, optimizer, hidden, start)).abs().max() < 1e-6
@@ -125,7 +125,7 @@ def test_the_squashing_is_part_of_the_gradient():
     x, y = streams(length=6)
     x = 300 * x.double()  # outputs in the hundreds, where the squashing bends
     ours = descent.online_sgd(x, y, B, 0.01)
-    start = descent.start_weights(x, B, 0, None)
+    start = descent.initial_parameters(x, B, 0, None)
     assert ours.abs().max() > 80
     assert torch.allclose(ours, by_autograd(x, y, 0.01, torch.optim.SGD, 0, start), atol=1e-6)
 
@@ -139,7 +139,7 @@ def test_streams_are_learned_apart_whatever_the_axes_before_them():
 
 
 def test_weights_start_normal_and_cut_and_biases_at_zero():
-    w1, b1, w2, b2 = descent.start_weights(torch.zeros(4, 1, 64), 10, descent.HIDDEN, generator())
+    w1, b1, w2, b2 = descent.initial_parameters(torch.zeros(4, 1, 64), 10, descent.HIDDEN, generator())
     assert w1.shape == (4, 64, 160)
     assert w2.shape == (4, 160, 10)
     for w, inputs in ((w1, 64), (w2, 160)):
@@ -148,7 +148,7 @@ def test_weights_start_normal_and_cut_and_biases_at_zero():
     assert not b1.any()
     assert not b2.any()
     assert not torch.equal(w1[0], w1[1]), "each stream has a network of its own"
-    assert not any(w.any() for w in descent.start_weights(torch.zeros(4, 1, 64), 10, 0, None))
+    assert not any(w.any() for w in descent.initial_parameters(torch.zeros(4, 1, 64), 10, 0, None))
 
 
 def test_online_descent_reaches_on_digits_what_was_measured_before():
@@ -294,7 +294,7 @@ LOOPS = {
 def test_a_learner_is_its_plain_loop(name):
     x, y = streams()
     f, theta = drawn(name, spread=1.0 if name == "fast-weight-programmer" else 2.0)
-    first = baselines.first_memory(f.module, x.double(), generator(4))
+    first = baselines.initial_memory(f.module, x.double(), generator(4))
     start = () if first is None else (first,)
     ours = f(theta.double(), x.double(), y, *start)
     p = parts(name, theta)
@@ -353,7 +353,7 @@ def test_many_thetas_run_as_one_batch(name):
 def test_a_gradient_reaches_every_part_of_theta(name):
     f, _ = drawn(name)
     # From the start itself, with its zeros: no NaN where a norm or a LayerNorm begins at nothing.
-    theta = baselines.initial(f.module, generator()).requires_grad_()
+    theta = baselines.initial_parameters(f.module, generator()).requires_grad_()
     x, y = streams()
     F.cross_entropy(f(theta, x, y).flatten(0, 1), y.flatten()).backward()
     assert theta.grad.isfinite().all()
@@ -387,37 +387,39 @@ def test_sizes_are_those_of_the_code():
 
 def test_initial_draws_matrices_by_their_fan_in_and_keeps_the_rest():
     f = FlatModule(baselines.build("fast-weight-memory", 64, 10))
-    theta = baselines.initial(f.module, generator())
+    theta = baselines.initial_parameters(f.module, generator())
     part = {n: t.view(s) for n, t, s in zip(f.names, theta.split(f.sizes), f.shapes, strict=True)}
     assert part["w_lstm"].abs().max() <= 2 / math.sqrt(64 + 20 + 32)
     assert part["w_lstm"].std().item() * math.sqrt(64 + 20 + 32) == pytest.approx(0.8796, rel=0.02)
     assert not any(part[n].any() for n in f.names if n.startswith("b_"))
-    assert torch.equal(theta, baselines.initial(f.module, generator()))
-    assert not torch.equal(theta, baselines.initial(f.module, generator(1)))
+    assert torch.equal(theta, baselines.initial_parameters(f.module, generator()))
+    assert not torch.equal(theta, baselines.initial_parameters(f.module, generator(1)))
 
 
 def test_the_matrix_of_the_fast_weight_programmer_starts_random_with_the_sd_of_its_keys():
     module = baselines.build("fast-weight-programmer", 64, 10)
     x = torch.zeros(300, 5, 64)
-    first = baselines.first_memory(module, x, generator())
+    first = baselines.initial_memory(module, x, generator())
     assert first.shape == (300, 10, 64)
     assert first.std().item() * 8 == pytest.approx(1.0, rel=0.01), "1/sqrt(64) after the cut"
     assert first.abs().max().item() <= 2 / 8 / 0.8796 * 1.0001
     assert not torch.equal(first[0], first[1]), "each sequence has its own"
-    assert baselines.first_memory(module, x, None) is None
-    assert all(baselines.first_memory(baselines.build(n, 64, 10), x, generator()) is None for n in LEARNERS[:-1])
-    pairs = baselines.first_memory(module, torch.zeros(6, 2, 5, 64), generator())
+    assert baselines.initial_memory(module, x, None) is None
+    assert all(baselines.initial_memory(baselines.build(n, 64, 10), x, generator()) is None for n in LEARNERS[:-1])
+    pairs = baselines.initial_memory(module, torch.zeros(6, 2, 5, 64), generator())
     assert torch.equal(pairs[:3], pairs[3:]), "both members of a pair start alike"
     assert len(pairs.flatten(1).unique(dim=0)) == 3
-    runs = baselines.first_memory(module, torch.zeros(2, 4, 5, 64), [generator(0), generator(1)])
-    alone = baselines.first_memory(module, torch.zeros(4, 5, 64), generator(1))
+    runs = baselines.initial_memory(module, torch.zeros(2, 4, 5, 64), [generator(0), generator(1)])
+    alone = baselines.initial_memory(module, torch.zeros(4, 5, 64), generator(1))
     assert torch.equal(runs[1], alone), "a run in a batch starts as it does alone"
 
 
 def test_the_fast_weight_programmer_explodes_from_its_own_start():
     f = FlatModule(baselines.build("fast-weight-programmer", 16, 4))
     x, y = sample(Streams(inputs=16, classes=4, length=50), 8, generator())
-    logits = f(baselines.initial(f.module, generator()), x, y, baselines.first_memory(f.module, x, generator()))
+    logits = f(
+        baselines.initial_parameters(f.module, generator()), x, y, baselines.initial_memory(f.module, x, generator())
+    )
     assert logits[:, 0].abs().max() < 20
     assert not (logits[:, 20:].abs() < 99).any(), "every output is at the end of the squashing, or no number"
 
@@ -432,7 +434,7 @@ def test_outputs_never_leave_the_squashing():
 @pytest.mark.parametrize(("name", "steps"), [("meta-rnn", 90), ("oja", 55)])
 def test_a_learner_learns_to_learn(name, steps):
     f = FlatModule(baselines.build(name, 4, 2, Sizes(rnn=16)))
-    theta = baselines.initial(f.module, generator()).requires_grad_()
+    theta = baselines.initial_parameters(f.module, generator()).requires_grad_()
     adam = torch.optim.Adam([theta], lr=3e-2)
     draw, losses = generator(2), []
     for _ in range(steps):
@@ -458,7 +460,7 @@ def test_a_learner_learns_to_learn(name, steps):
     (lambda x, y: descent.online_sgd(x, y, B, 0.1, hidden=4), "generator=None"),
     (lambda x, y: descent.online_sgd(x, y, B, 0.1, hidden=-1), "hidden=-1"),
     (lambda x, y: descent.check_shapes(x, y[:0]), "one label for each"),
-    (lambda x, y: baselines.first_memory(baselines.build(LEARNERS[-1], A, B), x[None], generator()), "an even number"),
+    (lambda x, y: baselines.initial_memory(baselines.build(LEARNERS[-1], A, B), x[None], generator()), "an even num"),
 ])  # fmt: skip
 def test_bad_arguments_are_named(call, words):
     with pytest.raises(UsageError, match=words):

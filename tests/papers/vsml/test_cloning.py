@@ -47,7 +47,7 @@ def test_the_rule_of_a_connection_is_what_autograd_says():
 def test_exact_layers_on_a_stream_are_sgd_by_autograd():
     sizes, eta, time = (5, 4, 3), 0.1, 6
     x, y = normal(2, time, 5), torch.tensor([[0, 1, 2, 2, 0, 1], [2, 2, 1, 0, 0, 1]])
-    first = cloning.first_weights(sizes, 2, seeded(3))
+    first = cloning.initial_layers(sizes, 2, seeded(3))
     layers, logits = cloning.online(cloning.exact(eta), first, x, y)
     for s in range(2):
         parameters = [part[s].clone().requires_grad_() for layer in first for part in layer]
@@ -65,8 +65,8 @@ def test_exact_layers_on_a_stream_are_sgd_by_autograd():
             assert torch.allclose(found, expected.detach(), atol=1e-5)
 
 
-def test_first_weights_halve_the_signal_and_differ_between_streams():
-    (w, b), (v, _) = cloning.first_weights((400, 100, 10), 2, seeded())
+def test_initial_layers_halve_the_signal_and_differ_between_streams():
+    (w, b), (v, _) = cloning.initial_layers((400, 100, 10), 2, seeded())
     assert w.std().item() == pytest.approx(0.5 / 20, rel=0.03)
     assert v.std().item() == pytest.approx(0.5 / 10, rel=0.05)
     assert not b.any()
@@ -116,7 +116,7 @@ def test_squared_errors_are_those_of_a_plain_lstm(micro_ticks):
     parts = parts_of(theta, config)
     state = cloning.fresh_states(config, seeded(1))
     state = state._replace(h=state.h + 0.1 * normal(*state.h.shape), c=state.c + 0.1 * normal(*state.c.shape, seed=2))
-    x, e = cloning.questions(config.batch, seeded(2))
+    x, e = cloning.drawn_examples(config.batch, seeded(2))
     last, found = cloning.squared_errors(split(theta, config.grid), state, x, e, config)
     total = torch.zeros(4)
     for n in range(config.batch):
@@ -140,7 +140,7 @@ def test_the_rule_is_applied_to_what_the_slots_hold_and_not_differentiated():
     theta = cloning.initial_parameters(SMALL, seeded())
     state = cloning.fresh_states(SMALL, seeded(1))
     c = state.c.clone().requires_grad_()
-    x, e = cloning.questions(SMALL.batch, seeded(2))
+    x, e = cloning.drawn_examples(SMALL.batch, seeded(2))
     w, b = (slot.flatten(1) for slot in cloning.slots(state))
     _, found = cloning.squared_errors(split(theta, SMALL.grid), state._replace(c=c), x, e, SMALL)
     (g,) = torch.autograd.grad(found[0], c)
@@ -161,7 +161,7 @@ def test_slots_begin_by_remembering_and_scratch_by_forgetting():
 
 def test_questions_and_fresh_states_have_the_stated_sizes():
     config = replace(SMALL, batch=200_000)
-    x, e = cloning.questions(config.batch, seeded())
+    x, e = cloning.drawn_examples(config.batch, seeded())
     assert x.std().item() == pytest.approx(1.5, rel=0.01)
     assert e.abs().max().item() == pytest.approx(1.2, abs=0.01)
     assert e.square().mean().item() == pytest.approx(1.44 / 7, rel=0.01), "E u^6 = 1/7"
@@ -185,7 +185,7 @@ def test_sub_rnns_are_renewed_where_told_and_where_they_ran_away():
 def test_a_cloned_layer_is_its_sub_rnns_one_by_one_with_summed_messages():
     theta = cloning.initial_parameters(SMALL, seeded()) + 0.3 * normal(SMALL.grid.parameters)
     parts, learner = parts_of(theta, SMALL), cloning.cloned(theta, SMALL)
-    (w, b), *_ = cloning.first_weights((3, 2), 2, seeded(1))
+    (w, b), *_ = cloning.initial_layers((3, 2), 2, seeded(1))
     state = cloning.planted(w, b, SMALL)
     h, c = state.h, state.c
     x, e = normal(2, 3), normal(2, 2, seed=5)
@@ -207,7 +207,7 @@ def test_a_cloned_layer_is_its_sub_rnns_one_by_one_with_summed_messages():
 
 def test_a_label_changes_later_predictions_and_no_other():
     theta = cloning.initial_parameters(SMALL, seeded()) + 0.3 * normal(SMALL.grid.parameters)
-    first = [cloning.planted(*layer, SMALL) for layer in cloning.first_weights((4, 3, 3), 1, seeded())]
+    first = [cloning.planted(*layer, SMALL) for layer in cloning.initial_layers((4, 3, 3), 1, seeded())]
     x, y = normal(1, 8, 4), torch.tensor([[0, 1, 2, 0, 1, 2, 0, 1]])
     other = y.clone()
     other[0, 4] = 2
@@ -248,7 +248,7 @@ def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(max_grad_
     config = replace(SMALL, steps=1, num_evals=1, warmup=4, max_grad_norm=max_grad_norm)
     theta = cloning.initial_parameters(config, start := seeded(7)).requires_grad_()
     pool = cloning.fresh_states(config, start)
-    x, e = cloning.questions(config.batch, cloning.step_generator(7, 0, torch.device("cpu")))
+    x, e = cloning.drawn_examples(config.batch, cloning.step_generator(7, 0, torch.device("cpu")))
     _, off = cloning.squared_errors(split(theta, config.grid), pool, x, e, config)
     (g,) = torch.autograd.grad(20 * off[0] + 5 * off[1] + 1000 * off[2] + 200 * off[3], theta)
     g = g * min(1.0, max_grad_norm / g.norm().item())
@@ -267,13 +267,13 @@ def test_a_step_is_adam_on_the_clipped_gradient_of_the_weighted_errors(max_grad_
 
 def test_steps_and_seeds_have_questions_of_their_own(monkeypatch):
     asked = []
-    questions = cloning.questions
+    drawn_examples = cloning.drawn_examples
 
     def watched(batch, generator):
-        asked.append(questions(batch, generator))
+        asked.append(drawn_examples(batch, generator))
         return asked[-1]
 
-    monkeypatch.setattr(cloning, "questions", watched)
+    monkeypatch.setattr(cloning, "drawn_examples", watched)
     for seed in (0, 1, 0):
         cloning.clone_backprop(Trial(replace(SMALL, steps=2, num_evals=1), seed), Context())
     x = torch.stack([x for x, _ in asked])
@@ -302,9 +302,9 @@ def test_a_short_cloning_learns_to_keep_the_slots_and_part_of_the_rule():
     clone = cloning.clone_backprop(Trial(config, 0), Context())
     before = cloning.imitation(cloning.initial_parameters(config, seeded()), 0, config)
     after = cloning.imitation(clone.theta, 0, config)
-    assert after["rmse_w"] < before["rmse_w"] / 3
-    assert after["rmse_b"] < before["rmse_b"] / 2
-    assert after["rmse_y"] < 0.8 * after["size_y"]
+    assert after["rmse"]["w"] < before["rmse"]["w"] / 3
+    assert after["rmse"]["b"] < before["rmse"]["b"] / 2
+    assert after["rmse"]["y"] < 0.8 * after["size"]["y"]
 
 
 def test_sizes_of_what_is_asked_follow_from_the_distributions():
@@ -312,10 +312,10 @@ def test_sizes_of_what_is_asked_follow_from_the_distributions():
     found = cloning.imitation(cloning.initial_parameters(config, seeded()), 0, config, examples=1)
     t = torch.tanh(1.5 * normal(10**6))
     mean_e = (1.44 / 7) ** 0.5
-    assert found["size_y"] == pytest.approx((t.square().mean().item() / 16 + 0.03**2) ** 0.5, rel=0.05)
-    assert found["size_e"] == pytest.approx(mean_e / 4 * (1 - t.square()).square().mean().sqrt().item(), rel=0.1)
-    assert found["size_w"] == pytest.approx(config.eta * mean_e * t.square().mean().sqrt().item(), rel=0.05)
-    assert found["size_b"] == pytest.approx(config.eta * mean_e, rel=0.05)
+    assert found["size"]["y"] == pytest.approx((t.square().mean().item() / 16 + 0.03**2) ** 0.5, rel=0.05)
+    assert found["size"]["e"] == pytest.approx(mean_e / 4 * (1 - t.square()).square().mean().sqrt().item(), rel=0.1)
+    assert found["size"]["w"] == pytest.approx(config.eta * mean_e * t.square().mean().sqrt().item(), rel=0.05)
+    assert found["size"]["b"] == pytest.approx(config.eta * mean_e, rel=0.05)
 
 
 class Killed(Exception):
@@ -406,14 +406,14 @@ def metrics():
 
 
 def test_a_run_reports_errors_and_curves_of_both_learners(metrics):
-    assert metrics["looks"] == [4, 8, 12, 16]
-    assert len(metrics["look_rmse"]) == 4
-    assert {f"{kind}_{what}" for kind in ("rmse", "size") for what in "yewb"} <= set(metrics)
+    assert metrics["evals"]["steps"] == [4, 8, 12, 16]
+    assert len(metrics["evals"]["rmse"]) == 4
+    assert all(list(metrics[name]) == [*"yewb"] for name in ("rmse", "size"))
     for network in ("shallow", "deep"):
         for learner in ("clone", "exact"):
-            assert len(metrics[f"digits_{network}_{learner}_curve"]) == 2, "windows of 50 and of the last 10"
-        exact, clone = (metrics[f"digits_{network}_{learner}_last"] for learner in ("exact", "clone"))
-        assert metrics[f"digits_{network}_gap"] == pytest.approx(exact - clone)
+            assert len(metrics["digits"][network][learner]["curve"]) == 2, "windows of 50 and of the last 10"
+        exact, clone = (metrics["digits"][network][learner]["last"] for learner in ("exact", "clone"))
+        assert metrics["digits"][network]["gap"] == pytest.approx(exact - clone)
 
 
 def test_an_exact_clone_has_no_gap(monkeypatch):
@@ -421,14 +421,14 @@ def test_an_exact_clone_has_no_gap(monkeypatch):
     monkeypatch.setattr(cloning, "cloned", lambda theta, config: cloning.exact(config.eta))
     monkeypatch.setattr(cloning, "planted", lambda w, b, config: (w, b))
     monkeypatch.setattr(cloning, "slots", lambda state: state)
-    first = cloning.first_weights((64, 10), 2, seeded())
+    first = cloning.initial_layers((64, 10), 2, seeded())
     x, y = measures.sample(measures.Streams(("digits",), 64, 10, 250), 2, seeded())
     found = measures._race(torch.zeros(1), first, x, y, SMALL)
     assert found["gap"] == 0.0
     assert found["agree"] == pytest.approx(1.0)
-    assert found["clone_curve"] == found["exact_curve"]
-    assert found["exact_last"] > 0.5, "gradient descent itself learns digits"
-    assert found["exact_last"] == pytest.approx(sum(found["exact_curve"][1:]) / 4, abs=1e-3)
+    assert found["clone"]["curve"] == found["exact"]["curve"]
+    assert found["exact"]["last"] > 0.5, "gradient descent itself learns digits"
+    assert found["exact"]["last"] == pytest.approx(sum(found["exact"]["curve"][1:]) / 4, abs=1e-3)
 
 
 def test_the_tiers_are_one_live_seed_and_at_least_five_of_a_study():

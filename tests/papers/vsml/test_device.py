@@ -13,7 +13,7 @@ from tutorlib.lab.dry import GB, Ledger
 from tutorlib.nn import adam_step, clip_by_norm, no_moments
 from tutorlib.nn.grid import GridState
 from tutorlib.papers.vsml import algorithm, baselines, cloning, model, problem
-from tutorlib.papers.vsml.algorithm import initial_theta, learner, meta_gradient, online_accuracy, tasks
+from tutorlib.papers.vsml.algorithm import initial_parameters, learner, meta_gradient, online_accuracy, tasks
 from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.experiments import PAPER
 from tutorlib.papers.vsml.problem import Images, Streams
@@ -83,7 +83,7 @@ KINDS = LEARNERS | {name: replace(SMALL, streams=streams, sequences=5) for name,
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_meta_step_keeps_to_its_device(kind: str, estimator: str, runs: int) -> None:
     c = replace(KINDS[kind], estimator=estimator)
-    size = initial_theta(c, 0).numel()
+    size = initial_parameters(c, 0).numel()
     with FakeTensorMode():
         theta = empty(runs, size)
         moments, gradient = no_moments(theta), meta_gradient(c)
@@ -99,7 +99,7 @@ def test_a_meta_step_keeps_to_its_device(kind: str, estimator: str, runs: int) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_meta_test_keeps_to_its_device(kind: str) -> None:
     c = KINDS[kind]
-    size, run = initial_theta(c, 0).numel(), learner(c)
+    size, run = initial_parameters(c, 0).numel(), learner(c)
     with FakeTensorMode(), Ledger() as ledger:
         x, y = tasks(c.streams, c.sequences, Nobody(), c.batch)
         assert online_accuracy(run, empty(size), x, y, 0).shape == (c.streams.length,)
@@ -121,7 +121,7 @@ def test_a_step_of_cloning_keeps_to_its_device() -> None:
 def test_a_meta_step_of_the_paper_fits_on_a_device() -> None:
     """Without gradients no more is held for a longer lifetime, so two examples of 500 show what is needed."""
     c = replace(PAPER, streams=replace(PAPER.streams, length=2))
-    size = initial_theta(c, 0).numel()
+    size = initial_parameters(c, 0).numel()
     with FakeTensorMode(), Ledger() as ledger:
         meta_gradient(c)(empty(1, size), [Nobody()])
     assert 2 * c.sequences * 784 * 10 * 64 * 4 <= ledger.largest <= LARGEST, ledger.largest_shape

@@ -12,7 +12,7 @@ from tutorlib.cli import main
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.records import load_folder
 from tutorlib.papers.vsml import baselines, descent, experiments, measures
-from tutorlib.papers.vsml.algorithm import initial_theta, learner, meta_train
+from tutorlib.papers.vsml.algorithm import initial_parameters, learner, meta_train
 from tutorlib.papers.vsml.analysis import config_of
 from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.problem import Streams
@@ -31,29 +31,29 @@ def test_a_run_reports_its_course_and_every_set(monkeypatch: pytest.MonkeyPatch)
     found = measures.run_learn([trial], Context())[0]
     trained = meta_train([trial], Context())
     losses = trained.losses[:, 0].view(2, 2).mean(dim=1).tolist()
-    assert found["look_loss"] == pytest.approx(losses, abs=1e-3)
+    assert found["evals"]["loss"] == pytest.approx(losses, abs=1e-3)
     assert found["theta"] == pytest.approx(trained.theta[0].tolist(), rel=1e-4, abs=1e-9)
     assert found["escape"] == 0
-    assert len(found["digits_curve"]) == 12
-    assert len(found["prototypes_curve"]) == 6
-    assert found["digits_0_50"] == pytest.approx(np.mean(found["digits_curve"][:5]), abs=1e-3)
-    assert found["digits_50_100"] == pytest.approx(np.mean(found["digits_curve"][5:10]), abs=1e-3)
-    assert "digits_100_200" not in found
-    assert np.shape(found["trace"]) == (60, 10)
-    assert len(found["trace_labels"]) == 60
+    assert len(found["digits"]["curve"]) == 12
+    assert len(found["prototypes"]["curve"]) == 6
+    assert found["digits"]["0_50"] == pytest.approx(np.mean(found["digits"]["curve"][:5]), abs=1e-3)
+    assert found["digits"]["50_100"] == pytest.approx(np.mean(found["digits"]["curve"][5:10]), abs=1e-3)
+    assert "100_200" not in found["digits"]
+    assert np.shape(found["trace"]["probabilities"]) == (60, 10)
+    assert len(found["trace"]["labels"]) == 60
     # The curve is what the frozen theta does on the streams of the seed.
     x, y = measures.meta_test_streams(*sets["prototypes"], 1)
     p = measures.probabilities(learner(TINY, 5, 2), trained.theta[0], x, y, 1)
     right = (p.argmax(dim=-1) == y).float().mean(dim=0)
-    assert found["prototypes_curve"] == pytest.approx(right.view(6, 10).mean(dim=1).tolist(), abs=1e-3)
+    assert found["prototypes"]["curve"] == pytest.approx(right.view(6, 10).mean(dim=1).tolist(), abs=1e-3)
 
 
-def test_the_escape_is_the_first_look_off_the_plateau() -> None:
+def test_the_escape_is_the_first_evaluation_off_the_plateau() -> None:
     chance = math.log(3)
     losses = torch.tensor([chance, chance, chance, 0.5 * chance, 0.5 * chance, 0.5 * chance, 2.0, 2.0])
     assert measures.course(losses, 4, 3)["escape"] == 4  # the second look: a mean of .75 log 3
     assert measures.course(torch.full((8,), chance), 4, 3)["escape"] == 0
-    assert measures.course(losses, 4, 3)["look_loss"][-1] == 2.0
+    assert measures.course(losses, 4, 3)["evals"]["loss"][-1] == 2.0
 
 
 def test_one_shot_streams_repeat_the_image_or_its_class() -> None:
@@ -75,9 +75,9 @@ def test_a_learner_that_remembers_jumps_and_one_that_does_not_stays() -> None:
         return before
 
     found = measures._one_shot(memory, torch.zeros(1), 0)
-    assert found == {"before": 0.1, "after_same": 1.0, "after_other": 1.0}
+    assert found == {"before": 0.1, "same": 1.0, "other": 1.0}
     idle = measures._one_shot(lambda theta, x, y, g: torch.zeros(*y.shape, 10), torch.zeros(1), 0)
-    assert idle == {"before": 0.1, "after_same": 0.1, "after_other": 0.1}
+    assert idle == {"before": 0.1, "same": 0.1, "other": 0.1}
 
 
 def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,17 +87,20 @@ def test_references_name_every_learner_and_rate(monkeypatch: pytest.MonkeyPatch)
     x, y = measures.meta_test_streams(replace(measures.DIGITS, length=60), 4, 2)
     for lr in descent.SGD_RATES:
         right = (descent.online_sgd(x, y, 10, lr).argmax(dim=-1) == y).float().mean(dim=0)
-        assert found[f"sgd_{lr:g}_digits_0_50"] == pytest.approx(right[:50].mean().item(), abs=1e-3)
+        assert found[f"sgd_{lr:g}"]["digits"]["0_50"] == pytest.approx(right[:50].mean().item(), abs=1e-3)
     adam = (descent.online_adam(x, y, 10, 0.01).argmax(dim=-1) == y).float().mean(dim=0)
-    assert found["adam_0.01_digits_0_50"] == pytest.approx(adam[:50].mean().item(), abs=1e-3)
-    assert found["sgd_0.1_after_same"] > found["sgd_0.001_after_same"] > found["sgd_0.001_before"] == 0.1
+    assert found["adam_0.01"]["digits"]["0_50"] == pytest.approx(adam[:50].mean().item(), abs=1e-3)
+    fast, slow = (found[name]["one_shot"] for name in ("sgd_0.1", "sgd_0.001"))
+    assert fast["same"] > slow["same"] > slow["before"] == 0.1
 
 
 def test_a_batch_of_plateau_runs_reports_what_each_does_alone() -> None:
     trials = [Trial(TINY, 0), Trial(replace(TINY, lr=0.03), 1)]
     together = measures.run_plateau(trials, Context())
     for trial, found in zip(trials, together, strict=True):
-        assert found["look_loss"] == pytest.approx(measures.run_plateau([trial], Context())[0]["look_loss"], abs=2e-3)
+        assert found["evals"]["loss"] == pytest.approx(
+            measures.run_plateau([trial], Context())[0]["evals"]["loss"], abs=2e-3
+        )
 
 
 def test_a_batch_of_learners_reports_what_each_does_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,9 +110,9 @@ def test_a_batch_of_learners_reports_what_each_does_alone(monkeypatch: pytest.Mo
     together = measures.run_learn(trials, Context())
     for trial, found in zip(trials, together, strict=True):
         (alone,) = measures.run_learn([trial], Context())
-        assert found["look_loss"] == pytest.approx(alone["look_loss"], abs=2e-3)
+        assert found["evals"]["loss"] == pytest.approx(alone["evals"]["loss"], abs=2e-3)
         assert found["theta"] == pytest.approx(alone["theta"], abs=1e-3)
-        assert found["prototypes_0_50"] == pytest.approx(alone["prototypes_0_50"], abs=0.03)
+        assert found["prototypes"]["0_50"] == pytest.approx(alone["prototypes"]["0_50"], abs=0.03)
 
 
 def test_runs_by_bptt_may_be_one_batch_and_those_of_an_evolution_strategy_never() -> None:
@@ -132,8 +135,8 @@ def test_the_matrix_tests_every_learner_on_every_set(monkeypatch: pytest.MonkeyP
             Trial(Config(learner=name, streams=streams, sequences=2, steps=2, num_evals=1), seed) for seed in (0, 1)
         ]
         for found in measures.run_matrix(trials, Context()):
-            assert {"loss", "random_curve", "digits_curve"} <= set(found)
-            assert len(found["digits_curve"]) == 2
+            assert {"loss", "random", "digits"} <= set(found)
+            assert len(found["digits"]["curve"]) == 2
 
 
 def test_matrix_sets_have_one_size() -> None:
@@ -151,7 +154,7 @@ def test_the_paper_tier_is_the_codes_setting() -> None:
     assert (es.sequences, es.sigma, es.lr, es.estimator) == (1024, 0.05, 0.025, "es")
     assert (es.forget_bias, es.input_bias, es.size, es.message, es.micro_ticks, es.reduce) == (5, -5, 16, 8, 2, "mean")
     assert (bptt.sequences, bptt.lr, bptt.max_grad_norm, bptt.layer_norm) == (128, 1e-3, 25.0, True)
-    assert len(initial_theta(es, 0)) == 2384
+    assert len(initial_parameters(es, 0)) == 2384
     assert (one_shot.streams.kinds, one_shot.streams.classes, one_shot.streams.length) == (("omniglot",), 5, 6)
     assert (one_shot.backward_pass, one_shot.feed_label, one_shot.loss_type) == (True, True, "last")
     every = [es, bptt, one_shot, *experiments.MATRIX.tier("paper").configs]
@@ -218,6 +221,6 @@ def test_a_learner_with_convolutions_is_tested_on_images_alone(monkeypatch: pyte
     monkeypatch.setattr(measures, "ONE_SHOT_SEQUENCES", 2)
     config = replace(TINY, streams=replace(TINY.streams, inputs=9), convolutions=1, batch=2)
     (found,) = measures.run_learn([Trial(config, 1)], Context())
-    assert len(found["digits_curve"]) == 6
-    assert "after_same" in found
-    assert "prototypes_curve" not in found
+    assert len(found["digits"]["curve"]) == 6
+    assert "same" in found["one_shot"]
+    assert "prototypes" not in found

@@ -90,7 +90,7 @@ class Config:
     max_grad_norm: float = 1.0
     """largest gradient norm [unknown]"""
     num_evals: int = 16
-    """how often meta-training stops to look, evenly spaced, the last step included"""
+    """how often meta-training stops to evaluate, evenly spaced, the last step included"""
 
     def __post_init__(self) -> None:
         expect_fields(

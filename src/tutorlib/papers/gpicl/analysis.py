@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from tutorlib.lab import Record, interval, table
+from tutorlib.lab import Metrics, Record, interval, table
 from tutorlib.papers.gpicl.algorithm import PHASES, Config
 from tutorlib.papers.gpicl.model import network
 
@@ -67,11 +67,9 @@ def column(name: str) -> str:
     return name.removesuffix("-test").removesuffix("-features")
 
 
-def _row(records: Sequence[Record], prefix: str = "") -> dict[str, Any]:
-    """Return for each data set the interval over seeds of ``<prefix><set>_last``."""
-    names = [n for n in records[0].metrics if n.endswith("_last") and n.startswith(prefix)]
-    found = {n: interval([r.metrics[n] for r in records]) for n in names}
-    return {column(n.removeprefix(prefix).removesuffix("_last")): value for n, value in found.items()}
+def _row(runs: Sequence[Metrics]) -> dict[str, Any]:
+    """Return for each data set in ``runs`` the interval of its ``last`` accuracy."""
+    return {column(name): interval([run[name]["last"] for run in runs]) for name in runs[0]}
 
 
 def ten_class_runs(
@@ -85,19 +83,19 @@ def ten_class_runs(
 def methods_table(
     records: Sequence[Record],
     references: Sequence[Record],
-    others: Mapping[str, Sequence[Record]] = MappingProxyType({}),
+    others: Mapping[str, Sequence[Metrics]] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return Table 1: methods x data sets, intervals over seeds of the accuracy after the last examples.
 
     ``records`` are of ``gpicl.table``, ``references`` of ``gpicl.table-references``. A row of a meta-trained network
     names its data set of meta-training and its number of steps. ``others`` are learners of other chapters, by name:
-    records with ``<set>_last`` for the sets that they were tested on.
+    their metrics for each set that they were tested on, with ``last`` among them.
     """
-    rows = {label: _row(references, f"{name}_") for name, label in LEARNERS.items()}
+    rows = {label: _row([r.metrics[name] for r in references]) for name, label in LEARNERS.items()}
     for architecture, label in (("lstm", "LSTM"), ("transformer", "GPICL")):
         for dataset in sorted({r.config["dataset"] for r in records}, key=lambda d: list(COLUMNS).index(column(d))):
             for steps, runs in ten_class_runs(records, dataset, architecture).items():
-                rows[f"{label}, {COLUMNS[column(dataset)]}, {steps} steps"] = _row(runs)
+                rows[f"{label}, {COLUMNS[column(dataset)]}, {steps} steps"] = _row([r.metrics for r in runs])
     rows |= {label: _row(runs) for label, runs in others.items()}
     frame = pd.DataFrame({label: {COLUMNS[n]: row[n] for n in COLUMNS if n in row} for label, row in rows.items()}).T
     return frame[[name for name in COLUMNS.values() if name in frame]]
@@ -139,7 +137,7 @@ def rank_correlations(records: Sequence[Record]) -> list[tuple[float, float]]:
     found = []
     for seed in sorted({r.seed for r in records}):
         runs = [r for r in records if r.seed == seed]
-        accuracy = [r.metrics["unseen_last"] for r in runs]
+        accuracy = [r.metrics["unseen"]["last"] for r in runs]
         state, parameters = zip(*(sizes(r) for r in runs), strict=True)
         found.append((float(spearmanr(state, accuracy).statistic), float(spearmanr(parameters, accuracy).statistic)))
     return found

@@ -116,7 +116,9 @@ class Weights(NamedTuple):
 
 
 @checked()
-def start_weights(shape: tuple[int, ...], n: int, hidden: int, classes: int, generator: torch.Generator) -> Weights:
+def initial_parameters(
+    shape: tuple[int, ...], n: int, hidden: int, classes: int, generator: torch.Generator
+) -> Weights:
     """Return ``shape`` networks with torch's default start: uniform in +-1/sqrt(fan-in)."""
 
     def start(fan_in: int, *size: int) -> Tensor:
@@ -151,7 +153,7 @@ def online_sgd(
     x: Inputs, y: Labels, classes: int, generator: torch.Generator, lr: float = 0.1, hidden: int = 64
 ) -> Guesses:
     """Return the guesses of a one-hidden-layer ReLU network that takes one SGD step on each example after its guess."""
-    start = start_weights((len(x),), x.shape[-1], hidden, classes, generator)
+    start = initial_parameters((len(x),), x.shape[-1], hidden, classes, generator)
     return sgd_logits(Weights(*(w.to(x.device) for w in start)), x, y, lr).argmax(dim=-1)
 
 

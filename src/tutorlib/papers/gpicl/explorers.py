@@ -11,7 +11,7 @@ from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.gpicl.algorithm import PHASES, Config, Hyper, State, adam
 from tutorlib.papers.gpicl.analysis import task_counts, tasks_label, vote
 from tutorlib.papers.gpicl.baselines import ceiling, nearest_neighbour
-from tutorlib.papers.gpicl.figures import PHASE_COLOURS, REFERENCES, SHORT, mean_curve, phase_picture
+from tutorlib.papers.gpicl.figures import PHASE_COLOURS, REFERENCES, SHORT, curves_of, phase_picture
 from tutorlib.papers.gpicl.measures import LAST
 from tutorlib.show.curves import curves_data, curves_picture
 from tutorlib.show.explorer import Explorer
@@ -44,22 +44,22 @@ METRICS = (
 def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> Explorer:
     """Return the explorer over the phase map: tasks x width, a slider over meta-training, a toggle for the bias.
 
-    Every number is the mean over the seeds of the records, at the looks that meta-training stopped for.
+    Every number is the mean over the seeds of the records, at the steps at which meta-training was evaluated.
     """
     frame = table(records)
     biases, ks, widths = sorted(set(frame["bias"])), task_counts(frame), sorted(set(frame["width"]))
-    looks = frame["looks"].iloc[0]
+    steps = frame["evals.steps"].iloc[0]
     seeds = frame["seed"].nunique()
     groups = dict(list(frame.groupby(["bias", "tasks", "width"])))
-    # Learning curves of each cell: (seeds, looks, time).
+    # Learning curves of each cell: (seeds, evals, time).
     curves = {
-        name: {key: np.array(runs[f"look_{name}"].tolist()) for key, runs in groups.items()}
+        name: {key: np.array(runs[f"evals.{name}"].tolist()) for key, runs in groups.items()}
         for name in ("seen", "unseen")
     }
 
     def nested(value: Any) -> list:
-        """Return value(cell, look) nested as [bias][look][tasks][width]."""
-        return [[[[value((b, k, w), i) for w in widths] for k in ks] for i in range(len(looks))] for b in biases]
+        """Return value(cell, eval) nested as [bias][eval][tasks][width]."""
+        return [[[[value((b, k, w), i) for w in widths] for k in ks] for i in range(len(steps))] for b in biases]
 
     def ends(metric: str) -> list[list]:
         """Return mean, lowest and highest over the seeds of a metric such as ``unseen_last``."""
@@ -69,14 +69,14 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
         return [nested(lambda cell, i, f=f: f(per_seed[cell][:, i])) for f in (np.mean, np.min, np.max)]
 
     spread = {name: ends(name) for name, _ in METRICS}
-    votes = nested(lambda cell, i: vote([phases[i] for phases in groups[cell]["look_phase"]]))
+    votes = nested(lambda cell, i: vote([phases[i] for phases in groups[cell]["evals.phase"]]))
     classes, length = int(frame["classes"].iloc[0]), int(frame["length"].iloc[0])
     kinds: list[Phase] = [
         {"name": p, "short": SHORT[p], "colour": PHASE_COLOURS[p], "meaning": _MEANING[p]} for p in PHASES
     ]
     lines: list[Reference] = [{"label": "ceiling", "values": ceiling(classes, length).tolist()}]
     lines += [
-        {"label": label, "values": mean_curve(references, f"{name}_curve").mean(axis=0).tolist()}
+        {"label": label, "values": curves_of(references, name).mean(axis=0).tolist()}
         for name, label in REFERENCES
         if name != "means"
     ]
@@ -84,7 +84,7 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
         title="What a meta-trained Transformer becomes",
         x={"label": "model width", "values": [str(w) for w in widths]},
         y={"label": "number of tasks K", "values": [tasks_label(k) for k in ks]},
-        slider={"label": "meta-training step", "values": looks},
+        slider={"label": "meta-training step", "values": steps},
         toggle={
             "label": "share of sequences with the fixed permutation",
             "values": [f"{b:g}" for b in biases],
@@ -117,10 +117,10 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
             "y": len(ks) - 1,
             "text": "nearest to the paper's Table 1 (2²⁵ tasks, width 256)",
         },
-        start={"step": len(looks) - 1, "toggle": len(biases) - 1},
+        start={"step": len(steps) - 1, "toggle": len(biases) - 1},
         note=(
             f"Recorded study at a reduced setting: 8x8 digits, {classes} classes, {length - 1} examples, 2 layers, "
-            f"{looks[-1]} steps, {seeds} seeds. Seen tasks are shown as in meta-training: "
+            f"{steps[-1]} steps, {seeds} seeds. Seen tasks are shown as in meta-training: "
             f"with bias, that share of them takes the fixed permutation. The paper: 10 classes, 99 examples, 4 layers, "
             f"50,000 steps or more, widths 2 to 512, 2⁰ to 2²⁵ tasks."
         ),
@@ -225,31 +225,32 @@ def _regime(g: float, eps: float | None) -> str:
 def learner_explorer(record: Record) -> Explorer:
     """Return the game of the experiment ``gpicl.games``: the reader learns from examples beside the recorded model.
 
-    Reads ``game_points`` (games, time, 2), ``game_labels`` (games, time), ``game_probabilities`` (games, time,
-    classes), ``unseen_curve`` and ``nearest_curve`` (time).
+    Reads of ``games`` the ``points`` (games, time, 2), ``labels`` (games, time) and ``probabilities`` (games, time,
+    classes), and ``curve`` (time) of ``unseen`` and ``nearest``.
 
     Raises:
         UsageError: if the record is of another experiment, or a metric does not fit; the message names it.
     """
     if record.experiment != "gpicl.games":
         raise bad_argument("record.experiment", record.experiment, "'gpicl.games'")
-    needed = ("game_points", "game_labels", "game_probabilities", "unseen_curve", "nearest_curve")
-    missing = [name for name in needed if name not in record.metrics]
+    needed = {"games": ("points", "labels", "probabilities"), "unseen": ("curve",), "nearest": ("curve",)}
+    m = record.metrics
+    missing = [f"{name}.{part}" for name, parts in needed.items() for part in parts if part not in m.get(name, ())]
     if missing:
-        raise bad_argument("record.metrics", sorted(record.metrics), f"also {', '.join(missing)}")
-    m, classes, length = record.metrics, int(record.config["classes"]), int(record.config["length"])
-    points, labels = torch.tensor(m["game_points"]), torch.tensor(m["game_labels"])
+        raise bad_argument("record.metrics", sorted(m), f"also {', '.join(missing)}")
+    games, classes, length = m["games"], int(record.config["classes"]), int(record.config["length"])
+    points, labels = torch.tensor(games["points"]), torch.tensor(games["labels"])
     nearest = nearest_neighbour(points, labels, classes).tolist()
     data = guess_data(
         title="Be the learner",
         classes=classes,
         games=[
             {"points": p, "labels": y, "probabilities": q, "nearest": n}
-            for p, y, q, n in zip(m["game_points"], m["game_labels"], m["game_probabilities"], nearest, strict=True)
+            for p, y, q, n in zip(games["points"], games["labels"], games["probabilities"], nearest, strict=True)
         ],
         ceiling=ceiling(classes, length).tolist(),
-        model_curve=m["unseen_curve"],
-        nearest_curve=m["nearest_curve"],
+        model_curve=m["unseen"]["curve"],
+        nearest_curve=m["nearest"]["curve"],
         note=(
             f"Each game is a task that the model never met in meta-training: {classes} labels, {length} points. The "
             f"model sees what you see, and its weights do not change during a game. 1-NN answers with the label of "

@@ -24,9 +24,9 @@ SHORT = dict(zip(PHASES, ("–", "M", "I", "P", "G"), strict=True))
 REFERENCES = (("nearest", "1-NN"), ("means", "class means"), ("sgd", "online SGD"))
 
 
-def mean_curve(records: Sequence[Record], name: str) -> np.ndarray:
-    """Return the metric ``name`` (a learning curve) as an array of (records, time)."""
-    return np.array([record.metrics[name] for record in records])
+def curves_of(records: Sequence[Record], name: str, part: str = "curve") -> np.ndarray:
+    """Return a learning curve, or another list in the metrics called ``name``, as an array of (records, time)."""
+    return np.array([record.metrics[name][part] for record in records])
 
 
 def draw_curves(ax: Axes, curves: np.ndarray, label: str, colour: str, **line: Any) -> None:
@@ -39,18 +39,18 @@ def draw_curves(ax: Axes, curves: np.ndarray, label: str, colour: str, **line: A
 
 def draw_references(ax: Axes, references: Sequence[Record], classes: int) -> None:
     """Draw the ceiling and the reference learners, dashed and dotted, over the number of examples seen."""
-    length = len(references[0].metrics["nearest_curve"])
+    length = len(references[0].metrics["nearest"]["curve"])
     ax.plot(ceiling(classes, length), color="black", linestyle="-", linewidth=0.9, label="ceiling")
     for (name, label), dash in zip(REFERENCES, ("--", "-.", ":"), strict=True):
-        curve = mean_curve(references, f"{name}_curve").mean(axis=0)
+        curve = curves_of(references, name).mean(axis=0)
         ax.plot(curve, color=REFERENCE, linestyle=dash, linewidth=1.2, label=label)
     ax.set(xlabel="examples seen", ylabel="accuracy", ylim=(0.15, 1.02))
 
 
 def draw_loss(ax: Axes, records: Sequence[Record], label: str, colour: str) -> None:
     """Draw the meta-training loss of runs of one configuration over steps: each run thin, their mean thick."""
-    steps = records[0].metrics["looks"]
-    losses = mean_curve(records, "look_loss")
+    steps = records[0].metrics["evals"]["steps"]
+    losses = curves_of(records, "evals", "loss")
     for loss in losses:
         ax.plot(steps, loss, color=colour, alpha=0.35, linewidth=0.8)
     ax.plot(steps, losses.mean(axis=0), color=colour, label=label)
@@ -59,14 +59,14 @@ def draw_loss(ax: Axes, records: Sequence[Record], label: str, colour: str) -> N
 def draw_transition(ax: Axes, records: Sequence[Record], width: int, bias: float) -> None:
     """Draw the gain within a sequence (last minus first prediction) over the number of tasks, as in Fig. 4.
 
-    The band is a 95 % bootstrap interval over seeds; dots are the single runs.
+    The band is a 95 % interval over seeds; dots are the single runs.
     """
     frame = table(records)
     frame = frame[(frame["width"] == width) & (frame["bias"] == bias)]
     for name, colour, label in (("seen", SEEN, "seen tasks"), ("unseen", UNSEEN, "unseen tasks")):
         rows = []
         for place, tasks in enumerate(task_counts(frame)):
-            gain = frame[frame["tasks"] == tasks][f"{name}_last"] - frame[frame["tasks"] == tasks][f"{name}_first"]
+            gain = frame[frame["tasks"] == tasks][f"{name}.last"] - frame[frame["tasks"] == tasks][f"{name}.first"]
             ax.plot(np.full(len(gain), place), gain, ".", color=colour, alpha=0.5, markersize=4)
             found = interval(gain.tolist())
             rows.append((place, found.value, found.low, found.high))
@@ -132,7 +132,7 @@ def draw_transfer(ax: Axes, records: Sequence[Record], tested: str) -> None:
     if not runs:
         raise bad_argument("records", f"{len(records)} runs, no Transformer", "runs of gpicl.table")
     for dataset in sorted({r.config["dataset"] for r in runs}):
-        curves = mean_curve([r for r in runs if r.config["dataset"] == dataset], f"{tested}_curve")
+        curves = curves_of([r for r in runs if r.config["dataset"] == dataset], tested)
         found = [interval(values.tolist()) for values in curves.T]
         seen, middle = np.arange(curves.shape[1]), [f.value for f in found]
         colour = SETS[column(dataset)]
@@ -162,7 +162,7 @@ def draw_exits(ax: Axes, groups: dict[str, Sequence[Record]], colour: str = UNSE
     """Draw when the runs of each group left the plateau; those that never did stand at the top, as triangles."""
     for place, records in enumerate(groups.values()):
         exits = np.array([r.metrics["exit"] for r in records], dtype=float)
-        budget = max(r.metrics["looks"][-1] for r in records)
+        budget = max(r.metrics["evals"]["steps"][-1] for r in records)
         spread = place + np.linspace(-0.15, 0.15, len(exits))
         ax.plot(spread[exits > 0], exits[exits > 0], ".", color=colour, markersize=6)
         ax.plot(spread[exits == 0], np.full((exits == 0).sum(), budget), "^", color=SEEN, markersize=6)
@@ -175,9 +175,9 @@ def draw_ends(ax: Axes, records: Sequence[Record]) -> None:
     frame = table(records)
     ks = task_counts(frame)
     for place, tasks in enumerate(ks):
-        ends = np.sort(frame[frame["tasks"] == tasks]["unseen_last"].to_numpy())
+        ends = np.sort(frame[frame["tasks"] == tasks]["unseen.last"].to_numpy())
         ax.plot(place + np.linspace(-0.2, 0.2, len(ends)), ends, "o", color=UNSEEN, markersize=5)
-    for level in (1 / records[0].config["classes"], frame["nearest_last"].mean()):
+    for level in (1 / records[0].config["classes"], frame["nearest.last"].mean()):
         ax.axhline(level, color=REFERENCE, linewidth=0.9, linestyle=":")
     ax.set_xticks(range(len(ks)), [tasks_label(k) for k in ks])
     ax.set(xlabel="number of tasks K", ylabel="accuracy on unseen tasks", ylim=(0, 1))
@@ -197,7 +197,7 @@ def draw_sizes(ax: Axes, records: Sequence[Record], axis: int) -> None:
     for architecture, (label, marker, colour) in ARCHITECTURES.items():
         runs = [r for r in records if r.config["architecture"] == architecture]
         if runs:
-            ax.plot([sizes(r)[axis] for r in runs], [r.metrics["unseen_last"] for r in runs], marker,
+            ax.plot([sizes(r)[axis] for r in runs], [r.metrics["unseen"]["last"] for r in runs], marker,
                     color=colour, label=label, alpha=0.75)  # fmt: skip
     ax.set_xscale("log")
     ax.set(xlabel=("state size", "parameters")[axis], ylabel="accuracy on unseen tasks")
@@ -216,9 +216,9 @@ def overview(records: Sequence[Record], references: Sequence[Record]) -> Figure:
             chosen = [
                 r for r in records if (r.config["tasks"], r.config["bias"], r.config["width"]) == (tasks, bias, 64)
             ]
-            ax.plot(mean_curve(references, "nearest_curve").mean(axis=0), "--", color=REFERENCE, label="1-NN")
-            draw_curves(ax, mean_curve(chosen, "seen_curve"), "tasks of meta-training", SEEN)
-            draw_curves(ax, mean_curve(chosen, "unseen_curve"), "tasks never seen", UNSEEN)
+            ax.plot(curves_of(references, "nearest").mean(axis=0), "--", color=REFERENCE, label="1-NN")
+            draw_curves(ax, curves_of(chosen, "seen"), "tasks of meta-training", SEEN)
+            draw_curves(ax, curves_of(chosen, "unseen"), "tasks never seen", UNSEEN)
             ax.set(title=title, xlabel="examples seen", ylim=(0.15, 1.02))
         figure.axes[0].set_ylabel("accuracy")
         figure.axes[1].legend(loc="center right")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tutorlib.lab import Context, Metrics, Trial
+from tutorlib.lab import Context, Metrics, Trial, rounded
 from tutorlib.nn import FlatModule
 from tutorlib.papers.gpicl import baselines
 from tutorlib.papers.gpicl.algorithm import Config, hyper, learning_curve, meta_train, phase
@@ -25,7 +25,7 @@ from tutorlib.papers.gpicl.problem import (
 )
 from tutorlib.shapes import Float, Int, Tensor
 
-LOOK_SEQUENCES = 256
+EVAL_SEQUENCES = 256
 """sequences behind each point of a curve during meta-training"""
 SEQUENCES = 1024
 """sequences behind a final number"""
@@ -39,7 +39,7 @@ def meta_test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]
     """Return the meta-test sequences of a run: seen and unseen tasks on test images, and data sets it never saw.
 
     ``seen`` is the distribution of meta-training, a share ``bias`` with the fixed permutation included; for a biased
-    run ``own`` shows the same tasks with their own permutations alone.
+    run ``permuted`` shows the same tasks with their own permutations alone.
     """
     test = c.bases[1]
     tasks = INFINITE if c.tasks == "inf" else int(c.tasks)
@@ -57,26 +57,26 @@ def meta_test_sets(c: Config, seed: int, sequences: int) -> dict[str, Sequences]
         "blobs": blob_set(seed, sequences, c.length, c.inputs, c.classes),
         "wine": shown(table_set("wine", c.inputs), unseen),
     }
-    return sets | ({"own": shown(test, seen)} if c.bias else {})
+    return sets | ({"permuted": shown(test, seen)} if c.bias else {})
 
 
 def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train ``trials`` and return for each what it learned.
 
-    Metrics: ``phase``; for each of ``meta_test_sets`` the accuracy of the first prediction (``<set>_first``), the
-    mean of the last ten (``<set>_last``) and the learning curve (``<set>_curve``); ``nearest_last``, what 1-NN
-    reaches on the unseen tasks; and the course of meta-training at ``looks`` (steps): ``look_loss`` (mean since the
-    look before), ``look_seen`` and ``look_unseen`` (a learning curve each) and ``look_phase``.
+    Metrics: ``phase``; for each of ``meta_test_sets``, by name, the accuracy of the ``first`` prediction, the mean of
+    the ``last`` ten and the learning ``curve``; the same ``last`` of ``nearest``, 1-NN on the unseen tasks; and the
+    course of meta-training, ``evals``: at ``steps`` the ``loss`` (mean since the evaluation before), the learning
+    curves on ``seen`` and ``unseen`` tasks, and the ``phase``.
     """
     sets = [meta_test_sets(trial.config, trial.seed, SEQUENCES) for trial in trials]
 
     def evaluate(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs sets time"]:
-        curves = [_curve(f, theta, sets, name, LOOK_SEQUENCES) for name in ("seen", "unseen")]
+        curves = [_curve(f, theta, sets, name, EVAL_SEQUENCES) for name in ("seen", "unseen")]
         return torch.stack(curves, dim=1)
 
     trained = meta_train(trials, context, evaluate)
-    losses = trained.losses.unflatten(0, (trials[0].config.num_evals, -1)).mean(dim=1)  # (looks, runs)
-    course = torch.stack(trained.evals, dim=1)  # (runs, looks, sets, time)
+    losses = trained.losses.unflatten(0, (trials[0].config.num_evals, -1)).mean(dim=1)  # (evals, runs)
+    course = torch.stack(trained.evals, dim=1)  # (runs, evals, sets, time)
     names = {name for own in sets for name in own}
     curves = {name: _curve(trained.f, trained.theta, sets, name, SEQUENCES) for name in sorted(names)}
     return [
@@ -107,8 +107,8 @@ def _ends(curve: Tensor) -> tuple[float, float]:
 def _metrics(
     c: Config,
     curves: dict[str, Float[Tensor, "time"]],
-    course: Float[Tensor, "looks sets time"],
-    losses: Float[Tensor, "looks"],
+    course: Float[Tensor, "evals sets time"],
+    losses: Float[Tensor, "evals"],
     unseen: Sequences,
 ) -> Metrics:
     x, y = unseen
@@ -117,27 +117,36 @@ def _metrics(
     def named(seen: Tensor, unseen: Tensor) -> str:
         return phase(_ends(seen), _ends(unseen), 1 / c.classes, nearest, c.tasks == "inf")
 
-    metrics: Metrics = {"phase": named(curves["seen"], curves["unseen"]), "nearest_last": round(nearest, 4)}
-    for name, curve in curves.items():
-        first, last = _ends(curve)
-        metrics[f"{name}_first"], metrics[f"{name}_last"] = round(first, 4), round(last, 4)
-        metrics[f"{name}_curve"] = _rounded(curve)
-    every = c.steps // c.num_evals
-    return metrics | {
-        "looks": [every * (i + 1) for i in range(c.num_evals)],
-        "look_loss": _rounded(losses),
-        "look_seen": [_rounded(curve) for curve in course[:, 0]],
-        "look_unseen": [_rounded(curve) for curve in course[:, 1]],
-        "look_phase": [named(seen, unseen) for seen, unseen in course],
+    return {
+        "phase": named(curves["seen"], curves["unseen"]),
+        "nearest": {"last": rounded(torch.tensor(nearest))},
+        **{name: _summary(curve) for name, curve in curves.items()},
+        "evals": {
+            "steps": _eval_steps(c),
+            "loss": rounded(losses),
+            "seen": rounded(course[:, 0]),
+            "unseen": rounded(course[:, 1]),
+            "phase": [named(seen, unseen) for seen, unseen in course],
+        },
     }
 
 
-def _rounded(values: Tensor) -> list[float]:
-    return [round(value, 3) for value in values.tolist()]
+def _summary(curve: Float[Tensor, "time"]) -> Metrics:
+    """Return the metrics of a learning curve: its ends and itself."""
+    return {"first": rounded(curve[0]), **_last(curve), "curve": rounded(curve)}
+
+
+def _last(curve: Float[Tensor, "time"]) -> Metrics:
+    return {"last": rounded(curve[-LAST:].mean())}
+
+
+def _eval_steps(c: Config) -> list[int]:
+    """Return the numbers of steps after which a run is evaluated."""
+    return [c.steps // c.num_evals * (i + 1) for i in range(c.num_evals)]
 
 
 def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
-    """Return the learning curves of the reference learners on the unseen tasks that this seed is tested on."""
+    """Return for each reference learner ``last`` and ``curve`` on the unseen tasks that this seed is tested on."""
     return [_references(trial) for trial in trials]
 
 
@@ -158,41 +167,35 @@ def _references(trial: Trial) -> Metrics:
     curves = {name: baselines.accuracy(guess, y) for name, guess in guesses.items()}
     # Online SGD stands for its best rate on these very tasks: the comparison is kind to it, and says so.
     curves["sgd"] = max((curves[f"sgd_{lr}"] for lr in SGD_RATES), key=lambda curve: _ends(curve)[1])
-    metrics: Metrics = {}
-    for name, curve in curves.items():
-        metrics[f"{name}_last"], metrics[f"{name}_curve"] = round(_ends(curve)[1], 4), _rounded(curve)
-    return metrics
+    return {name: {**_last(curve), "curve": rounded(curve)} for name, curve in curves.items()}
 
 
 def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train ``trials`` and return when each left the plateau.
 
-    Metrics: at ``looks`` (steps) the ``look_loss`` (mean since the look before) and ``look_last``, the accuracy on
-    unseen tasks (mean of the last ten positions); ``exit``, the first look at which that is 0.1 above chance, or 0 if
-    there is none; and ``unseen_last`` at the end.
+    Metrics: ``evals``, at ``steps`` the ``loss`` (mean since the evaluation before) and ``last``, the accuracy on
+    unseen tasks (mean of the last ten positions); ``exit``, the first of these steps at which that is 0.1 above
+    chance, or 0 if there is none; and ``last`` and ``curve`` of ``unseen`` at the end.
     """
     sets = [meta_test_sets(trial.config, trial.seed, SEQUENCES) for trial in trials]
 
     def evaluate(f: FlatModule, theta: Float[Tensor, "runs parameters"]) -> Float[Tensor, "runs"]:
-        return _curve(f, theta, sets, "unseen", LOOK_SEQUENCES)[:, -LAST:].mean(dim=1)
+        return _curve(f, theta, sets, "unseen", EVAL_SEQUENCES)[:, -LAST:].mean(dim=1)
 
     trained = meta_train(trials, context, evaluate)
     final = _curve(trained.f, trained.theta, sets, "unseen", SEQUENCES)
     c = trials[0].config
-    losses = trained.losses.unflatten(0, (c.num_evals, -1)).mean(dim=1)  # (looks, runs)
-    course = torch.stack(trained.evals)  # (looks, runs)
-    looks = [c.steps // c.num_evals * (i + 1) for i in range(c.num_evals)]
+    losses = trained.losses.unflatten(0, (c.num_evals, -1)).mean(dim=1)  # (evals, runs)
+    course = torch.stack(trained.evals)  # (evals, runs)
+    steps = _eval_steps(c)
     found = []
     for i in range(len(trials)):
         left = (course[:, i] > 1 / c.classes + 0.1).nonzero().flatten().tolist()
         found.append(
             {
-                "exit": looks[left[0]] if left else 0,
-                "unseen_last": round(_ends(final[i])[1], 4),
-                "unseen_curve": _rounded(final[i]),
-                "looks": looks,
-                "look_loss": _rounded(losses[:, i]),
-                "look_last": _rounded(course[:, i]),
+                "exit": steps[left[0]] if left else 0,
+                "unseen": {**_last(final[i]), "curve": rounded(final[i])},
+                "evals": {"steps": steps, "loss": rounded(losses[:, i]), "last": rounded(course[:, i])},
             }
         )
     return found
@@ -228,27 +231,22 @@ def _columns(c: Config) -> tuple[str, ...]:
 
 
 def run_table(trials: Sequence[Trial], context: Context) -> list[Metrics]:
-    """Meta-train ``trials`` and return for each of ``foreign_sets`` the first and last accuracy and the curve."""
+    """Meta-train ``trials`` and return ``first``, ``last`` and ``curve`` for each of ``foreign_sets``."""
     sets = [foreign_sets(trial.config, trial.seed, SEQUENCES, _columns(trial.config)) for trial in trials]
     trained = meta_train(trials, context)
     found: list[Metrics] = [{} for _ in trials]
     for name in sets[0]:
         for own, theta, metrics in zip(sets, trained.theta, found, strict=True):
             x, y = (part.unsqueeze(0).to(context.device) for part in own[name])
-            metrics.update(_set_metrics(name, learning_curve(trained.f, theta.unsqueeze(0), x, y)[0].cpu()))
+            metrics[name] = _summary(learning_curve(trained.f, theta.unsqueeze(0), x, y)[0].cpu())
     return found
-
-
-def _set_metrics(name: str, curve: Float[Tensor, "time"]) -> Metrics:
-    first, last = _ends(curve)
-    return {f"{name}_first": round(first, 4), f"{name}_last": round(last, 4), f"{name}_curve": _rounded(curve)}
 
 
 MAML_STEPS, MAML_LR = 600, 0.1
 
 
 def run_table_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
-    """Return ``<learner>_<set>_last``: what the reference learners reach on each of ``foreign_sets``.
+    """Return for each reference learner and each of ``foreign_sets`` the ``last`` accuracy that it reaches there.
 
     MAML is meta-trained on the tasks that GPICL is meta-trained on; its inner rate was not tuned.
     """
@@ -263,7 +261,7 @@ def _table_references(trial: Trial) -> Metrics:
     )
     batches = ((x[0], y[0]) for x, y in meta_batches)
     generator = torch.Generator().manual_seed(trial.seed)
-    theta = baselines.maml(baselines.start_weights((), c.inputs, 64, c.classes, generator), batches, MAML_LR)
+    theta = baselines.maml(baselines.initial_parameters((), c.inputs, 64, c.classes, generator), batches, MAML_LR)
     metrics: Metrics = {}
     for name, (x, y) in foreign_sets(c, trial.seed, SEQUENCES // 2, _columns(c)).items():
         guesses = {
@@ -276,9 +274,11 @@ def _table_references(trial: Trial) -> Metrics:
         for lr in SGD_RATES:
             start = torch.Generator().manual_seed(trial.seed)
             guesses[f"sgd_{lr}"] = baselines.online_sgd(x, y, c.classes, start, lr)
-        last = {name: _ends(baselines.accuracy(guess, y))[1] for name, guess in guesses.items()}
-        last["sgd"] = max(last[f"sgd_{lr}"] for lr in SGD_RATES)  # its best rate on these very tasks
-        metrics |= {f"{learner}_{name}_last": round(value, 4) for learner, value in last.items()}
+        found = {learner: _last(baselines.accuracy(guess, y)) for learner, guess in guesses.items()}
+        # The best rate on these very tasks.
+        found["sgd"] = max((found[f"sgd_{lr}"] for lr in SGD_RATES), key=lambda end: end["last"])
+        for learner, end in found.items():
+            metrics.setdefault(learner, {})[name] = end
     return metrics
 
 
@@ -288,8 +288,8 @@ GAMES = 12
 def run_games(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train ``trials`` on points of a plane and return games on unseen tasks, to be played beside the model.
 
-    Metrics: ``game_points`` (games, time, 2), ``game_labels`` (games, time), ``game_probabilities`` (games, time,
-    classes), ``unseen_curve`` and ``nearest_curve`` (time), and ``unseen_last``.
+    Metrics: of ``games`` the ``points`` (games, time, 2), ``labels`` (games, time) and ``probabilities`` (games, time,
+    classes); ``curve`` (time) and ``last`` of ``unseen``, and ``curve`` of ``nearest``.
     """
     trained = meta_train(trials, context)
     found = []
@@ -301,12 +301,13 @@ def run_games(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         nearest = baselines.accuracy(baselines.nearest_neighbour(x, y, trial.config.classes), y)
         found.append(
             {
-                "unseen_last": round(_ends(curve)[1], 4),
-                "unseen_curve": _rounded(curve),
-                "nearest_curve": _rounded(nearest),
-                "game_points": [[_rounded(point) for point in game] for game in x[:GAMES]],
-                "game_labels": y[:GAMES].tolist(),
-                "game_probabilities": [[_rounded(p) for p in game] for game in logits[:GAMES].softmax(dim=-1)],
+                "unseen": {**_last(curve), "curve": rounded(curve)},
+                "nearest": {"curve": rounded(nearest)},
+                "games": {
+                    "points": rounded(x[:GAMES]),
+                    "labels": y[:GAMES].tolist(),
+                    "probabilities": rounded(logits[:GAMES].softmax(dim=-1)),
+                },
             }
         )
     return found

@@ -74,11 +74,11 @@ def noise_shapes(setting: Setting) -> Shapes:
 
 
 def optimised(
-    setting: Setting, theta: Tensor, moments: Moments, g: Tensor, step: int | Tensor, rate: float | Tensor
+    setting: Setting, theta: Tensor, moments: Moments, g: Tensor, step: int | Tensor, lr: float | Tensor
 ) -> tuple[Tensor, Moments]:
     """Return theta and its moments after a step of this run's optimiser."""
     c = setting.config
-    return adamw_step(theta, moments, g, step, rate, c.beta1, c.beta2, c.epsilon, c.decay)
+    return adamw_step(theta, moments, g, step, lr, c.beta1, c.beta2, c.epsilon, c.decay)
 
 
 def model_step(setting: Setting, learner: Learner, b: Experience, u: Tensor, step: int | Tensor) -> Learner:
@@ -187,15 +187,15 @@ def train(
     config: Config,
     seeds: Sequence[int],
     context: Context,
-    rates: Sequence[float] | None = None,
+    lrs: Sequence[float] | None = None,
     temperatures: Sequence[float] | None = None,
 ) -> Trained:
-    """Train one agent for each seed, online; ``rates`` and ``temperatures`` give each run its own.
+    """Train one agent for each seed, online; ``lrs`` and ``temperatures`` give each run its own.
 
     For what is kept, replay included, and for runs that diverge, see ``lab.loop.repeat``.
     """
     c, device = config, context.device
-    setting, learner = begin(c, seeds, device, rates, temperatures)
+    setting, learner = begin(c, seeds, device, lrs, temperatures)
     env = setting.env
     # The noise of a run is one course of numbers, of acting and learning in turn; a checkpoint keeps how far it came.
     generators = [step_generator(seed, 0, device) for seed in seeds]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -62,8 +63,8 @@ def sets_table(records: Sequence[Record]) -> pd.DataFrame:
         own = select(records, bits=bits, more=more)
         based, free = (interval([r.metrics[name][AT] for r in own]) for name in ("based", "free"))
         rows[class_label(bits, more)] = {
-            "models": own[0].metrics["class_models"],
-            "value functions": own[0].metrics["class_values"],
+            "models": own[0].metrics["class"]["models"],
+            "value functions": own[0].metrics["class"]["values"],
             "model-based": based,
             "model-free": free,
             "ratio": interval(gaps(records, bits, more)),
@@ -74,9 +75,15 @@ def sets_table(records: Sequence[Record]) -> pd.DataFrame:
 # The illustrative example
 
 
-def last(records: Sequence[Record], name: str) -> list[float]:
-    """Return the metric ``name`` at the last look, one number for each record."""
-    return [r.metrics[name][-1] for r in records]
+def evals(records: Sequence[Record], name: str, group: str | None = None) -> list[list[Any]]:
+    """Return a metric of evaluations, such as ``rate``, or ``rmse`` of a group, as one list for each record."""
+    courses = [r.metrics["evals"][name] for r in records]
+    return courses if group is None else [course[group] for course in courses]
+
+
+def last(records: Sequence[Record], name: str, group: str | None = None) -> list[float]:
+    """Return a metric of evaluations at the last one, one number for each record."""
+    return [course[-1] for course in evals(records, name, group)]
 
 
 def errors(records: Sequence[Record], group: str = "all") -> list[float]:
@@ -86,9 +93,9 @@ def errors(records: Sequence[Record], group: str = "all") -> list[float]:
     """
     if group not in GROUPS:
         raise bad_argument("group", group, f"one of {', '.join(GROUPS)}")
-    if not all(r.metrics[f"patterns_{group}"] for r in records):
+    if not all(r.metrics["patterns"][group] for r in records):
         raise bad_argument("group", group, "patterns of it with every seed")
-    return last(records, f"rmse_{group}")
+    return last(records, "rmse", group)
 
 
 def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str = "all") -> list[float]:
@@ -104,7 +111,7 @@ def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str =
 def factor(logarithms: Sequence[float]) -> Interval:
     """Return the geometric mean of ratios from their logarithms, with its interval."""
     found = interval(logarithms)
-    return Interval(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.seeds)
+    return replace(found, value=math.exp(found.value), low=math.exp(found.low), high=math.exp(found.high))
 
 
 def transition_counts(records: Sequence[Record]) -> list[int]:
@@ -112,13 +119,13 @@ def transition_counts(records: Sequence[Record]) -> list[int]:
     return sorted({r.config["transitions"] for r in records})
 
 
-def offline_table(records: Sequence[Record], name: str) -> pd.DataFrame:
-    """Return the median over seeds of a metric at the last look: K (rows) x agents (columns)."""
+def offline_table(records: Sequence[Record], name: str, group: str | None = None) -> pd.DataFrame:
+    """Return the median over seeds of a metric at the last evaluation: K (rows) x agents (columns)."""
     agents = [agent for agent in AGENTS if any(r.config["agent"] == agent for r in records)]
     return pd.DataFrame(
         {
             AGENTS[agent]: {
-                k: float(np.median(last(select(records, agent=agent, transitions=k), name)))
+                k: float(np.median(last(select(records, agent=agent, transitions=k), name, group)))
                 for k in transition_counts(records)
             }
             for agent in agents
@@ -174,7 +181,7 @@ def settings(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def advantage(records: Sequence[Record], environment: str, data: str, agent: str, other: str = "er") -> list[float]:
-    """Return the score of an agent minus that of ``other``, seed by seed; a score is the mean over all looks."""
+    """Return the score of an agent minus that of ``other``, seed by seed; a score is the mean over all evaluations."""
     ours, theirs = (online(records, environment, data, name) for name in (agent, other))
     paired(ours, theirs)
     return [a.metrics["score"] - b.metrics["score"] for a, b in zip(ours, theirs, strict=True)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tutorlib.lab import Record, interval, select
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.mbrl.analysis import AGENTS, class_label, classes, transition_counts
+from tutorlib.papers.mbrl.analysis import AGENTS, class_label, classes, evals, last, transition_counts
 from tutorlib.papers.mbrl.figures import dream_picture
 from tutorlib.papers.mbrl.offline import GROUPS, best_rate
 from tutorlib.show.curves import Line, Number, curves_data, curves_picture
@@ -48,13 +48,13 @@ def version_space_explorer(records: Sequence[Record]) -> Explorer:
     """
     _expect(records, "mbrl.sets")
     groups = {class_label(*c): select(records, bits=c[0], more=c[1]) for c in classes(records)}
-    examples = [own[0].metrics for own in groups.values()]
-    counts = len(examples[0]["free"])
-    bins, high = len(examples[0]["histogram_free"][0]), examples[0]["high"]
+    first = [own[0].metrics for own in groups.values()]
+    counts = len(first[0]["free"])
+    bins, high = len(first[0]["histogram"]["free"][0]), first[0]["high"]
 
     def shares(name: str) -> list[list[list[float]]]:
         """Return which share of a set lies in each part of the axis: [class][transitions][part]."""
-        rows = [np.array(example[f"histogram_{name}"], float) for example in examples]
+        rows = [np.array(metrics["histogram"][name], float) for metrics in first]
         return [(row / row.sum(axis=1, keepdims=True)).tolist() for row in rows]
 
     based, free = shares("based"), shares("free")
@@ -68,7 +68,7 @@ def version_space_explorer(records: Sequence[Record]) -> Explorer:
         for own in groups.values()
     ]
     numbers: list[Number] = [
-        {"name": name, "label": label, "values": [example[f"example_{name}"] for example in examples]}
+        {"name": name, "label": label, "values": [metrics["example"][name] for metrics in first]}
         for name, label in (
             ("models", "models that agree"),
             ("based", "value functions left, model-based"),
@@ -89,7 +89,7 @@ def version_space_explorer(records: Sequence[Record]) -> Explorer:
         lines=lines,
         numbers=numbers,
         marks=[
-            {"label": "truth", "x": [example["example_value"] for example in examples], "over": ["models"]},
+            {"label": "truth", "x": [metrics["example"]["value"] for metrics in first], "over": ["models"]},
         ],
         start={"transitions": min(4, counts - 1)},
         note=(
@@ -110,21 +110,21 @@ def offline_explorer(records: Sequence[Record]) -> Explorer:
     """
     _expect(records, "mbrl.offline")
     agents = [agent for agent in AGENTS if any(r.config["agent"] == agent for r in records)]
-    ks, looks = transition_counts(records), records[0].metrics["looks"]
+    ks, updates = transition_counts(records), records[0].metrics["evals"]["updates"]
     runs = {(agent, k): select(records, agent=agent, transitions=k) for agent in agents for k in ks}
 
     def median(agent: str, k: int, group: str) -> list[float] | None:
         own = runs[agent, k]
-        if not all(r.metrics[f"patterns_{group}"] for r in own):
+        if not all(r.metrics["patterns"][group] for r in own):
             return None  # some seed has no such pattern
-        return np.median([r.metrics[f"rmse_{group}"] for r in own], axis=0).tolist()
+        return np.median(evals(own, "rmse", group), axis=0).tolist()
 
     values = {agent: [[median(agent, k, group) for group in GROUPS] for k in ks] for agent in agents}
     every = [v for own in values.values() for row in own for curve in row if curve for v in curve]
     pipes, seeds = records[0].config["pipes"], len({r.seed for r in records})
     numbers: list[Number] = [
         {"name": agent, "label": f"{AGENTS[agent]}, reward of a step",
-         "values": [float(np.median([r.metrics["rate"][-1] for r in runs[agent, k]])) for k in ks],
+         "values": [float(np.median(last(runs[agent, k], "rate"))) for k in ks],
          "over": ["transitions"]}
         for agent in agents
     ]  # fmt: skip
@@ -135,10 +135,10 @@ def offline_explorer(records: Sequence[Record]) -> Explorer:
             {"name": "transitions", "label": "random transitions", "values": ks},
             {"name": "group", "label": "patterns", "values": list(GROUP_WORDS.values()), "kind": "buttons"},
         ],
-        x={"label": "update", "low": 0, "high": looks[-1]},
+        x={"label": "update", "low": 0, "high": updates[-1]},
         y={"label": "error of Q", "low": 10 ** math.floor(math.log10(min(every))),
            "high": 10 ** math.ceil(math.log10(max(every) * 1.01)), "log": True},
-        positions=looks,
+        positions=updates,
         lines=[{"label": AGENTS[agent], "values": own} for agent, own in values.items()],
         numbers=numbers,
         start={"transitions": min(1, len(ks) - 1)},
@@ -163,33 +163,34 @@ def dream_explorer(record: Record) -> Explorer:
     Raises ``UsageError`` if the record is of another experiment.
     """
     _expect([record], "mbrl.dreams")
-    found, pipes = record.metrics, record.config["pipes"]
-    looks, actions = found["looks"], found["actions"]
+    truth, actions, pipes = record.metrics["truth"], record.metrics["actions"], record.config["pipes"]
+    found = record.metrics["evals"]
+    updates = found["updates"]
     names, steps = cell_names(pipes), range(len(actions) + 1)
 
-    def at(row: str, look: int, cell: int, step: int) -> float | None:
+    def at(row: str, place: int, cell: int, step: int) -> float | None:
         if row == "truth":
-            return float(found["truth"][step][cell])
+            return float(truth[step][cell])
         if row == "probability":
-            return found["probability"][look][step - 1][cell] if step else None
-        return float(found["dreamt" if row == "dream" else "official"][look][step][cell])
+            return found["probability"][place][step - 1][cell] if step else None
+        return float(found["dreamt" if row == "dream" else "official"][place][step][cell])
 
     def course(cell: int, step: int) -> list[float] | None:
-        """Return the probability of one cell after one step, over the looks."""
+        """Return the probability of one cell after one step, over the evaluations."""
         return [own[step - 1][cell] for own in found["probability"]] if step else None
 
     def nested(value: Any) -> list:
-        """Return value(row, look, cell, step) nested as [row][look][cell][step]."""
-        cells, times = range(len(names)), range(len(looks))
+        """Return value(row, place, cell, step) nested as [row][place][cell][step]."""
+        cells, times = range(len(names)), range(len(updates))
         return [
-            [[[value(row, look, cell, step) for step in steps] for cell in cells] for look in times] for row in ROWS
+            [[[value(row, place, cell, step) for step in steps] for cell in cells] for place in times] for row in ROWS
         ]
 
     data = grid_data(
         title="A tune as it is, and as the model dreams it",
         x={"label": "step", "values": [str(step) for step in steps]},
         y={"label": "cell", "values": names},
-        slider={"label": "update", "values": looks},
+        slider={"label": "update", "values": updates},
         toggle={"label": "shown", "values": ROWS},
         metrics=[{"name": "on", "label": "cell is on", "low": 0.0, "high": 1.0}],
         values={"on": nested(at)},
@@ -198,13 +199,13 @@ def dream_explorer(record: Record) -> Explorer:
             "y": "probability",
             "low": 0.0,
             "high": 1.0,
-            "positions": looks,
+            "positions": updates,
             "curves": [
-                {"label": "the model's", "values": nested(lambda row, look, cell, step: course(cell, step))},
+                {"label": "the model's", "values": nested(lambda row, place, cell, step: course(cell, step))},
             ],
             "references": [],
         },
-        start={"step": len(looks) - 1, "toggle": 1},
+        start={"step": len(updates) - 1, "toggle": 1},
         note=(
             f"A flute of {pipes} pipes whose best tune is played from empty pipes: {', '.join(map(str, actions))} are "
             f"pressed, one in each step. Nothing sounds by itself here. The "

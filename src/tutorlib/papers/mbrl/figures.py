@@ -17,6 +17,7 @@ from tutorlib.papers.mbrl.analysis import (
     class_label,
     classes,
     errors,
+    evals,
     gaps,
     last,
     online,
@@ -32,11 +33,11 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 
 
 def draw_intervals(
-    ax: Axes, x: Sequence[float] | Sequence[int], found: Sequence[Interval], label: str, colour: str, **line: Any
+    ax: Axes, x: Sequence[float] | Sequence[int], intervals: Sequence[Interval], label: str, colour: str, **line: Any
 ) -> None:
     """Draw intervals over ``x`` as a line with its band."""
-    low, high = [f.low for f in found], [f.high for f in found]
-    band(ax, np.array(x, float), [f.value for f in found], low, high, label=label, colour=colour, **line)
+    low, high = [i.low for i in intervals], [i.high for i in intervals]
+    band(ax, np.array(x, float), [i.value for i in intervals], low, high, label=label, colour=colour, **line)
 
 
 def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> None:
@@ -67,7 +68,7 @@ def draw_errors(ax: Axes, records: Sequence[Record], group: str = "all") -> None
         points: dict[int, Sequence[float]] = {}
         for k in transition_counts(records):
             own = [r for r in records if r.config["agent"] == agent and r.config["transitions"] == k]
-            if own and all(r.metrics[f"patterns_{group}"] for r in own):
+            if own and all(r.metrics["patterns"][group] for r in own):
                 points[k] = errors(own, group)
         _dots_and_medians(ax, points, AGENTS[agent], COLOURS[agent])
     ax.set(xlabel="random transitions", ylabel="error of Q", xscale="log", yscale="log")
@@ -102,9 +103,9 @@ def draw_misses(ax: Axes, records: Sequence[Record]) -> None:
         ("unseen", "in others that are reached", SKY),
         ("beyond", "in those never reached", PURPLE),
     ):
-        shares = np.array([r.metrics[f"missed_{group}"] for r in records])
+        shares = np.array(evals(records, "missed", group))
         found = [interval(column.tolist()) for column in shares.T]
-        draw_intervals(ax, records[0].metrics["looks"], found, label, colour)
+        draw_intervals(ax, records[0].metrics["evals"]["updates"], found, label, colour)
     ax.set(xlabel="update", ylabel="wrong next patterns", ylim=(0, None))
 
 
@@ -124,9 +125,9 @@ def draw_courses(ax: Axes, records: Sequence[Record], environment: str, data: st
     """Draw what the greedy policies do over steps in the environment, as in Fig. 4; ``best``: a line for the best."""
     for agent in AGENTS:
         own = online(records, environment, data, agent)
-        courses = np.array([r.metrics["look_score"] for r in own])
+        courses = np.array(evals(own, "score"))
         found = [interval(column.tolist()) for column in courses.T]
-        draw_intervals(ax, own[0].metrics["looks"], found, AGENTS[agent], COLOURS[agent])
+        draw_intervals(ax, own[0].metrics["evals"]["steps"], found, AGENTS[agent], COLOURS[agent])
     if best is not None:
         ax.axhline(best, color=REFERENCE, linestyle="--", linewidth=1.2, label="best")
     ax.set(xlabel="step in the environment", ylabel="return" if environment == "maze" else "reward of a step")
@@ -146,22 +147,22 @@ def draw_advantages(ax: Axes, records: Sequence[Record], environment: str) -> No
     ax.set(ylabel="score minus replay's")
 
 
-def dream_picture(record: Record, look: int = -1) -> Figure:
-    """Return a figure of a dream at a look, the last one if not said: the truth, probabilities, and the dream."""
-    found = record.metrics
+def dream_picture(record: Record, place: int = -1) -> Figure:
+    """Return a figure of a dream at an evaluation, the last one if not said: truth, probabilities, and the dream."""
+    truth, evals = record.metrics["truth"], record.metrics["evals"]
     rows = (
-        ("truth", found["truth"]),
-        ("probability", found["probability"][look]),
-        ("dream", found["dreamt"][look]),
+        ("truth", truth),
+        ("probability", evals["probability"][place]),
+        ("dream", evals["dreamt"][place]),
     )
     with style():
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
         for ax, (title, cells) in zip(figure.subplots(1, 3, sharey=True), rows, strict=True):
-            first = len(found["truth"]) - len(cells)  # of the patterns before any action there is no probability
+            first = len(truth) - len(cells)  # of the patterns before any action there is no probability
             steps, places = np.array(cells).shape
             ends = (first - 0.5, first + steps - 0.5, -0.5, places - 0.5)
             ax.imshow(np.array(cells).T, origin="lower", aspect="auto", vmin=0, vmax=1, extent=ends)
             ax.grid(visible=False)
-            ax.set(title=title, xlabel="step", xlim=(-0.5, len(found["truth"]) - 0.5))
+            ax.set(title=title, xlabel="step", xlim=(-0.5, len(truth) - 0.5))
         figure.axes[0].set(ylabel="cell of the flute")
     return figure

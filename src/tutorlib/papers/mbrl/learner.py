@@ -52,16 +52,16 @@ def begin(
     config: Config,
     seeds: Sequence[int],
     device: torch.device,
-    rates: Sequence[float] | None = None,
+    lrs: Sequence[float] | None = None,
     temperatures: Sequence[float] | None = None,
 ) -> tuple[Setting, Learner]:
-    """Return a batch of runs before its first step; ``rates`` and ``temperatures`` give each run its own.
+    """Return a batch of runs before its first step; ``lrs`` and ``temperatures`` give each run its own.
 
     Raises ``UsageError`` if there are no seeds, or not one rate or temperature for each.
     """
     if not seeds:
         raise bad_argument("seeds", seeds, "at least one")
-    for name, values in (("rates", rates), ("temperatures", temperatures)):
+    for name, values in (("lrs", lrs), ("temperatures", temperatures)):
         if values is not None and len(values) != len(seeds):
             raise bad_argument(name, values, f"one for each of {len(seeds)} seeds, or None")
     env = config.world(device)
@@ -74,9 +74,9 @@ def begin(
         q.append(net.initial_parameters(1, generator))
         of_model.append(model.initial_parameters(1, generator) if model else q[-1].new_zeros(1, 0))
     theta, m = torch.cat(q).to(device), torch.cat(of_model).to(device)
-    rate = torch.tensor(rates or len(seeds) * [config.lr], device=device)
+    lr = torch.tensor(lrs or len(seeds) * [config.lr], device=device)
     temperature = torch.tensor(temperatures or len(seeds) * [config.temperature], device=device)
-    setting = Setting(config, env, net, model, rate[:, None], temperature[:, None, None])
+    setting = Setting(config, env, net, model, lr[:, None], temperature[:, None, None])
     return setting, Learner(theta, theta.clone(), no_moments(theta), m, no_moments(m), 0)
 
 

@@ -85,14 +85,14 @@ def adamw_step(
     moments: Moments,
     g: Float[Tensor, "seeds parameters"],
     step: int | Float[Tensor, ""],
-    rate: float | Float[Tensor, "seeds 1"],
+    lr: float | Float[Tensor, "seeds 1"],
     beta1: float = 0.9,
     beta2: float = 0.99,
     epsilon: float = 1e-5,
     decay: float = 1e-6,
 ) -> tuple[Float[Tensor, "seeds parameters"], Moments]:
     """Return theta after one step of Adam and of a decay that the rate does not multiply; defaults are the paper's."""
-    after, moments = adam_step(theta, moments, g, step, rate, beta1, beta2, epsilon)
+    after, moments = adam_step(theta, moments, g, step, lr, beta1, beta2, epsilon)
     return after - decay * theta, moments
 
 

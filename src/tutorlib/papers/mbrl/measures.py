@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tutorlib.lab import Context, Metrics, Trial
+from tutorlib.lab import Context, Metrics, Trial, rounded
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import step_generator
@@ -59,19 +59,14 @@ class Sets:
 # What runs return
 
 
-def rounded(values: Tensor, digits: int = 5) -> list[float]:
-    """Return the entries of a vector, rounded."""
-    return [round(value, digits) for value in values.tolist()]
-
-
 def run_sets(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Draw true models and transitions, and count what the class still holds after each of them.
 
     Metrics, lists over 0, 1, ..., n transitions: ``models``, ``based`` and ``free``, mean sizes of M_D, Q_MB and Q_MF;
-    ``violations``, value functions in Q_MB and not in Q_MF, a sum. And one true model in whose state 0 something can be
-    gained: ``example_models``, ``example_based`` and ``example_free``, sizes; ``example_value``, what its action 0 is
-    worth there; ``histogram_based`` and ``histogram_free``, how many functions of each set lie in each of ``BINS``
-    equal parts of 0 to ``high`` with their value of that pair.
+    ``violations``, value functions in Q_MB and not in Q_MF, a sum; ``class``, how many ``models`` and ``values`` all
+    are. And one true model in whose state 0 something can be gained: ``example``, with sizes of the same names and
+    ``value``, that of its action 0 there; ``histogram``, how many functions of each set, ``based`` and ``free``, lie in
+    each of ``BINS`` equal parts of 0 to ``high`` with their value of that pair.
     """
     return [_counted(trial, context.device) for trial in trials]
 
@@ -80,27 +75,27 @@ def _counted(trial: Trial, device: torch.device) -> Metrics:
     c: Sets = trial.config
     h = c.family.hypotheses(device)
     true, data = drawn(h, c, torch.Generator().manual_seed(trial.seed))
-    found = version_space.sizes(h, data)
-    worth = h.values[h.which[true], 0, 0]
-    at = int((worth > 0).int().argmax())  # the first of them, else model 0
-    own = Data(*(part[at] for part in data))
-    metrics: Metrics = {
-        "class_models": len(h.next),
-        "class_values": len(h.values),
-        "models": rounded(found.models.double().mean(dim=0)),
-        "based": rounded(found.based.double().mean(dim=0)),
-        "free": rounded(found.free.double().mean(dim=0)),
-        "violations": int(found.violations.sum()),
-        "example_models": found.models[at].tolist(),
-        "example_based": found.based[at].tolist(),
-        "example_free": found.free[at].tolist(),
-        "example_value": round(float(worth[at]), 5),
-        "high": round(1 / (1 - c.gamma), 5),
+    sizes = version_space.sizes(h, data)
+    values = h.values[h.which[true], 0, 0]
+    chosen = int((values > 0).int().argmax())  # the first of them, else model 0
+    transitions = Data(*(part[chosen] for part in data))
+    high = 1 / (1 - c.gamma)
+    histograms = {}
+    for name, keep in (("based", version_space.model_based), ("free", version_space.model_free)):
+        masks = [keep(h, Data(*(part[:n] for part in transitions))) for n in range(c.transitions + 1)]
+        histograms[name] = [histogram(h.values[:, 0, 0], mask, high) for mask in masks]
+    sets = ("models", "based", "free")
+    return {
+        "class": {"models": len(h.next), "values": len(h.values)},
+        **{name: rounded(getattr(sizes, name).double().mean(dim=0)) for name in sets},
+        "violations": int(sizes.violations.sum()),
+        "example": {
+            **{name: getattr(sizes, name)[chosen].tolist() for name in sets},
+            "value": rounded(values[chosen]),
+        },
+        "histogram": histograms,
+        "high": rounded(torch.tensor(high, dtype=torch.double)),
     }
-    for name, kept in (("based", version_space.model_based), ("free", version_space.model_free)):
-        masks = [kept(h, Data(*(part[:n] for part in own))) for n in range(c.transitions + 1)]
-        metrics[f"histogram_{name}"] = [histogram(h.values[:, 0, 0], mask, metrics["high"]) for mask in masks]
-    return metrics
 
 
 @checked()
@@ -124,20 +119,20 @@ def histogram(values: Float[Tensor, "values"], mask: Bool[Tensor, "values"], hig
 def run_offline(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Let agents learn from K random transitions of a flute, and hold Q against q*.
 
-    Metrics: ``looks`` (updates), and at each of them, as lists, those of ``offline.measures``: ``rmse_<group>`` for the
-    groups of patterns ``offline.GROUPS``, ``rate`` of the greedy policy and, for the simple model, ``missed_<group>``.
-    ``patterns_<group>``: how many patterns each group has; errors of a group of none are 0.
+    Metrics: ``evals``, at each of some ``updates``: ``rmse`` for each of the groups of patterns ``offline.GROUPS``,
+    ``rate`` of the greedy policy and, for the simple model, ``missed`` for some groups (``offline.measure``).
+    ``patterns``: how many patterns each group has; errors of a group of none are 0.
     """
     return _learned(trials, context)[0]
 
 
 def run_dreams(trials: Sequence[Trial], context: Context) -> list[Metrics]:
-    """Do what ``run_offline`` does with a simple model, and let it dream at each look.
+    """Do what ``run_offline`` does with a simple model, and let it dream at each evaluation.
 
     Further metrics, of ``DREAMT`` actions of the best player from empty pipes on, with the same noise at all
-    evaluations: ``actions``; ``truth``, the patterns before and after them; and at each evaluation ``probability`` of
-    each cell after each step, ``dreamt``, the patterns of a dream, and ``official``, those of one sampled as the
-    paper's code does.
+    evaluations: ``actions``; ``truth``, the patterns before and after them; and in ``evals`` ``probability`` of each
+    cell after each step, ``dreamt``, the patterns of a dream, and ``official``, those of one sampled as the paper's
+    code does.
     """
     c, seeds = common(trials), [trial.seed for trial in trials]
     if c.agent != "simple":
@@ -153,40 +148,47 @@ def run_dreams(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     def dreams(setting: Setting, learner: Learner) -> Tensor:
         return torch.stack([torch.cat(dream(setting, learner, i)).flatten() for i in range(len(seeds))], dim=-1)
 
-    found, looks = _learned(trials, context, dreams)
-    for i, metrics in enumerate(found):
-        rows = [look[:, i].view(-1, c.env.observations) for look in looks]
+    metrics, evals = _learned(trials, context, dreams)
+    for i, of_seed in enumerate(metrics):
+        rows = [numbers[:, i].view(-1, c.env.observations) for numbers in evals]
         parts = [row.split([DREAMT + 1, DREAMT, DREAMT + 1, DREAMT + 1]) for row in rows]
-        metrics |= {"actions": actions, "truth": parts[0][0].int().tolist()}
-        metrics["probability"] = [[rounded(step, 3) for step in own[1]] for own in parts]
-        metrics["dreamt"] = [own[2].int().tolist() for own in parts]
-        metrics["official"] = [own[3].int().tolist() for own in parts]
-    return found
+        of_seed |= {"actions": actions, "truth": parts[0][0].int().tolist()}
+        of_seed["evals"] |= {
+            "probability": [rounded(part[1], 3) for part in parts],
+            "dreamt": [part[2].int().tolist() for part in parts],
+            "official": [part[3].int().tolist() for part in parts],
+        }
+    return metrics
 
 
 def _learned(
     trials: Sequence[Trial], context: Context, more: Callable[[Setting, Learner], Tensor] | None = None
 ) -> tuple[list[Metrics], list[Tensor]]:
-    """Return the metrics of ``run_offline`` and what ``more``, ``[numbers, seeds]``, returned at each look."""
+    """Return the metrics of ``run_offline`` and what ``more``, ``[numbers, seeds]``, returned at each evaluation."""
     c, seeds = common(trials), [trial.seed for trial in trials]
-    names = offline.measures(c.agent)
     truth = offline.listed(c.env, c.gamma, context.device)
 
     def evaluate(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
-        own = [step_generator(seed, c.updates + updates, context.device) for seed in seeds]
-        found = offline.measure(setting, learner, truth, offline.groups(replay, truth.reachable), own)
-        return torch.cat([found, more(setting, learner).double()]) if more else found
+        generators = [step_generator(seed, c.updates + updates, context.device) for seed in seeds]
+        groups = offline.groups(replay, truth.reachable)
+        numbers = offline.measure(setting, learner, truth, groups, generators)
+        return torch.cat([numbers, more(setting, learner).double()]) if more else numbers
 
     learned = offline.learn(c, seeds, context, evaluate)
-    table = torch.stack(learned.evals).cpu()  # [looks, measures and more, seeds]
+    table = torch.stack(learned.evals).cpu()  # [evals, measures and more, seeds]
     members = offline.groups(learned.replay, truth.reachable)
-    found = []
+    measures = offline.measures(c.agent)
+    metrics: list[Metrics] = []
     for i in range(len(seeds)):
-        metrics: Metrics = {"looks": learned.updates}
-        metrics |= {name: rounded(table[:, j, i]) for j, name in enumerate(names)}
-        metrics |= {f"patterns_{group}": int(members[group][i].sum()) for group in GROUPS}
-        found.append(metrics)
-    return found, list(table[:, len(names) :].unbind())
+        evals: Metrics = {"updates": learned.updates}
+        for place, (name, *group) in enumerate(measures):
+            values = rounded(table[:, place, i])
+            if group:
+                evals.setdefault(name, {})[group[0]] = values
+            else:
+                evals[name] = values
+        metrics.append({"evals": evals, "patterns": {group: int(members[group][i].sum()) for group in GROUPS}})
+    return metrics, list(table[:, len(measures) :].unbind())
 
 
 ONLINE_VARIES = ("lr", "temperature")
@@ -196,28 +198,28 @@ ONLINE_VARIES = ("lr", "temperature")
 def run_online(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Let agents act and learn.
 
-    Metrics: ``looks`` (steps in the environment), at each of them ``look_score``, what the greedy policy does
-    (``algorithm.evaluate``); ``score``, the mean over all looks, which is the area under that curve, and ``last``, that
-    of the last quarter of them; ``updates``; and ``transitions``, those that Q learned from, real or imagined.
+    Metrics: ``evals``, at each of some ``steps`` in the environment ``score``, what the greedy policy does
+    (``algorithm.evaluate``); ``score``, the mean over all evaluations, which is the area under that curve, and
+    ``last``, that of the last quarter of them; ``updates``; and ``transitions``, those that Q learned from, real or
+    imagined.
     """
     c, seeds = common(trials, ONLINE_VARIES), [trial.seed for trial in trials]
     if c.steps < c.eval_every:
         raise bad_argument(
             "steps", c.steps, f"at least eval_every={c.eval_every}: without an evaluation nothing is known"
         )
-    rates, temperatures = [trial.config.lr for trial in trials], [trial.config.temperature for trial in trials]
-    trained = train(c, seeds, context, rates, temperatures)
+    lrs, temperatures = [trial.config.lr for trial in trials], [trial.config.temperature for trial in trials]
+    trained = train(c, seeds, context, lrs, temperatures)
     quarter = max(1, len(trained.evals) // 4)
     return [
         {
-            "looks": trained.steps,
-            "look_score": rounded(own),
-            "score": round(own.mean().item(), 5),
-            "last": round(own[-quarter:].mean().item(), 5),
+            "evals": {"steps": trained.steps, "score": rounded(scores)},
+            "score": rounded(scores.mean()),
+            "last": rounded(scores[-quarter:].mean()),
             "updates": trained.learner.updates,
             "transitions": trained.learner.updates * c.transitions,
         }
-        for own in trained.evals.double().cpu().unbind(dim=-1)
+        for scores in trained.evals.double().cpu().unbind(dim=-1)
     ]
 
 
@@ -229,7 +231,6 @@ __all__ = [
     "Sets",
     "drawn",
     "histogram",
-    "rounded",
     "run_dreams",
     "run_offline",
     "run_online",

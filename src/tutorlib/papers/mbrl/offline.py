@@ -53,7 +53,7 @@ class Offline(Learning):
     target_period: int = 100
     """updates after which Q^- becomes Q"""
     num_evals: int = 5
-    """how often to stop and look, evenly spaced, the last update included"""
+    """how many evaluations, evenly spaced, the last update included"""
     lr: float = 5e-4
     model_lr: float = 1e-3
     temperature: float = 0.1
@@ -207,15 +207,15 @@ def misses(
     return (wrong * where).sum(dim=-1) / where.sum(dim=-1).clamp(min=1)
 
 
-def measures(agent: str) -> tuple[str, ...]:
-    """Return the names of what ``measure`` returns."""
-    errors = tuple(f"rmse_{group}" for group in GROUPS)
-    return (*errors, "rate", *(f"missed_{group}" for group in GROUPS[2:] if agent == "simple"))
+def measures(agent: str) -> list[tuple[str, ...]]:
+    """Return the names of what ``measure`` returns, such as ``rmse`` and the group, or ``rate``."""
+    groups = GROUPS[2:] if agent == "simple" else ()
+    return [*(("rmse", group) for group in GROUPS), ("rate",), *(("missed", group) for group in groups)]
 
 
 @torch.no_grad()
 def measure(
-    setting: Setting, learner: Learner, truth: Listed, found: dict[str, Tensor], generators: Sequence[torch.Generator]
+    setting: Setting, learner: Learner, truth: Listed, members: dict[str, Tensor], generators: Sequence[torch.Generator]
 ) -> Float[Tensor, "measures seeds"]:
     """Return the error of Q in each group, the rate of the greedy policy, and the misses of a simple model by group.
 
@@ -225,10 +225,10 @@ def measure(
     o = truth.patterns.expand(seeds, -1, -1)
     phi = phi_noise(setting, o.shape[1], generators, o.device)
     q = setting.net(learner.q, read(setting, learner, o, phi))
-    values = [rmse(q, truth.values, where) for where in found.values()]
+    values = [rmse(q, truth.values, where) for where in members.values()]
     values.append(rate(truth.table, truth.event, q.argmax(dim=-1)))
     if isinstance(setting.model, SimpleModel):
-        values += [misses(setting.model, learner.model, truth, found[group]) for group in GROUPS[2:]]
+        values += [misses(setting.model, learner.model, truth, members[group]) for group in GROUPS[2:]]
     return torch.stack(values)
 
 
@@ -246,7 +246,7 @@ class Learned(NamedTuple):
     learner: Learner
     replay: Replay
     updates: list[int]
-    """before each look"""
+    """before each evaluation"""
     evals: list[Tensor]
     """what ``evaluate`` returned, each time"""
 

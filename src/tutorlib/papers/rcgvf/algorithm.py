@@ -239,14 +239,14 @@ def descend(
     theta: Float[Tensor, "seeds parameters"],
     moments: Moments,
     step: int,
-    rate: float,
+    lr: float,
     max_grad_norm: float,
 ) -> tuple[Float[Tensor, "seeds parameters"], Moments]:
     """Return weights and moments after one Adam step, each seed's gradient cut by its own norm.
 
     ``objective`` returns one loss for each seed.
     """
-    return adam_step(theta, moments, clip_by_norm(slope(objective, theta), max_grad_norm), step, rate)
+    return adam_step(theta, moments, clip_by_norm(slope(objective, theta), max_grad_norm), step, lr)
 
 
 def policy_gradient(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds parameters"]:
@@ -286,7 +286,7 @@ def learn(
     """Return the state after the passes over what update ``number`` brought: "learn" above."""
     theta, phi = state.theta.clone(), state.phi.clone()  # to be changed in place, unlike the state
     theta_moments, phi_moments = (Moments(*map(torch.clone, m)) for m in (state.theta_moments, state.phi_moments))
-    rate = c.lr * max(0.0, 1 - number * c.frames / c.anneal)  # that of the predictors falls with it
+    lr = c.lr * max(0.0, 1 - number * c.frames / c.anneal)  # that of the predictors falls with it
     first = number * c.update_epochs
     step = steps_before(c.passes, first, c.frames, c.num_envs, c.minibatch_size)
     predicts = TABLE[c.method].curiosity is not None
@@ -297,9 +297,9 @@ def learn(
         parts = [shuffled(x, frames).split(c.minibatch_size, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
-            adam_(theta, theta_moments, gradients.policy(c, theta, b), step, rate)
+            adam_(theta, theta_moments, gradients.policy(c, theta, b), step, lr)
             if predicts:
-                adam_(phi, phi_moments, gradients.predictor(c, phi, b), step, c.predictor_lr * rate)
+                adam_(phi, phi_moments, gradients.predictor(c, phi, b), step, c.predictor_lr * lr)
             step += 1
     return State(state.e, theta, theta_moments, phi, phi_moments, state.zeta)
 

@@ -60,7 +60,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """RC-GVF taken apart: the first and the last stand in ``rcgvf.lock``, the others in ``rcgvf.ablations``."""
 
 
-# Weights, tuned alike.
+# Weights.
 
 
 def weight_of(record: Record) -> float:
@@ -81,35 +81,29 @@ Score = Callable[[Sequence[Record]], tuple[float, ...]]
 """What weights are compared by: of the runs of one weight, numbers of which the first that differs decides."""
 
 
-def tuned(records: Sequence[Record], score: Score) -> list[Record]:
-    """Return one record for each seed: that of the weight that scores highest on the other seeds.
+def at_best(records: Sequence[Record], score: Score) -> list[Record]:
+    """Return the runs of the weight that scores highest over these very runs; of equals the smallest.
 
-    No seed has a say in its own weight, so a lucky seed gains its method nothing. Of equals the smallest is taken.
-    Raises ``UsageError`` unless each weight has the same seeds, at least 2.
+    It was not chosen on seeds of its own, which is kind to a method: for figures that say so, and for the methods that
+    ours is compared with. Raises ``UsageError`` unless each weight has the same seeds, at least 2.
     """
     weights = by_weight(records)
     seeds = {weight: [r.seed for r in runs] for weight, runs in weights.items()}
     first = next(iter(seeds.values()), [])
     if len(first) < 2 or len(set(first)) < len(first) or any(other != first for other in seeds.values()):
         raise bad_argument("seeds", seeds, "the same seeds for each weight, at least 2")
-    best = []
-    for place in range(len(first)):
-        others = {weight: runs[:place] + runs[place + 1 :] for weight, runs in weights.items()}
-        weight = max(others, key=lambda weight: score(others[weight]))
-        best.append(weights[weight][place])
-    return best
+    return weights[max(weights, key=lambda weight: score(weights[weight]))]
 
 
 # The lock.
 
 
 def reached(record: Record, frames: float | int = float("inf")) -> float:
-    """Return the farthest column up to ``frames``; raise ``UsageError`` if the first look came later."""
-    columns = [
-        column for at, column in zip(record.metrics["frames"], record.metrics["farthest"], strict=True) if at <= frames
-    ]
+    """Return the farthest column up to ``frames``; raise ``UsageError`` if the first evaluation came later."""
+    evals = record.metrics["evals"]
+    columns = [column for at, column in zip(evals["frames"], evals["farthest"], strict=True) if at <= frames]
     if not columns:
-        raise bad_argument("frames", frames, f"at least {record.metrics['frames'][0]}")
+        raise bad_argument("frames", frames, f"at least {evals['frames'][0]}")
     return float(columns[-1])
 
 
@@ -119,19 +113,19 @@ def farthest(records: Sequence[Record], frames: float | int = float("inf")) -> l
 
 
 def explored(records: Sequence[Record]) -> tuple[float, float]:
-    """Return the mean farthest column at the end, and that over all looks: what weights are compared by in the lock."""
-    return float(np.mean(farthest(records))), float(np.mean([r.metrics["farthest"] for r in records]))
+    """Return the mean farthest column, at the end and over all evaluations: the lock compares weights by them."""
+    return float(np.mean(farthest(records))), float(np.mean([r.metrics["evals"]["farthest"] for r in records]))
 
 
 def methods(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the tuned runs of each method of ``rcgvf.lock``."""
-    return {label: tuned(select(records, **fields), explored) for label, fields in METHODS.items()}
+    """Return the runs of each method of ``rcgvf.lock`` at its best weight."""
+    return {label: at_best(select(records, **fields), explored) for label, fields in METHODS.items()}
 
 
 def parts(lock: Sequence[Record], ablations: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the tuned runs of RC-GVF, of its parts and of RND."""
+    """Return the runs of RC-GVF, of its parts and of RND, each at its best weight."""
     return {
-        label: tuned(select(lock if label in METHODS else ablations, **fields), explored)
+        label: at_best(select(lock if label in METHODS else ablations, **fields), explored)
         for label, fields in PARTS.items()
     }
 
@@ -148,21 +142,21 @@ def differences(ours: Sequence[Record], theirs: Sequence[Record], frames: float 
 
 def course(records: Sequence[Record], name: str = "farthest") -> tuple[list[int], list[Interval]]:
     """Return frames and, at each of them, the mean over seeds of a metric of ``run_lock``, with its interval."""
-    values = np.array([r.metrics[name] for r in records], float)
-    return list(records[0].metrics["frames"]), [interval(at_look.tolist()) for at_look in values.T]
+    values = np.array([r.metrics["evals"][name] for r in records], float)
+    return list(records[0].metrics["evals"]["frames"]), [interval(column.tolist()) for column in values.T]
 
 
 def share_of_episodes(records: Sequence[Record]) -> np.ndarray:
-    """Return the share of episodes that were in a good row of each column, mean over seeds, [looks, columns]."""
-    return np.mean([r.metrics["reached"] for r in records], axis=0)
+    """Return the share of episodes that were in a good row of each column, mean over seeds, [evals, columns]."""
+    return np.mean([r.metrics["evals"]["reached"] for r in records], axis=0)
 
 
 # MiniGrid, and the lock with other passes.
 
 
 def mean_return(records: Sequence[Record]) -> list[float]:
-    """Return the mean return of an episode over the whole course, all looks alike, of each record."""
-    return [float(np.mean(r.metrics["returns"])) for r in records]
+    """Return the mean return of an episode over the whole course, all evaluations alike, of each record."""
+    return [float(np.mean(r.metrics["evals"]["returns"])) for r in records]
 
 
 def return_differences(ours: Sequence[Record], theirs: Sequence[Record]) -> list[float]:
@@ -176,8 +170,8 @@ def mean_return_of_all(records: Sequence[Record]) -> tuple[float]:
 
 
 def grid_methods(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Record]]:
-    """Return the tuned runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``."""
-    return {label: tuned(select(records, **fields), mean_return_of_all) for label, fields in which.items()}
+    """Return the runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``, each at its best weight."""
+    return {label: at_best(select(records, **fields), mean_return_of_all) for label, fields in which.items()}
 
 
 def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -187,7 +181,7 @@ def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]
             "method": label,
             "weight": weight,
             "mean return": interval(mean_return(runs)),
-            "success at the end, by seed": [round(r.metrics["success"][-1], 2) for r in runs],
+            "success at the end, by seed": [round(r.metrics["evals"]["success"][-1], 2) for r in runs],
         }
         for label, fields in which.items()
         for weight, runs in by_weight(select(records, **fields)).items()
@@ -254,8 +248,9 @@ def policy_gap(records: Sequence[Record], gamma_z: float) -> list[float]:
     other = [r for r in runs if r.config["right"] != PLAIN[0]]
     gaps = []
     for a, b in zip(usual, other, strict=True):
-        place = a.metrics["looks"].index(b.metrics["looks"][-1])
-        one, two = np.array(a.metrics["first"][place]), np.array(b.metrics["first"][-1])
+        usually, otherwise = a.metrics["evals"], b.metrics["evals"]
+        place = usually["updates"].index(otherwise["updates"][-1])
+        one, two = np.array(usually["first"][place]), np.array(otherwise["first"][-1])
         gaps.append(float(np.linalg.norm(one - two) / np.linalg.norm(one)))
     return gaps
 
@@ -277,14 +272,15 @@ def unseen_share(records: Sequence[Record]) -> list[float]:
     """Return the share of what both corridors pay at the end that the one pays which was never entered."""
     shares = []
     for r in records:
-        visited, unvisited = r.metrics["visited"][-1], r.metrics["unvisited"][-1]
+        visited, unvisited = (r.metrics["evals"][name]["cell"][-1] for name in ("visited", "unvisited"))
         shares.append(unvisited / (visited + unvisited))
     return shares
 
 
 def kept(records: Sequence[Record]) -> list[float]:
     """Return what the corridor that was never entered pays at the end, over what it paid at the beginning."""
-    return [r.metrics["unvisited"][-1] / r.metrics["unvisited"][0] for r in records]
+    courses = [r.metrics["evals"]["unvisited"]["cell"] for r in records]
+    return [course[-1] / course[0] for course in courses]
 
 
 def maze_table(records: Sequence[Record]) -> pd.DataFrame:

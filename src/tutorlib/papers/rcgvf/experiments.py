@@ -1,7 +1,7 @@
 """The experiments of RC-GVF: one entry per figure, each with its tiers. Reduced settings stand here and nowhere else.
 
 Every method is given the same number of weights beta, a factor of 5 apart around one that suits it, because R^i has
-another scale in each of them. ``analysis.tuned`` chooses among them.
+another scale in each of them. ``analysis.at_best`` takes the best of them.
 """
 
 from collections.abc import Sequence
@@ -30,10 +30,10 @@ LAMBDAS = tuple(round(0.1 * i, 1) for i in range(11))
 def run_lock(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Train ``trials`` in the lock and return how far each came.
 
-    Metrics, one entry for each look: ``frames`` so far; ``farthest``, the farthest column in whose good rows any
-    environment has been up to then; ``greedy``, the return of the most probable actions; and over the updates since the
-    look before, ``returns`` (per episode), ``bonus``, ``error`` and ``disagreement`` (means of a step) and ``reached``,
-    the share of episodes that were in a good row of each column.
+    Metrics, ``evals``: ``frames`` so far; ``farthest``, the farthest column in whose good rows any environment has been
+    up to then; ``greedy``, the return of the most probable actions; and over the updates since the evaluation before,
+    ``returns`` (per episode), ``bonus``, ``error`` and ``disagreement`` (means of a step) and ``reached``, the share of
+    episodes that were in a good row of each column.
     """
     c, seeds = trials[0].config, [trial.seed for trial in trials]
     trained = train(trials, context, lambda state, done: greedy_returns(c, state, seeds, EPISODES))
@@ -44,30 +44,32 @@ def _course(c: Config, trained: Trained, i: int) -> Metrics:
     """Return the metrics of the run number ``i`` of those that ran side by side."""
     every, log = c.updates // c.num_evals, trained.log
     episodes = every * c.frames / c.horizon
-    metrics: Metrics = {
-        "frames": [every * (look + 1) * c.frames for look in range(c.num_evals)],
+    evals: Metrics = {
+        "frames": [every * (place + 1) * c.frames for place in range(c.num_evals)],
         "farthest": farthest(log.visits)[every - 1 :: every, i].tolist(),
         "greedy": rounded(torch.stack(trained.evals)[:, i], DIGITS),
     }
     for name in ("returns", "bonus", "error", "disagreement"):
-        metrics[name] = rounded(getattr(log, name)[:, i].view(c.num_evals, every).mean(dim=1), DIGITS)
+        evals[name] = rounded(getattr(log, name)[:, i].view(c.num_evals, every).mean(dim=1), DIGITS)
     reached = log.visits[:, i].view(c.num_evals, every, c.horizon).sum(dim=1) / episodes
-    return metrics | {"reached": [rounded(shares, 3) for shares in reached]}
+    return {"evals": evals | {"reached": rounded(reached, 3)}}
 
 
 def run_dissipation(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Train predictors under a fixed policy and return what each update's bonus would be.
 
     Metrics, one entry for each update: ``bonus``, ``error`` and ``disagreement`` (means of a step, before learning from
-    it). At ``looks`` (updates) ``first``: what is predicted in the first column, d numbers.
+    it). ``evals``, after some ``updates``: ``first``, what is predicted in the first column, d numbers.
     """
     faded = fade(trials, context)
     c = trials[0].config.learner
     return [
         {
             **{name: rounded(getattr(faded.log, name)[:, i], DIGITS) for name in ("bonus", "error", "disagreement")},
-            "looks": [c.updates // c.num_evals * (look + 1) for look in range(c.num_evals)],
-            "first": [rounded(look[i], DIGITS) for look in faded.evals],
+            "evals": {
+                "updates": [c.updates // c.num_evals * (place + 1) for place in range(c.num_evals)],
+                "first": rounded(torch.stack(faded.evals)[:, i], DIGITS),
+            },
         }
         for i in range(len(trials))
     ]
@@ -76,18 +78,18 @@ def run_dissipation(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 def run_aliasing(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Walk through one of two corridors that look alike and return what both would pay.
 
-    Metrics, one entry for each of ``looks`` (walks, 0 included): ``visited`` and ``unvisited``, the mean bonus of a
-    cell of that corridor, and ``visited_end`` and ``unvisited_end``, that of its end.
+    Metrics, ``evals``, after some ``walks``, 0 included: ``visited`` and ``unvisited``, of that corridor the mean bonus
+    of a ``cell`` and that of its ``end``.
     """
     return [_paid(trial.config, explore_maze(trial.config, trial.seed, context)) for trial in trials]
 
 
-def _paid(c: Maze, bonus: Float[Tensor, "looks arms time"]) -> Metrics:
-    metrics: Metrics = {"looks": [c.walks // c.num_evals * look for look in range(c.num_evals + 1)]}
+def _paid(c: Maze, bonus: Float[Tensor, "evals arms time"]) -> Metrics:
+    evals: Metrics = {"walks": [c.walks // c.num_evals * place for place in range(c.num_evals + 1)]}
     for name, arm in (("visited", LEFT), ("unvisited", RIGHT)):
-        metrics[name] = rounded(bonus[:, arm, 1:-1].mean(dim=1), DIGITS)
-        metrics[f"{name}_end"] = rounded(bonus[:, arm, -1], DIGITS)
-    return metrics
+        cells, end = bonus[:, arm, 1:-1], bonus[:, arm, -1]
+        evals[name] = {"cell": rounded(cells.mean(dim=1), DIGITS), "end": rounded(end, DIGITS)}
+    return {"evals": evals}
 
 
 def run_spread(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -105,9 +107,9 @@ def run_spread(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 def run_minigrid(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Train ``trials`` in MiniGrid and return how often they succeeded.
 
-    Metrics, one entry for each look: ``frames`` so far; and over the updates since the look before, ``episodes`` that
-    ended, ``success``, the share of them that did so with success, ``returns``, their mean return (both 0 if none
-    ended), and ``bonus``, what a step was paid besides, in the mean.
+    Metrics, ``evals``: ``frames`` so far; and over the updates since the evaluation before, ``episodes`` that ended,
+    ``success``, the share of them that did so with success, ``returns``, their mean return (both 0 if none ended), and
+    ``bonus``, what a step was paid besides, in the mean.
     """
     c, trained = trials[0].config, recurrent.train(trials, context)
     every = c.updates // c.num_evals
@@ -115,15 +117,14 @@ def run_minigrid(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     for i in range(len(trials)):
         episodes, successes, returns, bonus = (part[:, i].view(c.num_evals, every) for part in trained.log)
         total = episodes.sum(dim=1)
-        metrics.append(
-            {
-                "frames": [every * (look + 1) * c.frames for look in range(c.num_evals)],
-                "episodes": total.long().tolist(),
-                "success": rounded(successes.sum(dim=1) / total.clamp(min=1), DIGITS),
-                "returns": rounded(returns.sum(dim=1) / total.clamp(min=1), DIGITS),
-                "bonus": rounded(bonus.mean(dim=1), DIGITS),
-            }
-        )
+        evals = {
+            "frames": [every * (place + 1) * c.frames for place in range(c.num_evals)],
+            "episodes": total.long().tolist(),
+            "success": rounded(successes.sum(dim=1) / total.clamp(min=1), DIGITS),
+            "returns": rounded(returns.sum(dim=1) / total.clamp(min=1), DIGITS),
+            "bonus": rounded(bonus.mean(dim=1), DIGITS),
+        }
+        metrics.append({"evals": evals})
     return metrics
 
 

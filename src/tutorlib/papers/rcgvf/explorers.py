@@ -80,7 +80,7 @@ def _power(value: float, end: Callable[[float], int]) -> float:
 def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
     """Return the replay of ``rcgvf.lock``: frames -> the share of episodes that were in a good row of each column.
 
-    ``groups`` are the tuned runs of at most four methods by label, one for each seed. Raises ``UsageError`` if records
+    ``groups`` are the runs of at most four methods by label, one for each seed. Raises ``UsageError`` if records
     are of another experiment, or groups differ in their seeds.
     """
     runs = [r for group in groups.values() for r in group]
@@ -90,10 +90,10 @@ def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
     first = next(iter(seeds.values()))
     if any(other != first for other in seeds.values()):
         raise bad_argument("seeds", seeds, "the same seeds for each method")
-    c, frames = runs[0].config, runs[0].metrics["frames"]
-    reached = {label: _with_mean([r.metrics["reached"] for r in group]) for label, group in groups.items()}
-    far = {label: _with_mean([r.metrics["farthest"] for r in group]) for label, group in groups.items()}
-    greedy = {label: _with_mean([r.metrics["greedy"] for r in group]) for label, group in groups.items()}
+    c, frames = runs[0].config, runs[0].metrics["evals"]["frames"]
+    reached = {label: _with_mean([r.metrics["evals"]["reached"] for r in group]) for label, group in groups.items()}
+    far = {label: _with_mean([r.metrics["evals"]["farthest"] for r in group]) for label, group in groups.items()}
+    greedy = {label: _with_mean([r.metrics["evals"]["greedy"] for r in group]) for label, group in groups.items()}
     shown = (("far", "farthest column so far", far), ("greedy", "return of its best actions", greedy))
     numbers: list[Number] = [
         {"name": f"{name}{i}", "label": f"{label}, {words}", "values": values[label].T}

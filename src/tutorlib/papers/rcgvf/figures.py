@@ -106,7 +106,7 @@ def draw_visits(ax: Axes, records: Sequence[Record]) -> None:
     Colours are logarithmic, from one episode in a thousand on.
     """
     share = share_of_episodes(records)
-    frames = records[0].metrics["frames"]
+    frames = records[0].metrics["evals"]["frames"]
     ax.imshow(
         np.log10(np.maximum(share, 1e-3)).T, origin="lower", aspect="auto", vmin=-3.0, vmax=0.0,
         extent=(0.0, frames[-1] / 1000, -0.5, share.shape[1] - 0.5),
@@ -146,10 +146,10 @@ def draw_scales(ax: Axes, records: Sequence[Record], update: int) -> None:
 def draw_maze(ax: Axes, records: Sequence[Record], title: str = "") -> None:
     """Draw what both corridors pay over the walks through one of them, relative to what they paid before the first."""
     for name, colour, words in (("visited", BLUE, "walked"), ("unvisited", PURPLE, "never entered")):
-        values = np.array([r.metrics[name] for r in records])
+        values = np.array([r.metrics["evals"][name]["cell"] for r in records])
         values = (values / values[:, :1]).mean(axis=0)
         dash = "--" if name == "unvisited" else "-"
-        ax.plot(records[0].metrics["looks"], values, color=colour, linestyle=dash, label=words)
+        ax.plot(records[0].metrics["evals"]["walks"], values, color=colour, linestyle=dash, label=words)
     ax.set_yscale("log")
     ax.set(xlabel="walks", ylabel="bonus, relative to the start", title=title)
 

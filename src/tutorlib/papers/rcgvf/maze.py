@@ -56,7 +56,7 @@ class Maze:
     hidden: int = 32
     """units of the hidden layers of Z, which has one, and of predictors, which have two"""
     num_evals: int = 40
-    """how often to look at both corridors, evenly spaced, besides the beginning"""
+    """how many evaluations of both corridors, evenly spaced, besides the beginning"""
 
     def __post_init__(self) -> None:
         expect_fields(
@@ -138,11 +138,11 @@ def maze_bonus(c: Maze, z: Float[Tensor, "time d"], v: Float[Tensor, "heads time
     return maze_curiosity(c, z, v).bonus[0, :, 0]
 
 
-def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "looks arms time"]:
+def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "evals arms time"]:
     """Walk to the left again and again, learn from it, and return what a walk to either side would pay.
 
-    That is R^i in each of its steps, before the first walk and at every look. For what is kept, and for a run that
-    diverges, see ``lab.loop.repeat``.
+    That is R^i in each of its steps, before the first walk and at every evaluation. For what is kept, and for a run
+    that diverges, see ``lab.loop.repeat``.
     """
     device = context.device
     generator = torch.Generator().manual_seed(seed)

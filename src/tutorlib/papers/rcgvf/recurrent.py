@@ -184,7 +184,7 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
     """Return the state after the passes over what update ``number`` brought."""
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     method, released = TABLE[c.method], c.passes == "released"
-    rate = c.lr * max(0.0, 1 - number * c.frames / c.anneal)  # that of the bonus's network falls with it
+    lr = c.lr * max(0.0, 1 - number * c.frames / c.anneal)  # that of the bonus's network falls with it
     first, size = number * c.update_epochs, c.minibatch_size // c.bptt
     step = steps_before(c.passes, first, c.frames // c.bptt, c.num_envs, size)
     batch = segmented(c, frames)
@@ -201,9 +201,9 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
             if released:
                 newer.append(newer_memories(c, theta, phi, b))
             loss = partial(policy_objective, c, b=b)
-            theta, theta_moments = descend(loss, theta, theta_moments, step, rate, c.max_grad_norm)
+            theta, theta_moments = descend(loss, theta, theta_moments, step, lr, c.max_grad_norm)
             if method.objective:
-                loss, slow = partial(bonus_objective, c, b=b), c.predictor_lr * rate
+                loss, slow = partial(bonus_objective, c, b=b), c.predictor_lr * lr
                 phi, phi_moments = descend(loss, phi, phi_moments, step, slow, c.max_grad_norm)
             step += 1
         if newer:

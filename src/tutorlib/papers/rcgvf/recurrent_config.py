@@ -1,6 +1,6 @@
 """What can be set in a run of the recurrent agent in MiniGrid (2211.10282)."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 
@@ -8,6 +8,7 @@ from tutorlib.envs.minigrid import MiniGrid
 from tutorlib.envs.minigrid_rooms import TASKS
 from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.papers.rcgvf import memory as nets
+from tutorlib.papers.rcgvf.config import Learning
 from tutorlib.papers.rcgvf.levels import bank, places, ring
 from tutorlib.papers.rcgvf.memory import Network, Predictor
 from tutorlib.papers.rcgvf.passes import expect_passes
@@ -17,71 +18,28 @@ METHODS = ("rcgvf", "rnd", "noveld", "agac", "ppo")
 
 
 @dataclass(frozen=True)
-class Config:
-    """One run in MiniGrid. Defaults are the released code's for RC-GVF; ``settings`` has those of other methods."""
+class Config(Learning):
+    """One run in MiniGrid. Defaults are the released code's for RC-GVF; ``settings`` has those of other methods.
 
-    method: str = "rcgvf"
-    """rcgvf, rnd, noveld, agac, or ppo, which has no bonus but counts"""
+    A minibatch is a multiple of ``bptt``, and the sizes of Z and of predictors follow from ``d``, or from ``width``.
+    """
+
     task: str = "KeyCorridorS4R3"
     """one of ``minigrid_rooms.TASKS``; the released scripts name KeyCorridorS4R3 and ObstructedMaze-2Dlhb, and the
     paper's list is recalled, not known"""
+    _: KW_ONLY
     levels: int = 2048
     """how many levels episodes are drawn from, the same for all seeds; unused with ``renew``"""
     panorama: bool = False
     """whether the bonus looks all round (all but ppo)"""
     counts: bool = False
     """whether episodic counts are told: every bonus is divided by their root; agac and ppo are paid for it alone"""
-    num_envs: int = 16
-    """P, environments of a seed"""
-    num_steps: int = 128
-    """T, steps of an environment between two updates"""
-    updates: int = 14_650
-    """3e7 frames"""
-    minibatch_size: int = 256
-    """frames of a minibatch, a divisor of T P and a multiple of ``bptt``"""
     bptt: int = 4
     """steps that gradients go back, a divisor of T"""
-    update_epochs: int = 4
-    """passes over the frames of an update"""
-    lr: float = 2e-4
-    """Adam's learning rate for the actor-critic"""
-    predictor_lr: float = 0.75
-    """that of predictors and adversary, as a multiple of ``lr``"""
-    anneal: float = 3e7
-    """frames after which rates would have fallen to 0, linearly; inf: never"""
-    beta: float = 0.1
-    """weight of R^i"""
     beta_counts: float = 0.0
     """weight of 1 / sqrt(N_ep), paid to agac and ppo"""
     adversary: float = 0.0
     """c, weight of what AGAC adds to advantages and values"""
-    gamma_z: float = 0.6
-    """discount of the pseudo-rewards (RC-GVF; else unused)"""
-    lambda_z: float = 0.9
-    """lambda of their targets (RC-GVF; else unused)"""
-    heads: int = 2
-    """K (RC-GVF; else unused)"""
-    alpha: float = 0.5
-    """share of the present novelty that the next one must exceed (NovelD; else unused)"""
-    d: int = 128
-    """pseudo-rewards; other sizes of Z and of predictors follow from it, or from ``width``"""
-    gamma: float = 0.99
-    """discount"""
-    gae_lambda: float = 0.95
-    """lambda of the generalised advantage estimate"""
-    clip_coef: float = 0.2
-    """how far PPO's ratio and values may move and still gain"""
-    ent_coef: float = 1e-5
-    """weight of the policy's entropy"""
-    vf_coef: float = 0.5
-    """weight of the critic's loss"""
-    max_grad_norm: float = 0.5
-    """largest norm of a gradient"""
-    num_evals: int = 10
-    """how often to stop and look, evenly spaced, the last update included"""
-    passes: str = "whole"
-    """whole, or released: every second pass has shifted segments and newer memories, and leaves out frames
-    (``passes``)"""
     width: int = 0
     """units of the predictors' LSTM, from which the inner sizes of Z and predictors follow; 0: d. The released code has
     128, whatever d is"""
@@ -89,39 +47,35 @@ class Config:
     """levels that each update makes anew, from which its episodes are drawn; 0: all from one bank. The released code
     makes one for each episode (``levels``)"""
 
+    num_steps: int = 128
+    updates: int = 14_650  # 3e7 frames
+    minibatch_size: int = 256
+    update_epochs: int = 4
+    lr: float = 2e-4
+    predictor_lr: float = 0.75
+    anneal: float = 3e7
+    beta: float = 0.1
+    ent_coef: float = 1e-5
+    max_grad_norm: float = 0.5
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         expect_fields(
             self,
-            counts=("updates", "update_epochs", "num_evals"),
-            sizes=("levels", "num_envs", "num_steps", "minibatch_size", "bptt", "heads", "d"),
+            sizes=("levels", "bptt"),
             most={"width": MOST_SIZE, "renew": MOST_SIZE},
-            positive=("lr", "predictor_lr", "clip_coef", "max_grad_norm", "anneal"),
-            not_negative=("beta", "beta_counts", "adversary", "alpha", "ent_coef", "vf_coef"),
-            shares=("gamma_z", "lambda_z", "gamma", "gae_lambda"),
+            not_negative=("beta_counts", "adversary"),
             endless=("anneal",),
             choices={"method": METHODS, "task": TASKS},
         )
         if self.num_steps % self.bptt:
             raise bad_argument("bptt", self.bptt, f"a divisor of num_steps={self.num_steps}")
-        if self.frames % self.minibatch_size or self.minibatch_size % self.bptt:
-            expected = f"a divisor of the {self.frames} frames of an update, and a multiple of bptt={self.bptt}"
-            raise bad_argument("minibatch_size", self.minibatch_size, expected)
-        if self.updates % self.num_evals:
-            raise bad_argument("num_evals", self.num_evals, f"a divisor of updates={self.updates}")
+        if self.minibatch_size % self.bptt:
+            raise bad_argument("minibatch_size", self.minibatch_size, f"a multiple of bptt={self.bptt}")
         if self.disagrees and self.heads < 2:
             raise bad_argument("heads", self.heads, "at least 2: one cannot disagree")
         expect_passes(self.passes, self.num_steps, self.bptt)
         _ = self.predictor  # it refuses sizes that cannot be
-
-    @property
-    def disagrees(self) -> bool:
-        """Whether the method has K predictors, as RC-GVF has."""
-        return self.method == "rcgvf"
-
-    @property
-    def frames(self) -> int:
-        """N = T P, frames of an update."""
-        return self.num_steps * self.num_envs
 
     @property
     def channels(self) -> int:

@@ -252,7 +252,8 @@ def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | N
 
     grad_theta E[F(phi)], phi ~ N(theta, sigma^2 I), is estimated from N antithetic pairs, with centred ranks in place
     of F; Adam takes the step. The losses in what is returned are minus the mean reward of a step, averaged over the
-    population. ``trials`` differ in their seeds alone and are trained side by side; ``look`` gets all their thetas.
+    population. ``trials`` differ in their seeds alone and are trained side by side; ``evaluate`` gets all their
+    thetas.
 
     Raises ``NonFiniteError`` if a reward is not finite, and ``UsageError`` for trials that differ in more.
     """

@@ -1,6 +1,6 @@
 """Numbers drawn from the records of SymLA: what its figures show and its claims judge.
 
-Records hold means of a step (``<test>_mean``). Here they become what a reader knows: the regret of a whole life,
+Records hold, for each test, means of a step. Here they become what a reader knows: the regret of a whole life,
 failures in 1,000 steps, the share of right actions.
 """
 
@@ -9,8 +9,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from tutorlib.lab import Interval, Record, interval, select
-from tutorlib.lab.claims import FAILS, HOLDS
+from tutorlib.lab import Interval, Metrics, Record, interval, select
 from tutorlib.papers.symla.problem import ARMS, MATRIX
 
 AGENTS: Mapping[str, str] = MappingProxyType({"symla": "SymLA", "meta-rnn": "MetaRNN"})
@@ -25,17 +24,24 @@ def scale(record: Record) -> float:
     return 1.0 if name == "contextual-bandit" else 1000.0
 
 
-def values(records: Sequence[Record], test: str, part: str = "mean") -> list[float]:
+def metrics_of(record: Record, test: str, player: str = "") -> Metrics:
+    """Return the metrics of ``test``; of a record of ``symla.references``, those of ``player``."""
+    found: Metrics = (record.metrics[player] if player else record.metrics)[test]
+    return found
+
+
+def values(records: Sequence[Record], test: str, part: str = "mean", player: str = "") -> list[float]:
     """Return one number for each record: what it scored in ``test``; ``part``: mean, first or last (quarter of life).
 
-    In the test ``cartpole`` of a grid's agent that is failures in 1,000 steps.
+    ``player``: whose score, in records of ``symla.references``. In the test ``cartpole`` of a grid's agent it is
+    failures in 1,000 steps.
     """
-    return [r.metrics[f"{test}_{part}"] * (1000.0 if test.endswith("cartpole") else scale(r)) for r in records]
+    return [metrics_of(r, test, player)[part] * (1000.0 if test == "cartpole" else scale(r)) for r in records]
 
 
-def score(records: Sequence[Record], test: str, part: str = "mean") -> Interval:
+def score(records: Sequence[Record], test: str, part: str = "mean", player: str = "") -> Interval:
     """Return the mean of ``values`` over seeds, with its interval."""
-    return interval(values(records, test, part))
+    return interval(values(records, test, part, player))
 
 
 def regret_matrix(records: Sequence[Record], agent: str) -> pd.DataFrame:
@@ -62,7 +68,7 @@ def diagonal_ratios(records: Sequence[Record]) -> dict[str, list[float]]:
 
 def random_regret(references: Sequence[Record], test: str) -> list[float]:
     """Return the regret of a life of random pulls, one for each seed."""
-    return values(select(references, environment="bandit"), f"random {test}")
+    return values(select(references, environment="bandit"), test, player="random")
 
 
 def arms_table(records: Sequence[Record], references: Sequence[Record]) -> pd.DataFrame:
@@ -71,7 +77,7 @@ def arms_table(records: Sequence[Record], references: Sequence[Record]) -> pd.Da
     theirs = select(references, environment="bandit")
     rows = {"SymLA, trained with 2": {n: score(ours, f"arms {n}") for n in ARMS}}
     for name, label in (("thompson", "Thompson sampling"), ("ucb", "UCB1"), ("random", "random")):
-        rows[label] = {n: score(theirs, f"{name} arms {n}") for n in ARMS}
+        rows[label] = {n: score(theirs, f"arms {n}", player=name) for n in ARMS}
     return pd.DataFrame(rows).T
 
 
@@ -80,33 +86,26 @@ def differences(records: Sequence[Record], test: str, other: str) -> list[float]
     return [a - b for a, b in zip(values(records, test), values(records, other), strict=True)]
 
 
-def within_noise(records: Sequence[Record], test: str, other: str) -> str:
-    """Return ``HOLDS`` if the scores of two tests differ by less than their two 95 % intervals over seeds are wide."""
-    first, second = score(records, test), score(records, other)
-    widths = (first.high - first.low) / 2 + (second.high - second.low) / 2
-    return HOLDS if abs(first.value - second.value) <= widths else FAILS
-
-
 def improvement(records: Sequence[Record], references: Sequence[Record], test: str) -> list[float]:
     """Return how much less often than random an agent fails on CartPole, for each seed, in 1,000 steps."""
-    random = values(select(references, environment="cartpole"), f"random {test}")
+    random = values(select(references, environment="cartpole"), test, player="random")
     return [r - own for r, own in zip(random, values(records, test), strict=True)]
 
 
 def plateau(record: Record, threshold: float) -> int:
-    """Return the first look (generation) at which the score of theta was above ``threshold``, or 0 if none was."""
-    looks, found = record.metrics["looks"], record.metrics["look_score"]
-    return next((g for g, value in zip(looks, found, strict=True) if value > threshold), 0)
+    """Return the first evaluation (generation) at which theta's score was above ``threshold``, or 0 if none was."""
+    evals = record.metrics["evals"]
+    return next((g for g, value in zip(evals["steps"], evals["score"], strict=True) if value > threshold), 0)
 
 
 def orders_table(records: Sequence[Record]) -> pd.DataFrame:
     """Return failures in 1,000 steps for each order of observations and actions (rows), one column for each seed."""
-    columns = {r.seed: pd.Series(r.metrics["order_mean"], index=r.metrics["orders"]) * 1000 for r in records}
+    columns = {r.seed: pd.Series(r.metrics["orders"]["mean"], r.metrics["orders"]["names"]) * 1000 for r in records}
     return pd.DataFrame(columns)
 
 
 def order_curves(records: Sequence[Record]) -> dict[str, list[list[float]]]:
-    """Return failures in 1,000 steps over life for each order, one curve for each seed (``order_curve``)."""
-    names = records[0].metrics["orders"]
-    curves = zip(*(r.metrics["order_curve"] for r in records), strict=True)
+    """Return failures in 1,000 steps over life for each order, one curve for each seed."""
+    names = records[0].metrics["orders"]["names"]
+    curves = zip(*(r.metrics["orders"]["curve"] for r in records), strict=True)
     return {name: [[1000 * v for v in curve] for curve in own] for name, own in zip(names, curves, strict=True)}

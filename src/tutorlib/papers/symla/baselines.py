@@ -34,20 +34,20 @@ class PPOConfig:
     """in a batch"""
     length: int = 50
     """L, steps of a lifetime"""
-    epochs: int = 8
+    update_epochs: int = 8
     """Adam steps on each batch"""
     lr: float = 0.02
     """Adam's learning rate"""
     gamma: float = 0.99
     """discount"""
-    lam: float = 0.3
+    gae_lambda: float = 0.3
     """lambda of the generalised advantage estimate. On bandits, where nothing but what is learned carries over from
     step to step, .95 left PPO at chance for as long as we tried, and .3 did not"""
-    clip_range: float = 0.2
+    clip_coef: float = 0.2
     """how far the ratio may move from 1 and still be rewarded"""
-    entropy: float = 0.01
+    ent_coef: float = 0.01
     """weight of the policy's entropy"""
-    value: float = 0.5
+    vf_coef: float = 0.5
     """weight of the squared error of the values"""
     max_grad_norm: float = 0.5
     """largest norm of a gradient"""
@@ -55,11 +55,11 @@ class PPOConfig:
     def __post_init__(self) -> None:
         expect_fields(
             self,
-            counts=("iterations", "length", "epochs"),
+            counts=("iterations", "length", "update_epochs"),
             sizes=("lifetimes",),
-            positive=("lr", "clip_range", "max_grad_norm"),
-            not_negative=("entropy", "value"),
-            shares=("gamma", "lam"),
+            positive=("lr", "clip_coef", "max_grad_norm"),
+            not_negative=("ent_coef", "vf_coef"),
+            shares=("gamma", "gae_lambda"),
         )
 
 
@@ -149,14 +149,14 @@ def learn(
     def objective(theta: Float[Tensor, "1 parameters"]) -> Float[Tensor, "1"]:
         log_pi, v = replay(agent, theta[0], life)
         ratio = (log_pi.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1) - log_before).exp()
-        policy = policy_loss(ratio.flatten(), advantage.flatten(), config.clip_range)
+        policy = policy_loss(ratio.flatten(), advantage.flatten(), config.clip_coef)
         error = (v - returns).square().mean()
-        loss = policy - config.entropy * entropy(log_pi.flatten(0, 1)) + config.value * error
+        loss = policy - config.ent_coef * entropy(log_pi.flatten(0, 1)) + config.vf_coef * error
         return loss.unsqueeze(0)
 
-    for epoch in range(config.epochs):
+    for epoch in range(config.update_epochs):
         g = clip_by_norm(slope(objective, theta), config.max_grad_norm)
-        theta, moments = adam_step(theta, moments, g, number * config.epochs + epoch, config.lr)
+        theta, moments = adam_step(theta, moments, g, number * config.update_epochs + epoch, config.lr)
     return Learning(theta, moments), Log(life.rewards.mean().unsqueeze(0))
 
 
@@ -165,4 +165,4 @@ def _advantages(
 ) -> Float[Tensor, "lifetimes time"]:
     """Return the advantages of whole lives: no episode's end cuts them, and after the end of life the value is 0."""
     never = torch.zeros_like(rewards.T, dtype=torch.bool)
-    return advantages(rewards.T, values.T, torch.zeros_like(values[:, 0]), never, config.gamma, config.lam).T
+    return advantages(rewards.T, values.T, torch.zeros_like(values[:, 0]), never, config.gamma, config.gae_lambda).T

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from tutorlib.envs import BernoulliBandit, Environment
-from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla import baselines, game, problem
@@ -26,7 +26,7 @@ PIECES = 20
 """points of a curve over a lifetime, where a lifetime has more steps"""
 POLE_LIFE = 400
 """steps of a life on CartPole of an agent from a grid: long enough to fall, to learn and to show it"""
-TEST, LOOK = 1_000_003, 2_000_003
+TEST, EVAL = 1_000_003, 2_000_003
 """added to the seed: no noise of meta-training is met again"""
 
 
@@ -64,33 +64,34 @@ def scores(
     return problem.score(name or config.environment, life.task, life.rewards, life.actions)
 
 
-def summary(name: str, found: Float[Tensor, "lifetimes time"]) -> Metrics:
+def summary(score: Float[Tensor, "lifetimes time"]) -> Metrics:
     """Return the metrics of one test: means of a step over all of life, its first and its last quarter, and a curve.
 
-    ``<name>_error`` is the standard error of the first over lifetimes.
+    ``error`` is the standard error of the first over lifetimes.
     """
-    found = found.cpu()
-    quarter = max(1, found.shape[1] // 4)
-    means = found.mean(dim=1)
+    score = score.cpu()
+    quarter = max(1, score.shape[1] // 4)
+    means = score.mean(dim=1)
     return {
-        f"{name}_mean": round(means.mean().item(), 5),
-        f"{name}_error": round(means.std().item() / len(means) ** 0.5, 5),
-        f"{name}_first": round(found[:, :quarter].mean().item(), 5),
-        f"{name}_last": round(found[:, -quarter:].mean().item(), 5),
-        f"{name}_curve": pieces(found),
+        "mean": rounded(means.mean()),
+        "error": rounded(means.std() / len(means) ** 0.5),
+        "first": rounded(score[:, :quarter].mean()),
+        "last": rounded(score[:, -quarter:].mean()),
+        "curve": pieces(score),
     }
 
 
-def pieces(found: Float[Tensor, "lifetimes time"]) -> list[float]:
+def pieces(score: Float[Tensor, "lifetimes time"]) -> list[float]:
     """Return the mean over lifetimes, averaged over at most ``PIECES`` equal pieces of a lifetime."""
-    curve = found.mean(dim=0)
+    curve = score.mean(dim=0)
     count = max(n for n in range(1, PIECES + 1) if len(curve) % n == 0)
-    return rounded(curve.view(count, -1).mean(dim=1), 4)
+    return rounded(curve.view(count, -1).mean(dim=1))
 
 
-def rounded(values: Tensor, digits: int = 3) -> list[float]:
-    """Return the entries of a vector, rounded."""
-    return [round(value, digits) for value in values.tolist()]
+def eval_steps(config: Config) -> list[int]:
+    """Return the generations after which theta is evaluated."""
+    every = config.generations // config.num_evals
+    return [every * (i + 1) for i in range(config.num_evals)]
 
 
 def sized(config: Config) -> bool:
@@ -107,9 +108,9 @@ def meta_tests(config: Config) -> dict[str, Environment]:
 def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train ``trials``, which differ in their seeds, and return what they do in ``meta_tests``.
 
-    Metrics: for each test those of ``summary``; and the course of meta-training at ``looks`` (generations):
-    ``look_reward``, the mean reward of a step of the population since the look before, and ``look_score``, the mean
-    score of a step of theta itself, in environments of meta-training.
+    Metrics: for each test those of ``summary``; and the course of meta-training, ``evals``: at ``steps`` (generations)
+    the mean ``reward`` of a step of the population since the evaluation before, and the mean ``score`` of a step of
+    theta itself, in environments of meta-training.
     """
     return _trained_and_tested(trials, context)[0]
 
@@ -121,23 +122,24 @@ def _trained_and_tested(
     seeds = [trial.seed for trial in trials]
 
     def evaluate(theta: Tensor) -> Tensor:
-        later = [seed + LOOK for seed in seeds]
+        later = [seed + EVAL for seed in seeds]
         return scores(c, theta.unsqueeze(1), c.environments[0], later, FEW).mean(dim=(1, 2, 3))
 
     trained = meta_train(trials, context, evaluate)
-    every = c.generations // c.num_evals
     found: list[Metrics] = [
         {
-            "looks": [every * (i + 1) for i in range(c.num_evals)],
-            "look_reward": rounded(-rewards.view(c.num_evals, every).mean(dim=1), 4),
-            "look_score": rounded(looks, 4),
+            "evals": {
+                "steps": eval_steps(c),
+                "reward": rounded(-losses.view(c.num_evals, -1).mean(dim=1)),
+                "score": rounded(score),
+            }
         }
-        for rewards, looks in zip(trained.losses.T.contiguous(), torch.stack(trained.evals, dim=1), strict=True)
+        for losses, score in zip(trained.losses.T.contiguous(), torch.stack(trained.evals, dim=1), strict=True)
     ]
     for name, env in meta_tests(c).items():
         lives = _scores_in(name, c, trained.theta.unsqueeze(1), env, seeds)
         for metrics, (own,) in zip(found, lives, strict=True):
-            metrics |= summary(name, own)
+            metrics[name] = summary(own)
     return found, trained.theta
 
 
@@ -154,8 +156,8 @@ def _scores_in(
 def run_orders(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Do what ``run_meta_training`` does, and test every order of observations and actions.
 
-    Further metrics: ``orders`` (names, see ``problem.orders``), and for each of them ``order_mean`` and
-    ``order_curve``, every second of its ``PIECES``, over the same ``FEW`` lifetimes.
+    Further metrics: of ``orders`` the ``names`` (see ``problem.orders``), and for each of them the ``mean`` and the
+    ``curve``, every second of its ``PIECES``, over the same ``FEW`` lifetimes.
     """
     found, theta = _trained_and_tested(trials, context)
     c: Config = trials[0].config
@@ -163,10 +165,10 @@ def run_orders(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     copies = theta.unsqueeze(1).expand(-1, len(every.names), -1)  # one member for each order, in the same lifetimes
     lives = scores(c, copies, every, [trial.seed + TEST for trial in trials], FEW).cpu()
     for metrics, own in zip(found, lives, strict=True):
-        metrics |= {
-            "orders": list(every.names),
-            "order_mean": [round(life.mean().item(), 4) for life in own],
-            "order_curve": [[round(v, 3) for v in pieces(life)[::2]] for life in own],
+        metrics["orders"] = {
+            "names": list(every.names),
+            "mean": rounded(own.mean(dim=(1, 2))),
+            "curve": [pieces(life)[::2] for life in own],
         }
     return found
 
@@ -174,35 +176,35 @@ def run_orders(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 def run_keeping_theta(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Do what ``run_meta_training`` does and keep ``theta``, rounded to 5 significant digits."""
     found, thetas = _trained_and_tested(trials, context)
-    for metrics, theta in zip(found, thetas.tolist(), strict=True):
-        metrics["theta"] = [float(f"{value:.4e}") for value in theta]
+    for metrics, theta in zip(found, thetas, strict=True):
+        metrics["theta"] = rounded(theta)
     return found
 
 
 def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return what players without meta-training do in the same tests, in lifetimes of their own.
 
-    Metrics of ``summary`` for ``random <test>``, and with bandits for ``thompson <test>`` and ``ucb <test>``.
+    For the player ``random``, and with bandits for ``thompson`` and ``ucb``: for each test the metrics of ``summary``.
     """
     return [_references(trial, context.device) for trial in trials]
 
 
 def _references(trial: Trial, device: torch.device) -> Metrics:
     c: Config = trial.config
-    metrics: Metrics = {}
+    metrics: Metrics = {"random": {}}
     if len(c.environments) > 1:
         raise bad_argument("sizes", c.sizes, "one size: nobody here is meta-trained in several")
     for name, env in problem.tests(c.environment, int(c.sizes), c.length, any_size=True).items():
         agent = MetaRNN(env.observations, env.actions, 1)
         indifferent = replace(c, agent="meta-rnn", hidden=1)  # with theta = 0 all logits are 0
         theta = torch.zeros(1, 1, agent.parameters, device=device)
-        metrics |= summary(f"random {name}", _scores_in(name, indifferent, theta, env, [trial.seed])[0, 0])
+        metrics["random"][name] = summary(_scores_in(name, indifferent, theta, env, [trial.seed])[0, 0])
         if isinstance(env, BernoulliBandit):
             draw = game.drawn(torch.Generator(device).manual_seed(trial.seed + TEST), LIFETIMES)
-            for label, play in (("thompson", game.thompson), ("ucb", game.ucb1)):
+            for player, play in (("thompson", game.thompson), ("ucb", game.ucb1)):
                 course = play(env, c.length, draw)
                 lost = course.p.amax(dim=-1, keepdim=True) - course.p.gather(-1, course.actions)
-                metrics |= summary(f"{label} {name}", lost)
+                metrics.setdefault(player, {})[name] = summary(lost)
     return metrics
 
 
@@ -217,13 +219,10 @@ def run_rl2(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         settings = baselines.PPOConfig(iterations=c.generations, lifetimes=2 * c.pairs, length=c.length, lr=c.lr)
         agent = MetaRNN(env.observations, env.actions, c.hidden)
         theta, rewards = baselines.ppo(agent, env, settings, trial.seed, context)
-        every = c.generations // c.num_evals
-        metrics: Metrics = {
-            "looks": [every * (i + 1) for i in range(c.num_evals)],
-            "look_reward": rounded(rewards.view(c.num_evals, every).mean(dim=1), 4),
-        }
+        means = rewards.view(c.num_evals, -1).mean(dim=1)
+        metrics: Metrics = {"evals": {"steps": eval_steps(c), "reward": rounded(means)}}
         for name, test in meta_tests(c).items():
-            metrics |= summary(name, _scores_in(name, c, theta[None, None], test, [trial.seed])[0, 0])
+            metrics[name] = summary(_scores_in(name, c, theta[None, None], test, [trial.seed])[0, 0])
         found.append(metrics)
     return found
 

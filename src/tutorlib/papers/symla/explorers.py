@@ -105,13 +105,13 @@ def symmetry_explorer(groups: Mapping[str, Sequence[Record]], references: Sequen
     runs = [r for own in groups.values() for r in own]
     if not runs or any(r.experiment != "symla.cartpole" for r in runs):
         raise bad_argument("groups", sorted({r.experiment for r in runs}), "records of symla.cartpole")
-    c, names = runs[0].config, runs[0].metrics["orders"]
+    c, names = runs[0].config, runs[0].metrics["orders"]["names"]
     seen, done = (list(dict.fromkeys(name.split("/")[i] for name in names)) for i in (0, 1))
     curves = {label: order_curves(own) for label, own in groups.items()}
     means = {label: orders_table(own).mean(axis=1) for label, own in groups.items()}
     points = len(next(iter(curves[label][names[0]] for label in groups))[0])
     positions = [(i + 0.5) * c["length"] / points for i in range(points)]
-    random = score(select(references, environment="cartpole"), "random standard").value
+    random = score(select(references, environment="cartpole"), "standard", player="random").value
     lines: list[Line] = [
         {"label": label, "values": [[np.mean(own[f"{s}/{d}"], axis=0).tolist() for d in done] for s in seen]}
         for label, own in curves.items()
@@ -134,7 +134,7 @@ def symmetry_explorer(groups: Mapping[str, Sequence[Record]], references: Sequen
             for i, (label, own) in enumerate(means.items())
         ],
         note=(
-            f"Recorded lives of {c['length']} steps, {len(runs[0].metrics['order_curve'])} orders, means of "
+            f"Recorded lives of {c['length']} steps, {len(names)} orders, means of "
             f"{len(next(iter(groups.values())))} seeds x 100 lives in each order; theta is fixed. All were "
             f"meta-trained within minutes on a CPU ({_budgets(groups)}; the paper's budget is unknown). The first "
             f"order is the one of meta-training; the augmented MetaRNN met a random order in every life."

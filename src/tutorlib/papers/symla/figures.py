@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.symla.analysis import arms_table, orders_table, regret_matrix, scale, score
+from tutorlib.papers.symla.analysis import arms_table, metrics_of, orders_table, regret_matrix, scale, score
 from tutorlib.papers.symla.problem import ARMS, MATRIX
 from tutorlib.show.style import BASELINE, OURS, PURPLE, REFERENCE, SKY, band, whiskers
 
@@ -83,28 +83,36 @@ def draw_bars(ax: Axes, groups: Groups, tests: Mapping[str, str], ylabel: str, p
 
 def draw_random(ax: Axes, references: Sequence[Record], environment: str, test: str) -> None:
     """Draw what random actions score in ``test``, as a dashed line."""
-    found = score(select(references, environment=environment), f"random {test}")
+    found = score(select(references, environment=environment), test, player="random")
     ax.axhline(found.value, color=REFERENCE, linestyle="--", linewidth=1.2, label="random")
 
 
 def draw_course(ax: Axes, groups: Groups, ylabel: str) -> None:
     """Draw the score of a step over the generations of meta-training: each run thin, the mean of a group thick."""
     for label, records in groups.items():
-        courses = np.array([r.metrics["look_score"] for r in records]) * scale(records[0])
-        looks, colour = records[0].metrics["looks"], colour_of(records)
+        courses = np.array([r.metrics["evals"]["score"] for r in records]) * scale(records[0])
+        steps, colour = records[0].metrics["evals"]["steps"], colour_of(records)
         for course in courses:
-            ax.plot(looks, course, color=colour, alpha=0.35, linewidth=0.8)
-        ax.plot(looks, courses.mean(axis=0), color=colour, label=label)
+            ax.plot(steps, course, color=colour, alpha=0.35, linewidth=0.8)
+        ax.plot(steps, courses.mean(axis=0), color=colour, label=label)
     ax.set(xlabel="generation", ylabel=ylabel)
 
 
-def draw_life(ax: Axes, groups: Groups, test: str, ylabel: str, factor: float = 1.0, length: int | None = None) -> None:
+def draw_life(
+    ax: Axes,
+    groups: Groups,
+    test: str,
+    ylabel: str,
+    factor: float = 1.0,
+    length: int | None = None,
+    player: str = "",
+) -> None:
     """Draw the score of a step, times ``factor``, over a lifetime in ``test``.
 
-    ``length``: steps of such a life, where they are not those of meta-training.
+    ``length``: steps of such a life, where they are not those of meta-training. ``player``: see ``analysis.values``.
     """
     for label, records in groups.items():
-        curves = np.array([r.metrics[f"{test}_curve"] for r in records]) * factor
+        curves = np.array([metrics_of(r, test, player)["curve"] for r in records]) * factor
         found = [interval(values.tolist()) for values in curves.T]
         steps = (np.arange(curves.shape[1]) + 0.5) * (length or records[0].config["length"]) / curves.shape[1]
         low, high = [f.low for f in found], [f.high for f in found]

@@ -266,19 +266,19 @@ def learner(
     f = FlatModule(module)
 
     def run_baseline(theta: Tensor, x: Tensor, y: Tensor, generator: Start) -> Tensor:
-        drawn = baselines.first_memory(module, x, generator if config.state_noise else None)
+        drawn = baselines.initial_memory(module, x, generator if config.state_noise else None)
         return f(theta, x, y) if drawn is None else f(theta, x, y, drawn)
 
     return run_baseline
 
 
-def initial_theta(config: Config, seed: int) -> Float[Tensor, "parameters"]:
+def initial_parameters(config: Config, seed: int) -> Float[Tensor, "parameters"]:
     """Return theta before meta-training."""
     generator = torch.Generator().manual_seed(seed)
     if config.learner == "vsml":
-        return config.network.initial(generator)
+        return config.network.initial_parameters(generator)
     module = baselines.build(config.learner, config.streams.inputs, config.streams.classes)
-    return baselines.initial(module, generator)
+    return baselines.initial_parameters(module, generator)
 
 
 def tasks(
@@ -290,7 +290,7 @@ def tasks(
     return x, y
 
 
-def side_by_side(
+def logits_of_runs(
     run: Learner,
     theta: Float[Tensor, "runs parameters"],
     x: Float[Tensor, "runs sequences time inputs"],
@@ -316,7 +316,7 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
         x, y = (torch.stack(part) for part in zip(*drawn, strict=True))  # [runs, sequences, time, ...]
         theta = theta.detach().requires_grad_()
         with torch.enable_grad():
-            losses = online_loss(side_by_side(run, theta, x, y, generators), y, config.loss_type)
+            losses = online_loss(logits_of_runs(run, theta, x, y, generators), y, config.loss_type)
             (g,) = torch.autograd.grad(losses.sum(), theta)  # runs do not touch, so this is each run's own gradient
         return g, losses.detach()
 
@@ -345,7 +345,7 @@ def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | N
     gradient = meta_gradient(config, context)
     if len(trials) > 1 and has_batch_axis(config):
         raise bad_argument("trials", len(trials), "one trial at a time for an evolution strategy")
-    theta = torch.stack([initial_theta(config, trial.seed) for trial in trials])
+    theta = torch.stack([initial_parameters(config, trial.seed) for trial in trials])
     # Data that are loaded once are loaded now: a step would wait for them.
     tasks(config.streams, config.sequences, step_generator(0, 0, context.device), config.batch)
     seeds, lrs = [trial.seed for trial in trials], [trial.config.lr for trial in trials]

@@ -74,9 +74,17 @@ def variants(records: Sequence[Record]) -> dict[str, list[Record]]:
     return {name: own for name, own in found.items() if own}
 
 
-def values(records: Sequence[Record], metric: str) -> list[float]:
-    """Return one number for each seed, in the order of the seeds."""
-    return [float(r.metrics[metric]) for r in sorted(records, key=lambda r: r.seed)]
+def metric(record: Record, *path: str) -> Any:
+    """Return the metric that lies at ``path``, such as ``"sgd_0.1", "digits", "0_50"``."""
+    found: Any = record.metrics
+    for name in path:
+        found = found[name]
+    return found
+
+
+def values(records: Sequence[Record], *path: str) -> list[float]:
+    """Return the number at ``path`` for each seed, in the order of the seeds."""
+    return [float(metric(r, *path)) for r in sorted(records, key=lambda r: r.seed)]
 
 
 def best_online(references: Sequence[Record], name: str, window: str, learners: Sequence[str] = ONLINE) -> str:
@@ -84,7 +92,7 @@ def best_online(references: Sequence[Record], name: str, window: str, learners: 
 
     Chosen on the very streams that it is compared on: the comparison is kind to it.
     """
-    means = {own: float(np.mean(values(references, f"{own}_{name}_{window}"))) for own in learners}
+    means = {own: float(np.mean(values(references, own, name, window))) for own in learners}
     return max(means, key=lambda own: means[own])
 
 
@@ -92,15 +100,15 @@ def lead(learned: Sequence[Record], references: Sequence[Record], name: str, win
     """Return VSML's accuracy in a window of a set minus that of the best online learner there, seed by seed."""
     best = best_online(references, name, window)
     ours, theirs = (
-        {r.seed: r.metrics[metric] for r in runs}
-        for runs, metric in ((learned, f"{name}_{window}"), (references, f"{best}_{name}_{window}"))
+        {r.seed: metric(r, *path) for r in runs}
+        for runs, path in ((learned, (name, window)), (references, (best, name, window)))
     )
     return [ours[seed] - theirs[seed] for seed in sorted(ours) if seed in theirs]
 
 
-def mean_curve(records: Sequence[Record], metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, lower and upper end of the 95 % interval over seeds of a recorded curve."""
-    curves = np.array([r.metrics[metric] for r in records])
+def mean_curve(records: Sequence[Record], *path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean, lower and upper end of the 95 % interval over seeds of the ``curve`` of what lies at ``path``."""
+    curves = np.array([metric(r, *path, "curve") for r in records])
     found = [interval(column.tolist()) for column in curves.T]
     return (
         np.array([f.value for f in found]),
@@ -133,7 +141,7 @@ def matrix(
     for record in records:
         if record.config["learner"] == learner:
             runs.setdefault(stream_name(record.config["streams"], trained), []).append(record)
-    return {(name, test): interval(values(own, f"{test}_{window}")) for name, own in runs.items() for test in tested}
+    return {(name, test): interval(values(own, test, window)) for name, own in runs.items() for test in tested}
 
 
 def off_diagonal(records: Sequence[Record], learner: str, trained: Mapping[str, Streams], tested: Sequence[str],
@@ -146,6 +154,6 @@ def off_diagonal(records: Sequence[Record], learner: str, trained: Mapping[str, 
     for record in records:
         name = stream_name(record.config["streams"], trained)
         if record.config["learner"] == learner and not name.startswith("all"):
-            own = [record.metrics[f"{test}_{window}"] for test in tested if test != name]
+            own = [record.metrics[test][window] for test in tested if test != name]
             found.setdefault(record.seed, []).extend(own)
     return {seed: float(np.mean(own)) for seed, own in sorted(found.items())}

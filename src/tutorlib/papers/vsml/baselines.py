@@ -58,7 +58,7 @@ def build(name: str, inputs: int, classes: int, sizes: Sizes | None = None) -> O
 
 
 @checked()
-def initial(module: Online, generator: torch.Generator) -> Float[Tensor, "parameters"]:
+def initial_parameters(module: Online, generator: torch.Generator) -> Float[Tensor, "parameters"]:
     """Return theta before meta-training, in the order of the module's parameters.
 
     Matrices are normal with sd 1/sqrt(fan-in), cut at two sd; everything else starts as the module holds it.
@@ -71,7 +71,7 @@ def initial(module: Online, generator: torch.Generator) -> Float[Tensor, "parame
     return torch.cat(pieces)
 
 
-def first_memory(
+def initial_memory(
     module: Online, x: Float[Tensor, "*members sequences time entries"], generator: Generators
 ) -> Float[Tensor, "*members sequences classes fast"] | None:
     """Return the random start of V_L for the streams ``x``; None if the learner has none, or without a ``generator``.

@@ -173,7 +173,7 @@ def fresh_states(config: Config, generator: torch.Generator) -> GridState:
 
 
 @checked()
-def questions(batch: int, generator: torch.Generator) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch 1"]]:
+def drawn_examples(batch: int, generator: torch.Generator) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch 1"]]:
     """Return inputs x ~ N(0, 1.5^2) and errors e = 1.2 u^3, u uniform in +-1: most are small, as in a softmax's."""
     x = 1.5 * torch.randn(batch, 1, generator=generator, device=generator.device)
     u = 2 * torch.rand(batch, 1, generator=generator, device=generator.device) - 1
@@ -245,7 +245,7 @@ def clone_step(
 
     ``weights`` are those of the errors, on the device.
     """
-    x, e = questions(c.batch, generator)
+    x, e = drawn_examples(c.batch, generator)
     theta = state.theta[0].detach().requires_grad_()
     with torch.enable_grad():
         pool, off = squared_errors(split(theta, c.grid), GridState(*(part[0] for part in state.pool)), x, e, c)
@@ -286,25 +286,27 @@ def clone_backprop(cell: Trial, context: Context) -> Clone:
 
 
 @torch.no_grad()
-def imitation(theta: Float[Tensor, "parameters"], seed: int, config: Config, examples: int = 20) -> dict[str, float]:
+def imitation(
+    theta: Float[Tensor, "parameters"], seed: int, config: Config, examples: int = 20
+) -> dict[str, dict[str, Tensor]]:
     """Return how well the clone imitates, over ``examples`` new examples in a row, each at ``batch`` sub-RNNs.
 
-    ``rmse_y``, ``rmse_e`` (of e'), ``rmse_w`` and ``rmse_b`` stand beside ``size_y``, ``size_e``, ``size_w`` and
-    ``size_b``, the root mean square of what was asked: y, e', and the changes of w and b.
+    ``rmse`` holds the root mean squared errors of ``y``, ``e`` (that is e'), ``w`` and ``b``; ``size`` the root mean
+    squares of what was asked: y, e', and the changes of w and b.
     """
     p = split(theta, config.grid)
     generator = step_generator(seed, config.steps, theta.device)  # of a step that cloning never takes
     state = fresh_states(config, generator)
     off, asked = [], []
     for _ in range(examples):
-        x, e = questions(config.batch, generator)
+        x, e = drawn_examples(config.batch, generator)
         w, b = (slot.flatten(1) for slot in slots(state))
         rule = backprop(x, e, w, b, config.eta)
         asked.append(torch.stack([rule.y, rule.e_in, rule.w - w, rule.b - b]).square().mean(dim=(1, 2)))
         state, squared = squared_errors(p, state, x, e, config)
         off.append(squared)
     both = {"rmse": torch.stack(off).mean(dim=0).sqrt(), "size": torch.stack(asked).mean(dim=0).sqrt()}
-    return {f"{name}_{what}": value for name in both for what, value in zip("yewb", both[name].tolist(), strict=True)}
+    return {name: dict(zip("yewb", sizes, strict=True)) for name, sizes in both.items()}
 
 
 # --- a network of connections, exact or cloned, on a stream
@@ -352,8 +354,8 @@ def cloned(theta: Float[Tensor, "parameters"], config: Config) -> Learner:
 
 
 @checked()
-def first_weights(sizes: Sequence[int], streams: int, generator: torch.Generator) -> list[Layer]:
-    """Return a network's first weights: for each layer w ~ N(0, 1/(4 A)) and b = 0, for each stream its own."""
+def initial_layers(sizes: Sequence[int], streams: int, generator: torch.Generator) -> list[Layer]:
+    """Return a network's initial parameters: for each layer w ~ N(0, 1/(4 A)) and b = 0, for each stream its own."""
     shapes = [(streams, rows, columns) for rows, columns in pairwise(sizes)]
     drawn = [torch.randn(shape, generator=generator) / (2 * math.sqrt(shape[1])) for shape in shapes]
     return [(w, torch.zeros_like(w)) for w in drawn]

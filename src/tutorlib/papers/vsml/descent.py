@@ -42,7 +42,7 @@ def online_sgd(
 ) -> Logits:
     """Return the logits of a network that takes one step of SGD on each example after its answer to it.
 
-    ``hidden``: tanh units of a hidden layer; none is softmax regression. Weights start as ``start_weights`` says.
+    ``hidden``: tanh units of a hidden layer; none is softmax regression. Weights start as ``initial_parameters`` says.
     Raises ``UsageError`` if x and y do not fit, or for a ``lr`` that is not positive.
     """
     check_lr(lr)
@@ -94,7 +94,7 @@ def descend_online(
                      d = (1 - h^2) * (W_2 e)                    dW_1 = x d^T, db_1 = d
     """
     check_stream(x, y, classes)
-    weights = start_weights(x, classes, hidden, generator)
+    weights = initial_parameters(x, classes, hidden, generator)
     answers = []
     for t in range(x.shape[-2]):
         x_t, h = x[..., t, :], x[..., t, :]
@@ -112,7 +112,7 @@ def descend_online(
     return torch.stack(answers, dim=-2)
 
 
-def start_weights(x: Inputs, classes: int, hidden: int, generator: torch.Generator | None) -> list[Tensor]:
+def initial_parameters(x: Inputs, classes: int, hidden: int, generator: torch.Generator | None) -> list[Tensor]:
     """Return W and b of each layer, one network for each stream of ``x``.
 
     Matrices are normal with sd 1/sqrt(inputs), cut at two sd, and offsets 0. Without a ``generator`` the matrix of

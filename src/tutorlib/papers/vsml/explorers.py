@@ -35,7 +35,7 @@ def plateau_explorer(records: Sequence[Record]) -> Explorer:
         return [[[[value(groups[f, r, t, b]) for b in classes] for t in lengths] for r in lrs] for f in biases]
 
     try:
-        losses = nested(lambda runs: np.array([r.metrics["look_loss"] for r in runs]))
+        losses = nested(lambda runs: np.array([r.metrics["evals"]["loss"] for r in runs]))
     except KeyError as error:
         raise bad_argument("records", error.args[0], "runs for every combination of the knobs") from None
 

@@ -43,9 +43,9 @@ class FastWeightMemory(Online):
         k1, k2, v, q1, q2 = (torch.tanh(part) for part in parts)
         memory = delta_rule(memory, outer(k1, k2).flatten(1), v, torch.sigmoid(beta))
         memory = memory / torch.linalg.vector_norm(memory, dim=(1, 2), keepdim=True).clamp(min=1.0)
-        found = (memory @ outer(q1, q2).flatten(1).unsqueeze(-1)).squeeze(-1)
-        found = F.layer_norm(found, (self.slots,))
-        return (h, c, memory), (h + found @ self.w_read + self.b_read) @ self.w_out + self.b_out
+        read = (memory @ outer(q1, q2).flatten(1).unsqueeze(-1)).squeeze(-1)
+        read = F.layer_norm(read, (self.slots,))
+        return (h, c, memory), (h + read @ self.w_read + self.b_read) @ self.w_out + self.b_out
 
 
 class FastWeightProgrammer(Online):
@@ -55,12 +55,12 @@ class FastWeightProgrammer(Online):
 
         [k, v, q, beta] = u W + b     M <- M + sigmoid(beta) (v - M k) k^T     o = squash(M q)
 
-    M [classes, 64] starts random (see ``baselines.first_memory``), values have one entry for each class, and neither
+    M [classes, 64] starts random (see ``baselines.initial_memory``), values have one entry for each class, and neither
     keys nor queries go through a nonlinearity. V_L is (M, o).
 
-    Nothing bounds a key: a write multiplies what M holds along k by ``1 - sigmoid(beta) |k|^2``, and keys drawn
-    by ``baselines.initial`` have a ``|k|^2`` far above 4. M then grows without end, and meta-training does not get off
-    the ground.
+    Nothing bounds a key: a write multiplies what M holds along k by ``1 - sigmoid(beta) |k|^2``, and keys drawn by
+    ``baselines.initial_parameters`` have a ``|k|^2`` far above 4. M then grows without end, and meta-training does not
+    get off the ground.
     """
 
     def __init__(self, inputs: int, classes: int, sizes: Sizes) -> None:
@@ -127,5 +127,5 @@ def delta_rule(
     beta: Float[Tensor, "sequences 1"],
 ) -> Float[Tensor, "sequences values keys"]:
     """Return M + beta (v - M k) k^T: what M holds for the key moves towards the value."""
-    held = (memory @ key.unsqueeze(-1)).squeeze(-1)
-    return memory + outer(beta * (value - held), key)
+    stored = (memory @ key.unsqueeze(-1)).squeeze(-1)
+    return memory + outer(beta * (value - stored), key)

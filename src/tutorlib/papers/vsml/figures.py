@@ -19,14 +19,13 @@ def draw_online(ax: Axes, learned: Sequence[Record], references: Sequence[Record
     Bands are 95 % intervals over seeds; each point is a mean of 10 examples.
     """
     early, late = (best_online(references, name, window) for window in ("0_50", "100_200"))
-    curves = [(learned, "", "VSML", {"colour": OURS})]
-    curves.append(
-        (references, f"{early}_", f"{_words(early)} (best at first)", {"colour": BASELINE, "linestyle": "--"})
-    )
+    curves: list[tuple] = [(learned, (name,), "VSML", {"colour": OURS})]
+    dashed, dotted = {"colour": BASELINE, "linestyle": "--"}, {"colour": REFERENCE, "linestyle": ":"}
+    curves.append((references, (early, name), f"{_words(early)} (best at first)", dashed))
     if late != early:
-        curves.append((references, f"{late}_", f"{_words(late)} (best later)", {"colour": REFERENCE, "linestyle": ":"}))
-    for runs, prefix, label, look in curves:
-        mean, low, high = mean_curve(runs, f"{prefix}{name}_curve")
+        curves.append((references, (late, name), f"{_words(late)} (best later)", dotted))
+    for runs, path, label, look in curves:
+        mean, low, high = mean_curve(runs, *path)
         seen = BIN * (np.arange(len(mean)) + 0.5)
         kept = seen < last
         band(ax, seen[kept], mean[kept], low[kept], high[kept], label=label, **look)
@@ -43,7 +42,7 @@ def draw_losses(ax: Axes, groups: Mapping[str, Sequence[Record]]) -> None:
     """Draw the meta-loss over meta-steps: each run thin, the mean of a group thick; a ring where a run escapes."""
     colours = (OURS, PURPLE, SKY, BASELINE)
     for (label, records), colour in zip(groups.items(), colours, strict=False):
-        losses = np.array([r.metrics["look_loss"] for r in records])
+        losses = np.array([r.metrics["evals"]["loss"] for r in records])
         steps = (np.arange(losses.shape[1]) + 1) * records[0].config["steps"] // losses.shape[1]
         for record, loss in zip(records, losses, strict=True):
             ax.plot(steps, loss, color=colour, alpha=0.35, linewidth=0.8)
@@ -80,7 +79,7 @@ def draw_learners(ax: Axes, records: Sequence[Record], trained: str, test: str) 
         own = [r for r in records if r.config["learner"] == name]
         own = [r for r in own if stream_name(r.config["streams"], MATRIX_TRAIN) == trained]
         if own:
-            mean, low, high = mean_curve(own, f"{test}_curve")
+            mean, low, high = mean_curve(own, test)
             seen = BIN * (np.arange(len(mean)) + 0.5)
             band(ax, seen, mean, low, high, label=LEARNERS[name], colour=colour, linestyle=line)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=test, ylim=(0, 1.02))
@@ -99,7 +98,7 @@ def draw_trace(ax: Axes, probabilities: Sequence[Sequence[float]], labels: Seque
 def draw_windows(ax: Axes, learned: Sequence[Record], names: Sequence[str], window: str = "100_200") -> None:
     """Draw accuracy on examples 101 to 200 at sizes, orders and projections never trained, as in Fig. 7."""
     for place, name in enumerate(names):
-        found = interval([r.metrics[f"{name}_{window}"] for r in learned])
+        found = interval([r.metrics[name][window] for r in learned])
         ax.bar(place, found.value, color=OURS, width=0.7)
         whiskers(ax, [place], [found])
         chance = 1 / {"digits-3": 3, "digits-5": 5, "prototypes": 4, "sum-sign": 2}.get(name, 10)
@@ -110,22 +109,23 @@ def draw_windows(ax: Axes, learned: Sequence[Record], names: Sequence[str], wind
 
 def draw_one_shot(ax: Axes, learned: Sequence[Record], references: Sequence[Record], learners: Sequence[str]) -> None:
     """Draw the probability of a label before it was shown once and after, for the same image and for another one."""
-    groups = [("VSML", learned, "")] + [(_words(own), references, f"{own}_") for own in learners]
-    bars = (("before", "before"), ("after_other", "another image of the class"), ("after_same", "the same image"))
+    shots = {"VSML": [r.metrics["one_shot"] for r in learned]}
+    shots |= {_words(name): [r.metrics[name]["one_shot"] for r in references] for name in learners}
+    bars = (("before", "before"), ("other", "another image of the class"), ("same", "the same image"))
     for offset, ((metric, label), colour) in enumerate(zip(bars, (REFERENCE, SKY, OURS), strict=True)):
-        found = [interval([r.metrics[f"{prefix}{metric}"] for r in runs]) for _, runs, prefix in groups]
-        at = np.arange(len(groups)) + 0.27 * (offset - 1)
-        ax.bar(at, [f.value for f in found], width=0.25, color=colour, label=label)
-        whiskers(ax, at, found)
-    ax.set_xticks(range(len(groups)), [label for label, _, _ in groups])
+        found = [interval([shot[metric] for shot in runs]) for runs in shots.values()]
+        places = np.arange(len(shots)) + 0.27 * (offset - 1)
+        ax.bar(places, [f.value for f in found], width=0.25, color=colour, label=label)
+        whiskers(ax, places, found)
+    ax.set_xticks(range(len(shots)), list(shots))
     ax.set(ylabel="probability of the label", ylim=(0, 1.02))
 
 
 def draw_cloning(ax: Axes, records: Sequence[Record], kind: str, network: str) -> None:
     """Draw the accuracy of cloned backpropagation beside exact SGD along the same streams, as in Fig. 4."""
-    runs = [r for r in records if f"{kind}_{network}_clone_curve" in r.metrics]
+    runs = [r for r in records if kind in r.metrics]
     for side, label, colour, line in (("exact", "SGD itself", REFERENCE, "--"), ("clone", "clone", OURS, "-")):
-        mean, low, high = mean_curve(runs, f"{kind}_{network}_{side}_curve")
+        mean, low, high = mean_curve(runs, kind, network, side)
         band(ax, 50 * (np.arange(len(mean)) + 0.5), mean, low, high, label=label, colour=colour, linestyle=line)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=f"{kind}, {network}", ylim=(0, 1.02))
 

@@ -22,25 +22,35 @@ Live = Callable[..., tuple]
 def backwards(
     live: Live, net: Any, parts: tuple, states: list, error: Tensor, label: Tensor, *streams: Any, g: tuple
 ) -> tuple:
-    """Return the gradients for all tensors among parts, states, error and label; ``g``: those for what ``live`` returns."""
+    """Return the gradients for all tensors among parts, states, error and label.
+
+    ``g``: the gradients for the tensors that ``live`` returns.
+    """
     given, spec = pytree.tree_flatten((parts, states, error, label))
     places = [place for place, leaf in enumerate(given) if isinstance(leaf, Tensor)]  # some parts are None
 
-    def of(*own: Tensor) -> tuple:
-        leaves = list(given)
-        for place, leaf in zip(places, own, strict=True):
-            leaves[place] = leaf
-        return tuple(pytree.tree_leaves(live(net, *pytree.tree_unflatten(leaves, spec), *streams)))
-
+    of = partial(_through, live, net, given, places, spec, streams)
     tensors = [given[place] for place in places]
     if torch.compiler.is_compiling():  # a graph has no tape
-        _, pull = torch.func.vjp(of, *tensors)
-        return tuple(pull(g))
+        return tuple(torch.func.vjp(of, *tensors)[1](g))
     with torch.enable_grad():
         tensors = [tensor.detach().requires_grad_() for tensor in tensors]
         pairs = [(found, own) for found, own in zip(of(*tensors), g, strict=True) if found.requires_grad]
         outputs, given_g = zip(*pairs, strict=True)
         return torch.autograd.grad(outputs, tensors, given_g, materialize_grads=True)
+
+
+def _through(
+    live: Live, net: Any, given: Sequence[Any], places: Sequence[int], spec: Any, streams: tuple, *tensors: Tensor
+) -> tuple:
+    """Return all that ``live`` returns, as one tuple of tensors."""
+    return tuple(pytree.tree_leaves(live(net, *_filled(given, places, spec, tensors), *streams)))
+
+
+def _filled(leaves: Sequence[Any], places: Sequence[int], spec: Any, tensors: Sequence[Tensor]) -> Any:
+    """Return the tree of ``leaves`` with ``tensors`` at ``places``."""
+    own = dict(zip(places, tensors, strict=True))
+    return pytree.tree_unflatten([own.get(place, leaf) for place, leaf in enumerate(leaves)], spec)
 
 
 class _Piece(torch.autograd.Function):
@@ -67,11 +77,10 @@ def as_graphs(context: Context, live: Live) -> Live:
         places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
         if not torch.is_grad_enabled() or not any(leaves[place].requires_grad for place in places):
             return there(net, parts, states, error, label, *streams)
-        shapes = []
+        shapes, nothing = [], [None] * len(leaves)
 
         def given(tensors: Sequence[Tensor]) -> Any:
-            own = dict(zip(places, tensors, strict=True))
-            return pytree.tree_unflatten([own[at].detach() if at in own else None for at in range(len(leaves))], spec)
+            return _filled(nothing, places, spec, [tensor.detach() for tensor in tensors])
 
         def flat(*arguments: Any) -> list:
             found, shape = pytree.tree_flatten(there(net, *arguments))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from tutorlib.lab import Context, Metrics, Trial
+from tutorlib.lab import Context, Metrics, Trial, rounded
 from tutorlib.nn import step_generator
 from tutorlib.papers.vsml import cloning, descent, special_cases
 from tutorlib.papers.vsml.algorithm import Learner, Start, learner, meta_train, tasks
@@ -66,18 +66,17 @@ def one_shot_streams(seed: int, same: bool) -> tuple[Tensor, Tensor]:
 def windows(right: Float[Tensor, "time"]) -> dict[str, float]:
     """Return the mean accuracy in each of ``WINDOWS`` that the stream reaches, by name (``0_50``)."""
     reached = [(first, last) for first, last in WINDOWS if last <= len(right)]
-    return {f"{first}_{last}": round(right[first:last].mean().item(), 4) for first, last in reached}
+    return {f"{first}_{last}": rounded(right[first:last].mean()) for first, last in reached}
 
 
 def curve(right: Float[Tensor, "time"]) -> list[float]:
     """Return the mean accuracy of every ``BIN`` examples."""
-    return [round(value, 3) for value in right[: len(right) // BIN * BIN].view(-1, BIN).mean(dim=1).tolist()]
+    return rounded(right[: len(right) // BIN * BIN].view(-1, BIN).mean(dim=1))
 
 
-def set_metrics(name: str, right: Float[Tensor, "time"]) -> Metrics:
-    """Return ``<set>_<window>`` for each window and ``<set>_curve``."""
-    found: Metrics = {f"{name}_{window}": value for window, value in windows(right).items()}
-    return found | {f"{name}_curve": curve(right)}
+def accuracies(right: Float[Tensor, "time"]) -> Metrics:
+    """Return the metrics of one set: the accuracy in each of ``windows``, and the ``curve``."""
+    return {**windows(right), "curve": curve(right)}
 
 
 @torch.no_grad()
@@ -93,24 +92,25 @@ def right_answers(p: Tensor, y: Tensor) -> Float[Tensor, "time"]:
 
 def of_label(p: Tensor, y: Tensor, t: int) -> float:
     """Return the mean probability of the right label at position ``t``."""
-    return round(p[:, t].gather(1, y[:, t : t + 1]).mean().item(), 4)
+    return rounded(p[:, t].gather(1, y[:, t : t + 1]).mean())
 
 
 def trace(p: Tensor) -> list[list[float]]:
     """Return the probabilities along the first ``TRACE`` examples of the first stream."""
-    return [[round(value, 3) for value in row] for row in p[0, :TRACE].tolist()]
+    return rounded(p[0, :TRACE])
 
 
-def course(losses: Float[Tensor, "steps"], looks: int, classes: int) -> Metrics:
-    """Return the course of a meta-training: ``look_loss``, the mean loss since the look before; ``loss``, the last of
-    them; and ``escape``, the step of the first look off the plateau, or 0 if there is none."""
-    means = losses.cpu().view(looks, -1).mean(dim=1)
-    every = len(losses) // looks
+def course(losses: Float[Tensor, "steps"], num_evals: int, classes: int) -> Metrics:
+    """Return the course of a meta-training: of ``evals`` the mean ``loss`` since the evaluation before; the last of
+    them, ``loss``; and ``escape``, the step of the first evaluation off the plateau, or 0 if there is none.
+    """
+    means = losses.cpu().view(num_evals, -1).mean(dim=1)
+    every = len(losses) // num_evals
     left = (means < ESCAPE * math.log(classes)).nonzero().flatten().tolist()
     return {
         "escape": every * (left[0] + 1) if left else 0,
-        "loss": round(means[-1].item(), 4),
-        "look_loss": [round(value, 3) for value in means.tolist()],
+        "loss": rounded(means[-1]),
+        "evals": {"loss": rounded(means)},
     }
 
 
@@ -118,9 +118,9 @@ def run_learn(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train ``trials`` of one shape as one batch, and meta-test each on all sets of ``TRANSFER``, at sizes that
     meta-training never had. Learners with convolutions take the sets whose inputs are square images.
 
-    Metrics: those of ``course`` and, for each set, of ``set_metrics``; ``before``, ``after_same`` and ``after_other``:
-    the probability of a digit's label before anything was shown, and when the same image or another one of its class
-    follows at once; ``trace``: the probabilities along the first stream of digits, with ``trace_labels``; ``theta``.
+    Metrics: those of ``course`` and, for each set, of ``accuracies``; ``one_shot``: the probability of a digit's label
+    ``before`` anything was shown, and when the ``same`` image or an``other`` one of its class follows at once;
+    ``trace``: the ``probabilities`` along the first stream of digits, with its ``labels``; ``theta``.
 
     Of a compiled run only meta-training is compiled: each meta-test set has a size, and so would have a graph, of its
     own.
@@ -138,12 +138,12 @@ def _learned(trial: Trial, theta: Float[Tensor, "parameters"], losses: Float[Ten
             continue
         x, y = (part.to(theta.device) for part in meta_test_streams(streams, sequences, trial.seed, c.batch))
         p = probabilities(learner(c, streams.inputs, streams.classes), theta, x, y, trial.seed)
-        metrics |= set_metrics(name, right_answers(p, y))
+        metrics[name] = accuracies(right_answers(p, y))
         if name == "digits":
-            metrics |= {"trace": trace(p), "trace_labels": y[0, :TRACE].tolist()}
+            metrics["trace"] = {"probabilities": trace(p), "labels": y[0, :TRACE].tolist()}
     if not c.convolutions or c.is_image(64):
-        metrics |= _one_shot(learner(replace(c, batch=1), 64, 10), theta, trial.seed)
-    return metrics | {"theta": [float(f"{value:.5g}") for value in theta.tolist()]}
+        metrics["one_shot"] = _one_shot(learner(replace(c, batch=1), 64, 10), theta, trial.seed)
+    return metrics | {"theta": rounded(theta)}
 
 
 def _one_shot(run: Learner, theta: Tensor, seed: int) -> Metrics:
@@ -151,7 +151,7 @@ def _one_shot(run: Learner, theta: Tensor, seed: int) -> Metrics:
     for name, same in (("same", True), ("other", False)):
         x, y = (part.to(theta.device) for part in one_shot_streams(seed, same))
         p = probabilities(run, theta, x, y, seed)
-        found |= {"before": of_label(p, y, 0), f"after_{name}": of_label(p, y, 1)}
+        found |= {"before": of_label(p, y, 0), name: of_label(p, y, 1)}
     return found
 
 
@@ -171,7 +171,7 @@ def online_learners(classes: int) -> dict[str, Learner]:
 def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return what online SGD and Adam reach on the sets of ``TRANSFER``, at each rate of the grid.
 
-    Metrics: for each learner (``sgd_0.01``) those of ``run_learn``, with the learner's name in front. They have no
+    Metrics: for each learner (``sgd_0.01``) those of ``run_learn``, but for the course and the labels. They have no
     theta; the configuration names the setting only.
     """
     return [_references(trial) for trial in trials]
@@ -184,11 +184,11 @@ def _references(trial: Trial) -> Metrics:
         x, y = meta_test_streams(streams, sequences, trial.seed)
         for label, run in online_learners(streams.classes).items():
             p = probabilities(run, nothing, x, y, trial.seed)
-            metrics |= {f"{label}_{key}": value for key, value in set_metrics(name, right_answers(p, y)).items()}
+            metrics.setdefault(label, {})[name] = accuracies(right_answers(p, y))
             if name == "digits":
-                metrics[f"{label}_trace"] = trace(p)
+                metrics[label]["trace"] = {"probabilities": trace(p)}
     for label, run in online_learners(10).items():
-        metrics |= {f"{label}_{key}": value for key, value in _one_shot(run, nothing, trial.seed).items()}
+        metrics[label]["one_shot"] = _one_shot(run, nothing, trial.seed)
     return metrics
 
 
@@ -221,7 +221,7 @@ MATRIX_SEQUENCES = 64
 
 def run_matrix(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train trials of one shape as one batch; return for each the metrics of ``course`` and, for every set of
-    ``MATRIX_TEST``, those of ``set_metrics``. Of a compiled run only meta-training is compiled."""
+    ``MATRIX_TEST``, those of ``accuracies``. Of a compiled run only meta-training is compiled."""
     trained = meta_train(trials, context)
     found = []
     for trial, theta, losses in zip(trials, trained.theta, trained.losses.unbind(dim=1), strict=True):
@@ -230,7 +230,7 @@ def run_matrix(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         for name, streams in MATRIX_TEST.items():
             drawn = meta_test_streams(streams, MATRIX_SEQUENCES, trial.seed, c.batch)
             x, y = (part.to(context.device) for part in drawn)
-            metrics |= set_metrics(name, right_answers(probabilities(learner(c), theta, x, y, trial.seed), y))
+            metrics[name] = accuracies(right_answers(probabilities(learner(c), theta, x, y, trial.seed), y))
         found.append(metrics)
     return found
 
@@ -244,12 +244,11 @@ LAST = 200
 def run_cloning(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Clone backpropagation into ``trials``, then train networks with the clone and with gradient descent itself.
 
-    Metrics: those of ``cloning.imitation``; ``looks`` (steps) and ``look_rmse`` (since the look before, of y, e', w
-    and b). Then for each image set and each network (``shallow``: no hidden
-    layer, ``deep``: one), from equal first weights on equal streams, under ``<set>_<network>``: ``_clone_curve`` and
-    ``_exact_curve`` (online accuracy in windows of 50 examples), ``_clone_last`` and ``_exact_last`` (mean over the
-    last 200), ``_gap`` (exact - clone there) and ``_agree``, the correlation over connections of the w that the two
-    end with.
+    Metrics: those of ``cloning.imitation``; the course of cloning, ``evals``, at ``steps`` the ``rmse`` (since the
+    evaluation before, of y, e', w and b). Then for each image set and in it for each network (``shallow``: no hidden
+    layer, ``deep``: one), from equal initial parameters on equal streams: of the ``clone`` and of ``exact`` gradient
+    descent the ``curve`` (online accuracy in windows of 50 examples) and ``last`` (mean over the last 200); the ``gap``
+    there, exact - clone; and ``agree``, the correlation over connections of the w that the two end with.
 
     Nothing is fitted to images, so their split has no meaning here: streams come from the part that meta-trains
     elsewhere, which for MNIST and Fashion-MNIST is four in five images of the official test part.
@@ -262,43 +261,45 @@ def _cloning(trial: Trial, context: Context) -> Metrics:
     clone = cloning.clone_backprop(trial, context)
     course = clone.errors.view(c.num_evals, -1, 4).mean(dim=1).sqrt()
     metrics: Metrics = {
-        "looks": [c.steps // c.num_evals * (i + 1) for i in range(c.num_evals)],
-        "look_rmse": [[float(f"{value:.3g}") for value in row] for row in course.tolist()],
+        "evals": {
+            "steps": [c.steps // c.num_evals * (i + 1) for i in range(c.num_evals)],
+            "rmse": rounded(course),
+        },
     }
-    for name, value in cloning.imitation(clone.theta, trial.seed, c).items():
-        metrics[name] = float(f"{value:.4g}")
-    # Streams and first weights are those of the seed, made on the CPU: the same on every device.
+    for name, sizes in cloning.imitation(clone.theta, trial.seed, c).items():
+        metrics[name] = {what: rounded(size) for what, size in sizes.items()}
+    # Streams and initial parameters are those of the seed, made on the CPU: the same on every device.
     generator = torch.Generator().manual_seed(trial.seed)
     for kind in c.kinds:
         side = 8 if kind == "digits" else c.side
         x, y = sample(Streams((kind,), side**2, 10, c.length, side), c.streams, generator)
         for name, hidden in (("shallow", ()), ("deep", (c.width,))):
-            first = cloning.first_weights((side**2, *hidden, 10), c.streams, generator)
-            found = _race(clone.theta, first, x, y, c)
-            metrics |= {f"{kind}_{name}_{what}": value for what, value in found.items()}
+            initial = cloning.initial_layers((side**2, *hidden, 10), c.streams, generator)
+            metrics.setdefault(kind, {})[name] = _race(clone.theta, initial, x, y, c)
     return metrics
 
 
-def _race(theta: Tensor, first: list[tuple[Tensor, Tensor]], x: Tensor, y: Tensor, c: cloning.Config) -> Metrics:
+def _race(theta: Tensor, initial: list[tuple[Tensor, Tensor]], x: Tensor, y: Tensor, c: cloning.Config) -> Metrics:
     """Return the metrics of one network on one image set."""
     x, y = x.to(theta.device), y.to(theta.device)
-    first = [(w.to(theta.device), b.to(theta.device)) for w, b in first]
-    planted = [cloning.planted(w, b, c) for w, b in first]
+    initial = [(w.to(theta.device), b.to(theta.device)) for w, b in initial]
+    planted = [cloning.planted(w, b, c) for w, b in initial]
     states, clones = cloning.online(cloning.cloned(theta, c), planted, x, y)
-    weights, exacts = cloning.online(cloning.exact(c.eta), first, x, y)
+    weights, exacts = cloning.online(cloning.exact(c.eta), initial, x, y)
     pairs = [(cloning.slots(state)[0], w) for state, (w, _) in zip(states, weights, strict=True)]
     ends = torch.stack([torch.cat([side.flatten() for side in sides]) for sides in zip(*pairs, strict=True)])
-    metrics: Metrics = {"agree": round(torch.corrcoef(ends)[0, 1].item(), 4)}
+    metrics: Metrics = {"agree": rounded(torch.corrcoef(ends)[0, 1])}
     for side, logits in (("clone", clones), ("exact", exacts)):
         right = (logits.argmax(dim=-1) == y).float().mean(dim=0)  # over streams
-        metrics[f"{side}_curve"] = [round(part.mean().item(), 4) for part in right.split(WINDOW)]
-        metrics[f"{side}_last"] = round(right[-LAST:].mean().item(), 4)
-    return metrics | {"gap": round(metrics["exact_last"] - metrics["clone_last"], 4)}
+        means = torch.stack([part.mean() for part in right.split(WINDOW)])
+        metrics[side] = {"curve": rounded(means), "last": rounded(right[-LAST:].mean())}
+    gap = metrics["exact"]["last"] - metrics["clone"]["last"]
+    return metrics | {"gap": rounded(torch.tensor(gap, dtype=torch.float64))}
 
 
 def run_special_cases(trials: Sequence[Trial], context: Context) -> list[Metrics]:
-    """Return by how much each of ``special_cases.CASES`` differs from its own formula: ``<case>_gap``, relative."""
+    """Return the ``gap`` by which each of ``special_cases.CASES`` differs from its own formula, relative."""
+    found = [special_cases.gaps(trial.seed, trial.config.steps) for trial in trials]
     return [
-        {f"{name}_gap": float(f"{gap:.3g}") for name, gap in special_cases.gaps(trial.seed, trial.config.steps).items()}
-        for trial in trials
+        {"gap": {name: rounded(torch.tensor(gap, dtype=torch.float64)) for name, gap in gaps.items()}} for gaps in found
     ]

@@ -218,7 +218,7 @@ class Network:
         return 2 * self.grid.hidden * sum(pairs)
 
     @checked()
-    def initial(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
+    def initial_parameters(self, generator: torch.Generator) -> Float[Tensor, "parameters"]:
         """Return theta before meta-training."""
         return torch.cat([initial_parameters(self.grid, generator) for _ in range(self.thetas)])
 

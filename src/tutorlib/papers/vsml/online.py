@@ -42,8 +42,8 @@ class Online(nn.Module, ABC):
     A kind of learner says what it keeps in mind (``start``), how it answers (``predict``), and what it does with the
     label afterwards (``learn``). The error and label of an example also reach ``predict`` for the next one.
 
-    Parameters called ``w_...`` are matrices [from, to], to be drawn by ``baselines.initial``; others start as they
-    stand here.
+    Parameters called ``w_...`` are matrices [from, to], to be drawn by ``baselines.initial_parameters``; others start
+    as they stand here.
     """
 
     def __init__(self, inputs: int, classes: int) -> None:
@@ -52,7 +52,7 @@ class Online(nn.Module, ABC):
 
     @abstractmethod
     def start(self, like: Float[Tensor, "sequences inputs"], drawn: Tensor | None) -> Any:
-        """Return V_L before the first example; ``drawn`` is what ``baselines.first_memory`` gives."""
+        """Return V_L before the first example; ``drawn`` is what ``baselines.initial_memory`` gives."""
 
     @abstractmethod
     def predict(self, state: Any, x: Tensor, error: Tensor, label: Tensor) -> tuple[Any, Tensor]:
@@ -67,7 +67,7 @@ class Online(nn.Module, ABC):
     ) -> Float[Tensor, "sequences time classes"]:
         """Return the logits. Inputs with fewer entries than ``inputs`` are padded with zeros.
 
-        ``drawn`` is the random start of V_L where a kind has one (see ``baselines.first_memory``); without it V_L
+        ``drawn`` is the random start of V_L where a kind has one (see ``baselines.initial_memory``); without it V_L
         starts as 0.
 
         Raises ``UsageError`` if x has more entries, or y not one label for each example.
@@ -90,5 +90,5 @@ class Online(nn.Module, ABC):
 
 
 def weights(*shape: int) -> nn.Parameter:
-    """Return meta-variables, zero until ``baselines.initial`` draws them."""
+    """Return meta-variables, zero until ``baselines.initial_parameters`` draws them."""
     return nn.Parameter(torch.zeros(shape))

@@ -126,12 +126,12 @@ class Streams:
                 raise bad_argument("inputs", self.inputs, f"at least {numbers}, the numbers of an image of {kind}")
         for kind in set(self.kinds) & set(CHARACTERS):
             self._check_characters(kind)
-        least = min((classes_of(kind) for kind in self.kinds if kind in IMAGES), default=0)
-        if not least:
+        fewest = min((classes_of(kind) for kind in self.kinds if kind in IMAGES), default=0)
+        if not fewest:
             return
-        if not set(self.subset) <= set(range(least)):
-            raise bad_argument("subset", self.subset, f"numbers from 0 to {least - 1}, the classes of the images")
-        known = len(self.subset) or least
+        if not set(self.subset) <= set(range(fewest)):
+            raise bad_argument("subset", self.subset, f"numbers from 0 to {fewest - 1}, the classes of the images")
+        known = len(self.subset) or fewest
         if self.shown > known:
             raise bad_argument("shown", self.shown, f"at most the {known} classes of the images")
         if not self.shown and self.classes > known and len(self.kinds) == 1:
