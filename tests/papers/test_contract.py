@@ -29,6 +29,11 @@ NO_LOOP = {"mbrl.sets", "symla.references"}
 """They count and measure, and learn nothing."""
 
 KINDS = [kind for kind in kinds("live", "study") if not kind.experiment.cpu_only]
+# Without a loop there is no step after which the rest may be left out.
+KINDS = [
+    kind for kind, before in zip(KINDS, [None, *KINDS], strict=False)
+    if not (before and kind.experiment is before.experiment and kind.experiment.name in NO_LOOP)
+]  # fmt: skip
 BY_NAME = {kind.name: kind for kind in KINDS}
 WHOLE = 10**9
 """steps that no run here has"""

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tutorlib.lab import Context, Trial
+from tutorlib.lab import Context, Trial, recorded
 from tutorlib.lab.batching import shared
 from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import Record
