@@ -7,13 +7,15 @@ too long: operations are the same, and fewer.
 import json
 from collections.abc import Iterator
 from dataclasses import is_dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any, NamedTuple
 
 from torch.utils import _pytree as pytree
 
 from tutorlib import papers
 from tutorlib.lab.batching import side_by_side
-from tutorlib.lab.experiment import Experiment, Trial, plain
+from tutorlib.lab.experiment import Experiment, Trial, override, plain
 
 EXPERIMENTS = papers.experiments()
 ACTING = {
@@ -46,7 +48,8 @@ TINY: dict[str, dict[str, Any]] = {
     },
 } | {
     f"rcgvf.{name}": {
-        "levels": 2, "envs": 2, "steps": 4, "updates": 4, "looks": 2, "minibatch": 4, "epochs": 1, "bptt": 2, "d": 4,
+        "task": "MultiRoom-N2-S4", "levels": 2, "envs": 2, "steps": 2, "updates": 4, "looks": 2, "minibatch": 4,
+        "epochs": 1, "bptt": 2, "d": 4,
     }
     for name in ("minigrid", "privileged", "rooms")
 }  # fmt: skip
@@ -71,8 +74,13 @@ class Kind(NamedTuple):
         words = [f"{word:d}" if type(word) is bool else word for word in pytree.tree_leaves(json.loads(self.choices))]
         return "-".join([self.experiment.name, *words])
 
-    def trials(self, *seeds: int) -> list[Trial]:
-        return [Trial(self.config, seed) for seed in seeds or range(self.runs)]
+    def trials(self) -> list[Trial]:
+        """Return runs side by side, with seeds of their own, and other numbers in all fields that may differ."""
+        own = plain(self.config)
+        varies = self.experiment.varies or ()
+        found = [(name, reduce(getitem, name.split("."), own)) for name in varies]
+        other = override(self.config, {name: value / 2 or 0.25 for name, value in found if type(value) is float})
+        return [Trial(config, seed) for seed, config in enumerate((self.config, other)[: self.runs])]
 
 
 def tiny(experiment: Experiment, tier: str = "live") -> list[Any]:

@@ -211,28 +211,6 @@ def test_noise_is_new_in_every_update_and_for_every_seed():
         assert not torch.equal(one[0], one[1]), f"{name} of the other seed"
 
 
-def test_a_run_that_was_cut_goes_on(tmp_path):
-    trials = [Trial(SMALL, 0), Trial(replace(SMALL, beta=1.0), 1)]
-    whole = train(trials, Context(), evaluate=lambda state, done: state.phi.sum(dim=-1))
-    seen = []
-
-    def cut(state, done):
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(state.phi.sum(dim=-1))
-        return seen[0]
-
-    context = Context(checkpoint=Checkpoint(tmp_path / "run.ckpt", "name"), save_every=0.0)
-    with pytest.raises(KeyboardInterrupt):
-        train(trials, context, cut)
-    again = train(trials, context, evaluate=lambda state, done: state.phi.sum(dim=-1))
-    for name in ("theta", "phi"):
-        assert torch.equal(getattr(whole.state, name), getattr(again.state, name))
-    for one, other in zip(whole.log, again.log, strict=True):
-        assert torch.equal(one, other)
-    assert torch.equal(torch.stack(whole.evals), torch.stack(again.evals))
-
-
 @pytest.mark.parametrize("wrong", [float("inf"), float("nan")])
 def test_rewards_that_are_not_finite_stop_training(monkeypatch, tmp_path, wrong):
     step, calls = Lock.step, []

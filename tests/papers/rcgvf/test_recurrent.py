@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tutorlib.lab import Checkpoint, Context, Trial, UsageError
+from tutorlib.lab import Context, Trial, UsageError
 from tutorlib.lab.errors import NonFiniteError
 from tutorlib.papers.rcgvf import memory as nets
 from tutorlib.papers.rcgvf import recurrent as m
@@ -274,18 +274,6 @@ def test_the_policy_never_sees_the_panorama():
     assert torch.equal(around.look[:, 0], env.panorama(state.e))
 
 
-@pytest.mark.parametrize("c", EVERY, ids=name_of)
-def test_runs_side_by_side_are_runs_alone(c):
-    c = replace(c, lr=1e-3, updates=2, num_evals=1)  # the second starts from what the first remembers
-    trials = [Trial(c, 0), Trial(replace(c, beta=0.3, gamma_z=0.3), 1)]
-    both = m.train(trials, Context())
-    for i, trial in enumerate(trials):
-        alone = m.train([trial], Context())
-        for name in ("theta", "phi"):
-            assert torch.allclose(getattr(both.state, name)[i], getattr(alone.state, name)[0], atol=1e-5), name
-        assert torch.allclose(both.log.bonus[:, i], alone.log.bonus[:, 0], rtol=1e-3, atol=1e-6)
-
-
 @pytest.mark.parametrize("c", [EVERY[0], EVERY[4]], ids=name_of)
 def test_what_predictors_remember_goes_on_in_the_next_rollout(c):
     env, h, state, noise = began(c)
@@ -295,32 +283,6 @@ def test_what_predictors_remember_goes_on_in_the_next_rollout(c):
     after, _ = m.update(c, env, h, state, noise, 0)
     assert torch.equal(after.bonus_memory, remembered)
     assert torch.equal(m.curiosity(c, h, after, past).memory[:, 0], remembered)
-
-
-class Stop(Exception):
-    pass
-
-
-@pytest.mark.parametrize("c", [EVERY[0], EVERY[4]], ids=name_of)
-def test_a_killed_run_goes_on(c, tmp_path, monkeypatch):
-    whole = m.train([Trial(c, 3)], Context())
-    context = Context(checkpoint=Checkpoint(tmp_path / "run", "one"), save_every=0.0)
-    update, calls = m.update, []
-
-    def dying(*args):
-        calls.append(args[-1])
-        if args[-1] == 3 and calls.count(3) == 1:
-            raise Stop
-        return update(*args)
-
-    monkeypatch.setattr(m, "update", dying)
-    with pytest.raises(Stop):
-        m.train([Trial(c, 3)], context)
-    again = m.train([Trial(c, 3)], context)
-    assert calls == [0, 1, 2, 3, 3]
-    assert torch.equal(again.state.theta, whole.state.theta)
-    assert torch.equal(again.state.phi, whole.state.phi)
-    assert torch.equal(again.log.bonus, whole.log.bonus)
 
 
 def test_a_run_that_is_not_finite_stops():

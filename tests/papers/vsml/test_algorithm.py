@@ -261,17 +261,6 @@ def test_meta_steps_are_repeatable_and_descend(estimator: str) -> None:
     assert after < loss
 
 
-def test_meta_training_resumes_bit_for_bit(tmp_path: Path) -> None:
-    trial = Trial(TINY, 3)
-    whole = meta_train([trial], Context())
-    checkpoint = Checkpoint(tmp_path / "state.pt", "a")
-    half = Trial(replace(TINY, steps=2, num_evals=1), 3)
-    meta_train([half], Context(checkpoint=checkpoint))
-    resumed = meta_train([trial], Context(checkpoint=checkpoint))
-    assert torch.equal(whole.theta, resumed.theta)
-    assert torch.equal(whole.losses, resumed.losses)
-
-
 BEFORE = {
     "bptt": (TINY, [-0.011495018, 0.11716304, -0.24871483], 23.0402083, [1.103708, 1.0939617]),
     "es": (
@@ -296,15 +285,6 @@ def test_one_run_gives_the_numbers_that_it_always_gave(name: str) -> None:
     assert found.theta[0, :3].tolist() == pytest.approx(entries, rel=1e-5)
     assert float(found.theta.square().sum()) == pytest.approx(square, rel=1e-5)
     assert found.losses[[0, -1], 0].tolist() == pytest.approx(ends, rel=1e-5)
-
-
-def test_a_batch_of_runs_is_as_many_single_runs() -> None:
-    trials = [Trial(TINY, 3), Trial(TINY, 4), Trial(replace(TINY, lr=0.02), 3)]
-    together = meta_train(trials, Context())
-    for i, trial in enumerate(trials):
-        alone = meta_train([trial], Context())
-        torch.testing.assert_close(together.theta[i], alone.theta[0], rtol=0, atol=1e-5)
-        torch.testing.assert_close(together.losses[:, i], alone.losses[:, 0], rtol=0, atol=1e-5)
 
 
 def test_runs_of_another_shape_are_no_batch() -> None:
