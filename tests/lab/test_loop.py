@@ -59,12 +59,13 @@ def killed_at(step: int, inner: Callable[[State, int], Any] = grow) -> Callable[
 def run(
     step: Callable[..., Any] = grow, runs: int = 2, steps: int = 12, context: Context | None = None, **options: Any
 ):
-    options = {"title": "growing", "seeds": [7, 8, 9][:runs], "eval_every": 3, "look": look, "log": Log} | options
+    options = {"title": "growing", "seeds": [7, 8, 9][:runs], "eval_every": 3, "evaluate": evaluate} | options
+    options = {"log": Log} | options
     return repeat(step, begin(runs), steps, context or Context(), **options)
 
 
 def same(one: loop.Course, two: loop.Course) -> bool:
-    parts = ((*c.state[:1], *c.state.inner, *c.log, *c.looks) for c in (one, two))
+    parts = ((*c.state[:1], *c.state.inner, *c.log, *c.evals) for c in (one, two))
     return all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(*parts, strict=True))
 
 
@@ -79,7 +80,7 @@ def test_states_logs_and_looks_are_those_of_the_steps_one_by_one():
     for number in range(12):
         state, log = grow(state, number)
         logs.append(log)
-        looks += [look(state, number + 1)] if number % 3 == 2 else []
+        looks += [evaluate(state, number + 1)] if number % 3 == 2 else []
     assert torch.equal(course.state.x, state.x)
     assert course.state.inner.count == 12
     assert torch.equal(course.log.mean, torch.stack([log.mean for log in logs]))

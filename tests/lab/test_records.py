@@ -172,7 +172,7 @@ def test_a_table_has_a_row_for_each_record():
     frame = table([record(0), record(1)])
     assert list(frame.columns) == [
         *("width", "rate", "tasks", "seed"),
-        *("accuracy", "curve", "phase", "steps", "nested", "seconds", "device"),
+        *("accuracy", "curve", "phase", "steps", "nested.a", "seconds", "device"),
     ]
     assert frame["seed"].tolist() == [0, 1]
     assert frame["curve"][1] == [0.25, 1.0]

@@ -1,4 +1,4 @@
-"""What all papers hold to, experiment by experiment: a device that nobody has, batches, and runs that were killed.
+"""What all papers hold to, one experiment after another: a device that nobody has, batches, and runs that were killed.
 
 On the device nothing is computed (``lab.dry``): to mix devices raises there, as does to wait in a step for a value;
 copies from the host, which torch allows, are counted. What is computed for real ends where a loop does.

@@ -40,7 +40,8 @@ example = offline.Offline(
 )
 
 def distance(one, other):
-    pairs = ((one.q, other.q), (one.copy, other.copy), (one.model, other.model), *zip(one.q_moments, other.q_moments))
+    pairs = [(getattr(one, name), getattr(other, name)) for name in ("q", "target_params", "model")]
+    pairs += zip(one.q_moments, other.q_moments)
     return max(float((a - b).abs().max()) if a.numel() else 0.0 for a, b in pairs)
 
 def found(run, c):

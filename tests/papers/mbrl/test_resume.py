@@ -93,14 +93,14 @@ def test_the_example_goes_on_bit_by_bit(tmp_path: Path, monkeypatch, agent):
     def evaluate(setting, learner, replay, updates):
         return learner.q.norm(dim=-1) + updates
 
-    undisturbed = learn(config, [3, 4], Context(), look)
+    undisturbed = learn(config, [3, 4], Context(), evaluate)
     update = stopping(offline, monkeypatch, 12)
     context = always(tmp_path)
     with pytest.raises(StoppedError):
-        learn(config, [3, 4], context, look)
+        learn(config, [3, 4], context, evaluate)
     assert context.checkpoint.load()["step"] == 12
     monkeypatch.setattr(offline, "update", update)
-    resumed = learn(config, [3, 4], context, look)
+    resumed = learn(config, [3, 4], context, evaluate)
     same(resumed[1:], undisturbed[1:])
     assert resumed.updates == [5, 10, 15, 20]
 
@@ -123,7 +123,7 @@ def test_a_run_that_diverges_beside_others_is_noted_and_they_go_on(tmp_path: Pat
     alone = train(config, seeds, Context(), lrs=[1e-3, 1e-3, 1e-3])
     assert gone == {1: 12}
     for i in (0, 2):
-        assert torch.equal(beside.num_evals[:, i], alone.evals[:, i])
+        assert torch.equal(beside.evals[:, i], alone.evals[:, i])
         assert torch.equal(beside.learner.q[i], alone.learner.q[i])
     assert beside.learner.q[1].isfinite().all()
     assert checkpoint.of_run(1).load()["step"] == 6

@@ -163,7 +163,7 @@ def run_orders(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     c: Config = trials[0].config
     every = problem.orders(problem.tests(c.environment, 2, c.length, False)["standard"])
     copies = theta.unsqueeze(1).expand(-1, len(every.names), -1)  # one member for each order, in the same lifetimes
-    lives = scores(c, copies, every, [trial.seed + TEST for trial in trials], FEW).cpu()
+    lives = scores(c, copies, every, [trial.seed + TEST for trial in trials], FEW)
     for metrics, own in zip(found, lives, strict=True):
         metrics["orders"] = {
             "names": list(every.names),
