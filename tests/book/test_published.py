@@ -76,8 +76,8 @@ def test_the_published_symmetry_breaker_of_symla_shows_the_records(visitor: Visi
         seen = "".join(str("xvθω".index(entry)) for entry in shown["seen"].split())
         done = "".join(str(("left", "right").index(action)) for action in shown["done"].split(", "))
         for i, own in enumerate(agents):
-            at = own["orders"].iloc[0].index(f"{seen}/{done}")
-            mean = 1000 * sum(means[at] for means in own["order_mean"]) / len(own)
+            at = own["orders.names"].iloc[0].index(f"{seen}/{done}")
+            mean = 1000 * sum(means[at] for means in own["orders.mean"]) / len(own)
             assert float(shown[f"valueAgent{i}"]) == pytest.approx(mean, rel=1e-3, abs=1e-3)
         visited.add((seen, done))
 

@@ -62,7 +62,8 @@ def words(
     ``key`` (a seed) and ``index`` may be any non-negative int64 values, of shapes that broadcast; ``stream`` < 2^32
     separates uses of one key. Raises ``UsageError`` if ``n`` < 1 or ``stream`` is not a 32-bit word.
     """
-    if rehearsal() and index.device.type == "cpu":  # drawn beside a loop, of which shapes are enough
+    # In a dry run, what is drawn beside a loop: shapes are enough.
+    if not torch.compiler.is_compiling() and index.device.type == "cpu" and rehearsal():
         batch = torch.broadcast_shapes(key.shape if isinstance(key, Tensor) else (), index.shape)
         return index.new_empty(*batch, n)
     # Counter: (index low, index high, block, stream); one block gives four words.
