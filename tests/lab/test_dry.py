@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from tutorlib.lab import Context, Experiment, Tier
+from tutorlib.lab import Context, Experiment, Tier, UsageError
 from tutorlib.lab.dry import Ledger, rehearsal, rehearse
 from tutorlib.lab.loop import repeat
 from tutorlib.lab.plan import LAUNCH, REPLAYED, plan, text_of
@@ -173,3 +173,12 @@ def test_a_plan_says_what_is_wrong(kind, words):
 def test_what_computes_on_the_cpu_is_not_rehearsed():
     (own,) = plan(squares("waits", cpu_only=True)).batches
     assert (own.trouble, own.loops, own.seconds) == ("computes on the CPU", (), 0)
+
+
+def test_an_operation_that_a_dry_run_does_not_know_is_named():
+    def run(trials, context):
+        torch.unique_consecutive(torch.ones(3, device=context.device))
+
+    experiment = Experiment("paper.unknown", "t", "f", run, {"live": Tier((Descending(),), (0,))})
+    with pytest.raises(UsageError, match="operation='aten.unique_consecutive'"):
+        rehearse(experiment, experiment.trials("live"))

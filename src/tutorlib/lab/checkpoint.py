@@ -74,6 +74,7 @@ class Checkpoint:
         Raises ``StorageError`` if it cannot be written.
         """
         buffer = io.BytesIO()
+        # "cells" is what files of this layout call trials.
         around = {"layout": LAYOUT, "fingerprint": self.fingerprint, "cells": list(self.trials)}
         torch.save(around | {"state": dict(state)}, buffer)
         write_atomically(self.path, buffer.getvalue())

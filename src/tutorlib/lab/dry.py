@@ -32,7 +32,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from tutorlib.lab.errors import checked
+from tutorlib.lab.errors import UsageError, checked
 from tutorlib.lab.experiment import Context, Experiment, Trial
 
 T = TypeVar("T")
@@ -233,7 +233,9 @@ def _stand_in(name: Any, args: Sequence[Any], tensors: Sequence[Tensor]) -> Any:
         return x.clone(), places, places.clone()
     if name == aten.bincount:  # every whole number at most as large as there are entries
         return x.new_empty(max(len(x), args[2] if len(args) > 2 else 0), dtype=torch.int64)
-    raise NotImplementedError(f"{name}: nothing stands for what it returns")
+    raise UsageError(
+        f"operation={str(name)!r}: expected one whose result has a size that a dry run knows, or a stand-in here"
+    )
 
 
 @dataclass

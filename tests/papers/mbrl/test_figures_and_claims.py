@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from tutorlib.lab import UsageError, judge, select
@@ -12,6 +13,7 @@ from tutorlib.lab.experiment import plain
 from tutorlib.lab.records import NoRecordsError, Record
 from tutorlib.papers.mbrl import analysis, claims, experiments, explorers, figures, measures
 from tutorlib.papers.mbrl.offline import GROUPS, Offline
+from tutorlib.papers.mbrl.problem import PanFlute
 from tutorlib.show.explorer import MAX_DATA_BYTES, to_json
 from tutorlib.show.packing import unpack
 
@@ -150,8 +152,38 @@ def test_all_claims_hold_in_a_good_world(monkeypatch):
 
 def test_no_claim_holds_in_a_bad_world(monkeypatch):
     found = verdicts(monkeypatch, made_up(bad))
-    # Of two things that are equal neither is clearly larger.
-    assert found == {"C3": "contradicted"} | dict.fromkeys(("C1", "C2", "C4"), "contradicted in part")
+    # Of two things that are equal neither is clearly larger; in the flute of C3 nobody is ahead of chance.
+    assert found == dict.fromkeys(("C1", "C2", "C3", "C4"), "contradicted in part")
+
+
+def test_agents_that_play_the_flute_like_chance_are_not_compared(monkeypatch):
+    def value(agent, score):
+        def of(own, c, metric):
+            flute = own == "online" and metric == "score" and c.environment == "flute"
+            return (score if c.agent == agent else 0.05) if flute else good(own, c, metric)
+
+        return of
+
+    def parts(agent, score):
+        found = detail(monkeypatch, made_up(value(agent, score)), "C3")
+        return {part.verdict for name, part in found.parts.items() if name.startswith("flute")}
+
+    assert parts("simple", 0.06) == {"not tested here"}  # ahead of replay, and chance has 0.066
+    assert parts("simple", 0.08) == {"holds"}
+    assert parts("er", 0.08) == {"contradicted"}  # one that has learned is enough
+
+
+def test_the_rate_of_chance_is_that_of_random_presses():
+    generator, lives, pipes = torch.Generator().manual_seed(0), 20_000, 3
+    env = PanFlute(pipes)
+    state = env.start(torch.rand(lives, env.start_noise, generator=generator))
+    rates = []
+    for _ in range(40):
+        a = torch.randint(pipes, (lives,), generator=generator)
+        state, reward, _ = env.transition(state, a, torch.rand(lives, env.step_noise, generator=generator))
+        rates.append(float(reward.mean()))
+    assert sum(rates[5:]) / 35 == pytest.approx(analysis.uniform_rate(pipes), abs=2e-3)
+    assert rates[0] < analysis.uniform_rate(pipes) / 2  # silence first
 
 
 @pytest.mark.parametrize(("claim", "study", "which", "name", "worse", "expected"), [

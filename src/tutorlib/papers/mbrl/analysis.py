@@ -11,6 +11,7 @@ import pandas as pd
 
 from tutorlib.lab import Interval, Record, interval, paired, select
 from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.reading import differences
 from tutorlib.papers.mbrl.offline import GROUPS
 
 AGENTS: Mapping[str, str] = MappingProxyType(
@@ -180,11 +181,24 @@ def settings(records: Sequence[Record]) -> list[tuple[str, str]]:
     return sorted({(r.config["environment"], regime(r)) for r in records})
 
 
+def scores(records: Sequence[Record], environment: str, data: str, agent: str) -> list[float]:
+    """Return the scores of an agent, in order of seed; a score is the mean over all evaluations."""
+    return [r.metrics["score"] for r in online(records, environment, data, agent)]
+
+
+def uniform_rate(pipes: int) -> float:
+    """Return the reward of a step of uniformly random presses in the flute, once it has sounded for ``pipes`` steps.
+
+    All ends sound by themselves with probability 1 / n^2, else if the n presses before, each of n pipes, line up. From
+    silence, where evaluations begin, it is a little less.
+    """
+    return 1 / pipes**2 + (1 - 1 / pipes**2) / pipes**pipes
+
+
 def advantage(records: Sequence[Record], environment: str, data: str, agent: str, other: str = "er") -> list[float]:
     """Return the score of an agent minus that of ``other``, seed by seed; a score is the mean over all evaluations."""
     ours, theirs = (online(records, environment, data, name) for name in (agent, other))
-    paired(ours, theirs)
-    return [a.metrics["score"] - b.metrics["score"] for a, b in zip(ours, theirs, strict=True)]
+    return differences(ours, theirs, lambda r: r.metrics["score"])
 
 
 def online_table(records: Sequence[Record], name: str = "score") -> pd.DataFrame:

@@ -6,9 +6,19 @@ Each check reads shipped records and compares one number per seed with a bar tha
 from collections.abc import Sequence
 
 from tutorlib.lab import Claim, Evidence, Record, Terms, interval, recorded, select, withdrawals
-from tutorlib.lab.verdicts import Part, exceeds, fact, untested
+from tutorlib.lab.verdicts import Part, alive, exceeds, fact, untested
 from tutorlib.papers.mbrl import analysis
-from tutorlib.papers.mbrl.analysis import AT, advantage, factor, gaps, last, log_ratios
+from tutorlib.papers.mbrl.analysis import (
+    AT,
+    advantage,
+    factor,
+    gaps,
+    last,
+    log_ratios,
+    online,
+    scores,
+    uniform_rate,
+)
 
 NARROWS = 2.0
 """Q_MF is at least so many times larger than Q_MB, with 3 factored bits, where learning a model narrows"""
@@ -113,7 +123,10 @@ def _online() -> Evidence:
         if (environment, data) not in analysis.settings(records):
             parts[name] = untested("no records stand")
             continue
-        parts[name] = exceeds(advantage(records, environment, data, "simple"), AHEAD.bars[name])
+        learners = {agent: scores(records, environment, data, agent) for agent in ("simple", "er")}
+        line = uniform_rate(online(records, environment, data, "er")[0].config["size"])
+        beats = alive(learners, line) if environment == "flute" else None
+        parts[name] = exceeds(advantage(records, environment, data, "simple"), AHEAD.bars[name], alive=beats)
         rest = [
             f"{other} {interval(advantage(records, environment, data, other))}"
             for other in ("gaussian", "categorical", "perfect")
