@@ -249,9 +249,8 @@ def test_the_published_dream_of_mbrl_shows_the_record(visitor: Visitor) -> None:
 
 def test_the_scoreboard_fits_its_page(visitor):
     page = visitor.visit("light", "book/scoreboard.html")
-    wider = (
-        "[...document.querySelectorAll('table.scoreboard')].filter(t => t.offsetWidth > t.parentElement.clientWidth)"
-    )
+    tables = "[...document.querySelectorAll('table.scoreboard')]"
+    wider = f"{tables}.filter(table => table.offsetWidth > table.parentElement.clientWidth)"
     assert page.evaluate(f"{tables}.length") == 5
     assert page.evaluate(f"{wider}.length") == 0
     page.add_style_tag(content="table.scoreboard { min-width: 46rem !important; }")  # what had cut the last column
