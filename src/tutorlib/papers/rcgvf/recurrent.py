@@ -26,9 +26,9 @@ from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.loop import repeat
-from tutorlib.nn import no_moments, step_generator
+from tutorlib.nn import adam_step, clip_by_norm, no_moments, slope, step_generator
 from tutorlib.papers.rcgvf import memory as nets
-from tutorlib.papers.rcgvf.algorithm import descend, gumbel, hyper, shuffled, uniform
+from tutorlib.papers.rcgvf.algorithm import Gradients, gumbel, hyper, shuffled, uniform
 from tutorlib.papers.rcgvf.config import Hyper
 from tutorlib.papers.rcgvf.levels import offered
 from tutorlib.papers.rcgvf.memory import MEMORY
@@ -173,6 +173,19 @@ def bonus_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) ->
     return objective(c, phi, b)
 
 
+def policy_gradient(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds parameters"]:
+    """Return the gradient of PPO's loss, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(policy_objective, c, b=b), theta), c.max_grad_norm)
+
+
+def bonus_gradient(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds weights"]:
+    """Return the gradient of the loss of predictors or adversary, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(bonus_objective, c, b=b), phi), c.max_grad_norm)
+
+
+EAGER = Gradients(policy_gradient, bonus_gradient)
+
+
 @torch.no_grad()
 def newer_memories(c: Config, theta: Tensor, phi: Tensor, b: Batch) -> tuple[Tensor, Tensor]:
     """Return the memories within segments that present weights make, of the actor-critic and of what the bonus has."""
@@ -180,7 +193,14 @@ def newer_memories(c: Config, theta: Tensor, phi: Tensor, b: Batch) -> tuple[Ten
     return policy_states(theta, b)[1], states(c, phi, b)[1] if states else b.bonus_memory
 
 
-def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epochs segments"], number: int) -> State:
+def learn(
+    c: Config,
+    state: State,
+    frames: Batch,
+    order: Int[Tensor, "seeds epochs segments"],
+    number: int,
+    gradients: Gradients = EAGER,
+) -> State:
     """Return the state after the passes over what update ``number`` brought."""
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     method, released = TABLE[c.method], c.passes == "released"
@@ -200,11 +220,10 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
             b = Batch(*part)
             if released:
                 newer.append(newer_memories(c, theta, phi, b))
-            loss = partial(policy_objective, c, b=b)
-            theta, theta_moments = descend(loss, theta, theta_moments, step, lr, c.max_grad_norm)
+            theta, theta_moments = adam_step(theta, theta_moments, gradients.policy(c, theta, b), step, lr)
             if method.objective:
-                loss, slow = partial(bonus_objective, c, b=b), c.predictor_lr * lr
-                phi, phi_moments = descend(loss, phi, phi_moments, step, slow, c.max_grad_norm)
+                g = gradients.predictor(c, phi, b)
+                phi, phi_moments = adam_step(phi, phi_moments, g, step, c.predictor_lr * lr)
             step += 1
         if newer:
             memory, bonus_memory = (torch.cat(x, dim=1) for x in zip(*newer, strict=True))
@@ -215,11 +234,13 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
     return state._replace(theta=theta.detach(), theta_moments=theta_moments, phi=phi.detach(), phi_moments=phi_moments)
 
 
-def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+def update(
+    c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int, gradients: Gradients = EAGER
+) -> tuple[State, Log]:
     """Return the state after update ``number``, counted from 0: act, look back, learn."""
     past, e, is_first, memory = rollout(c, env, state, noise)
     frames, log, judged = look_back(c, h, state, past)
-    after = learn(c, state, frames, noise.order, number)._replace(
+    after = learn(c, state, frames, noise.order, number, gradients)._replace(
         e=e,
         is_first=is_first,
         memory=memory,
@@ -298,10 +319,11 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
     """
     h, c, seeds = hyper(trials, context.device), trials[0].config, [trial.seed for trial in trials]
     env = c.env(context.device)
+    gradients = Gradients(*map(context.compiled, EAGER))
 
     def step(state: State, number: int) -> tuple[State, Log]:
         levels = c.env(context.device, number) if c.renew else env
-        return update(c, levels, h, state, draw_noise(c, seeds, number, context.device), number)
+        return update(c, levels, h, state, draw_noise(c, seeds, number, context.device), number, gradients)
 
     course = repeat(
         step,
@@ -319,6 +341,7 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
 
 __all__ = [
     "Trained",
+    "bonus_gradient",
     "bonus_objective",
     "bonus_states",
     "curiosity",
@@ -328,6 +351,7 @@ __all__ = [
     "learn",
     "look_back",
     "newer_memories",
+    "policy_gradient",
     "policy_objective",
     "policy_states",
     "rollout",
