@@ -57,7 +57,7 @@ WORLDS = {"minigrid": "corridor", "rooms": "rooms"}
 TASKS = {"minigrid": "KeyCorridorS3R1", "privileged": "KeyCorridorS3R1", "rooms": "MultiRoom-N3-S6"}
 
 LUCK: Mapping[str, float] = MappingProxyType({"KeyCorridorS3R1": 1 / 17, "MultiRoom-N3-S6": 0.0})
-"""share of episodes that actions at random end with success (``beforehand.luck``)"""
+"""share of episodes that actions at random end with success (``untrained.luck``)"""
 NEEDED = 0.01
 """where that share is larger, no bonus is needed"""
 MATCHING: Mapping[str, float] = MappingProxyType(
@@ -73,7 +73,7 @@ MATCHING: Mapping[str, float] = MappingProxyType(
     }
 )
 """Weights with which networks of d = 64 that have learned nothing pay as much as the released ones of d = 128 with the
-released weights (``beforehand.matching_weight``); for counts and AGAC, which have no Z, the released weights."""
+released weights (``untrained.matching_weight``); for counts and AGAC, which have no Z, the released weights."""
 
 
 def _at(what: str, weight: float) -> str:
