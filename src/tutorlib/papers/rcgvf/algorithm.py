@@ -24,9 +24,9 @@ from einops import rearrange
 from tutorlib.envs.lock import LockState
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import column, common
-from tutorlib.lab.errors import bad_argument, checked, choose
+from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.loop import Evaluate, repeat
-from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
+from tutorlib.nn import Moments, adam_, adam_step, gumbel, no_moments, slope, step_generator, uniform
 from tutorlib.papers.rcgvf.bonus import Curiosity
 from tutorlib.papers.rcgvf.config import METHODS, VARIES, Config, Hyper
 from tutorlib.papers.rcgvf.methods import TABLE
@@ -329,18 +329,6 @@ def update(c: Config, h: Hyper, state: State, noise: Noise, number: int, steps: 
 
 
 # Randomness, and the start.
-
-
-@checked()
-def uniform(generator: torch.Generator, *shape: int) -> Tensor:
-    """Return numbers in (0, 1), on the generator's device."""
-    # rand may return 0, of which there is no logarithm and no normal number.
-    return torch.rand(*shape, generator=generator, device=generator.device).clamp(min=1e-7)
-
-
-def gumbel(generator: torch.Generator, *shape: int) -> Tensor:
-    """Return Gumbel noise, on the generator's device."""
-    return -(-uniform(generator, *shape).log()).log()
 
 
 def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.device) -> Noise:

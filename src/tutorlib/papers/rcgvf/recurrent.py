@@ -26,9 +26,9 @@ from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.loop import repeat
-from tutorlib.nn import adam_step, clip_by_norm, no_moments, slope, step_generator
+from tutorlib.nn import adam_step, clip_by_norm, gumbel, no_moments, slope, step_generator, uniform
 from tutorlib.papers.rcgvf import memory as nets
-from tutorlib.papers.rcgvf.algorithm import Act, Steps, gumbel, hyper, shuffled, uniform
+from tutorlib.papers.rcgvf.algorithm import Act, Steps, hyper, shuffled
 from tutorlib.papers.rcgvf.config import Hyper
 from tutorlib.papers.rcgvf.levels import offered
 from tutorlib.papers.rcgvf.memory import MEMORY

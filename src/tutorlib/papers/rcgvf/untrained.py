@@ -12,8 +12,9 @@ import torch
 
 from tutorlib.lab import Trial
 from tutorlib.lab.errors import checked
+from tutorlib.nn import uniform
 from tutorlib.papers.rcgvf import recurrent
-from tutorlib.papers.rcgvf.algorithm import hyper, uniform
+from tutorlib.papers.rcgvf.algorithm import hyper
 from tutorlib.papers.rcgvf.memory import ACTIONS
 from tutorlib.papers.rcgvf.recurrent_config import Config
 

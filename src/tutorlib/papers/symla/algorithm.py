@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils import _pytree as pytree
 
+from tutorlib import nn
 from tutorlib.envs import Environment
 from tutorlib.envs.tensors import one_hot
 from tutorlib.evolution import Generators, Population, estimate
@@ -75,15 +76,11 @@ def draw_noise(agent: Agent, env: Environment, lifetimes: int, length: int, gene
         if value < 1:
             raise bad_argument(name, value, "at least 1")
 
-    def uniform(*shape: int) -> Tensor:
-        # rand may return 0, of which there is no logarithm.
-        return torch.rand(*shape, generator=generator, device=generator.device).clamp(min=1e-7)
-
     return Noise(
-        start=uniform(lifetimes, env.start_noise),
+        start=nn.uniform(generator, lifetimes, env.start_noise),
         memory=torch.randn(lifetimes, *agent.start_noise, generator=generator, device=generator.device),
-        step=uniform(length, lifetimes, env.step_noise),
-        gumbel=-(-uniform(length, lifetimes, env.actions).log()).log(),
+        step=nn.uniform(generator, length, lifetimes, env.step_noise),
+        gumbel=nn.gumbel(generator, length, lifetimes, env.actions),
     )
 
 
