@@ -292,7 +292,8 @@ def _quarters(records: Sequence[Record], player: str = "") -> tuple[list[float],
     """Return failures in the first minus those in the last quarter of a life, and those without the first 20 steps."""
     first, last = (values(records, "cartpole", part, player) for part in ("first", "last"))
     later = analysis.between(records, "cartpole", 1, 5, player)
-    return ([a - b for a, b in zip(own, last, strict=True)] for own in (first, later))
+    whole, rest = ([a - b for a, b in zip(own, last, strict=True)] for own in (first, later))
+    return whole, rest
 
 
 def _comparable() -> Evidence:
