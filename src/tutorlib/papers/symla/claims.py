@@ -280,10 +280,7 @@ def _unseen_environments() -> Evidence:
     )
     second = analysis.between(ours, "cartpole", 5, 10)
     still = interval([a - b for a, b in zip(second, last, strict=True)])
-    against = (
-        f"Failures of SymLA in 1,000 steps in the second quarter of life minus those in the last: {still}. It is ahead "
-        f"of random pushes from the start.",
-    )
+    against = (f"Failures of SymLA in 1,000 steps in the second quarter of life minus those in the last: {still}.",)
     before = combine({terms.QUARTERS: exceeds(quarters, 0.0, unit=UNIT), terms.BETTER: better})
     return Evidence(parts, terms.LEARNS, detail, against, lowest([before, combine(parts)]))
 
