@@ -67,4 +67,4 @@ def bad(c, label, part):
         return 0.045
     if c.environment == "bandit":
         return 0.25 if label.startswith("random") or c.agent == "symla" else 0.1
-    return 0.5 if c.environment == "contextual-bandit" else -0.01 if c.agent == "symla" else 0.01
+    return 0.49 if c.environment == "contextual-bandit" else -0.01 if c.agent == "symla" else 0.01

@@ -42,7 +42,7 @@ def values(records: Sequence[Record], test: str, part: str = "mean", player: str
 def between(records: Sequence[Record], test: str, start: int, stop: int, player: str = "") -> list[float]:
     """Return failures in 1,000 steps from point ``start`` of a curve to the one before ``stop``, one for each record.
 
-    A curve over a life on CartPole has 20 points. In the first of them no pole has had the time to fall.
+    A curve over a life on CartPole has 20 points. In the first of them few poles have had the time to fall.
     """
     curves = [metrics_of(r, test, player)["curve"][start:stop] for r in records]
     return [1000 * sum(curve) / len(curve) for curve in curves]

@@ -266,7 +266,7 @@ def _unseen_environments() -> Evidence:
     better = exceeds([r - found for r, found in zip(random, last, strict=True)], 0.0, unit=UNIT)
     parts = {
         terms.QUARTERS: untested(
-            f"withdrawn: it is decided by the first 20 steps, in which no pole has had the time to fall; SymLA "
+            f"withdrawn: it is decided by the first 20 steps, in which few poles have had the time to fall; SymLA "
             f"{interval(quarters)}, random pushes {interval(random_quarters)}"
         ),
         terms.BETTER: better,

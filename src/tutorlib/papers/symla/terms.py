@@ -142,7 +142,7 @@ UNSEEN_ENVIRONMENTS = Terms(
     changes=(
         Change(
             TODAY,
-            "The first 20 steps decide this part, in which no pole has had the time to fall: it is withdrawn. Its "
+            "The first 20 steps decide this part, in which few poles have had the time to fall: it is withdrawn. Its "
             "verdict stays in that of the claim, which a change can only lower.",
             QUARTERS,
             0.0,
