@@ -39,6 +39,10 @@ def test_analysis_reads_lives_not_steps(records):
     assert analysis.score(poles, "both").value == pytest.approx(10.02)
     gain = analysis.improvement(poles, references, "both")
     assert gain[0] == pytest.approx(35.0)
+    walkers = select(records["symla.grid"], agent="symla")  # 30 failures in the first quarter, 20 in the last
+    for (start, stop), failures in {(1, 5): 30, (15, 20): 20, (4, 6): 30}.items():
+        assert analysis.between(walkers, "cartpole", start, stop)[0] == pytest.approx(failures)
+    assert analysis.between(references[-5:], "cartpole", 1, 5, "random")[1] == pytest.approx(45.045)
     assert analysis.plateau(poles[0], 0.7) == 20
     assert analysis.plateau(poles[0], 0.95) == 0
     assert analysis.orders_table(poles).loc["1023/01", 3] == pytest.approx(23.0)
@@ -127,6 +131,8 @@ def test_the_symmetry_explorer_holds_the_records(records):
     assert data["positions"] == [10, 30, 50, 70, 90]
     assert unpack(data["lines"][3]["values"]) == pytest.approx([45.09] * 5)
     assert "240 generations" in data["note"]
+    # Lives of 100 steps; all orders together fail 25.5, 125.5 and 225.5 times in 1,000 steps.
+    assert "SymLA 2.5, MetaRNN 12.6, MetaRNN, augm. 22.6, random pushes 4.5;" in data["note"]
 
 
 ORDERS = ["".join(map(str, p)) for p in permutations(range(4))]
