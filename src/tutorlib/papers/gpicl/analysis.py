@@ -172,6 +172,12 @@ def over_networks(records: Sequence[Record]) -> tuple[Interval, Interval]:
     return found[0], found[1]
 
 
+def size_correlation(records: Sequence[Record]) -> float:
+    """Return Spearman's correlation of the state size with the number of parameters, over the networks of records."""
+    state, parameters = zip(*sorted({sizes(r) for r in records}), strict=True)
+    return float(spearmanr(state, parameters).statistic)
+
+
 def on_plateau(record: Record) -> bool:
     """Return whether the last predictions on unseen tasks are less than 0.1 above chance at the end of a run."""
     return bool(record.metrics["unseen"]["last"] < 1 / record.config["classes"] + 0.1)

@@ -14,7 +14,13 @@ import pandas as pd
 from tutorlib.lab import Claim, Evidence, Record, interval, recorded, share, table
 from tutorlib.lab.records import NoRecordsError
 from tutorlib.lab.verdicts import exceeds, untested
-from tutorlib.papers.gpicl.analysis import on_plateau, over_networks, rank_correlations, ten_class_runs
+from tutorlib.papers.gpicl.analysis import (
+    on_plateau,
+    over_networks,
+    rank_correlations,
+    size_correlation,
+    ten_class_runs,
+)
 from tutorlib.papers.gpicl.measures import TABLES
 from tutorlib.papers.gpicl.terms import (
     BASELINES,
@@ -160,9 +166,13 @@ def _state() -> Evidence:
         f"varies is the network, so its interval is the jackknife's over networks. With these nine networks as fixed "
         f"the difference is {fixed} over meta-seeds, which says nothing about others."
     )
-    return Evidence(
-        parts, "state minus parameters", detail, (_stuck(records),) if any(map(on_plateau, records)) else ()
-    )
+    against = [
+        f"The sizes of these networks go together, with a rank correlation of {size_correlation(records):.2f}: so few "
+        f"of them cannot tell state from parameters."
+    ]
+    if any(map(on_plateau, records)):
+        against.append(_stuck(records))
+    return Evidence(parts, "state minus parameters", detail, tuple(against))
 
 
 def _stuck(records: Sequence[Record]) -> str:
