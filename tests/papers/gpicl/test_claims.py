@@ -120,7 +120,7 @@ def test_what_speaks_against_is_said_with_its_number():
     assert "heads of 2 and 8 numbers" in said["gpicl.C3"]
     assert "1.203 [1.130, 1.276] times as many steps as Adam" in said["gpicl.C4"]
     assert "wine -0.104" in said["gpicl.C5"]
-    assert "0.032 [0.012, 0.053] is there at equal numbers of examples" in said["gpicl.C7"]
+    assert "0.033 [0.012, 0.053] is there at equal numbers of examples" in said["gpicl.C7"]
     assert "Of the other seeds: 1 general learning, 4 task identification" in said["gpicl.C8"]
     assert said["gpicl.C1"] == said["gpicl.C6"] == ""
 
@@ -257,13 +257,17 @@ def test_features_help_if_they_raise_accuracy_on_kmnist(monkeypatch, gain, verdi
 
 
 def lengths(slope: float) -> list[Record]:
-    return [made_up(Config(length=t), s, unseen={"last": 0.5 + slope * t + 1e-4 * slope * s * t})
-            for t in (8, 16, 32, 64) for s in range(5)]  # fmt: skip
+    """Runs whose accuracy depends on the length they were meta-trained on, and not on what they have read."""
+    ends = {(t, s): 0.5 + slope * t + 1e-4 * slope * s * t for t in (8, 16, 32, 64) for s in range(5)}
+    return [made_up(Config(length=t), s, unseen={"last": a, "curve": [a] * t}) for (t, s), a in ends.items()]
 
 
 @pytest.mark.parametrize(("slope", "verdict"), [(0.002, "holds"), (-0.002, "contradicted")])
 def test_longer_sequences_help_if_each_step_does(monkeypatch, slope, verdict):
-    assert verdict_on(monkeypatch, "gpicl.C7", length=lengths(slope)).verdict == verdict
+    found = verdict_on(monkeypatch, "gpicl.C7", length=lengths(slope))
+    assert found.verdict == verdict
+    assert f"Of the rise from 32 to 64, {32 * slope:.3f}" in found.against[0]
+    assert "bring 0.000 [0.000, 0.000]" in found.against[0]
 
 
 def test_lengths_at_which_runs_are_on_their_plateau_are_not_compared(monkeypatch):

@@ -225,13 +225,13 @@ def _last(record: Record) -> float:
 
 def _split(short: Mapping[int, Record], long: Mapping[int, Record]) -> tuple[str, ...]:
     """Return a sentence on how the rise from short to long sequences comes about: by training, or by more examples."""
-    seeds = [seed for seed in sorted(short.keys() & long.keys()) if "curve" in long[seed].metrics["unseen"]]
+    seeds = sorted(short.keys() & long.keys())
     if len(seeds) < 2:
         return ()
-    # At as many examples as the last ten predictions of the short sequence see.
-    there = {seed: float(np.mean(long[seed].metrics["unseen"]["curve"][22:32])) for seed in seeds}
-    trained = interval([there[seed] - _last(short[seed]) for seed in seeds], "meta-seeds")
-    read = interval([_last(long[seed]) - there[seed] for seed in seeds], "meta-seeds")
+    ours, theirs = (np.array([own[seed].metrics["unseen"]["curve"] for seed in seeds]) for own in (short, long))
+    there = theirs[:, 22:32].mean(1)  # as many examples as the last ten predictions of the short sequence see
+    trained = interval((there - ours[:, 22:32].mean(1)).tolist(), "meta-seeds")
+    read = interval((theirs[:, -10:].mean(1) - there).tolist(), "meta-seeds")
     return (
         f"Of the rise from 32 to 64, {trained} is there at equal numbers of examples: a network that was meta-trained "
         f"on longer sequences. The further examples themselves bring {read}.",
