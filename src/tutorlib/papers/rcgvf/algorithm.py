@@ -395,7 +395,7 @@ def train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None =
         eval_every=c.updates // c.num_evals,
         evaluate=evaluate,
         log=Log,
-        advice=f"a smaller rate than {c.lr} may help",
+        advice=f"a smaller lr than {c.lr} may help",
     )
     return Trained(*course)
 

@@ -355,7 +355,7 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         seeds=seeds,
         eval_every=c.updates // c.num_evals,
         log=Log,
-        advice=f"a smaller rate than {c.lr} may help",
+        advice=f"a smaller lr than {c.lr} may help",
     )
     return Trained(course.state, course.log)
 
