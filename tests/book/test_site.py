@@ -12,12 +12,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
+from docutils import nodes
 from toc import PAGES, REPOSITORY, ROOT
 
 from tutorlib import papers
 from tutorlib.lab import Claim, Evidence, Record, Terms, coverage, judge
 from tutorlib.lab.records import load_published, publish
-from tutorlib.lab.verdicts import CONTRADICTED, HOLDS, UNTESTED, exceeds
+from tutorlib.lab.verdicts import CONTRADICTED, HOLDS, UNTESTED, VERDICTS, exceeds
 from tutorlib.show.explorer import classic, module_name, to_json, twin
 
 Soups = Mapping[str, BeautifulSoup]
@@ -210,40 +211,76 @@ def test_links_to_the_repository_and_to_colab_name_files_that_exist(soups: Soups
 
 
 def shown(claim: Claim, evidence: Evidence) -> str:
-    """Return what the scoreboard writes as measured, apart from how it breaks lines."""
-    number = f"{evidence.interval} , {evidence.interval.sample} " if evidence.interval else ""
+    """Return what the line of a claim says, open, apart from how it breaks lines."""
+    number = f"{evidence.interval}, {evidence.interval.sample} " if evidence.interval else ""
+    said = [claim.id.partition(".")[2], evidence.verdict, number + claim.sentence]
     parts = [f"{name}: {part}" for name, part in evidence.parts.items()] if len(evidence.parts) > 1 else []
-    against = [f"Against it: {words}" for words in evidence.against]
-    return plain(" ".join([number + evidence.detail, *parts, *against, f"Budget: {claim.budget}"]))
+    said += ["Measured", evidence.detail, *parts] if evidence.detail or parts else []
+    said += ["Against it", *evidence.against] if evidence.against else []
+    if claim.terms and evidence.parts:
+        seeds = claim.terms.seeds
+        assert seeds == tuple(range(len(seeds)))
+        said += ["Seeds", f"0 to {len(seeds) - 1}"]
+    said += ["Scale", claim.scale, *(["Budget", claim.budget] if claim.budget else [])]
+    return plain(" ".join([*said, "The paper reports", claim.reported]))
 
 
 def test_scoreboard_shows_every_claim_as_the_records_judge_it(soups: Soups) -> None:
-    rows = [
-        [text(cell) for cell in row.find_all(["th", "td"])]
-        for row in article(soups, "book/scoreboard").select("table.scoreboard tbody tr")
-    ]
-    assert rows, "no claims"
+    board = article(soups, "book/scoreboard")
     judged = [(claim, judge(claim)) for claim in papers.claims()]
-    assert rows == [
-        [
-            plain(f"{claim.id} {claim.sentence}"),
-            evidence.verdict,
-            claim.scale,
-            shown(claim, evidence),
-            plain(claim.reported),
-        ]
-        for claim, evidence in judged
-    ]
-    captions = " ".join(map(text, article(soups, "book/scoreboard").select("table.scoreboard caption")))
-    counted = re.findall(r"(\d+) × ([a-z ]+)", captions)
-    totals: Counter[str] = Counter()  # each chapter has a table with counts of its own
-    for n, verdict in counted:
+    lines = {str(line["id"]): text(line) for line in board.select("details.claim")}
+    assert lines == {f"claim-{claim.id.replace('.', '-')}": shown(claim, evidence) for claim, evidence in judged}
+    assert not board.select("details[open]")
+    totals: Counter[str] = Counter()  # each chapter has counts of its own
+    for n, verdict in re.findall(r"(\d+) × ([a-z ]+)", " ".join(map(text, board.select("p.tally")))):
         totals[verdict] += int(n)
     assert totals == Counter(evidence.verdict for _, evidence in judged)
 
 
+MATRICES = ("book/intro", "book/scoreboard")
+
+
+@pytest.mark.parametrize("page", MATRICES)
+def test_the_matrix_has_one_mark_for_each_claim_that_leads_to_its_line(site: Path, soups: Soups, page: str) -> None:
+    judged = {claim.id: judge(claim).verdict for claim in papers.claims()}
+    (matrix,) = article(soups, page).select("table.matrix")
+    marks = {str(mark["aria-label"]): mark for mark in matrix.select("a.mark")}
+    assert set(marks) == {f"{name.replace('.', ' ')}: {verdict}" for name, verdict in judged.items()}
+    for words, mark in marks.items():
+        place, _, line = str(mark["href"]).partition("#")
+        assert line == "claim-" + words.partition(":")[0].replace(" ", "-")
+        assert not place or ((site / page).parent / place) == site / "book" / "scoreboard.html"
+        assert place or page == "book/scoreboard"
+        verdict = words.partition(": ")[2]
+        assert mark["class"] == ["mark", "verdict-" + verdict.replace(" ", "-")]
+        assert text(mark) == SIGNS[verdict]
+    heads = [text(head) for head in matrix.select("thead th")]
+    assert heads == ["Paper", *(f"C{i}" for i in range(1, len(heads)))]
+    ids = [row.select("a.mark")[0]["aria-label"].split()[0] for row in matrix.select("tbody tr") if row.select(".mark")]
+    assert ids == list(papers.PAPERS)
+    empty = [text(row) for row in matrix.select("tbody tr") if not row.select(".mark")]
+    assert len(empty) == 10 - len(papers.PAPERS)
+    assert all(row.endswith("in preparation") for row in empty)
+
+
+SIGNS = {"holds": "✓", "in part": "◐", "inconclusive": "?", "not tested here": "–"}
+SIGNS |= {"contradicted in part": "◔", "contradicted": "✗"}
+
+
+def test_every_verdict_has_a_sign_of_its_own_which_its_badge_shows_too() -> None:
+    from tutorlib_book import tables
+
+    assert {**SIGNS, "passed": "✓", "failed": "✗"} == tables.SIGNS
+    assert set(VERDICTS) == set(SIGNS)
+    assert len(set(SIGNS.values())) == len(SIGNS)
+    style = (Path(tables.__file__).parent / "static" / "tutorlib.css").read_text(encoding="utf-8")
+    for word, sign in tables.SIGNS.items():
+        rule = next(line for line in style.splitlines() if f".{tables.word_class(word)}" in line and "--sign" in line)
+        assert f'--sign: "{sign}"' in rule
+
+
 def test_a_changed_record_changes_the_scoreboard(tmp_path: Path) -> None:
-    from tutorlib_book.tables import claim_cells
+    from tutorlib_book.board import line
 
     path = tmp_path / "records.json"
     records = [
@@ -257,8 +294,9 @@ def test_a_changed_record_changes_the_scoreboard(tmp_path: Path) -> None:
 
     def written() -> tuple[str, str]:
         claim = Claim("gpicl.C0", "It learns.", "unknown", check, Terms("2026-11-30", {"it learns": 0.5}))
-        _, verdict, _, measured, _ = ([node.astext() for node in cell] for cell in claim_cells(claim, judge(claim)))
-        return verdict[0], measured[0]
+        head = line(claim, judge(claim))[0]
+        (verdict,) = (node.astext() for node in head.findall(nodes.inline) if "verdict" in node["classes"])
+        return verdict, "".join(node.astext() for node in head.findall(nodes.inline) if "number" in node["classes"])
 
     publish(records, path)
     verdict, measured = written()
@@ -292,26 +330,141 @@ def test_pages_made_from_records_are_made_anew_at_each_build(site: Path) -> None
 # Status of the notebooks
 
 
+def time_of(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 99.5 else f"{seconds / 60:.1f} min"
+
+
 def test_status_page_shows_the_last_execution(soups: Soups) -> None:
     status = json.loads((ROOT / "notebooks" / "status.json").read_text())
     page = article(soups, "book/status")
-    rows = [[text(cell) for cell in row.find_all(["th", "td"])] for row in page.select("tbody tr")]
-    assert rows == [
-        [
-            name,
-            f"{entry['seconds']:.0f} s",
+    rows = {
+        str(row.find("a")["href"]).removeprefix("../notebooks/").removesuffix(".html"): [
+            text(cell) for cell in row.find_all("td")
+        ]
+        for row in page.select("details tbody tr")
+    }
+    assert rows == {
+        name: [
+            time_of(entry["seconds"]),
             str(entry["cells"]),
             str(entry["checked"]),
             "passed" if entry["passed"] else "failed",
         ]
-        for name, entry in sorted(status["notebooks"].items())
-    ]
+        for name, entry in status["notebooks"].items()
+    }
+    assert {mark["aria-label"] for mark in page.select("a.mark")} == {
+        f"{name.replace('/', ' ')}: {'passed' if entry['passed'] else 'failed'}, {time_of(entry['seconds'])}"
+        for name, entry in status["notebooks"].items()
+    }
     assert {f"notebooks/{name}" for name in status["notebooks"]} == {p for p in PAGES if p.startswith("notebooks/")}
     said = text(page)
+    assert said.count("in preparation") == 10 - len(papers.PAPERS)
     assert status["device"] in said
     assert f"Python {status['python']}" in said
     for package, version in status["packages"].items():
         assert f"{package} {version}" in said
+
+
+# The opening page and the order of the contents
+
+TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+PARTS = [part for part in TOC["parts"] if part["caption"].partition(":")[0] in ("I", "II", "III", "IV")]
+FIRST_PAGES = [chapter["file"] for part in PARTS for chapter in part["chapters"]]
+
+
+def leads_to(page: str, link: Tag) -> str:
+    """Return the page of the book that ``link`` on ``page`` leads to."""
+    return (ROOT / page).parent.joinpath(urlsplit(str(link["href"])).path).resolve().relative_to(ROOT).as_posix()[:-5]
+
+
+def links_below(soups: Soups, page: str, heading: str) -> list[str]:
+    """Return the pages that the list, or the table, below a heading links first in each of its entries."""
+    section = article(soups, page).select_one(f"section#{heading}")
+    assert section
+    return [
+        leads_to(page, link) for entry in section.select("li, tbody tr") if (link := entry.select_one("a.internal"))
+    ]
+
+
+def test_ten_chapters_nest_their_pages_in_the_order_of_the_parts(soups: Soups) -> None:
+    from tutorlib_book.chapters import CHAPTERS
+
+    assert [part["caption"].partition(":")[0] for part in PARTS] == ["I", "II", "III", "IV"]
+    assert FIRST_PAGES == [chapter.page(PAGES) for chapter in CHAPTERS]
+    assert len(CHAPTERS) == 10
+    for part in PARTS:
+        for chapter in part["chapters"]:
+            own = [page["file"] for page in chapter.get("sections", ())]
+            assert own == [page for page in PAGES if page.startswith(chapter["file"].removesuffix("idea"))][1:]
+    entries = soups["book/intro"].select("nav.bd-links > div > ul > li.toctree-l1 > a")
+    assert [leads_to("book/intro", entry) for entry in entries if re.match(r"\d", text(entry))] == FIRST_PAGES
+    assert [text(entry).split(".")[0] for entry in entries if re.match(r"\d", text(entry))] == [
+        str(i) for i in range(1, 11)
+    ]
+
+
+def test_the_opening_page_agrees_with_the_contents(soups: Soups) -> None:
+    (start,) = (part["chapters"] for part in TOC["parts"] if part["caption"] == "Start here")
+    assert links_below(soups, "book/intro", "where-to-start") == [*(page["file"] for page in start), FIRST_PAGES[0]]
+    assert links_below(soups, "book/intro", "the-chapters") == FIRST_PAGES
+    states = [text(row.find_all("td")[-1]) for row in article(soups, "book/intro").select("#the-chapters tbody tr")]
+    assert states == ["ready" if page.startswith("notebooks/") else "in preparation" for page in FIRST_PAGES]
+
+
+def test_the_boxes_of_the_map_lead_to_the_chapters_or_to_the_papers(soups: Soups) -> None:
+    from tutorlib_book.chapters import CHAPTERS
+
+    (drawing,) = article(soups, "book/intro").select(".paper-map svg")
+    links = {str(link["aria-label"]).partition(":")[0]: str(link["href"]) for link in drawing.select("a")}
+    for chapter in CHAPTERS:
+        ready = chapter.ready(PAGES)
+        assert links[chapter.name] == (f"../{chapter.page(PAGES)}.html" if ready else chapter.paper)
+        (box,) = drawing.select(f"rect[data-paper={chapter.slug}]")
+        assert (box.get("stroke-dasharray") == "none") == ready, "a solid border means ready"
+    assert len(links) == len(CHAPTERS)
+
+
+def test_the_opening_page_begins_with_a_game_the_claims_and_three_doors(soups: Soups) -> None:
+    page = article(soups, "book/intro")
+    order = [page.select_one(f"{piece}") for piece in (".tutorlib-explorer", "table.matrix", ".doors", ".paper-map")]
+    assert all(order)
+    places = [list(page.descendants).index(piece) for piece in order]
+    assert places == sorted(places)
+    assert len(page.select(".doors li a")) == 3
+
+
+# Times
+
+
+PAPERS_OF_PAGES = [name for name in PAGES if name.startswith("notebooks/")]
+UNITS = {"second": 1, "minute": 60}
+COUNTS = {word: count for count, word in enumerate("no a two three four five six seven eight nine ten".split())}
+TIME = re.compile(r"\babout (half a|[\d.]+|[a-z]+) (second|minute)s? to run\b")
+
+
+def said_seconds(words: str) -> float:
+    """Return how long a run takes according to a line such as "60 minutes to read; about half a minute to run"."""
+    found = TIME.search(words)
+    assert found, f"{words}: expected 'about ... seconds to run' or 'about ... minutes to run'"
+    count, unit = found.groups()
+    number = 0.5 if count == "half a" else float(COUNTS[count] if count in COUNTS else count)
+    return number * UNITS[unit]
+
+
+@pytest.mark.parametrize("page", PAPERS_OF_PAGES)
+def test_the_time_line_of_a_page_says_what_was_recorded(page: str) -> None:
+    (line,) = re.findall(r"^\*\*Time\.\*\*.*?(?=\n\n)", (ROOT / f"{page}.md").read_text(), flags=re.M | re.S)
+    status = json.loads((ROOT / "notebooks" / "status.json").read_text())["notebooks"]
+    recorded = status[page.removeprefix("notebooks/")]["seconds"]
+    assert 1 / 1.5 <= said_seconds(plain(line)) / recorded <= 1.5, f"{line}: recorded {recorded} s"
+
+
+def test_times_in_words_are_read() -> None:
+    assert said_seconds("20 minutes to read; about half a minute to run") == 30
+    assert said_seconds("about 45 seconds to run on one CPU core") == 45
+    assert said_seconds("about three minutes to run") == 180
+    with pytest.raises(AssertionError, match="expected 'about"):
+        said_seconds("under a minute to run")
 
 
 # API pages

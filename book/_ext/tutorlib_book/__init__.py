@@ -1,4 +1,4 @@
-"""What this book adds to Sphinx: two tables made from records, API pages that read well, scripts in files, and repairs
+"""What this book adds to Sphinx: tables and the scoreboard made from records, API pages that read well, scripts in files, and repairs
 of the theme.
 """
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from tutorlib_book import api, icons, pages, scripts, tables
+from tutorlib_book import api, board, front, icons, pages, scripts, tables
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    for part in (api, icons, pages, scripts, tables):
+    for part in (api, board, front, icons, pages, scripts, tables):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
