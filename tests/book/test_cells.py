@@ -1,11 +1,14 @@
 """Code cells of the pages: each check is in a line that opens, and what is folded has a name."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
-from conftest import Soups
+from bs4 import BeautifulSoup
 from docutils import nodes
 from toc import PAGES, ROOT
+
+Soups = Mapping[str, BeautifulSoup]
 
 NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
 
