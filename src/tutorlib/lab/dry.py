@@ -33,7 +33,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from tutorlib.lab.errors import UsageError, checked
-from tutorlib.lab.experiment import Context, Experiment, Trial
+from tutorlib.lab.experiment import Context, Experiment, Metrics, Trial
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Callable[..., Any])
@@ -172,8 +172,10 @@ class _Over(BaseException):  # no ``except Exception`` of a run shall keep it
 class RunLedger(Ledger):
     """The ledger of a whole run, which outside of steps lets values be read, and ends a run that is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, through: bool = False) -> None:
         super().__init__()
+        self.through = through
+        """whether a run goes on after its loops, and reads 1 wherever it reads a result"""
         self.fake = FakeTensorMode(allow_non_fake_inputs=True)
         self.inside = False
         """whether a step is being taken"""
@@ -204,7 +206,7 @@ class RunLedger(Ledger):
         return self.fake.fake_tensor_converter.from_real_tensor(self.fake, value, make_constant=True)
 
     def _read(self, on_device: bool) -> None:
-        if self.after and on_device:
+        if self.after and on_device and not self.through:
             raise _Over
 
 
@@ -273,6 +275,8 @@ class Rehearsal:
     loops: list[Asked] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """files of data that the run wants, and for each where it lies or what to do about it"""
+    metrics: list[Metrics] = field(default_factory=list)
+    """what each trial reports, where a run goes through to its end: names and shapes, the numbers mean nothing"""
     graphs: list[int] = field(default_factory=list)
     """operations in each call of a compiled step, in the step that is being taken"""
 
@@ -371,17 +375,20 @@ def _nowhere(own: Rehearsal) -> Iterator[None]:
 
 
 @checked()
-def rehearse(experiment: Experiment, trials: Sequence[Trial], compile: bool = False) -> Rehearsal:
+def rehearse(
+    experiment: Experiment, trials: Sequence[Trial], compile: bool = False, through: bool = False
+) -> Rehearsal:
     """Run ``trials`` of ``experiment``, as one batch, for one step and one look of each of its loops.
 
-    ``compile``: in the form that would be compiled, whose graphs are counted.
+    ``compile``: in the form that would be compiled, whose graphs are counted. ``through``: and then all that is
+    measured at the end.
 
     Nothing is computed, and no data are read. Whoever mixes devices in a step, or waits there for a value, raises what
     torch raises.
     """
-    own = Rehearsal()
+    own = Rehearsal(RunLedger(through))
     with _nowhere(own), suppress(_Over):
-        experiment.run(trials, Context(torch.device(DEVICE), compile=compile, dry=own))
+        own.metrics = experiment.run(trials, Context(torch.device(DEVICE), compile=compile, dry=own))
     return own
 
 
