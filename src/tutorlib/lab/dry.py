@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any, TypeVar, cast
 from unittest.mock import patch
 
@@ -354,8 +355,10 @@ def _forget() -> None:
     """Empty what functions of this library keep: no tensor without numbers may stay, nor one with numbers get in."""
     for name, module in list(sys.modules.items()):
         for thing in list(vars(module).values()) if name.startswith("tutorlib.") else ():
-            if type(thing) is functools._lru_cache_wrapper:
-                thing.cache_clear()
+            while type(thing) in (FunctionType, functools._lru_cache_wrapper):  # what checks arguments stands before it
+                if type(thing) is functools._lru_cache_wrapper:
+                    thing.cache_clear()
+                thing = getattr(thing, "__wrapped__", None)
 
 
 @contextmanager
