@@ -6,6 +6,8 @@ from tutorlib.lab import Experiment, Tier, grid
 from tutorlib.papers.gpicl.algorithm import VARIES, Config
 from tutorlib.papers.gpicl.measures import (
     FOREIGN,
+    data_of,
+    data_of_table,
     run_games,
     run_meta_training,
     run_plateau,
@@ -46,6 +48,7 @@ LEARNING = Experiment(
     title="Four meta-training runs: memorise, identify, learn to learn, stay on the plateau",
     figure="Figs. 2 to 4 and 8, at one width",
     run=run_meta_training,
+    data=data_of,
     varies=VARIES,
     tiers={
         "live": Tier(
@@ -66,6 +69,7 @@ PHASES = Experiment(
     title="Phase map: what a network becomes, over number of tasks, width and bias",
     figure="Fig. 2b, 2c and Fig. 8",
     run=run_meta_training,
+    data=data_of,
     varies=VARIES,
     tiers={
         "live": Tier(grid(Config(steps=400), tasks=(16, "inf"), width=(16, 64), bias=(0.0, 0.9)), seeds=(0,)),
@@ -90,6 +94,7 @@ TRANSITION = Experiment(
     title="How runs end at the transition: accuracy of many seeds around the number of tasks where learning begins",
     figure="Fig. 4 at 2^14, and the appendix on bimodal runs",
     run=run_meta_training,
+    data=data_of,
     varies=VARIES,
     tiers={
         "live": Tier(grid(Config(steps=400, num_evals=4), tasks=(512, 2048)), seeds=(0,)),
@@ -106,6 +111,7 @@ REFERENCES = Experiment(
     title="Learning curves of 1-NN, class means, ridge regression and online SGD on unseen tasks",
     figure="Table 1, its SGD row",
     run=run_references,
+    data=data_of,
     cpu_only=True,
     tiers={
         "live": Tier((LIVE,), seeds=(0,)),
@@ -121,6 +127,7 @@ SINGLE = Experiment(
     title="What fits into an MLP that sees one example: seen tasks over number of tasks and hidden size",
     figure="Fig. 2a",
     run=run_meta_training,
+    data=data_of,
     varies=VARIES,
     tiers={
         "live": Tier(
@@ -151,6 +158,7 @@ STATE = Experiment(
     title="What the learned algorithm needs: accessible state or parameters, over architectures and sizes",
     figure="Fig. 5, and the LSTM row of Table 1",
     run=run_meta_training,
+    data=data_of,
     varies=VARIES,
     tiers={
         "live": Tier(
@@ -189,6 +197,7 @@ PLATEAU = Experiment(
     title="How long the plateau lasts: task batch, Adam's epsilon, sign updates and bias",
     figure="Figs. 6 to 8, and the appendix on epsilon",
     run=run_plateau,
+    data=data_of,
     varies=VARIES,
     tiers={
         "live": Tier(grid(replace(BIASED, steps=800, num_evals=16), batch=(32, 64)), seeds=(0,)),
@@ -223,6 +232,7 @@ LENGTH = Experiment(
     title="What longer sequences bring",
     figure="the appendix on sequence length (C7)",
     run=run_plateau,
+    data=data_of,
     varies=VARIES,
     tiers={
         "live": Tier(grid(replace(BIASED, steps=400, num_evals=4), length=(16, 32)), seeds=(0,)),
@@ -236,6 +246,7 @@ VARIANTS = Experiment(
     title="What the recipe needs: depth, heads, positions, Adam's second decay, projection and permutation",
     figure="none; parts of our own recipe",
     run=run_plateau,
+    data=data_of,
     varies=VARIES,
     tiers={
         "live": Tier((replace(BIASED, layers=1, steps=400, num_evals=4),), seeds=(0,)),
@@ -273,6 +284,7 @@ TABLE = Experiment(
     title="Meta-trained on one data set, tested on the others",
     figure="Table 1 and Fig. 3",
     run=run_table,
+    data=data_of_table,
     varies=VARIES,
     tiers={
         "live": Tier((replace(TEN, dataset="digits", steps=400),), seeds=(0,)),
@@ -300,6 +312,7 @@ TABLE_REFERENCES = Experiment(
     title="The reference learners on the data sets of the table: SGD, MAML, 1-NN, class means, ridge, linear probe",
     figure="Table 1, rows SGD and MAML",
     run=run_table_references,
+    data=data_of_table,
     cpu_only=True,
     tiers={
         "live": Tier((replace(TEN, dataset="digits", length=16),), seeds=(0,)),
@@ -313,6 +326,7 @@ FEATURE_RUNS = Experiment(
     title="The same meta-training behind a frozen network that was trained on other images",
     figure="Fig. 9",
     run=run_table,
+    data=data_of_table,
     varies=VARIES,
     tiers={
         "live": Tier((replace(TEN, dataset="mnist-features", steps=400),), seeds=(0,)),

@@ -20,6 +20,7 @@ from tutorlib.papers.gpicl.problem import (
     base_sets,
     blob_set,
     character_set,
+    files,
     meta_batch,
     meta_test_sequences,
     official_test,
@@ -221,6 +222,23 @@ META_TRAINED = IMAGES[:2]
 def final_sequences(c: Config) -> int:
     """Return how many sequences are behind a final number of a run."""
     return min(SEQUENCES, OFFICIAL_SEQUENCES) if c.dataset in OFFICIAL else SEQUENCES
+
+
+def data_of(c: Config) -> tuple[str, ...]:
+    """Return the parts of data sets that a run reads which is tested on its own tasks."""
+    others = META_TRAINED if c.dataset in OFFICIAL else ()
+    return tuple(dict.fromkeys(files(c.dataset) + tests_of(*others)))
+
+
+def data_of_table(c: Config) -> tuple[str, ...]:
+    """Return the parts of data sets that a run reads which is tested on those of the table."""
+    omniglot = () if c.dataset in OFFICIAL else tuple(f"omniglot/background_small{i}" for i in (1, 2))
+    return tuple(dict.fromkeys(files(c.dataset) + tests_of(*_columns(c)) + omniglot))
+
+
+def tests_of(*names: str) -> tuple[str, ...]:
+    """Return the parts of data sets that base sets are read from which nobody meta-trains on."""
+    return tuple(part for part in files(*names) if not part.endswith("/train"))
 
 
 def _at_scale(name: str, c: Config, energy: float) -> BaseSet:

@@ -119,6 +119,20 @@ def full_rank(name: str, pixels: int) -> int:
     return min(side, pixels) ** 2 * channels
 
 
+def files(*names: str) -> tuple[str, ...]:
+    """Return the parts of data sets that base sets are read from, such as ``mnist/train``."""
+    parts: list[str] = []
+    for name in names:
+        if name == "digits":
+            continue
+        source = name
+        for suffix in ("-features", "-official", "-test"):
+            source = source.removesuffix(suffix)
+        parts += [f"{source}/train"] * (name in OFFICIAL) + [f"{source}/test"]
+        parts += [f"omniglot/background_small{i}" for i in (1, 2)] * ("features" in name)
+    return tuple(dict.fromkeys(parts))
+
+
 def _official(name: str, part: str, classes: int, pixels: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the images (or their features), labels and numbers of one official part, of its first classes."""
     whole = load_images(name.removesuffix("-official-features"), part)

@@ -9,6 +9,11 @@ from tutorlib.papers.vsml.config import VARIES, Config, has_batch_axis
 from tutorlib.papers.vsml.measures import (
     PICTURES,
     SMALL,
+    data_of_cloning,
+    data_of_learn,
+    data_of_matrix,
+    data_of_plateau,
+    data_of_references,
     run_cloning,
     run_learn,
     run_matrix,
@@ -75,6 +80,7 @@ LEARN = Experiment(
     title="Meta-trained on prototypes of 8 numbers and 4 classes; tested on other data at other sizes",
     figure="Figs. 6 and 7, and the introspection of the paper's section 5",
     run=run_learn,
+    data=data_of_learn,
     varies=VARIES,
     alone=has_batch_axis,
     tiers={
@@ -89,6 +95,7 @@ REFERENCES = Experiment(
     title="Online SGD and Adam on the same streams, at every rate of the grid",
     figure="Fig. 6, curves SGD and Adam",
     run=run_references,
+    data=data_of_references,
     cpu_only=True,
     tiers={
         "live": Tier((FAST,), seeds=(0,)),
@@ -105,6 +112,7 @@ PLATEAU = Experiment(
     title="How long the plateau lasts: gate biases, learning rate, horizon and number of classes",
     figure="none; the explorer",
     run=run_plateau,
+    data=data_of_plateau,
     varies=VARIES,
     alone=has_batch_axis,
     tiers={
@@ -149,6 +157,7 @@ MATRIX = Experiment(
     title="Meta-trained on one data set, tested on the others: VSML beside learners without its symmetries",
     figure="Fig. 8",
     run=run_matrix,
+    data=data_of_matrix,
     varies=VARIES,
     alone=has_batch_axis,
     tiers={
@@ -179,6 +188,7 @@ CLONING = Experiment(
     title="Sub-RNNs that were taught backpropagation train networks by running forwards, beside gradient descent",
     figure="Fig. 4, the paper's section 4.1 (C3)",
     run=run_cloning,
+    data=data_of_cloning,
     tiers={
         "live": Tier((cloning.Config(steps=3000, num_evals=10, streams=2, length=400),), seeds=(0,)),
         "study": Tier(

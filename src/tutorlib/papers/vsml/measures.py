@@ -11,7 +11,7 @@ from tutorlib.nn import step_generator
 from tutorlib.papers.vsml import cloning, descent, special_cases
 from tutorlib.papers.vsml.algorithm import Learner, Start, learner, meta_train, tasks
 from tutorlib.papers.vsml.config import Config
-from tutorlib.papers.vsml.problem import CHARACTERS, Streams, half_of, sample
+from tutorlib.papers.vsml.problem import CHARACTERS, Streams, files, half_of, sample
 from tutorlib.shapes import Float, Tensor
 
 WINDOWS = ((0, 50), (50, 100), (100, 200), (200, 500), (500, 1000), (1000, 2000))
@@ -300,6 +300,36 @@ def run_matrix(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     return found
 
 
+def data_of(*streams: Streams) -> tuple[str, ...]:
+    """Return the parts of data sets that these streams are read from."""
+    return tuple(dict.fromkeys(part for own in streams for part in files(own)))
+
+
+def data_of_learn(c: Config) -> tuple[str, ...]:
+    """Return what a run of ``run_learn`` reads."""
+    return data_of(c.streams, *(streams for streams, _ in transfer_sets(c).values()))
+
+
+def data_of_references(c: Config) -> tuple[str, ...]:
+    """Return what a run of ``run_references`` reads."""
+    return data_of(*(streams for streams, _ in transfer_sets(c).values()))
+
+
+def data_of_matrix(c: Config) -> tuple[str, ...]:
+    """Return what a run of ``run_matrix`` reads."""
+    return data_of(c.streams, *matrix_sets(c).values())
+
+
+def data_of_plateau(c: Config) -> tuple[str, ...]:
+    """Return what a run of ``run_plateau`` reads."""
+    return data_of(c.streams)
+
+
+def data_of_cloning(c: cloning.Config) -> tuple[str, ...]:
+    """Return what a run of ``run_cloning`` reads."""
+    return data_of(*(_cloning_streams(kind, c) for kind in c.kinds))
+
+
 WINDOW = 50
 """examples in a point of an online accuracy curve"""
 LAST = 200
@@ -322,6 +352,11 @@ def run_cloning(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     return [_cloning(trial, context) for trial in trials]
 
 
+def _cloning_streams(kind: str, c: cloning.Config) -> Streams:
+    side, name = 8 if kind == "digits" else c.side, kind.removesuffix(cloning.OFFICIAL)
+    return Streams((name,), side**2, 10, c.length, side, "train" if name == kind else "official-train")
+
+
 def _cloning(trial: Trial, context: Context) -> Metrics:
     c: cloning.Config = trial.config
     clone = cloning.clone_backprop(trial, context)
@@ -339,8 +374,7 @@ def _cloning(trial: Trial, context: Context) -> Metrics:
     for kind in c.kinds:
         side = 8 if kind == "digits" else c.side
         name = kind.removesuffix(cloning.OFFICIAL)
-        part = "train" if name == kind else "official-train"
-        x, y = sample(Streams((name,), side**2, 10, c.length, side, part), c.streams, generator)
+        x, y = sample(_cloning_streams(kind, c), c.streams, generator)
         for depth, hidden in (("shallow", ()), ("deep", (c.width,))):
             initial = cloning.initial_layers((side**2, *hidden, 10), c.streams, generator)
             metrics.setdefault(name, {})[depth] = _race(clone.theta, initial, x, y, c)

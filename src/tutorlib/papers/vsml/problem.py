@@ -153,6 +153,20 @@ class Streams:
             raise bad_argument("length", self.length, expected)
 
 
+def files(streams: Streams) -> tuple[str, ...]:
+    """Return the parts of data sets that streams are read from, such as ``mnist/train``."""
+    half, official = half_of(streams.part), half_of(streams.part) != streams.part
+    parts: list[str] = []
+    for kind in streams.kinds:
+        if kind == "omniglot":
+            parts.append("omniglot/background" if half == "train" else "omniglot/evaluation")
+        elif kind == "omniglot-small":  # the second has the first's characters taken out
+            parts += [f"omniglot/background_small{i}" for i in ((1,) if half == "train" else (1, 2))]
+        elif kind in IMAGES and kind != "digits":
+            parts.append(f"{kind}/{half}" if official else f"{kind}/test")
+    return tuple(dict.fromkeys(parts))
+
+
 def half_of(part: str) -> str:
     """Return whether a part trains or tests."""
     return part.removeprefix("official-")
