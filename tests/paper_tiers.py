@@ -2,8 +2,8 @@
 
 A row says for a field of the configurations of a paper tier which value all of them have, or, as a set, which values
 there are; and where that is known from. Of what is ``unknown`` no value is stated: ours is a choice. ``recalled`` is
-what readers of a paper remember and nobody has checked again; ``replication``, what a public replication took; ``ours``,
-a field of this library that the paper has no choice in.
+what readers of a paper remember and nobody has checked again; ``replication``, what a public replication took;
+``ours``, a field of this library that the paper has no choice in.
 """
 
 from typing import Any, NamedTuple

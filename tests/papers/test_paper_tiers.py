@@ -5,17 +5,20 @@ step of training, and the meta-tests at the paper's sizes on its sets. Cut are b
 how often a loop over time repeats what it does (``CUT``); no size of a network, an input or a data set is.
 """
 
-from functools import cache, reduce
-from operator import getitem
-
 import jaxtyping
 import pytest
 import torch
 from paper_tiers import BY_METHOD, NOT_IN_THE_PAPER, PAIRS, SOURCES, TABLES, TESTS, Row
 from papers_tiny import EXPERIMENTS
 
+from tutorlib.data import load_images
+from tutorlib.data.images import files_of
 from tutorlib.lab.dry import Rehearsal, rehearse
-from tutorlib.lab.experiment import Trial, override, plain
+from tutorlib.lab.experiment import Experiment, Trial, override, plain
+from tutorlib.papers.gpicl import measures as gpicl
+from tutorlib.papers.symla import experiments as symla
+from tutorlib.papers.vsml import measures as vsml
+from tutorlib.papers.vsml.problem import images
 
 TIERS = {name: e.tiers["paper"] for name, e in EXPERIMENTS.items() if "paper" in e.tiers}
 FEWEST = 5
@@ -26,7 +29,11 @@ def leaves(config) -> dict:
     found = {}
     for name in plain(config):
         value = getattr(config, name)
-        inside = {f"{name}.{below}": own for below, own in leaves(value).items()} if hasattr(value, "__dataclass_fields__") else {}
+        inside = (
+            {f"{name}.{below}": own for below, own in leaves(value).items()}
+            if hasattr(value, "__dataclass_fields__")
+            else {}
+        )
         found |= inside or {name: value}
     return found
 
@@ -80,8 +87,8 @@ def test_each_method_has_its_released_settings_and_all_have_equal_frames(name):
 CUT = {
     "gpicl": {"batch": 2},
     "vsml": {"sequences": 2},
-    "vsml.cloning": {"length": 200, "streams": 2, "batch": 16},
-    "rcgvf": {"num_envs": 4, "num_steps": 4, "horizon": 100, "minibatch_size": 8, "update_epochs": 1},
+    "vsml.cloning": {"length": 6, "streams": 3, "batch": 16},
+    "rcgvf": {"num_envs": 4, "num_steps": 4, "horizon": 100, "minibatch_size": 8, "update_epochs": 1, "levels": 4},
     "rcgvf.dissipation": {"learner.num_envs": 4, "learner.num_steps": 4, "learner.minibatch_size": 8},
     "symla": {"length": 8, "pairs": 2, "lifetimes": 2},
     "mbrl.sets": {"models": 2},
@@ -122,10 +129,6 @@ KINDS = kinds()
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Cut the numbers of test sequences, and loops over time of meta-tests."""
-    from tutorlib.papers.gpicl import measures as gpicl
-    from tutorlib.papers.symla import experiments as symla
-    from tutorlib.papers.vsml import measures as vsml
-
     monkeypatch.setattr(gpicl, "OFFICIAL_SEQUENCES", 4)
     monkeypatch.setattr(gpicl, "EVAL_SEQUENCES", 2)
     monkeypatch.setattr(gpicl, "MAML_STEPS", 1)
@@ -164,5 +167,40 @@ def test_a_run_of_a_paper_tier_goes_through(name, config):
         assert not loop.elsewhere, f"{loop.title}: on the host, or copied from it, in a step"
     (metrics,) = found.metrics
     assert metrics
+    assert {file for part in EXPERIMENTS[name].data(config) for file in map(str, files_of(*part.split("/")))} == (
+        found.files.keys()
+    ), "the files that a run is said to read are those that it reads"
     if name in TESTS and config == TIERS[name].configs[0]:
         assert TESTS[name][1] <= metrics.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("mnist", "test"), ("kmnist", "test"), ("omniglot", "background_small1"), ("omniglot", "background_small2")],
+)
+def test_a_dry_run_shows_data_of_the_true_shapes(name, part, real_files):
+    """Of Fashion-MNIST a part is shared alone."""
+    shapes = []
+
+    def run(trials, context):
+        found = load_images(name, part)
+        shapes.append((tuple(found.images.shape), found.images.dtype, tuple(found.labels.shape), found.classes))
+        return [{}]
+
+    rehearse(Experiment("tiny.data", "t", "f", run, {}), [Trial(TIERS["gpicl.phases"].configs[0], 0)], through=True)
+    run([], None)
+    assert shapes[0] == shapes[1]
+
+
+def test_what_vsml_draws_from_has_the_true_shape_in_a_dry_run(real_files):
+    shapes = []
+
+    def run(trials, context):
+        found = images("mnist", "official-test", 28, "unfiltered", torch.device("cpu"))
+        shapes.append((found.x.shape, found.of_class.shape[0], found.counts.shape))
+        return [{}]
+
+    rehearse(Experiment("tiny.data", "t", "f", run, {}), [Trial(TIERS["gpicl.phases"].configs[0], 0)], through=True)
+    run([], None)
+    assert shapes[0] == shapes[1] == ((10_000, 784), 10, (10,))
+    assert images("mnist", "official-test", 28, "unfiltered", torch.device("cpu")).x.isfinite().all(), "none is kept"

@@ -41,7 +41,7 @@ second decay, warm-up and start are unknown, and our choice."""
 TABLE_1 = replace(PAPER, tasks=2**25, bias=0.9)
 """The law of Table 1, as recalled: 2^25 tasks, of whose sequences nine in ten take the fixed permutation."""
 PAPER_SEEDS, LINES = tuple(range(5)), tuple(range(8))
-"""Seeds at the paper's size. Its maps have one run in a cell and its table means over three; its lines are over eight."""
+"""Seeds at the paper's size. Its maps have one run in a cell and its table means over three; its lines have eight."""
 
 LEARNING = Experiment(
     name="gpicl.learning",

@@ -151,16 +151,16 @@ def official_sets(name: str, classes: int, rank: int, pixels: int) -> tuple[Base
     """
     train, test = (_official(name, part, classes, pixels) for part in ("train", "test"))
     z = standardised(train[0], rank, train[0], test[0])
-    sets = [BaseSet(name, own, *rest, classes) for own, (_, *rest) in zip(z, (train, test), strict=True)]
+    sets = [BaseSet(name, own, y, rows, classes) for own, (_, y, rows) in zip(z, (train, test), strict=True)]
     return sets[0], sets[1]
 
 
 @cache
 def official_test(name: str, classes: int, pixels: int) -> BaseSet:
     """Return the test part of a set that nobody meta-trains on, whole, standardised with its own mean and deviation."""
-    x, *rest = _official(name, "test", classes, pixels)
+    x, y, rows = _official(name, "test", classes, pixels)
     (z,) = standardised(x, full_rank(name, pixels), x)
-    return BaseSet(name, z, *rest, classes)
+    return BaseSet(name, z, y, rows, classes)
 
 
 def standardised(

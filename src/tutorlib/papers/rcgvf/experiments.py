@@ -322,11 +322,11 @@ def released(method: str, task: str = "KeyCorridorS4R3") -> recurrent.Config:
     """
     own = recurrent.settings(method, task)
     frames = FRAMES.get(task, FRAMES["KeyCorridorS4R3"])
-    return replace(own, updates=10 * round(frames / own.frames / 10), anneal=float(frames), renew=LEVELS_MADE)
+    return replace(own, updates=10 * round(frames / own.frames / 10), anneal=float(frames), levels=LEVELS)
 
 
-LEVELS_MADE = 16
-"""levels that each update makes anew: about as many as episodes begin in it, for the released code makes each anew"""
+LEVELS = 16_384
+"""levels of a bank, made before training; the released code makes a level for each episode, one by one on the host"""
 
 MINIGRID = Experiment(
     name="rcgvf.minigrid",
@@ -393,7 +393,7 @@ ROOMS = Experiment(
     varies=VARIES,
 )
 """Three rooms of sides up to 6, the smallest chain we tried in which PPO alone learned nothing in 2e5 frames; they were
-tried with eyes that lacked their last ReLU. At the paper tier it is the chains of the paper's list, as recalled, with the
-released settings of KeyCorridorS4R3: their own, in the paper's appendix, are unknown."""
+tried with eyes that lacked their last ReLU. At the paper tier it is the chains of the paper's list, as recalled, with
+the released settings of KeyCorridorS4R3: their own, in the paper's appendix, are unknown."""
 
 EXPERIMENTS = (LOCK, ABLATIONS, PASSES, DISSIPATION, ALIASING, TD_LAMBDA, MINIGRID, PRIVILEGED, ROOMS)

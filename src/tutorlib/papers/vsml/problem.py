@@ -218,9 +218,7 @@ def images(kind: str, part: str, side: int, scaling: str, device: torch.device) 
     return Images(x.to(device), of_class.to(device), counts.to(device))
 
 
-def _by_class(
-    y: Int[Tensor, "examples"], classes: int
-) -> tuple[Int[Tensor, "classes most"], Int[Tensor, "classes"]]:
+def _by_class(y: Int[Tensor, "examples"], classes: int) -> tuple[Int[Tensor, "classes most"], Int[Tensor, "classes"]]:
     """Return the numbers of the examples of each class, the last ones repeated, and how many there are.
 
     In a dry run labels have no values: the ``classes`` are as many as are known, and all of one size.
