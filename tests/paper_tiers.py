@@ -394,7 +394,6 @@ FIGURES_6_AND_7 = {
 }  # fmt: skip
 TESTS: dict[str, tuple[str, set[str]]] = {
     "gpicl.phases": ("paper", {"seen", "unseen", "fashion-mnist"}),
-    "gpicl.transition": ("paper", {"seen", "unseen", "fashion-mnist"}),
     "gpicl.table": ("paper", TABLE_1),
     "gpicl.features": ("paper", {"cifar10-official-features"}),
     "vsml.learn": ("code", FIGURES_6_AND_7),
