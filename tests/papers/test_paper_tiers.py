@@ -109,7 +109,10 @@ def cut(name: str, config):
     return override(config, {field: value for field, value in own.items() if field in known})
 
 
-KIND = ("architecture", "optimizer", "positions", "learner", "estimator", "loss_type", "method", "agent", "environment")
+KIND = (
+    "architecture", "dataset", "optimizer", "positions", "projection", "learner", "estimator", "loss_type",
+    "streams.classes", "method", "task", "agent", "environment",
+)  # fmt: skip
 """Fields by which runs do other operations."""
 
 
