@@ -34,6 +34,7 @@ NOT_IN_THE_PAPER = {
     "rcgvf.aliasing": "a thought experiment of two corridors",
     "rcgvf.tdlambda": "a chain of known values",
     "mbrl.dreams": "an explorer's dreams",
+    "symla.exchanged": "new seeds of our own study; the paper's bandits are in symla.biased",
     "symla.player": "an explorer's opponent",
     "symla.rl2": "a baseline that the paper does not have",
 }

@@ -168,6 +168,7 @@ def gone_through(name: str, config) -> Rehearsal:
         jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.mark.filterwarnings("ignore:cov")  # of one number that stands for many
 @pytest.mark.parametrize(("name", "config"), KINDS, ids=[f"{name}-{i}" for i, (name, _) in enumerate(KINDS)])
 def test_a_run_of_a_paper_tier_goes_through(name, config):
     found = gone_through(name, config)
