@@ -53,10 +53,10 @@ class Ensemble:
     """networks that learn from the same data"""
     tolerance: float = 0.05
     """root of the mean squared Bellman residual on the data up to which a member fits them; a reward is 1"""
-    updates: int = 2000
+    updates: int = 3000
     target_period: int = 25
     """updates after which Q^- becomes Q"""
-    num_evals: int = 4
+    num_evals: int = 6
     """how many looks, evenly spaced, the last update included: the times at which learning may stop"""
     lr: float = 1e-3
     """Adam's learning rate for Q"""

@@ -114,10 +114,10 @@ DREAMS = Experiment(
     varies=(),
 )
 
-PERIODS = (5, 25, 100)
-"""updates after which Q^- becomes Q, in the study of ensembles"""
+PERIODS = (25, 50, 100)
+"""updates after which Q^- becomes Q, in the study of ensembles; with 5 or 10 few members fit on tuning seeds"""
 RATE = 1e-3
-"""of Q, of all ensembles"""
+"""of Q, of all ensembles: that with which members of tuning seeds fit the data best, with a model and without"""
 
 ENSEMBLE = Experiment(
     name="mbrl.ensemble",
@@ -127,7 +127,8 @@ ENSEMBLE = Experiment(
     tiers={
         "live": Tier(grid(Ensemble(members=4, updates=600, num_evals=2), agent=("er", "simple")), seeds=(0,)),
         "tuning": Tier(
-            grid(Ensemble(members=4), agent=("er", "simple"), lr=(3e-4, 1e-3, 3e-3, 1e-2)), seeds=(1000, 1001)
+            grid(Ensemble(members=4, updates=2000, num_evals=4), agent=("er", "simple"), lr=(3e-4, 1e-3, 3e-3, 1e-2)),
+            seeds=(1000, 1001),
         ),
         "study": Tier(
             tuple(
