@@ -76,7 +76,7 @@ def _dreams(name, c, seed, value):
 
 def _ensemble(name, c, seed, value):
     looks = c.num_evals
-    spread = value(name, c, "spread") * factor(seed)
+    spread = value(name, c, "spread") * factor(seed) ** (2 if c.agent == "er" else 1)
     fit = value(name, c, "fit")
     both = {
         metric: {"seen": looks * [size * spread], "unseen": looks * [spread]}
