@@ -87,8 +87,8 @@ def last(records: Sequence[Record], name: str, group: str | None = None) -> list
     return [course[-1] for course in evals(records, name, group)]
 
 
-def errors(records: Sequence[Record], group: str = "all") -> list[float]:
-    """Return the error of Q in a group of patterns after the last update, one number for each record.
+def errors(records: Sequence[Record], group: str = "all", at: int = -1) -> list[float]:
+    """Return the error of Q in a group of patterns at evaluation number ``at``, the last one, for each record.
 
     Raises ``UsageError`` for an unknown group, and where a seed has no pattern of it.
     """
@@ -96,17 +96,17 @@ def errors(records: Sequence[Record], group: str = "all") -> list[float]:
         raise bad_argument("group", group, f"one of {', '.join(GROUPS)}")
     if not all(r.metrics["patterns"][group] for r in records):
         raise bad_argument("group", group, "patterns of it with every seed")
-    return last(records, "rmse", group)
+    return [course[at] for course in evals(records, "rmse", group)]
 
 
-def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str = "all") -> list[float]:
-    """Return log(error of ``records`` / error of ``others``), seed by seed.
+def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str = "all", at: int = -1) -> list[float]:
+    """Return log(error of ``records`` / error of ``others``), seed by seed, at evaluation number ``at``.
 
     Errors of replay have a heavy tail: in the logarithm no single seed decides. Raises ``UsageError`` unless both have
     the same seeds.
     """
     paired(records, others)
-    return [math.log(a / b) for a, b in zip(errors(records, group), errors(others, group), strict=True)]
+    return [math.log(a / b) for a, b in zip(errors(records, group, at), errors(others, group, at), strict=True)]
 
 
 def factor(logarithms: Sequence[float], unit: str = "seeds") -> Interval:

@@ -137,6 +137,8 @@ def draw_narrowing(ax: Axes, records: Sequence[Record], periods: Sequence[int], 
         whiskers(ax, x, found)
     ax.axhline(1.0, color=REFERENCE, linestyle="--", linewidth=1.2)
     ax.set(xlabel="update", ylabel="spread without over with a model", yscale="log")
+    ax.set_yticks((0.5, 1, 2, 4), ("0.5", "1", "2", "4"))
+    ax.minorticks_off()
 
 
 def draw_misses(ax: Axes, records: Sequence[Record]) -> None:
