@@ -215,15 +215,15 @@ def _refuse_doubled(arguments: Sequence[str]) -> None:
 
 def _overrides(assignments: Sequence[str]) -> dict[str, str]:
     """Return the values by the names of their fields."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise bad_argument("set", assignment, "NAME=VALUE")
-        if name in found:
-            raise bad_argument("set", assignment, f"each field once, and {name}={found[name]} stands before it")
-        found[name] = value
-    return found
+        if name in values:
+            raise bad_argument("set", assignment, f"each field once, and {name}={values[name]} stands before it")
+        values[name] = value
+    return values
 
 
 def _list() -> None:
@@ -323,10 +323,10 @@ def _doctor() -> int:
         if "study" not in experiment.tiers:
             continue
         try:
-            found = recorded(name, withdrawn=True, diverged=True)
+            trials = recorded(name, withdrawn=True, diverged=True)
             gone = withdrawals(name)
-            count = sum(any(own.covers(record.config) for own in gone) for record in found)
-            print(f"{name}: {len(found)} recorded trials" + (f", {count} of them withdrawn" if count else ""))
+            count = sum(any(withdrawal.covers(record.config) for withdrawal in gone) for record in trials)
+            print(f"{name}: {len(trials)} recorded trials" + (f", {count} of them withdrawn" if count else ""))
         except NoRecordsError:
             print(f"{name}: not recorded yet")
         except TutorlibError as error:
