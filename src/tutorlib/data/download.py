@@ -154,7 +154,7 @@ def search_given(file: RemoteFile) -> tuple[Path | None, DataError | None]:
     if folder is None:
         return None, None
     passed: DataError | None = None
-    for path, own in ((folder / file.folder / file.name, True), (folder / file.name, False)):
+    for path, inside in ((folder / file.folder / file.name, True), (folder / file.name, False)):
         try:
             if not path.is_file():
                 continue
@@ -164,7 +164,7 @@ def search_given(file: RemoteFile) -> tuple[Path | None, DataError | None]:
         if wrong is None:
             return path, None
         passed = ChecksumError(f"{path} is not {file}: {wrong}")
-        if own:
+        if inside:
             raise passed
     return None, passed
 
@@ -340,10 +340,10 @@ def reason(error: BaseException) -> str:
 def whereabouts(file: RemoteFile) -> str:
     """Return in words where ``file`` lies on this machine, or how to get it; nothing is downloaded."""
     cached = cache_folder() / file.folder / file.name
-    found = find_given(file)
-    if found is None and cached.exists() and not mismatch(cached, file):
-        found = cached
-    return str(found) if found else f"not here; it is downloaded when it is needed, or {remedy(file, cached)}"
+    path = find_given(file)
+    if path is None and cached.exists() and not mismatch(cached, file):
+        path = cached
+    return str(path) if path else f"not here; it is downloaded when it is needed, or {remedy(file, cached)}"
 
 
 def remedy(file: RemoteFile, target: Path) -> str:

@@ -49,8 +49,8 @@ class ImageSet:
 def check_images(images: Tensor) -> None:
     """Raise ``UsageError`` unless ``images`` is uint8 ``[n, h, w, c]`` with at least one image."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.numel() == 0:
-        found = f"{images.dtype} of shape {list(images.shape)}"
-        raise bad_argument("images", found, "uint8 of shape [n, h, w, c] with at least one image")
+        given = f"{images.dtype} of shape {list(images.shape)}"
+        raise bad_argument("images", given, "uint8 of shape [n, h, w, c] with at least one image")
 
 
 def check_labels(name: str, labels: Tensor, n: int, classes: int) -> None:
