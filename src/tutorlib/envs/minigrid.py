@@ -226,8 +226,8 @@ class MiniGrid:
         )
 
         target = self._of_level(self.levels.target, state.level)
-        found = (action == PICKUP) & (thing_of(hand) == target[..., 0]) & (colour_of(hand) == target[..., 1])
-        success = found | (goes & (thing == GOAL))
+        taken = (action == PICKUP) & (thing_of(hand) == target[..., 0]) & (colour_of(hand) == target[..., 1])
+        success = taken | (goes & (thing == GOAL))
         # In float64, as Python computes it, so that both round to the same float32.
         reward = torch.where(success, 1 - 0.9 * (following.t.double() / self.max_steps), 0.0).float()
         return following, reward, success | (goes & (thing == LAVA)), following.t >= self.max_steps
