@@ -53,7 +53,8 @@ def perturbations(
         expected = "one generator for one theta, and one for each run"
         raise bad_argument("generator", 1 if alone else len(generators), f"{expected} of theta={tuple(theta.shape)}")
     drawn = [
-        torch.randn(pairs, theta.shape[-1], generator=own, device=theta.device, dtype=theta.dtype) for own in generators
+        torch.randn(pairs, theta.shape[-1], generator=stream, device=theta.device, dtype=theta.dtype)
+        for stream in generators
     ]
     return drawn[0] if alone else torch.stack(drawn)
 
