@@ -79,10 +79,10 @@ def num_stored(replay: Replay, added: int, minimum: int = 1) -> int:
 
     Raises ``UsageError`` if these are fewer than ``minimum``, such as a batch, or none.
     """
-    found = min(added, replay.reward.shape[1])
-    if found < max(minimum, 1):
+    stored = min(added, replay.reward.shape[1])
+    if stored < max(minimum, 1):
         raise bad_argument("added", added, f"at least {max(minimum, 1)} transitions in replay before any is sampled")
-    return found
+    return stored
 
 
 def sample_from(replay: Replay, among: int | Tensor, u: Float[Tensor, "seeds batch"]) -> Experience:
