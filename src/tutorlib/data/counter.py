@@ -53,7 +53,7 @@ def _at(word: Word, device: torch.device | None) -> Int[Tensor, "..."]:
     return word if isinstance(word, Tensor) else torch.full((), word, dtype=torch.int64, device=device)
 
 
-@checked(counts=("n",), most={"n": 100_000_000, "stream": _WORD})
+@checked(counts=("n",), maximum={"n": 100_000_000, "stream": _WORD})
 def words(
     key: Int[Tensor, "*#batch"] | int, stream: int, index: Int[Tensor, "*#batch"], n: int
 ) -> Int[Tensor, "*batch n"]:

@@ -89,7 +89,7 @@ class RemoteFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"size": 10**12})
+        expect_fields(self, maximum={"size": 10**12})
         for field, value in (("name", self.name), ("folder", self.folder)):
             if not re.fullmatch(r"\w[\w.-]*", value):
                 raise bad_argument(field, value, "a plain file name without a path")

@@ -34,7 +34,7 @@ class ImageSet:
     peak: int = 255
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("classes",), least={"peak": 1}, most={"peak": 255})
+        expect_fields(self, sizes=("classes",), minimum={"peak": 1}, maximum={"peak": 255})
         check_images(self.images)
         if int(self.images.max()) > self.peak:
             raise bad_argument("images", int(self.images.max()), f"values from 0 to peak={self.peak}")
@@ -121,7 +121,7 @@ def are_given(files: tuple[RemoteFile, ...]) -> bool:
     return all(find_given(file) is not None for file in files)
 
 
-@checked(sizes=("size",), least={"peak": 1}, most={"peak": 255})
+@checked(sizes=("size",), minimum={"peak": 1}, maximum={"peak": 255})
 def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n features"]:
     """Return images as vectors of a smaller picture: float32 ``[n, size * size * c]``, values from 0 to 1.
 
@@ -140,7 +140,7 @@ def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n featu
     return torch.cat(cells).permute(0, 2, 3, 1).flatten(1)
 
 
-@checked(counts=("examples",), most={"examples": 10_000_000, "train": 10_000_000})
+@checked(counts=("examples",), maximum={"examples": 10_000_000, "train": 10_000_000})
 def fixed_split(examples: int, train: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "test"]]:
     """Return the numbers of ``train`` training examples and of the others, in one order for all runs and papers.
 

@@ -120,7 +120,7 @@ class MiniGrid:
     """what a row of the view shows (``minigrid_view.row_table``)"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, least={"max_steps": 1}, most={"max_steps": 2**15 - 2})
+        expect_fields(self, minimum={"max_steps": 1}, maximum={"max_steps": 2**15 - 2})
         if self.levels.cells.dim() != 4 or self.levels.cells.shape[-1] != 5 or not len(self.levels.cells):
             raise bad_argument("levels.cells", tuple(self.levels.cells.shape), "a shape (levels, H, W, 5)")
         object.__setattr__(self, "packed", pack(self.levels.cells))

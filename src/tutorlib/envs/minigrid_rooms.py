@@ -119,7 +119,7 @@ def _expect_at_least(name: str, value: int, low: int) -> None:
         raise bad_argument(name, value, f"a whole number from {low}")
 
 
-@checked(sizes=("number",), least={"size": 3, "rows": 1}, most={"size": 25, "rows": 25})
+@checked(sizes=("number",), minimum={"size": 3, "rows": 1}, maximum={"size": 25, "rows": 25})
 def key_corridor(number: int, generator: torch.Generator, size: int = 3, rows: int = 3) -> Levels:
     """Return levels of KeyCorridor: ``rows`` rooms of side ``size`` left and right of a corridor.
 
@@ -195,7 +195,9 @@ def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True,
     return _bank(number, make)
 
 
-@checked(sizes=("number",), least={"rooms": 1, "size": 4, "width": 5}, most={"rooms": 25, "size": 25, "width": 100})
+@checked(
+    sizes=("number",), minimum={"rooms": 1, "size": 4, "width": 5}, maximum={"rooms": 25, "size": 25, "width": 100}
+)
 def multi_room(number: int, generator: torch.Generator, rooms: int = 4, size: int = 5, width: int = 25) -> Levels:
     """Return levels of MultiRoom: a chain of ``rooms`` rooms of sides 4 to ``size`` in a square of side ``width``.
 

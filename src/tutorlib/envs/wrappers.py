@@ -122,7 +122,7 @@ class Permuted(_InOrder):
     """lifetime step from which the permutations hold; until then all is as inside"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"at": MOST})
+        expect_fields(self, maximum={"at": MOST})
         if not (self.shuffle_observations or self.shuffle_actions):
             raise bad_argument("shuffle_actions", False, "True, or shuffle_observations=True")
 
@@ -208,7 +208,7 @@ class Padded(Wrapper):
     """how many"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"zeros": MOST_SIZE})
+        expect_fields(self, maximum={"zeros": MOST_SIZE})
 
     @property
     def observations(self) -> int:

@@ -36,10 +36,10 @@ class Population:
     """whether losses are replaced by their centred ranks: their scale then does not matter"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("pairs",), most={"pairs": 1_000_000}, positive=("sigma",))
+        expect_fields(self, counts=("pairs",), maximum={"pairs": 1_000_000}, positive=("sigma",))
 
 
-@checked(counts=("pairs",), most={"pairs": 1_000_000})
+@checked(counts=("pairs",), maximum={"pairs": 1_000_000})
 def perturbations(
     theta: Float[Tensor, "*runs parameters"], pairs: int, generator: Generators
 ) -> Float[Tensor, "*runs pairs parameters"]:

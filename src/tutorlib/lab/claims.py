@@ -69,7 +69,7 @@ class Terms:
     """what was changed since, in order"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"seeds": MOST, "tuning": MOST})
+        expect_fields(self, maximum={"seeds": MOST, "tuning": MOST})
         _expect_date("fixed", self.fixed)
         expect_seeds("seeds", self.seeds, TEST_SEEDS)
         expect_seeds("tuning", self.tuning, TUNING_SEEDS)

@@ -93,8 +93,8 @@ Rule = Callable[[str, Any], None]
 class Rules:
     """What numbers are held to beyond their kind, by the names of fields or arguments.
 
-    ``counts`` are whole numbers from 1 to a thousand million, ``sizes`` from 1 to 65,536; ``least`` and ``most`` give
-    other ends of whole numbers (without an end below they begin at 0). ``positive`` and ``not_negative`` say so of
+    ``counts`` are whole numbers from 1 to a thousand million, ``sizes`` from 1 to 65,536; ``minimum`` and ``maximum``
+    give other ends of whole numbers (without an end below they begin at 0). ``positive`` and ``not_negative`` say so of
     numbers, ``shares`` lie in [0, 1], ``choices`` are one of the given texts. Numbers are finite, but for those in
     ``endless``, which may be infinite. What holds for a name holds for each entry of a tuple or list.
     """
@@ -104,8 +104,8 @@ class Rules:
         *,
         counts: Iterable[str] = (),
         sizes: Iterable[str] = (),
-        least: Mapping[str, int] = _NONE,
-        most: Mapping[str, int] = _NONE,
+        minimum: Mapping[str, int] = _NONE,
+        maximum: Mapping[str, int] = _NONE,
         positive: Iterable[str] = (),
         not_negative: Iterable[str] = (),
         shares: Iterable[str] = (),
@@ -113,9 +113,9 @@ class Rules:
         choices: Mapping[str, Iterable[str]] = _NONE,
     ) -> None:
         ends = dict.fromkeys(counts, (1, MOST)) | dict.fromkeys(sizes, (1, MOST_SIZE))
-        for name in (*least, *most):
+        for name in (*minimum, *maximum):
             low, high = ends.get(name, (0, MOST))
-            ends[name] = (least.get(name, low), most.get(name, high))
+            ends[name] = (minimum.get(name, low), maximum.get(name, high))
         self.rules: dict[str, Rule] = {name: _whole(*bounds) for name, bounds in ends.items()}
         kinds: tuple[tuple[Iterable[str], str, Callable[[Any], bool]], ...] = (
             (positive, "a positive number", lambda x: x > 0),

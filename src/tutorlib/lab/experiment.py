@@ -32,7 +32,7 @@ class Trial:
     seed: int
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"seed": 2**63 - 1})
+        expect_fields(self, maximum={"seed": 2**63 - 1})
 
 
 T = TypeVar("T")
@@ -252,7 +252,7 @@ def checkpoint_for(folder: Path, experiment: str, trials: Sequence[Trial]) -> Ch
     return Checkpoint(folder / f"{key}.ckpt", key, [trial_key(experiment, [trial]) for trial in trials])
 
 
-@checked(counts=("digits",), most={"digits": 17})
+@checked(counts=("digits",), maximum={"digits": 17})
 def rounded(values: Float[Tensor, "*shape"], digits: int = 5) -> Any:
     """Return the entries of a tensor as nested lists, with ``digits`` significant digits, ready for JSON."""
     if values.dim() == 0:

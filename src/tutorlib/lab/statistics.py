@@ -27,7 +27,7 @@ class Interval:
     """one of ``UNITS``"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"count": MOST}, choices={"unit": UNITS})
+        expect_fields(self, maximum={"count": MOST}, choices={"unit": UNITS})
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"

@@ -77,7 +77,7 @@ class Number(TypedDict):
     over: NotRequired[Sequence[str]]
 
 
-@checked(most={"decimals": 9})
+@checked(maximum={"decimals": 9})
 def curves_data(
     *,
     title: str,

@@ -264,7 +264,7 @@ def _check_json(path: str, value: object) -> None:
         raise bad_argument(path, value, "a JSON value: dict, list, str, bool, int, float or None")
 
 
-@checked(least={"digits": 1}, most={"digits": 17})
+@checked(minimum={"digits": 1}, maximum={"digits": 17})
 def rounded(value: Any, digits: int = 3) -> Any:
     """Return ``value`` with every float in it rounded to ``digits`` significant digits.
 

@@ -28,7 +28,7 @@ LARGEST = 2**16
 """patterns of a flute whose values are iterated"""
 
 
-@checked(least={"pipes": 2}, most={"pipes": LARGEST_SIZE})
+@checked(minimum={"pipes": 2}, maximum={"pipes": LARGEST_SIZE})
 def flute_patterns(pipes: int, device: torch.device | None = None) -> Float[Tensor, "patterns cells"]:
     """Return all observations of a flute, the pattern of number s being the digits of s, the last cell the highest."""
     cells = pipes * (pipes + 1) // 2

@@ -317,7 +317,7 @@ class LatentModel:
         expect_fields(
             self,
             sizes=("observations", "actions", "latents", "classes", "hidden", "layers"),
-            least={"classes": 2},
+            minimum={"classes": 2},
             choices={"kind": KINDS},
         )
         head = self.inputs if self.kind == "categorical" else 2 * self.latents

@@ -68,7 +68,7 @@ class BitModels:
     """discount"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("actions",), most={"reads": 20})
+        expect_fields(self, sizes=("actions",), maximum={"reads": 20})
         k = len(self.reads)
         if not 1 <= k <= 20 or not all(p <= k for p in self.reads):
             raise bad_argument("reads", self.reads, f"for each of the bits a whole number from 0 to {max(k, 1)}")

@@ -36,7 +36,7 @@ def matching_weight(c: Config, d: int, beta: float, seeds: Sequence[int]) -> flo
     return beta * theirs / ours
 
 
-@checked(least={"rounds": 1})
+@checked(minimum={"rounds": 1})
 def random_play(c: Config, rounds: int, generator: torch.Generator) -> tuple[int, int]:
     """Return how many episodes end with success under actions at random, and how many end at all.
 

@@ -98,8 +98,8 @@ class Streams:
             self,
             sizes=("inputs", "classes", "side"),
             counts=("length",),
-            least={"classes": 2},
-            most={"shown": MOST_SIZE, "subset": KNOWN - 1},
+            minimum={"classes": 2},
+            maximum={"shown": MOST_SIZE, "subset": KNOWN - 1},
             choices={
                 "kinds": KINDS,
                 "part": PARTS,
