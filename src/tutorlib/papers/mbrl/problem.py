@@ -53,13 +53,13 @@ def moved(cell: Int[Tensor, "*#batch"], action: Int[Tensor, "*#batch"], size: in
 
 def distinct_cells(u: Float[Tensor, "*batch n"], cells: int) -> Int[Tensor, "*batch n"]:
     """Return ``n`` different cells, every ordered choice alike where ``u`` is uniform."""
-    found: list[Tensor] = []
+    chosen: list[Tensor] = []
     for j in range(u.shape[-1]):
         cell = as_integer(u[..., j], cells - j)  # the how-many-th of the cells that are left
-        for taken in torch.stack(found, dim=-1).sort(dim=-1).values.unbind(dim=-1) if found else ():
+        for taken in torch.stack(chosen, dim=-1).sort(dim=-1).values.unbind(dim=-1) if chosen else ():
             cell = cell + (cell >= taken)
-        found.append(cell)
-    return torch.stack(found, dim=-1)
+        chosen.append(cell)
+    return torch.stack(chosen, dim=-1)
 
 
 def seen(channels: Sequence[Tensor]) -> Float[Tensor, "*batch observations"]:

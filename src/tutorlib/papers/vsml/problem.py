@@ -186,10 +186,10 @@ def images(kind: str, part: str, side: int, scaling: str, device: torch.device) 
         mean, sd = PIXELS[kind] or (x[train].mean().item(), x[train].std().item())
         pixels, y = x[rows], whole.labels[rows]
     x = scaled((pixels - mean) / sd, side, scaling)
-    found = [(y == c).nonzero().flatten() for c in range(int(y.max()) + 1)]
-    most = max(len(own) for own in found)
-    of_class = torch.stack([torch.cat([own, own[-1:].expand(most - len(own))]) for own in found])
-    counts = torch.tensor([len(own) for own in found])
+    groups = [(y == c).nonzero().flatten() for c in range(int(y.max()) + 1)]
+    most = max(len(group) for group in groups)
+    of_class = torch.stack([torch.cat([group, group[-1:].expand(most - len(group))]) for group in groups])
+    counts = torch.tensor([len(group) for group in groups])
     x = x.permute(0, 2, 3, 1).flatten(1)
     return Images(x.to(device), of_class.to(device), counts.to(device))
 
@@ -227,9 +227,9 @@ def sample(
         raise bad_argument("sequences", sequences, "at least 1")
     drawn = []
     for turn, kind in enumerate(streams.kinds[:sequences]):
-        own = len(range(turn, sequences, len(streams.kinds)))
+        count = len(range(turn, sequences, len(streams.kinds)))
         draw: Callable = _few_shot if kind in CHARACTERS else _SYNTHETIC.get(kind, _images)
-        x, y = draw(streams, own, generator, kind)
+        x, y = draw(streams, count, generator, kind)
         x = F.pad(x, (0, streams.inputs - x.shape[-1]))
         drawn.append((_projected(_shuffled(x, streams, generator), streams, generator), y))
     if len(drawn) == 1:
