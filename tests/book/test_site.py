@@ -5,7 +5,7 @@ import pickle
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +13,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
 from docutils import nodes
+from soup import Soups, article, plain, text
 from toc import PAGES, REPOSITORY, ROOT
 
 from tutorlib import papers
@@ -21,7 +22,6 @@ from tutorlib.lab.records import load_published, publish
 from tutorlib.lab.verdicts import CONTRADICTED, HOLDS, UNTESTED, VERDICTS, exceeds
 from tutorlib.show.explorer import classic, module_name, to_json, twin
 
-Soups = Mapping[str, BeautifulSoup]
 COLAB = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
 
 
@@ -30,22 +30,6 @@ def references(soup: BeautifulSoup) -> Iterator[tuple[Tag, str]]:
     for attribute in ("href", "src"):
         for element in soup.find_all(attrs={attribute: True}):
             yield element, element[attribute]
-
-
-def plain(words: str) -> str:
-    """Return ``words`` with single spaces and straight quotation marks."""
-    return " ".join(words.translate(str.maketrans("‘’“”", "''\"\"")).split())
-
-
-def text(element: Tag) -> str:
-    """Return what an element says."""
-    return plain(element.get_text(" "))
-
-
-def article(soups: Soups, page: str) -> Tag:
-    found = soups[page].select_one("article.bd-article")
-    assert found, page
-    return found
 
 
 # Links
@@ -363,108 +347,6 @@ def test_status_page_shows_the_last_execution(soups: Soups) -> None:
     assert f"Python {status['python']}" in said
     for package, version in status["packages"].items():
         assert f"{package} {version}" in said
-
-
-# The opening page and the order of the contents
-
-TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-PARTS = [part for part in TOC["parts"] if part["caption"].partition(":")[0] in ("I", "II", "III", "IV")]
-FIRST_PAGES = [chapter["file"] for part in PARTS for chapter in part["chapters"]]
-
-
-def leads_to(page: str, link: Tag) -> str:
-    """Return the page of the book that ``link`` on ``page`` leads to."""
-    return (ROOT / page).parent.joinpath(urlsplit(str(link["href"])).path).resolve().relative_to(ROOT).as_posix()[:-5]
-
-
-def links_below(soups: Soups, page: str, heading: str) -> list[str]:
-    """Return the pages that the list, or the table, below a heading links first in each of its entries."""
-    section = article(soups, page).select_one(f"section#{heading}")
-    assert section
-    return [
-        leads_to(page, link) for entry in section.select("li, tbody tr") if (link := entry.select_one("a.internal"))
-    ]
-
-
-def test_ten_chapters_nest_their_pages_in_the_order_of_the_parts(soups: Soups) -> None:
-    from tutorlib_book.chapters import CHAPTERS
-
-    assert [part["caption"].partition(":")[0] for part in PARTS] == ["I", "II", "III", "IV"]
-    assert FIRST_PAGES == [chapter.page(PAGES) for chapter in CHAPTERS]
-    assert len(CHAPTERS) == 10
-    for part in PARTS:
-        for chapter in part["chapters"]:
-            own = [page["file"] for page in chapter.get("sections", ())]
-            assert own == [page for page in PAGES if page.startswith(chapter["file"].removesuffix("idea"))][1:]
-    entries = soups["book/intro"].select("nav.bd-links > div > ul > li.toctree-l1 > a")
-    assert [leads_to("book/intro", entry) for entry in entries if re.match(r"\d", text(entry))] == FIRST_PAGES
-    assert [text(entry).split(".")[0] for entry in entries if re.match(r"\d", text(entry))] == [
-        str(i) for i in range(1, 11)
-    ]
-
-
-def test_the_opening_page_agrees_with_the_contents(soups: Soups) -> None:
-    (start,) = (part["chapters"] for part in TOC["parts"] if part["caption"] == "Start here")
-    assert links_below(soups, "book/intro", "where-to-start") == [*(page["file"] for page in start), FIRST_PAGES[0]]
-    assert links_below(soups, "book/intro", "the-chapters") == FIRST_PAGES
-    states = [text(row.find_all("td")[-1]) for row in article(soups, "book/intro").select("#the-chapters tbody tr")]
-    assert states == ["ready" if page.startswith("notebooks/") else "in preparation" for page in FIRST_PAGES]
-
-
-def test_the_boxes_of_the_map_lead_to_the_chapters_or_to_the_papers(soups: Soups) -> None:
-    from tutorlib_book.chapters import CHAPTERS
-
-    (drawing,) = article(soups, "book/intro").select(".paper-map svg")
-    links = {str(link["aria-label"]).partition(":")[0]: str(link["href"]) for link in drawing.select("a")}
-    for chapter in CHAPTERS:
-        ready = chapter.ready(PAGES)
-        assert links[chapter.name] == (f"../{chapter.page(PAGES)}.html" if ready else chapter.paper)
-        (box,) = drawing.select(f"rect[data-paper={chapter.slug}]")
-        assert (box.get("stroke-dasharray") == "none") == ready, "a solid border means ready"
-    assert len(links) == len(CHAPTERS)
-
-
-def test_the_opening_page_begins_with_a_game_the_claims_and_three_doors(soups: Soups) -> None:
-    page = article(soups, "book/intro")
-    order = [page.select_one(f"{piece}") for piece in (".tutorlib-explorer", "table.matrix", ".doors", ".paper-map")]
-    assert all(order)
-    places = [list(page.descendants).index(piece) for piece in order]
-    assert places == sorted(places)
-    assert len(page.select(".doors li a")) == 3
-
-
-# Times
-
-
-PAPERS_OF_PAGES = [name for name in PAGES if name.startswith("notebooks/")]
-UNITS = {"second": 1, "minute": 60}
-COUNTS = {word: count for count, word in enumerate("no a two three four five six seven eight nine ten".split())}
-TIME = re.compile(r"\babout (half a|[\d.]+|[a-z]+) (second|minute)s? to run\b")
-
-
-def said_seconds(words: str) -> float:
-    """Return how long a run takes according to a line such as "60 minutes to read; about half a minute to run"."""
-    found = TIME.search(words)
-    assert found, f"{words}: expected 'about ... seconds to run' or 'about ... minutes to run'"
-    count, unit = found.groups()
-    number = 0.5 if count == "half a" else float(COUNTS[count] if count in COUNTS else count)
-    return number * UNITS[unit]
-
-
-@pytest.mark.parametrize("page", PAPERS_OF_PAGES)
-def test_the_time_line_of_a_page_says_what_was_recorded(page: str) -> None:
-    (line,) = re.findall(r"^\*\*Time\.\*\*.*?(?=\n\n)", (ROOT / f"{page}.md").read_text(), flags=re.M | re.S)
-    status = json.loads((ROOT / "notebooks" / "status.json").read_text())["notebooks"]
-    recorded = status[page.removeprefix("notebooks/")]["seconds"]
-    assert 1 / 1.5 <= said_seconds(plain(line)) / recorded <= 1.5, f"{line}: recorded {recorded} s"
-
-
-def test_times_in_words_are_read() -> None:
-    assert said_seconds("20 minutes to read; about half a minute to run") == 30
-    assert said_seconds("about 45 seconds to run on one CPU core") == 45
-    assert said_seconds("about three minutes to run") == 180
-    with pytest.raises(AssertionError, match="expected 'about"):
-        said_seconds("under a minute to run")
 
 
 # API pages

@@ -35,7 +35,7 @@ class BeTheLearner(SphinxDirective):
 class PaperMap(SphinxDirective):
     """``{paper-map}``: the map of the papers. A box leads to its chapter, and to the paper where there is none yet."""
 
-    option_spec = {"name": directives.unchanged}
+    option_spec = {"name": directives.unchanged}  # noqa: RUF012 - as docutils has it
     has_content = True
 
     def run(self) -> list[nodes.Node]:
