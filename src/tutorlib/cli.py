@@ -20,7 +20,8 @@ import torch
 import tyro
 
 from tutorlib import __version__, papers
-from tutorlib.data.download import cache_folder
+from tutorlib.data.download import cache_folder, whereabouts
+from tutorlib.data.images import files_of, have_ready
 from tutorlib.lab import (
     Experiment,
     TutorlibError,
@@ -247,11 +248,15 @@ def _run(run: Run) -> None:
         raise UsageError("--no-compile: expected no --compile beside it")
     compile = True if run.compile else False if run.no_compile else None
     seeds, batch = parse_seeds(run.seeds) if run.seeds else None, int(run.batch) if run.batch else None
+    configs = dict.fromkeys(trial.config for trial in experiment.trials(tier, seeds, overrides))
+    parts = tuple(dict.fromkeys(part for config in configs for part in experiment.data(config)))
     if run.dry_run:
         plans = plan(experiment, tier, seeds=seeds, overrides=overrides, batch=batch, compile=compile)
-        print(text_of(plans))
+        found = {str(file): whereabouts(file) for part in parts for file in files_of(*part.split("/"))}
+        print(text_of(plans._replace(files=plans.files | found)))
         print(f"as this command is, {_where(run, experiment, compile)}")
         return
+    have_ready(parts, lambda line: print(line, file=sys.stderr))
     records = run_sweep(
         experiment,
         tier,

@@ -44,6 +44,7 @@ MAX_TIMEOUT = 86_400.0  # a day: no system takes any number
 MAX_BYTES = 512 * 2**20
 """Most bytes that are taken of a file whose size nobody states. The largest of all sets, EMNIST's 562 MB, states it."""
 
+NOT_HERE = "not here"
 CONNECT = 10.0  # seconds to wait for a connection: behind a firewall that drops packets, all of them
 CHUNK = 2**16  # bytes read at a time; pooch's own 1 KiB makes large archives slow
 
@@ -101,7 +102,10 @@ class RemoteFile:
             raise bad_argument("accepted", self.accepted, "SHA-256 checksums of 64 hexadecimal digits")
 
     def __str__(self) -> str:
-        return f"{self.folder}/{self.name}" + (f" ({self.size / 1e6:.1f} MB)" if self.size else "")
+        if not self.size:
+            return f"{self.folder}/{self.name}"
+        words = f"{self.size / 1e6:.1f} MB" if self.size >= 1e5 else f"{self.size / 1e3:.1f} kB"
+        return f"{self.folder}/{self.name} ({words})"
 
 
 @checked(positive=("timeout",))
@@ -343,7 +347,7 @@ def whereabouts(file: RemoteFile) -> str:
     found = find_given(file)
     if found is None and cached.exists() and not mismatch(cached, file):
         found = cached
-    return str(found) if found else f"not here; it is downloaded when it is needed, or {remedy(file, cached)}"
+    return str(found) if found else f"{NOT_HERE}; it is downloaded when it is needed, or {remedy(file, cached)}"
 
 
 def remedy(file: RemoteFile, target: Path) -> str:

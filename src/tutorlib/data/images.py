@@ -1,18 +1,19 @@
 """Public sets of small images, as one type: ``load_images("mnist", "test")``."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-from tutorlib.data.download import RemoteFile, fetch, find_given, whereabouts
+from tutorlib.data.download import NOT_HERE, RemoteFile, fetch, find_given, whereabouts
 from tutorlib.data.formats import read_cifar10, read_emnist, read_idx, read_npz, read_omniglot, read_svhn, reading
 from tutorlib.data.sources import CIFAR10_BATCHES, CLASS_NAMES, FILES, KMNIST_TEST_NPZ, SHAPES
 from tutorlib.lab.dry import rehearsal
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
-__all__ = ["ImageSet", "fixed_split", "load_images", "pooled"]
+__all__ = ["ImageSet", "files_of", "fixed_split", "have_ready", "load_images", "pooled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +86,7 @@ def load_images(name: str, split: str = "train") -> ImageSet:
     Raises ``UsageError`` for an unknown ``name`` or ``split``, ``DataFormatError`` for a file that is not
     in its format, and what ``fetch`` raises. In a dry run (``lab.dry``) nothing is read: the set has its shape alone.
     """
-    choose("name", name, FILES)
-    choose("split", split, FILES[name])
-    files = FILES[name][split]
+    files = files_of(name, split)
     if (dry := rehearsal()) is not None:
         for file in files:
             dry.wants(str(file), whereabouts(file))
@@ -95,8 +94,6 @@ def load_images(name: str, split: str = "train") -> ImageSet:
         class_names = tuple(f"{split}/{i}" for i in range(classes))
         images = torch.empty(n, side, side, channels, dtype=torch.uint8)
         return ImageSet(name, images, torch.empty(n, dtype=torch.int64), classes, class_names)
-    if name == "kmnist" and split == "test" and not are_given(files) and are_given(KMNIST_TEST_NPZ):
-        files = KMNIST_TEST_NPZ
     paths = [fetch(file) for file in files]
 
     class_names = CLASS_NAMES.get(name, ())
@@ -114,6 +111,38 @@ def load_images(name: str, split: str = "train") -> ImageSet:
 
     with reading(*paths):  # images and labels of two different files need not fit
         return ImageSet(name, images, labels, len(class_names), class_names)
+
+
+@checked()
+def files_of(name: str, split: str) -> tuple[RemoteFile, ...]:
+    """Return the files of one part of a set, in the version that ``TUTORLIB_DATA`` holds where there are two.
+
+    Raises ``UsageError`` for an unknown ``name`` or ``split``.
+    """
+    choose("name", name, FILES)
+    files = FILES[name][choose("split", split, FILES[name])]
+    if name == "kmnist" and split == "test" and not are_given(files) and are_given(KMNIST_TEST_NPZ):
+        return KMNIST_TEST_NPZ
+    return files
+
+
+@checked()
+def have_ready(parts: Sequence[str], say: Callable[[str], object] = print) -> None:
+    """Bring the files of ``parts`` of sets, such as ``mnist/train``, to this machine, before anything is computed.
+
+    Nothing is said where all are here. Else ``say`` is first given a line for each that is not: its size, from where
+    it is downloaded, and where it can be put instead. Raises what ``fetch`` raises, and ``UsageError`` for a part that
+    is unknown.
+    """
+    wanted: dict[RemoteFile, None] = {}
+    for part in parts:
+        name, _, split = part.partition("/")
+        wanted |= dict.fromkeys(files_of(name, split))
+    away = {file: where for file in wanted if (where := whereabouts(file)).startswith(NOT_HERE)}
+    for file, where in away.items():
+        say(f"data: {file}: {where}")
+    for file in away:
+        fetch(file)
 
 
 def are_given(files: tuple[RemoteFile, ...]) -> bool:

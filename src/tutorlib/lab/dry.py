@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any, TypeVar, cast
 from unittest.mock import patch
 
@@ -33,7 +34,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from tutorlib.lab.errors import UsageError, checked
-from tutorlib.lab.experiment import Context, Experiment, Trial
+from tutorlib.lab.experiment import Context, Experiment, Metrics, Trial
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Callable[..., Any])
@@ -172,8 +173,10 @@ class _Over(BaseException):  # no ``except Exception`` of a run shall keep it
 class RunLedger(Ledger):
     """The ledger of a whole run, which outside of steps lets values be read, and ends a run that is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, through: bool = False) -> None:
         super().__init__()
+        self.through = through
+        """whether a run goes on after its loops, and reads 1 wherever it reads a result"""
         self.fake = FakeTensorMode(allow_non_fake_inputs=True)
         self.inside = False
         """whether a step is being taken"""
@@ -204,7 +207,7 @@ class RunLedger(Ledger):
         return self.fake.fake_tensor_converter.from_real_tensor(self.fake, value, make_constant=True)
 
     def _read(self, on_device: bool) -> None:
-        if self.after and on_device:
+        if self.after and on_device and not self.through:
             raise _Over
 
 
@@ -273,6 +276,8 @@ class Rehearsal:
     loops: list[Asked] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """files of data that the run wants, and for each where it lies or what to do about it"""
+    metrics: list[Metrics] = field(default_factory=list)
+    """what each trial reports, where a run goes through to its end: names and shapes, the numbers mean nothing"""
     graphs: list[int] = field(default_factory=list)
     """operations in each call of a compiled step, in the step that is being taken"""
 
@@ -350,8 +355,10 @@ def _forget() -> None:
     """Empty what functions of this library keep: no tensor without numbers may stay, nor one with numbers get in."""
     for name, module in list(sys.modules.items()):
         for thing in list(vars(module).values()) if name.startswith("tutorlib.") else ():
-            if type(thing) is functools._lru_cache_wrapper:
-                thing.cache_clear()
+            while type(thing) in (FunctionType, functools._lru_cache_wrapper):  # what checks arguments stands before it
+                if type(thing) is functools._lru_cache_wrapper:
+                    thing.cache_clear()
+                thing = getattr(thing, "__wrapped__", None)
 
 
 @contextmanager
@@ -371,17 +378,20 @@ def _nowhere(own: Rehearsal) -> Iterator[None]:
 
 
 @checked()
-def rehearse(experiment: Experiment, trials: Sequence[Trial], compile: bool = False) -> Rehearsal:
+def rehearse(
+    experiment: Experiment, trials: Sequence[Trial], compile: bool = False, through: bool = False
+) -> Rehearsal:
     """Run ``trials`` of ``experiment``, as one batch, for one step and one look of each of its loops.
 
-    ``compile``: in the form that would be compiled, whose graphs are counted.
+    ``compile``: in the form that would be compiled, whose graphs are counted. ``through``: and then all that is
+    measured at the end.
 
     Nothing is computed, and no data are read. Whoever mixes devices in a step, or waits there for a value, raises what
     torch raises.
     """
-    own = Rehearsal()
+    own = Rehearsal(RunLedger(through))
     with _nowhere(own), suppress(_Over):
-        experiment.run(trials, Context(torch.device(DEVICE), compile=compile, dry=own))
+        own.metrics = experiment.run(trials, Context(torch.device(DEVICE), compile=compile, dry=own))
     return own
 
 

@@ -104,6 +104,11 @@ def never(config: Any) -> bool:
     return False
 
 
+def no_data(config: Any) -> tuple[str, ...]:
+    """Return nothing: no configuration reads files."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A study with a name, the figure or table of the paper that it stands for, and its tiers.
@@ -126,6 +131,8 @@ class Experiment:
     """configurations that run one by one all the same"""
     cpu_only: bool = False
     """whether runs compute on the CPU whatever device is asked for"""
+    data: Callable[[Any], tuple[str, ...]] = no_data
+    """parts of data sets that a run of a configuration reads from files, such as ``mnist/train``"""
 
     def __post_init__(self) -> None:
         expect_fields(self)

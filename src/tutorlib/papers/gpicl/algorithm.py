@@ -38,7 +38,7 @@ class Config:
     """One meta-training run. Defaults are the live setting; the paper's value stands in brackets."""
 
     dataset: str = "digits"
-    """base set bar D [MNIST or Fashion-MNIST]"""
+    """base set bar D, one of ``problem.BASE_SETS`` [mnist or fashion-mnist, their official parts]"""
     classes: int = 4
     """C [10]"""
     inputs: int = 16

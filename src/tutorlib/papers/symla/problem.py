@@ -144,12 +144,16 @@ class EveryOrder(Permuted):
         return state._replace(observation=observation, action=action)
 
 
+MOST_ORDERED = 4
+"""most observations, and actions, of an environment whose orders are all tried"""
+
+
 def orders(env: Environment) -> EveryOrder:
     """Return ``env`` in every order of its observations and of its actions.
 
     Raises ``UsageError`` if it has more than 4 of either.
     """
-    if env.observations > 4 or env.actions > 4:
+    if env.observations > MOST_ORDERED or env.actions > MOST_ORDERED:
         raise bad_argument("env", (env.observations, env.actions), "at most 4 observations and 4 actions")
     return EveryOrder(env)
 
