@@ -168,6 +168,25 @@ MATRIX = Experiment(
     },
 )
 
+LONG = replace(OTHER, learner="meta-rnn", steps=1500, num_evals=30)
+
+LONGER = Experiment(
+    name="vsml.longer",
+    title="The Meta RNN of the matrix, meta-trained until it is past its plateau",
+    figure="Fig. 8, the Meta RNN",
+    run=run_matrix,
+    varies=VARIES,
+    alone=has_batch_axis,
+    tiers={
+        "live": Tier((replace(LONG, streams=SMALL, steps=100, num_evals=20),), seeds=(0,)),
+        "tuning": Tier(
+            grid(LONG, streams=(MATRIX_TRAIN["prototypes"], MATRIX_TRAIN["random"]), lr=(1e-3, 3e-3, 1e-2)),
+            seeds=(1000, 1001),
+        ),
+        "study": Tier(grid(LONG, streams=tuple(MATRIX_TRAIN.values())), seeds=(0, 1, 2, 3, 4)),
+    },
+)
+
 CLONE = cloning.Config(kinds=("digits", "mnist", "fashion-mnist"), streams=1, length=500, steps=8000, num_evals=16)
 
 CLONING = Experiment(
@@ -205,4 +224,4 @@ SPECIAL = Experiment(
     },
 )
 
-EXPERIMENTS = (LEARN, REFERENCES, PLATEAU, MATRIX, CLONING, SPECIAL)
+EXPERIMENTS = (LEARN, REFERENCES, PLATEAU, MATRIX, LONGER, CLONING, SPECIAL)
