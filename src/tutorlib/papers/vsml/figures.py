@@ -138,14 +138,14 @@ def draw_jumps(ax: Axes, learned: Sequence[Record], references: Sequence[Record]
     rate, is level. Bands are 95 % intervals over seeds.
     """
     ours = interval(jump(learned, (), name))
-    ends = [min(*SGD_RATES, *ADAM_RATES), max(*SGD_RATES, *ADAM_RATES)]
+    ends = np.array([min(*SGD_RATES, *ADAM_RATES), max(*SGD_RATES, *ADAM_RATES)])
     level = [np.full(2, value) for value in (ours.value, ours.low, ours.high)]
     band(ax, ends, *level, label="VSML", colour=OURS)
     for kind, rates, colour, line in (("sgd", SGD_RATES, BASELINE, "--"), ("adam", ADAM_RATES, REFERENCE, ":")):
         found = [interval(jump(references, (f"{kind}_{rate:g}",), name)) for rate in rates]
         mean, low, high = (np.array([getattr(f, part) for f in found]) for part in ("value", "low", "high"))
         label = "SGD" if kind == "sgd" else "Adam"
-        band(ax, rates, mean, low, high, label=label, colour=colour, linestyle=line, marker="o", markersize=3)
+        band(ax, np.array(rates), mean, low, high, label=label, colour=colour, linestyle=line, marker="o", markersize=3)
     ax.set_xscale("log")
     ax.set(xlabel="learning rate", ylabel="rise of the probability", ylim=(0, 1.02))
 
