@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tutorlib.lab import Evidence, Record, judge, recorded
+from tutorlib.lab.seeds import tuned
 from tutorlib.lab.verdicts import CONTRADICTED, CONTRADICTED_IN_PART, HOLDS, IN_PART, INCONCLUSIVE, UNTESTED
 from tutorlib.papers.vsml import analysis, claims, experiments
 
@@ -131,3 +132,20 @@ def test_off_the_diagonal_of_some_rows() -> None:
     assert found == pytest.approx({s: 0.3 + made_up.jitter(s) for s in made_up.SEEDS})
     found = analysis.off_diagonal(records, "meta-rnn", experiments.MATRIX_TRAIN, tested, rows=["digits", "kmnist"])
     assert np.mean(list(found.values())) == pytest.approx(0.254)
+
+
+def test_the_meta_rnn_has_the_rate_that_is_best_on_its_tuning_seeds_and_as_much_computing() -> None:
+    tuning = recorded("vsml.longer", "tuning")
+    best = tuned(tuning, lambda own: -np.mean([r.metrics["evals"]["loss"][19] for r in own]), ["lr"])
+    tiers = {name: experiments.LONGER.tier(name) for name in ("tuning", "study")}
+    assert {(c.lr, c.steps, c.learner) for c in tiers["study"].configs} == {(best["lr"], 1000, "meta-rnn")}
+    assert {c.streams for c in tiers["study"].configs} == set(experiments.MATRIX_TRAIN.values())
+    c = tiers["tuning"].configs[0]
+    assert 20 * c.steps // c.num_evals == 1000, "losses just before step 1,000"
+    assert tuple(tiers["tuning"].seeds) == BY_ID["C4"].terms.tuning
+    short = recorded("vsml.matrix")
+    seconds = {
+        name: np.median([r.seconds for r in short if r.config["learner"] == name]) / 400
+        for name in ("vsml", "meta-rnn")
+    }
+    assert 1000 * seconds["meta-rnn"] == pytest.approx(400 * seconds["vsml"], rel=0.2)
