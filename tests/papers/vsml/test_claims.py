@@ -45,7 +45,7 @@ def test_the_shipped_verdicts() -> None:
         "C1": HOLDS,
         "C2": HOLDS,
         "C3": HOLDS,
-        "C4": IN_PART,
+        "C4": HOLDS,
         "C5": CONTRADICTED,
         "C6": CONTRADICTED_IN_PART,
         "C7": IN_PART,
@@ -100,6 +100,26 @@ def test_the_plateau_is_named_with_its_numbers(monkeypatch: pytest.MonkeyPatch) 
     found = judged(monkeypatch, "C8", learn=early)
     assert (found.parts[claims.PLATEAU].verdict, found.verdict) == (CONTRADICTED, CONTRADICTED_IN_PART)
     assert "at meta-step 50, 50, 50, 50, 50" in found.detail
+
+
+def test_what_speaks_against_generality_stands_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(monkeypatch, "C4")
+    assert found.parts[claims.MATRIX].interval.value == pytest.approx(0.299, abs=1e-3)
+    assert found.parts[claims.OFF_PLATEAU].interval.value == pytest.approx(0.310, abs=1e-3)
+    es, home = found.against
+    assert "mnist, examples 51 to 100: 0.403 [0.247, 0.559], not shown above 0.4" in es
+    assert "digits 0.21, fashion-mnist 0.25, kmnist 0.33" in home
+    learn = changed(recorded("vsml.learn"), 0.5, "mnist", "50_100", where=lambda r: r.config["estimator"] == "es")
+    longer = [
+        replace(r, metrics=r.metrics | {"kmnist": r.metrics["kmnist"] | {"100_200": 0.5}})
+        for r in recorded("vsml.longer")
+    ]
+    found = judged(monkeypatch, "C4", learn=learn, longer=longer)
+    assert len(found.against) == 1
+    assert "kmnist -0.09" in found.against[0]
+    found = judged(monkeypatch, "C4", longer=made_up.longer(off=0.65))
+    assert found.parts[claims.MATRIX].verdict == INCONCLUSIVE
+    assert found.verdict == IN_PART
 
 
 def test_the_meta_rnn_is_compared_where_it_left_its_plateau(monkeypatch: pytest.MonkeyPatch) -> None:
