@@ -42,6 +42,7 @@ EXCEPTIONS: dict[str, str] = {
     "envs.tensors.one_hot": STEP,
     "envs.tensors.pick": STEP,
     "envs.tensors.reorder": STEP,
+    "nn.lstm.lstm": STEP,
     "envs.grids.move": STEP,
     "envs.grids.other_cell": STEP,
     "envs.minigrid.react": STEP,
@@ -323,6 +324,8 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "eps": 1e-8,
         },
         "nn.stacked.slope": {"loss": lambda own: own.sum(dim=-1), "theta": f(2, 6)},
+        "nn.draws.gumbel": {"generator": torch.Generator()},
+        "nn.draws.uniform": {"generator": torch.Generator()},
         "nn.initial.truncated_normal": {
             "shape": (2, 3),
             "sd": 0.5,

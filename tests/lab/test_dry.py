@@ -129,6 +129,18 @@ def test_a_plan_says_what_a_sweep_would_ask():
     assert "nothing was computed" in text_of(plans)
 
 
+def test_a_large_batch_is_planned_from_two_small_ones(monkeypatch):
+    experiment, taken = squares(seeds=tuple(range(20))), []
+    (whole,) = rehearse(experiment, experiment.trials("live")).loops
+    monkeypatch.setattr(
+        "tutorlib.lab.plan.rehearse",
+        lambda e, trials, compile: taken.append(len(trials)) or rehearse(e, trials, compile),
+    )
+    (own,) = plan(experiment).batches
+    assert (own.trials, taken) == (20, [8, 16])
+    assert own.loops == (whole,)
+
+
 def test_a_batch_that_does_not_fit_is_halved(monkeypatch):
     monkeypatch.setattr("tutorlib.lab.plan.MEMORY", 3 * 1000 * 4 + 4)
     (own,) = plan(squares(seeds=(0, 1, 2, 3))).batches

@@ -31,8 +31,8 @@ def test_what_is_not_is_named_with_its_seed(value: float, seeds: tuple[int, ...]
     own = parts(moments=Moments(torch.zeros(2, 3), bad)) if inside else parts(theta=bad)
     whose = r" \(seed 7\)" if seeds else ""
     says = f"^{'moments' if inside else 'theta'} is not finite after step 4{whose}: expected finite numbers; the last "
-    with pytest.raises(NonFiniteError, match=says + "finite checkpoint is kept, a smaller rate may help$"):
-        expect_finite(own, "after step 4", seeds, "a smaller rate may help")
+    with pytest.raises(NonFiniteError, match=says + "finite checkpoint is kept, a smaller lr may help$"):
+        expect_finite(own, "after step 4", seeds, "a smaller lr may help")
 
 
 def test_a_part_without_an_axis_of_runs_names_no_seed():

@@ -187,7 +187,7 @@ def test_what_diverged_is_still_known_when_all_is_done(tmp_path: Path):
 
 
 def test_what_diverges_is_an_error_where_nobody_takes_notes():
-    wrong = r"^mean of step 5 of 12 is not finite \(seed 9\): expected finite numbers; .*, a smaller rate may help$"
+    wrong = r"^mean of step 5 of 12 is not finite \(seed 9\): expected finite numbers; .*, a smaller lr may help$"
     with pytest.raises(NonFiniteError, match=wrong):
         run(runs=3)
 

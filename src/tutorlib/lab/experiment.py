@@ -192,6 +192,8 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 def _read(name: str, value: Any, types: tuple[Any, ...]) -> Any:
     """Return ``value`` if it is of one of ``types``, and text as the first of them that it can be read as."""
+    # Not by tyro, which makes one command line of one dataclass: the trials of a tier may have several, each known when
+    # the experiment is, and their fields go by earlier names, too.
     if not isinstance(value, str):
         if type(value) in types or not set(types) <= set(_WORDS):  # what is no number or text is not checked here
             return value

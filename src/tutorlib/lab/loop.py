@@ -48,7 +48,7 @@ def repeat(
     evaluate: Evaluate | None = None,
     log: Any = Tensor,
     generators: Sequence[torch.Generator] = (),
-    advice: str = "a smaller rate may help",
+    advice: str = "a smaller lr may help",
 ) -> Course:
     """Take ``steps`` steps from ``state``, and look after each ``eval_every`` of them (at the end, if it is None).
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple
 
-from tutorlib.lab.batching import side_by_side
+from tutorlib.lab.batching import shared, side_by_side
 from tutorlib.lab.dry import GB, Asked, rehearse
 from tutorlib.lab.errors import UsageError, checked, expect_fields
 from tutorlib.lab.experiment import Experiment, Trial
@@ -17,6 +18,8 @@ RATE = 20e12
 """operations of matrix products in a second, float32 on a GPU of today: half of its peak"""
 BANDWIDTH = 2e12
 """bytes in a second that a GPU of today reads and writes"""
+FEW = 8
+"""runs of the smaller of the two batches that are rehearsed for a plan: the numbers of larger ones lie on a line"""
 MEMORY = 80 * GB
 """of the GPU for which a plan is made; a batch that does not fit is halved, as a sweep does"""
 
@@ -90,31 +93,50 @@ def plan(
     trials = experiment.trials(tier, seeds, overrides)
     files: dict[str, str] = {}
     alike: dict[Any, list[tuple[Trial, ...]]] = {}
-    for own in side_by_side(experiment, trials, batch):  # batches that differ in their seeds alone are planned once
-        alike.setdefault((len(own), tuple(trial.config for trial in own)), []).append(own)
+    for own in side_by_side(experiment, trials, batch):  # batches of one shape are planned once
+        alike.setdefault((len(own), shared(own[0].config, experiment.varies or ())), []).append(own)
     compiled = compile is not False
     batches = [_plan_of(experiment, same[0], len(same), files, compiled) for same in alike.values()]
     return Plans(batches, files)
 
 
 def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files: dict[str, str], compile: bool) -> Plan:
+    @cache
+    def rehearsed(n: int) -> list[Asked]:
+        own = rehearse(experiment, trials[:n], compile)
+        files.update(own.files)
+        return own.loops
+
+    def planned(n: int, times: int) -> Plan:
+        if n <= 2 * FEW:
+            return Plan(n, trials[0].config, tuple(rehearsed(n)), times)
+        pairs = zip(rehearsed(FEW), rehearsed(2 * FEW), strict=True)
+        return Plan(n, trials[0].config, tuple(_of_batch(n, *pair) for pair in pairs), times)
+
     if experiment.cpu_only:
         return Plan(len(trials), trials[0].config, (), times, "computes on the CPU")
     try:
-        own = rehearse(experiment, trials, compile)
+        found = planned(len(trials), times)
+        while found.peak > MEMORY and found.trials > 1:
+            found = planned(-(-found.trials // 2), 2 * found.times)
     except UsageError as error:
         return Plan(len(trials), trials[0].config, (), times, f"cannot run: {error}")
     except Exception as error:  # whatever torch raises where devices are mixed, or a step waits for a value
         reason = (str(error).strip().splitlines() or [""])[0]
         return Plan(len(trials), trials[0].config, (), times, f"cannot run on a GPU: {type(error).__name__}: {reason}")
-    files |= own.files
-    found = Plan(len(trials), trials[0].config, tuple(own.loops), times)
-    if not own.loops:
+    if not found.loops:
         return replace(found, trouble="has no loop")
-    if found.peak > MEMORY and len(trials) > 1:
-        return _plan_of(experiment, trials[: -(-len(trials) // 2)], 2 * times, files, compile)
-    waits = sum(len(loop.elsewhere) for loop in own.loops)
+    waits = sum(len(loop.elsewhere) for loop in found.loops)
     return replace(found, trouble=f"{waits} operations of a step are not on the device") if waits else found
+
+
+def _of_batch(n: int, small: Asked, large: Asked) -> Asked:
+    """Return what a batch of ``n`` asks of a GPU: each number grows by as much with each run."""
+    sizes = {
+        name: getattr(small, name) + round((n - FEW) * (getattr(large, name) - getattr(small, name)) / FEW)
+        for name, own in vars(large).items() if isinstance(own, int) and name != "steps"
+    }  # fmt: skip
+    return replace(large, **sizes)
 
 
 @checked()

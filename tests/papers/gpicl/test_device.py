@@ -1,12 +1,5 @@
-"""A step keeps to its device, fits on it at the paper's sizes, and is one graph.
+"""A step keeps to its device, and fits on it at the paper's sizes, at which nothing is computed (``lab.dry``)."""
 
-Steps at the paper's sizes compute nothing: see ``memory.py``. The compiled run has a process of its own, because tests
-check the shapes of every call, which no graph can hold.
-"""
-
-import json
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 
@@ -187,52 +180,3 @@ def test_cells_of_different_shape_are_refused(change, name):
         UsageError, match=rf"^trials='{name}=.*: expected trials that differ in tasks, bias, lr, eps, seed alone"
     ):
         meta_train([*trials, Trial(replace(SMALL, **change), 2)], Context())
-
-
-COMPILED = """
-import json
-from dataclasses import replace
-import torch
-from tutorlib.lab import Trial, Context
-from tutorlib.papers.gpicl.algorithm import VARIES, Config, meta_train
-
-real, asked, graphs = torch.compile, [], []
-
-def backend(graph, inputs):
-    graphs.append(graph)
-    return graph.forward
-
-def compile(step, **how):
-    asked.append((step.__name__, how["fullgraph"]))
-    return real(step, backend=backend, **how)
-
-torch.compile = compile
-small = Config(width=8, layers=1, heads=2, head_dim=4, batch=3, length=5, steps=10, num_evals=1, warmup=5)
-
-def found(*trials):
-    asked.clear(), graphs.clear()
-    plain, compiled = (meta_train(trials, Context(compile=on)) for on in (False, True))
-    distance = float((plain.theta - compiled.theta).abs().max())
-    return {"asked": list(asked), "graphs": len(graphs), "distance": distance, "losses": compiled.losses.shape}
-
-other = replace(small, tasks=3, bias=0.5, lr=1e-3)
-sign = replace(small, architecture="outer-product", projection="orthogonal", optimizer="sign")
-print(json.dumps({
-    "one": found(Trial(small, 0)),
-    "two": found(Trial(small, 0), Trial(other, 1)),
-    "another size, three": found(*(Trial(replace(small, width=16, length=4), seed) for seed in range(3))),
-    "outer products, signs": found(Trial(sign, 0), Trial(sign, 1)),
-}))
-"""
-
-
-def test_a_compiled_run_is_one_graph_and_the_run():
-    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer = json.loads(done.stdout.splitlines()[-1])
-    for name, runs in {"one": 1, "two": 2, "another size, three": 3, "outer products, signs": 2}.items():
-        own = answer[name]
-        assert own["asked"] == [["meta_step", True]], name
-        assert own["graphs"] == 1, f"{name}: it is not compiled anew in a later step"
-        assert own["distance"] < 1e-6, name
-        assert own["losses"] == [10, runs]

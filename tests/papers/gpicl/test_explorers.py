@@ -54,14 +54,16 @@ def assert_holds(data: dict[str, Any], study: list[Record], cells: list[tuple[in
         runs = frame[(frame["bias"] == biases[b]) & (frame["tasks"] == ks[k]) & (frame["width"] == widths[w])]
         assert len(runs) == 5
         for name, line in zip(("seen", "unseen"), lines, strict=True):
-            curves = np.array([run[look] for run in runs[f"evals.{name}"]])
+            # The last look is the final measurement, on more sequences.
+            last = look == len(data["slider"]["values"]) - 1
+            curves = np.array(runs[f"{name}.curve"].tolist() if last else [run[look] for run in runs[f"evals.{name}"]])
             assert values[f"{name}_last"][b][look][k][w] == pytest.approx(curves[:, -10:].mean(), abs=6e-4)
             assert values[f"{name}_first"][b][look][k][w] == pytest.approx(curves[:, 0].mean(), abs=6e-4)
             assert line[b][look][k][w] == pytest.approx(curves.mean(0), abs=6e-4)
             lows = curves[:, -10:].mean(axis=1)
             assert unpack(data["low"][f"{name}_last"])[b][look][k][w] == pytest.approx(lows.min(), abs=6e-4)
             assert unpack(data["high"][f"{name}_last"])[b][look][k][w] == pytest.approx(lows.max(), abs=6e-4)
-        named = [run[look] for run in runs["evals.phase"]]
+        named = runs["phase"].tolist() if last else [run[look] for run in runs["evals.phase"]]
         voted = PHASES[phases[b][look][k][w]]
         assert named.count(voted) == votes[b][look][k][w] == max(map(named.count, named))
 
@@ -71,6 +73,8 @@ def test_phase_explorer_holds_the_means_over_seeds(study: list[Record], referenc
     looks, ks, widths = (len(data[axis]["values"]) for axis in ("slider", "y", "x"))
     ends = [(0, 0, widths - 1, looks - 1), (1, ks - 1, widths - 1, looks - 1), (0, ks // 2, 0, 4), (1, ks - 1, 0, 0)]
     assert_holds(data, study, ends)
+    shown = unpack(data["values"]["unseen_last"])[1][-1][ks - 1][widths - 1]
+    assert shown == 0.886  # what the text and claim C1 say of the same runs
     assert (data["marker"]["x"], data["marker"]["y"]) == (widths - 1, ks - 1)
     assert [line["label"] for line in data["chart"]["references"]] == ["ceiling", "1-NN", "online SGD"]
 
@@ -91,7 +95,9 @@ def full_study() -> list[Record]:
                     config = {"tasks": tasks, "width": width, "bias": bias, "classes": 4, "length": 32}
                     named = draw.choice(PHASES, 12).tolist()
                     evals = {"steps": looks, "seen": curves(), "unseen": curves(), "phase": named}
-                    metrics = {"evals": evals, "phase": named[-1]}
+                    final = draw.uniform(0.2, 1.0, (2, 32)).round(3).tolist()
+                    metrics = {"evals": evals, "phase": draw.choice(PHASES)}
+                    metrics |= {name: {"curve": curve} for name, curve in zip(("seen", "unseen"), final, strict=True)}
                     records.append(Record("gpicl.phases", "study", config, seed, metrics, 1.0, {"device": "cpu"}))
     return records
 

@@ -1,9 +1,6 @@
 """RC-GVF on the lock against loops; runs side by side, cut and gone on with, and refused."""
 
 import math
-import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -285,33 +282,6 @@ def test_actor_and_critic_may_be_apart():
 def test_cells_of_another_shape_are_refused():
     with pytest.raises(UsageError, match="trials='d=6 and d=7': expected trials that differ in beta, gamma_z, la"):
         train([Trial(SMALL, 0), Trial(replace(SMALL, d=7), 0)], Context())
-
-
-COMPILED = """
-import torch
-from functools import partial
-from tutorlib.lab import Trial, Context
-from tutorlib.papers.rcgvf.algorithm import Config, train
-graph, graphs = torch.compile, []
-def compile(step, **how):
-    graphs.append(step.__name__)
-    return graph(step, backend="eager", **how)
-torch.compile = compile
-sizes = dict(horizon=5, actions=3, num_envs=6, num_steps=8, minibatch_size=16, d=6, hidden_z=8, hidden=8, width=16)
-c = Config(**sizes, updates=2, update_epochs=2, num_evals=1)
-trials = [Trial(c, 0), Trial(c, 1)]
-eager, compiled = (train(trials, Context(compile=own)).state for own in (False, True))
-print(graphs, float((eager.theta - compiled.theta).abs().max()), float((eager.phi - compiled.phi).abs().max()))
-"""
-
-
-def test_a_compiled_run_is_one_graph_for_each_gradient_and_learns_the_same():
-    # In a process of its own, without the checks of shapes that tests put around each function.
-    found = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=True).stdout
-    graphs, policy, predictor = re.fullmatch(r"(\[.*\]) (\S+) (\S+)\n", found).groups()
-    assert graphs == "['policy_gradient', 'predictor_gradient']"
-    assert float(policy) < 1e-5
-    assert float(predictor) < 1e-5
 
 
 def test_an_update_leaves_the_state_before_it_as_it_was():

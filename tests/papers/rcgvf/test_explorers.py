@@ -37,6 +37,7 @@ def test_the_fading_explorer_holds_the_records(records):
     lowest = min(analysis.curve(analysis.fading(runs, 0.0), "bonus"))
     assert data["y"]["low"] <= lowest / 1.0
     assert "50%" in data["note"]
+    assert not any("_" in words for words in (gamma["label"], data["title"], data["note"], data["y"]["label"]))
     for wrong in ([], records["rcgvf.lock"]):
         with pytest.raises(UsageError, match="records="):
             explorers.fading_explorer(wrong)
@@ -68,6 +69,7 @@ def test_the_replay_of_the_lock_holds_the_records(records):
     assert numbers["greedy0"][0][1:] == pytest.approx([-0.2 + 0.01 * s for s in range(5)])
     assert "RC-GVF: 100" in data["note"]
     assert "PPO" not in data["note"]
+    assert "chosen on these very seeds" in data["note"]
 
 
 def test_the_replay_refuses_other_records(records):

@@ -46,18 +46,10 @@ def test_bars_are_farthest_columns(records, ax):
 
 def test_returns_in_minigrid_are_drawn(records, ax):
     groups = analysis.grid_methods(records["rcgvf.privileged"], analysis.PRIVILEGED)
-    figures.draw_returns(ax, groups)
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([0.5, 0.5, 0.5, 0.8])
-    colours = [bar.get_facecolor()[:3] for bar in ax.patches]
-    assert len(set(colours)) == 4
-    other = Figure().subplots()
-    figures.draw_returns(other, analysis.grid_methods(records["rcgvf.minigrid"], analysis.BLIND))
-    assert [bar.get_facecolor()[:3] for bar in other.patches][::4] == [colours[0], colours[3]]
-    ax = Figure().subplots()
     figures.draw_course(ax, groups, "returns", "return")
     assert ax.lines[3].get_ydata() == pytest.approx([0.32, 0.64, 0.96, 1.28])
     with pytest.raises(UsageError, match="groups="):
-        figures.draw_returns(ax, {})
+        figures.draw_course(ax, {}, "returns", "return")
 
 
 def test_what_is_withdrawn_is_marked_in_the_picture(ax, monkeypatch):
@@ -82,7 +74,7 @@ def test_visits_are_shares_over_columns(records, ax):
 def test_fading_and_scales_are_drawn(records, ax):
     runs = records["rcgvf.dissipation"]
     figures.draw_fading(ax, runs, "bonus")
-    assert [line.get_label() for line in ax.lines] == [f"γ_z = {g}" for g in ("0", "0.3", "0.6", "0.9")]
+    assert [line.get_label() for line in ax.lines] == ["no future", "discount 0.3", "discount 0.6", "discount 0.9"]
     assert ax.lines[2].get_ydata()[:2] == pytest.approx([1.6 * 1.02, 0.8 * 1.02])
     ax = Figure().subplots()
     figures.draw_scales(ax, runs, 40)
@@ -91,7 +83,7 @@ def test_fading_and_scales_are_drawn(records, ax):
 
 
 def test_corridors_and_targets_are_drawn(records, ax):
-    figures.draw_maze(ax, analysis.maze_groups(records["rcgvf.aliasing"])["memory, γ_z = 0.9"], "memory")
+    figures.draw_maze(ax, analysis.maze_groups(records["rcgvf.aliasing"])["memory, discount 0.9"], "memory")
     assert ax.lines[0].get_ydata() == pytest.approx([1.0, 0.1, 0.01])
     assert ax.lines[1].get_ydata() == pytest.approx([1.0, 0.5, 0.306])
     ax = Figure().subplots()

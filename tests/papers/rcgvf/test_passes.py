@@ -104,9 +104,9 @@ def test_in_minigrid_every_second_pass_has_shifted_segments_and_newer_memories(m
                 for j, (t, p) in enumerate(own):
                     memory[:, t + i + 1, p], other[:, t + i + 1, p] = one[:, j], two[:, j]
             f = partial(recurrent.policy_objective, c, b=b)
-            theta, theta_moments = recurrent.descend(f, theta, theta_moments, step, rate, c.max_grad_norm)
+            theta, theta_moments = algorithm.descend(f, theta, theta_moments, step, rate, c.max_grad_norm)
             f = partial(recurrent.bonus_objective, c, b=b)
-            phi, phi_moments = recurrent.descend(f, phi, phi_moments, step, rate * c.predictor_lr, c.max_grad_norm)
+            phi, phi_moments = algorithm.descend(f, phi, phi_moments, step, rate * c.predictor_lr, c.max_grad_norm)
             step += 1
     found, _ = recurrent.update(c, env, h, state, noise, number)
     assert torch.allclose(found.theta, theta, atol=1e-5)

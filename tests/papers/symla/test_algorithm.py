@@ -166,7 +166,7 @@ def test_cells_that_differ_in_more_than_their_seeds_are_refused():
 
 
 def test_a_reward_that_is_not_finite_stops_meta_training(monkeypatch):
-    monkeypatch.setattr(algorithm, "fitness", lambda c, phi, g: phi[..., 0] / 0.0)
+    monkeypatch.setattr(algorithm, "fitness", lambda c, phi, g, live: phi[..., 0] / 0.0)
     with pytest.raises(NonFiniteError, match="step 1 of 4"):
         meta_train([Trial(Config(generations=4, num_evals=2, pairs=2), 0)], Context())
 

@@ -304,7 +304,8 @@ PHASES = ("no learning", "task memorisation", "task identification", "partial", 
 def phase(seen: Sequence[float], unseen: Sequence[float], chance: float, best: float, infinite: bool) -> str:
     """Return the phase of a run: which of the algorithms of the chapter's table its network implements.
 
-    The table is in 'gpicl-idea-questions'.
+    The table is in 'gpicl-idea-questions', and this rule in words in 'gpicl-idea-rule'. A run that memorises may gain
+    within a sequence, but less than it knows at first (or it knows 0.7 of ``best`` at first).
 
     ``seen`` and ``unseen`` are pairs (accuracy of the first prediction, mean of the last ten); ``best`` is what
     1-NN reaches at the end; ``infinite`` says that no task is met twice, so seen tasks mean nothing.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from tutorlib.lab import Metrics, Record, interval, table
+from tutorlib.lab import Interval, Metrics, Record, interval, table
 from tutorlib.papers.gpicl.algorithm import PHASES, Config
 from tutorlib.papers.gpicl.model import network
 
@@ -141,3 +141,43 @@ def rank_correlations(records: Sequence[Record]) -> list[tuple[float, float]]:
         state, parameters = zip(*(sizes(r) for r in runs), strict=True)
         found.append((float(spearmanr(state, accuracy).statistic), float(spearmanr(parameters, accuracy).statistic)))
     return found
+
+
+def over_networks(records: Sequence[Record]) -> tuple[Interval, Interval]:
+    """Return Spearman's correlation of accuracy with state size minus that with parameters, and the first alone.
+
+    The accuracy of a network, on unseen tasks, is the mean of its seeds. What is sampled are networks: the interval is
+    the jackknife's, Student's over the pseudo-values n c - (n - 1) c_i, where c_i leaves network i out, about c itself
+    and within what a correlation, or a difference of two, can be.
+    """
+    by_network: dict[str, list[Record]] = {}
+    for r in records:
+        by_network.setdefault(str(sorted(r.config.items())), []).append(r)
+    networks = list(by_network.values())
+    accuracy = np.array([np.mean([r.metrics["unseen"]["last"] for r in runs]) for runs in networks])
+    state, parameters = np.array([sizes(runs[0]) for runs in networks]).T
+
+    def correlations(kept: np.ndarray) -> np.ndarray:
+        alone, other = (spearmanr(size[kept], accuracy[kept]).statistic for size in (state, parameters))
+        return np.array([alone - other, alone])
+
+    everyone, n = np.arange(len(networks)), len(networks)
+    whole = correlations(everyone)
+    pseudo = np.array([n * whole - (n - 1) * correlations(np.delete(everyone, i)) for i in everyone])
+    found = []
+    for value, values, most in zip(whole.tolist(), pseudo.T, (2.0, 1.0), strict=True):
+        around = interval(values.tolist(), "networks")
+        half = (around.high - around.low) / 2
+        found.append(Interval(value, max(-most, value - half), min(most, value + half), n, "networks"))
+    return found[0], found[1]
+
+
+def size_correlation(records: Sequence[Record]) -> float:
+    """Return Spearman's correlation of the state size with the number of parameters, over the networks of records."""
+    state, parameters = zip(*sorted({sizes(r) for r in records}), strict=True)
+    return float(spearmanr(state, parameters).statistic)
+
+
+def on_plateau(record: Record) -> bool:
+    """Return whether the last predictions on unseen tasks are less than 0.1 above chance at the end of a run."""
+    return bool(record.metrics["unseen"]["last"] < 1 / record.config["classes"] + 0.1)

@@ -1,6 +1,6 @@
 """Explorers of GPICL: records in, interactive figures out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from tutorlib.papers.gpicl.algorithm import PHASES, Config, Hyper, State, adam
 from tutorlib.papers.gpicl.analysis import task_counts, tasks_label, vote
 from tutorlib.papers.gpicl.baselines import ceiling, nearest_neighbour
 from tutorlib.papers.gpicl.figures import PHASE_COLOURS, REFERENCES, SHORT, curves_of, phase_picture
-from tutorlib.papers.gpicl.measures import LAST
+from tutorlib.papers.gpicl.measures import EVAL_SEQUENCES, LAST, SEQUENCES
 from tutorlib.show.curves import curves_data, curves_picture
 from tutorlib.show.explorer import Explorer
 from tutorlib.show.grid import Phase, Reference, grid_data
@@ -24,10 +24,10 @@ _MEANING = dict(
         PHASES,
         (
             "no better than guessing at the end of a sequence",
-            "right on seen tasks from the first example on; lost on unseen ones",
-            "works out which seen task it faces, then answers; lost on unseen ones",
-            "gains from the examples of an unseen task, but stays far below 1-NN",
-            "learns unseen tasks from their examples",
+            "knows most of a seen task from the first input on, and may gain a little; lost on unseen ones",
+            "gains most within the sequence, on seen tasks alone; lost on unseen ones",
+            "gains from the examples of an unseen task, but ends below 0.6 of the way from chance to 1-NN",
+            "learns unseen tasks from their examples, to above 0.6 of the way from chance to 1-NN",
         ),
         strict=True,
     )
@@ -44,7 +44,9 @@ METRICS = (
 def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> Explorer:
     """Return the explorer over the phase map: tasks x width, a slider over meta-training, a toggle for the bias.
 
-    Every number is the mean over the seeds of the records, at the steps at which meta-training was evaluated.
+    Every number is the mean over the seeds of the records, at the steps at which meta-training was evaluated. The last
+    of them shows the final curves and phases, which stand on more sequences than the looks before and are those that
+    the chapter's text and claims speak of.
     """
     frame = table(records)
     biases, ks, widths = sorted(set(frame["bias"])), task_counts(frame), sorted(set(frame["width"]))
@@ -53,8 +55,12 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
     groups = dict(list(frame.groupby(["bias", "tasks", "width"])))
     # Learning curves of each cell: (seeds, evals, time).
     curves = {
-        name: {key: np.array(runs[f"evals.{name}"].tolist()) for key, runs in groups.items()}
+        name: {key: _with_last(runs[f"evals.{name}"], runs[f"{name}.curve"]) for key, runs in groups.items()}
         for name in ("seen", "unseen")
+    }
+    phases = {
+        key: [[*course[:-1], end] for course, end in zip(runs["evals.phase"], runs["phase"], strict=True)]
+        for key, runs in groups.items()
     }
 
     def nested(value: Any) -> list:
@@ -69,7 +75,7 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
         return [nested(lambda cell, i, f=f: f(per_seed[cell][:, i])) for f in (np.mean, np.min, np.max)]
 
     spread = {name: ends(name) for name, _ in METRICS}
-    votes = nested(lambda cell, i: vote([phases[i] for phases in groups[cell]["evals.phase"]]))
+    votes = nested(lambda cell, i: vote([course[i] for course in phases[cell]]))
     classes, length = int(frame["classes"].iloc[0]), int(frame["length"].iloc[0])
     kinds: list[Phase] = [
         {"name": p, "short": SHORT[p], "colour": PHASE_COLOURS[p], "meaning": _MEANING[p]} for p in PHASES
@@ -122,12 +128,18 @@ def phase_explorer(records: Sequence[Record], references: Sequence[Record]) -> E
             f"Recorded study at a reduced setting: 8x8 digits, {classes} classes, {length - 1} examples, 2 layers, "
             f"{steps[-1]} steps, {seeds} seeds. Seen tasks are shown as in meta-training: "
             f"with bias, that share of them takes the fixed permutation. The paper: 10 classes, 99 examples, 4 layers, "
-            f"50,000 steps or more, widths 2 to 512, 2⁰ to 2²⁵ tasks."
+            f"50,000 steps or more, widths 2 to 512, 2⁰ to 2²⁵ tasks. Numbers at the last step stand on {SEQUENCES:,} "
+            f"sequences, those before on {EVAL_SEQUENCES}."
         ),
         decimals=3,
     )
     label = "Phase map of GPICL: accuracy and learning curves over number of tasks, model width, step and bias"
     return Explorer("grid_explorer", data, label, png(phase_picture(records)))
+
+
+def _with_last(courses: Iterable[list], ends: Iterable[list]) -> np.ndarray:
+    """Return the learning curves (seeds, looks, time) of runs, with the final one in the place of the last look."""
+    return np.array([[*course[:-1], end] for course, end in zip(courses, ends, strict=True)])
 
 
 def _map(nested: list, f: Any) -> list:

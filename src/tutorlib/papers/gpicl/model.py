@@ -18,6 +18,7 @@ from einops import einsum, rearrange
 from torch import nn
 
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
+from tutorlib.nn import lstm
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 ARCHITECTURES = ("transformer", "lstm", "outer-product", "mlp")
@@ -165,8 +166,7 @@ class LSTM(nn.Module):
         hidden = []
         for from_token in from_tokens.unbind(dim=1):
             i, f, g, o = (from_token + self.recurrent(h)).chunk(4, dim=-1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = o.sigmoid() * c.tanh()
+            h, c = lstm(i, f, g, o, c)
             hidden.append(h)
         return self.head(torch.stack(hidden, dim=1))
 

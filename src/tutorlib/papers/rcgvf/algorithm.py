@@ -24,9 +24,9 @@ from einops import rearrange
 from tutorlib.envs.lock import LockState
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import column, common
-from tutorlib.lab.errors import bad_argument, checked, choose
+from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.loop import Evaluate, repeat
-from tutorlib.nn import Moments, adam_, adam_step, no_moments, slope, step_generator
+from tutorlib.nn import Moments, adam_, adam_step, gumbel, no_moments, slope, step_generator, uniform
 from tutorlib.papers.rcgvf.bonus import Curiosity
 from tutorlib.papers.rcgvf.config import METHODS, VARIES, Config, Hyper
 from tutorlib.papers.rcgvf.methods import TABLE
@@ -105,37 +105,47 @@ class Log(NamedTuple):
 # Step 1: act.
 
 
+def act(
+    c: Config,
+    theta: Float[Tensor, "seeds parameters"],
+    e: LockState,
+    gumbel: Float[Tensor, "seeds envs actions"],
+    noise: Float[Tensor, "seeds envs step_noise"],
+) -> tuple[LockState, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the environments after a step of the policy, then its o, logits, v, a, r, done and good columns."""
+    env = c.env
+    o = env.observe(e)  # [seeds, envs, observations]
+    y, v = policy_and_value(c.actor_critic.layers(theta), o, c.shared)
+    a = (y + gumbel).argmax(dim=-1)  # a_t ~ softmax(y)
+    after, r, done = env.step(e, a, noise)  # begins a new episode by itself
+    return after, o, y, v, a, r, done, e.good_column
+
+
+Act = Callable[..., tuple]
+"""``act``, as it stands or compiled."""
+
+
 @torch.no_grad()
 def rollout(
-    c: Config, theta: Float[Tensor, "seeds parameters"], e: LockState, noise: Noise
+    c: Config, theta: Float[Tensor, "seeds parameters"], e: LockState, noise: Noise, act: Act = act
 ) -> tuple[Rollout, LockState]:
     """Return what T steps of the policy bring, and the environments after them."""
-    env, layers = c.env, c.actor_critic.layers(theta)
-    observations, logits, values, actions, rewards, done, columns = [], [], [], [], [], [], []
+    seen: list[list[Tensor]] = []
     for t in range(c.num_steps):
-        o = env.observe(e)  # [seeds, envs, observations]
-        y, v = policy_and_value(layers, o, c.shared)
-        a = (y + noise.gumbel[:, t]).argmax(dim=-1)  # a_t ~ softmax(y)
-        columns.append(e.good_column)
-        e, r, end = env.step(e, a, noise.step[:, t])  # begins a new episode by itself
-        observations.append(o)
-        logits.append(y)
-        values.append(v)
-        actions.append(a)
-        rewards.append(r)
-        done.append(end)
-    observations.append(env.observe(e))
-    values.append(policy_and_value(layers, observations[-1], c.shared)[1])  # of o_T, from which advantages bootstrap
-    action = torch.stack(actions, dim=1)
-    log_pi = torch.stack(logits, dim=1).log_softmax(dim=-1)
+        e, *row = act(c, theta, e, noise.gumbel[:, t], noise.step[:, t])
+        seen.append(row)
+    o, y, v, action, r, done, columns = (torch.stack(x, dim=1) for x in zip(*seen, strict=True))
+    last = c.env.observe(e)
+    last_v = policy_and_value(c.actor_critic.layers(theta), last, c.shared)[1]
+    log_pi = y.log_softmax(dim=-1)
     return Rollout(
-        o=torch.stack(observations, dim=1),
+        o=torch.cat([o, last.unsqueeze(1)], dim=1),
         actions=action,
         log_pi=log_pi.gather(-1, action.unsqueeze(-1)).squeeze(-1),
-        v=torch.stack(values, dim=1),
-        r=torch.stack(rewards, dim=1),
-        done=torch.stack(done, dim=1),
-        columns=torch.stack(columns, dim=1),
+        v=torch.cat([v, last_v.unsqueeze(1)], dim=1),  # that of o_T, from which advantages bootstrap
+        r=r,
+        done=done,
+        columns=columns,
     ), e
 
 
@@ -259,14 +269,21 @@ def predictor_gradient(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch)
     return clip_by_norm(slope(partial(predictor_objective, c, b=b), phi), c.max_grad_norm)
 
 
-class Gradients(NamedTuple):
-    """What a minibatch is learned by, as it stands or compiled: each takes c, weights and a ``Batch``."""
+class Steps(NamedTuple):
+    """What an update does over and over, as it stands or compiled."""
 
-    policy: Callable[..., Tensor] = policy_gradient
-    predictor: Callable[..., Tensor] = predictor_gradient
+    act: Act
+    policy_gradient: Callable[..., Tensor]
+    """of c, theta and a ``Batch``"""
+    predictor_gradient: Callable[..., Tensor]
+    """of c, phi and a ``Batch``"""
+
+    def compiled(self, context: Context) -> "Steps":
+        """Return them compiled, if the run is to be."""
+        return Steps(context.compiled(self.act), *map(context.compiled, self[1:]))
 
 
-EAGER = Gradients()
+EAGER = Steps(act, policy_gradient, predictor_gradient)
 
 
 def shuffled(x: Tensor, order: Int[Tensor, "seeds n"]) -> Tensor:
@@ -281,7 +298,7 @@ def learn(
     batch: Batch,
     order: Int[Tensor, "seeds epochs frames"],
     number: int,
-    gradients: Gradients = EAGER,
+    steps: Steps = EAGER,
 ) -> State:
     """Return the state after the passes over what update ``number`` brought: "learn" above."""
     theta, phi = state.theta.clone(), state.phi.clone()  # to be changed in place, unlike the state
@@ -297,35 +314,21 @@ def learn(
         parts = [shuffled(x, frames).split(c.minibatch_size, dim=1) for x in batch]
         for part in zip(*parts, strict=True):
             b = Batch(*part)
-            adam_(theta, theta_moments, gradients.policy(c, theta, b), step, lr)
+            adam_(theta, theta_moments, steps.policy_gradient(c, theta, b), step, lr)
             if predicts:
-                adam_(phi, phi_moments, gradients.predictor(c, phi, b), step, c.predictor_lr * lr)
+                adam_(phi, phi_moments, steps.predictor_gradient(c, phi, b), step, c.predictor_lr * lr)
             step += 1
     return State(state.e, theta, theta_moments, phi, phi_moments, state.zeta)
 
 
-def update(
-    c: Config, h: Hyper, state: State, noise: Noise, number: int, gradients: Gradients = EAGER
-) -> tuple[State, Log]:
+def update(c: Config, h: Hyper, state: State, noise: Noise, number: int, steps: Steps = EAGER) -> tuple[State, Log]:
     """Return the state after update ``number``, counted from 0: act, look back, learn."""
-    past, e = rollout(c, state.theta, state.e, noise)
+    past, e = rollout(c, state.theta, state.e, noise, steps.act)
     batch, log = look_back(c, h, state, past)
-    return learn(c, state._replace(e=e), batch, noise.order, number, gradients), log
+    return learn(c, state._replace(e=e), batch, noise.order, number, steps), log
 
 
 # Randomness, and the start.
-
-
-@checked()
-def uniform(generator: torch.Generator, *shape: int) -> Tensor:
-    """Return numbers in (0, 1), on the generator's device."""
-    # rand may return 0, of which there is no logarithm and no normal number.
-    return torch.rand(*shape, generator=generator, device=generator.device).clamp(min=1e-7)
-
-
-def gumbel(generator: torch.Generator, *shape: int) -> Tensor:
-    """Return Gumbel noise, on the generator's device."""
-    return -(-uniform(generator, *shape).log()).log()
 
 
 def draw_noise(c: Config, seeds: Sequence[int], number: int, device: torch.device) -> Noise:
@@ -377,10 +380,10 @@ def train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None =
     differ in more.
     """
     h, c, seeds = hyper(trials, context.device), trials[0].config, [trial.seed for trial in trials]
-    gradients = Gradients(*map(context.compiled, EAGER))
+    steps = EAGER.compiled(context)
 
     def step(state: State, number: int) -> tuple[State, Log]:
-        return update(c, h, state, draw_noise(c, seeds, number, context.device), number, gradients)
+        return update(c, h, state, draw_noise(c, seeds, number, context.device), number, steps)
 
     course = repeat(
         step,
@@ -392,7 +395,7 @@ def train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | None =
         eval_every=c.updates // c.num_evals,
         evaluate=evaluate,
         log=Log,
-        advice=f"a smaller rate than {c.lr} may help",
+        advice=f"a smaller lr than {c.lr} may help",
     )
     return Trained(*course)
 

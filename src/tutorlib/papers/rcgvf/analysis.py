@@ -47,9 +47,9 @@ PRIVILEGED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "RC-GVF": METHODS["RC-GVF"],
-        "γ_z = 0": {"bonus": "product", "gamma_z": 0.0},
-        "γ_z = 0.3": {"bonus": "product", "gamma_z": 0.3},
-        "γ_z = 0.9": {"bonus": "product", "gamma_z": 0.9},
+        "no future": {"bonus": "product", "gamma_z": 0.0},
+        "discount 0.3": {"bonus": "product", "gamma_z": 0.3},
+        "discount 0.9": {"bonus": "product", "gamma_z": 0.9},
         "error only": {"bonus": "error"},
         "disagreement only": {"bonus": "variance"},
         "4 predictors": {"bonus": "product", "gamma_z": 0.6, "heads": 4},
@@ -174,22 +174,29 @@ def grid_methods(records: Sequence[Record], which: Mapping[str, Mapping[str, Any
     return {label: at_best(select(records, **fields), mean_return_of_all) for label, fields in which.items()}
 
 
-def grid_table(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the mean return and each seed's last share of successes, one row for each method and weight."""
-    rows = [
-        {
-            "method": label,
-            "weight": weight,
-            "mean return": interval(mean_return(runs)),
-            "success at the end, by seed": [round(r.metrics["evals"]["success"][-1], 2) for r in runs],
-        }
-        for label, fields in which.items()
-        for weight, runs in by_weight(select(records, **fields)).items()
-    ]
-    return pd.DataFrame(rows)
+LEARNED = 0.9
+"""share of successes from which on a run in MiniGrid has learned its task"""
+LOST = 0.1
+"""share of successes below which it has lost it again"""
+
+
+def learned(records: Sequence[Record]) -> list[Record]:
+    """Return the runs in MiniGrid that succeeded in at least ``LEARNED`` of the episodes of some evaluation."""
+    return [r for r in records if max(r.metrics["evals"]["success"]) >= LEARNED]
+
+
+def collapsed(records: Sequence[Record]) -> list[Record]:
+    """Return the runs that had learned, and at the end succeed in less than ``LOST`` of their episodes."""
+    return [r for r in learned(records) if r.metrics["evals"]["success"][-1] < LOST]
 
 
 # Fading under a fixed policy.
+
+
+def discount(gamma_z: float) -> str:
+    """Return gamma_z in words that need no formula: "no future", or "discount 0.9"."""
+    return f"discount {gamma_z:g}" if gamma_z else "no future"
+
 
 CURVES: Mapping[str, str] = MappingProxyType({"error": "error", "disagreement": "disagreement", "bonus": "product"})
 """Metrics of ``run_dissipation`` for RC-GVF, and what they are."""
@@ -302,5 +309,5 @@ def maze_groups(records: Sequence[Record]) -> dict[str, list[Record]]:
                 if (r.config["method"], r.config["memory"], r.config["gamma_z"]) == ("rcgvf", memory, gamma)
             ]
             if runs:
-                groups[f"{words}, γ_z = {gamma:g}"] = sorted(runs, key=lambda r: r.seed)
+                groups[f"{words}, {discount(gamma)}"] = sorted(runs, key=lambda r: r.seed)
     return groups

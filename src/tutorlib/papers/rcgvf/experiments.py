@@ -291,7 +291,8 @@ BLIND = (
     *grid(GRID_AGAC, adversary=(4e-4, 2e-3, 1e-2)),
     *grid(GRID, beta=(2.0, 10.0, 50.0)),
 )
-"""Methods that know nothing of counts, each bonus with three weights a factor of 5 apart."""
+"""Methods that know nothing of counts, each bonus with three weights a factor of 5 apart. They bracket what the
+released code pays for NovelD alone (``untrained``)."""
 
 MINIGRID = Experiment(
     name="rcgvf.minigrid",

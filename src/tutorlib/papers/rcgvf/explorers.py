@@ -41,7 +41,7 @@ def fading_explorer(records: Sequence[Record]) -> Explorer:
     data = curves_data(
         title="How a bonus fades under a fixed policy",
         choosers=[
-            {"name": "gamma", "label": "discount γ_z", "values": gammas},
+            {"name": "gamma", "label": "discount", "values": gammas},
             {"name": "view", "label": "show it", "kind": "buttons", "values": list(VIEWS)},
         ],
         x={"label": "update", "low": 1, "high": len(rnd)},
@@ -58,7 +58,7 @@ def fading_explorer(records: Sequence[Record]) -> Explorer:
             f"bonus is a length, the others are squares and their product; each method weighs its own with β."
         ),
     )  # fmt: skip
-    label = "Error, disagreement and their product over updates under a fixed policy, for four discounts γ_z, and RND"
+    label = "Error, disagreement and their product over updates under a fixed policy, for four discounts, and RND"
     return Explorer("curves_explorer", data, label, png(curves_picture(data)))
 
 
@@ -119,7 +119,7 @@ def lock_explorer(groups: Mapping[str, Sequence[Record]]) -> Explorer:
             f"A lock of {c['horizon']} columns and {c['actions']} actions (the paper's has 100 columns); each seed has "
             f"a lock of its own. Shares are taken over the episodes since the place of the slider before; "
             f"{c['num_envs']} environments learn together. The end pays 10, each right action on the way costs "
-            f"1/{c['horizon'] - 1}. Weights β were chosen among three for each method, for each seed on the others "
+            f"1/{c['horizon'] - 1}. Each method has the best of three weights β, chosen on these very seeds "
             f"({_betas(groups)})."
         ),
     )  # fmt: skip

@@ -159,7 +159,7 @@ def fade(trials: Sequence[Trial], context: Context) -> Faded:
         eval_every=c.updates // c.num_evals,
         evaluate=lambda state, done: first_predictions(c, state),
         log=Log,
-        advice=f"a smaller rate than {c.lr} may help",
+        advice=f"a smaller lr than {c.lr} may help",
     )
     return Faded(course.log, course.evals)
 

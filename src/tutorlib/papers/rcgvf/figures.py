@@ -73,13 +73,6 @@ def draw_farthest(ax: Axes, groups: Groups) -> None:
     ax.set(xlabel="farthest column", xlim=(0, None))
 
 
-def draw_returns(ax: Axes, groups: Groups) -> None:
-    """Draw the mean return of an episode over the whole course as bars, one for each group; dots are seeds."""
-    _expect_groups(groups)
-    _draw_bars(ax, {label: analysis.mean_return(records) for label, records in groups.items()})
-    ax.set(xlabel="mean return", xlim=(0, None))
-
-
 def _draw_bars(ax: Axes, groups: Mapping[str, Sequence[float]]) -> None:
     for place, (label, values) in enumerate(groups.items()):
         mean, colour = interval(values), colour_of(label)
@@ -119,7 +112,7 @@ def draw_fading(ax: Axes, records: Sequence[Record], name: str) -> None:
     """Draw a metric of ``run_dissipation`` over updates, one line for each gamma_z, on a logarithmic axis."""
     for gamma, colour in zip(discounts(records), CYCLE, strict=False):
         values = curve(fading(records, gamma), name)
-        ax.plot(np.arange(1, len(values) + 1), values, color=colour, label=f"γ_z = {gamma:g}")
+        ax.plot(np.arange(1, len(values) + 1), values, color=colour, label=analysis.discount(gamma))
     ax.set_yscale("log")
     ax.set(xlabel="update", ylabel=analysis.CURVES[name])
 
@@ -161,4 +154,4 @@ def draw_lambda(ax: Axes, records: Sequence[Record]) -> None:
     lines = ((bias, BLUE, "bias²"), (variance, BASELINE, "variance"), (bias + variance, OURS, "sum"))
     for values, colour, words in lines:
         ax.plot(lambdas, values, color=colour, label=words)
-    ax.set(xlabel="λ_z", ylabel="of a target", ylim=(0, None))
+    ax.set(xlabel=r"$\lambda_z$", ylabel="of a target", ylim=(0, None))

@@ -179,7 +179,7 @@ def explore_maze(c: Maze, seed: int, context: Context) -> Float[Tensor, "evals a
         seeds=[seed],
         eval_every=c.walks // c.num_evals,
         evaluate=evaluate,
-        advice=f"a smaller rate than {c.lr} may help",
+        advice=f"a smaller lr than {c.lr} may help",
     )
     return torch.stack([evaluate(start, 0), *course.evals])
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from tutorlib import nn
 from tutorlib.lab.errors import MOST_SIZE, bad_argument, checked, expect_fields
 from tutorlib.nn import Layers, parameter_count, split_layers
 from tutorlib.papers.rcgvf.model import MLP, run
@@ -73,8 +74,7 @@ def lstm_step(
     of_x, of_h = ([layer] for layer in lstm)
     h, c = memory.chunk(2, dim=-1)
     i, f, g, o = (run(of_x, x) + run(of_h, h)).chunk(4, dim=-1)  # gates [nets, batch, units], in torch's order
-    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    return torch.cat([o.sigmoid() * c.tanh(), c], dim=-1)
+    return torch.cat(nn.lstm(i, f, g, o, c), dim=-1)
 
 
 def unroll(

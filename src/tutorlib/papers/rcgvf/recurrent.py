@@ -26,9 +26,9 @@ from tutorlib.envs.tensors import one_hot
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.loop import repeat
-from tutorlib.nn import no_moments, step_generator
+from tutorlib.nn import adam_step, clip_by_norm, gumbel, no_moments, slope, step_generator, uniform
 from tutorlib.papers.rcgvf import memory as nets
-from tutorlib.papers.rcgvf.algorithm import descend, gumbel, hyper, shuffled, uniform
+from tutorlib.papers.rcgvf.algorithm import Act, Steps, hyper, shuffled
 from tutorlib.papers.rcgvf.config import Hyper
 from tutorlib.papers.rcgvf.levels import offered
 from tutorlib.papers.rcgvf.memory import MEMORY
@@ -51,38 +51,59 @@ def settings(method: str, task: str = "KeyCorridorS4R3") -> Config:
 # Acting.
 
 
+Seen = dict[str, Tensor]
+"""What stands before a step, by the names of ``Rollout``."""
+
+
+def sense(
+    c: Config,
+    env: MiniGrid,
+    theta: Float[Tensor, "seeds parameters"],
+    e: MiniGridState,
+    is_first: Tensor,
+    memory: Tensor,
+) -> tuple[Seen, Float[Tensor, "seeds envs 7"], Float[Tensor, "seeds envs 128"]]:
+    """Return what stands before a step, the logits there, and the memory after it."""
+    layers, image = nets.actor_critic().layers(theta), env.image(e)
+    after = nets.lstm_step(
+        layers["lstm"], nets.features(layers["convolutions"], image), memory * (~is_first).unsqueeze(-1)
+    )
+    hidden = after.chunk(2, dim=-1)[0]  # h of (h, c)
+    y, v = nets.logits_of(layers, hidden), nets.values_of(layers, hidden)
+    look = env.panorama(e) if c.panorama else image
+    return {"image": image, "look": look, "is_first": is_first, "memory": memory, "v": v}, y, after
+
+
+def act(
+    c: Config,
+    env: MiniGrid,
+    theta: Float[Tensor, "seeds parameters"],
+    e: MiniGridState,
+    is_first: Bool[Tensor, "seeds envs"],
+    memory: Float[Tensor, "seeds envs 128"],
+    gumbel: Float[Tensor, "seeds envs 7"],
+    noise: Float[Tensor, "seeds envs 1"],
+) -> tuple[Seen, MiniGridState, Tensor, Tensor]:
+    """Return what a step of the policy brings, and environments, fresh starts and memory after it."""
+    seen, y, memory = sense(c, env, theta, e, is_first, memory)
+    a = (y + gumbel).argmax(dim=-1)  # a_t ~ softmax(y)
+    after, r, done = env.step(e, a, noise)  # begins a new episode by itself
+    return seen | {"logits": y, "actions": a, "visits": env.count(e), "r": r, "done": done}, after, done, memory
+
+
 @torch.no_grad()
 def rollout(
-    c: Config, env: MiniGrid, state: State, noise: Noise
+    c: Config, env: MiniGrid, state: State, noise: Noise, act: Act = act
 ) -> tuple[Rollout, MiniGridState, Bool[Tensor, "seeds envs"], Float[Tensor, "seeds envs 128"]]:
     """Return what T steps of the policy bring, and environments, fresh starts and memory after them."""
-    layers = nets.actor_critic().layers(state.theta)
-    e, is_first, memory = state.e, state.is_first, state.memory
-    steps: dict[str, list[Tensor]] = {name: [] for name in Rollout._fields}
-
-    def sense() -> tuple[Tensor, Tensor]:
-        """Note what stands before a step; return the logits there, and the memory after it."""
-        image = env.image(e)
-        after = nets.lstm_step(
-            layers["lstm"], nets.features(layers["convolutions"], image), memory * (~is_first).unsqueeze(-1)
-        )
-        hidden = after.chunk(2, dim=-1)[0]  # h of (h, c)
-        y, v = nets.logits_of(layers, hidden), nets.values_of(layers, hidden)
-        look = env.panorama(e) if c.panorama else image
-        for name, x in (("image", image), ("look", look), ("is_first", is_first), ("memory", memory), ("v", v)):
-            steps[name].append(x)
-        return y, after
-
+    now: Sequence = (state.e, state.is_first, state.memory)
+    seen: list[Seen] = []
     for t in range(c.num_steps):
-        y, memory_after = sense()
-        a = (y + noise.gumbel[:, t]).argmax(dim=-1)  # a_t ~ softmax(y)
-        visits = env.count(e)
-        e, r, is_first = env.step(e, a, noise.step[:, t])  # begins a new episode by itself
-        memory = memory_after
-        for name, x in (("logits", y), ("actions", a), ("visits", visits), ("r", r), ("done", is_first)):
-            steps[name].append(x)
-    sense()  # o_T, from whose value advantages bootstrap
-    return Rollout(**{name: torch.stack(x, dim=1) for name, x in steps.items()}), e, is_first, memory
+        row, *now = act(c, env, state.theta, *now, noise.gumbel[:, t], noise.step[:, t])
+        seen.append(row)
+    seen.append(sense(c, env, state.theta, *now)[0])  # o_T, from whose value advantages bootstrap
+    past = {name: torch.stack([row[name] for row in seen if name in row], dim=1) for name in Rollout._fields}
+    return Rollout(**past), *now
 
 
 # Looking back.
@@ -173,6 +194,19 @@ def bonus_objective(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) ->
     return objective(c, phi, b)
 
 
+def policy_gradient(c: Config, theta: Float[Tensor, "seeds parameters"], b: Batch) -> Float[Tensor, "seeds parameters"]:
+    """Return the gradient of PPO's loss, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(policy_objective, c, b=b), theta), c.max_grad_norm)
+
+
+def bonus_gradient(c: Config, phi: Float[Tensor, "seeds weights"], b: Batch) -> Float[Tensor, "seeds weights"]:
+    """Return the gradient of the loss of predictors or adversary, each seed's cut by its own norm."""
+    return clip_by_norm(slope(partial(bonus_objective, c, b=b), phi), c.max_grad_norm)
+
+
+EAGER = Steps(act, policy_gradient, bonus_gradient)
+
+
 @torch.no_grad()
 def newer_memories(c: Config, theta: Tensor, phi: Tensor, b: Batch) -> tuple[Tensor, Tensor]:
     """Return the memories within segments that present weights make, of the actor-critic and of what the bonus has."""
@@ -180,7 +214,14 @@ def newer_memories(c: Config, theta: Tensor, phi: Tensor, b: Batch) -> tuple[Ten
     return policy_states(theta, b)[1], states(c, phi, b)[1] if states else b.bonus_memory
 
 
-def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epochs segments"], number: int) -> State:
+def learn(
+    c: Config,
+    state: State,
+    frames: Batch,
+    order: Int[Tensor, "seeds epochs segments"],
+    number: int,
+    steps: Steps = EAGER,
+) -> State:
     """Return the state after the passes over what update ``number`` brought."""
     theta, theta_moments, phi, phi_moments = state.theta, state.theta_moments, state.phi, state.phi_moments
     method, released = TABLE[c.method], c.passes == "released"
@@ -200,11 +241,10 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
             b = Batch(*part)
             if released:
                 newer.append(newer_memories(c, theta, phi, b))
-            loss = partial(policy_objective, c, b=b)
-            theta, theta_moments = descend(loss, theta, theta_moments, step, lr, c.max_grad_norm)
+            theta, theta_moments = adam_step(theta, theta_moments, steps.policy_gradient(c, theta, b), step, lr)
             if method.objective:
-                loss, slow = partial(bonus_objective, c, b=b), c.predictor_lr * lr
-                phi, phi_moments = descend(loss, phi, phi_moments, step, slow, c.max_grad_norm)
+                g = steps.predictor_gradient(c, phi, b)
+                phi, phi_moments = adam_step(phi, phi_moments, g, step, c.predictor_lr * lr)
             step += 1
         if newer:
             memory, bonus_memory = (torch.cat(x, dim=1) for x in zip(*newer, strict=True))
@@ -215,11 +255,13 @@ def learn(c: Config, state: State, frames: Batch, order: Int[Tensor, "seeds epoc
     return state._replace(theta=theta.detach(), theta_moments=theta_moments, phi=phi.detach(), phi_moments=phi_moments)
 
 
-def update(c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int) -> tuple[State, Log]:
+def update(
+    c: Config, env: MiniGrid, h: Hyper, state: State, noise: Noise, number: int, steps: Steps = EAGER
+) -> tuple[State, Log]:
     """Return the state after update ``number``, counted from 0: act, look back, learn."""
-    past, e, is_first, memory = rollout(c, env, state, noise)
+    past, e, is_first, memory = rollout(c, env, state, noise, steps.act)
     frames, log, judged = look_back(c, h, state, past)
-    after = learn(c, state, frames, noise.order, number)._replace(
+    after = learn(c, state, frames, noise.order, number, steps)._replace(
         e=e,
         is_first=is_first,
         memory=memory,
@@ -298,10 +340,11 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
     """
     h, c, seeds = hyper(trials, context.device), trials[0].config, [trial.seed for trial in trials]
     env = c.env(context.device)
+    steps = EAGER.compiled(context)
 
     def step(state: State, number: int) -> tuple[State, Log]:
         levels = c.env(context.device, number) if c.renew else env
-        return update(c, levels, h, state, draw_noise(c, seeds, number, context.device), number)
+        return update(c, levels, h, state, draw_noise(c, seeds, number, context.device), number, steps)
 
     course = repeat(
         step,
@@ -312,13 +355,14 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         seeds=seeds,
         eval_every=c.updates // c.num_evals,
         log=Log,
-        advice=f"a smaller rate than {c.lr} may help",
+        advice=f"a smaller lr than {c.lr} may help",
     )
     return Trained(course.state, course.log)
 
 
 __all__ = [
     "Trained",
+    "bonus_gradient",
     "bonus_objective",
     "bonus_states",
     "curiosity",
@@ -328,6 +372,7 @@ __all__ = [
     "learn",
     "look_back",
     "newer_memories",
+    "policy_gradient",
     "policy_objective",
     "policy_states",
     "rollout",

@@ -14,12 +14,14 @@ Unknown in the paper and chosen here: population, sigma, learning rate, lifetime
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from torch.utils import _pytree as pytree
 
+from tutorlib import nn
 from tutorlib.envs import Environment
 from tutorlib.envs.tensors import one_hot
 from tutorlib.evolution import Generators, Population, estimate
@@ -74,16 +76,77 @@ def draw_noise(agent: Agent, env: Environment, lifetimes: int, length: int, gene
         if value < 1:
             raise bad_argument(name, value, "at least 1")
 
-    def uniform(*shape: int) -> Tensor:
-        # rand may return 0, of which there is no logarithm.
-        return torch.rand(*shape, generator=generator, device=generator.device).clamp(min=1e-7)
-
     return Noise(
-        start=uniform(lifetimes, env.start_noise),
+        start=nn.uniform(generator, lifetimes, env.start_noise),
         memory=torch.randn(lifetimes, *agent.start_noise, generator=generator, device=generator.device),
-        step=uniform(length, lifetimes, env.step_noise),
-        gumbel=-(-uniform(length, lifetimes, env.actions).log()).log(),
+        step=nn.uniform(generator, length, lifetimes, env.step_noise),
+        gumbel=nn.gumbel(generator, length, lifetimes, env.actions),
     )
+
+
+class Now(NamedTuple):
+    """What goes from one step of a lifetime to the next; an agent knows ``*members`` as one axis, or none."""
+
+    e: Any
+    """the environments' state"""
+    h: Any
+    """the agent's memory"""
+    a: Float[Tensor, "*members lifetimes actions"]
+    """the last action, one-hot; zeros before the first"""
+    r: Float[Tensor, "*members lifetimes"]
+    """the last reward"""
+
+
+Live = Callable[..., tuple]
+"""``live``, or the same done in another way."""
+STEPS = 10
+"""steps of a lifetime in a graph where lifetimes are compiled"""
+
+
+def live(
+    agent: Agent,
+    env: Environment,
+    parts: Any,
+    now: Now,
+    gumbel: Float[Tensor, "time *shared lifetimes actions"],
+    noise: Float[Tensor, "time *shared lifetimes step_noise"],
+    keep_observations: bool = False,
+) -> tuple:
+    """Return what there is after some steps in a row, and their rewards, actions and ends, if asked observations too.
+
+    ``parts``: the agent's parameters as its ``prepare`` has them. All but the first have the steps on their first axis.
+    """
+    e, h, a, r = now
+    lifetimes, brought = a.shape[-2], []
+    for t in range(len(gumbel)):
+        o = env.observe(e)
+        members = o.shape[:-2]
+        # h_t from h_{t-1}, o_t, a_{t-1}, r_{t-1}
+        h, logits = agent.step(parts, h, o.reshape(*r.shape, agent.observations), a, r)
+        logits = logits.reshape(*members, lifetimes, agent.actions)
+        action = (logits + gumbel[t]).argmax(dim=-1)  # a_t ~ softmax(logits)
+        e, reward, end = env.step(e, action, noise[t])  # begins a new episode by itself; h stays
+        a = one_hot(action, agent.actions).to(logits).reshape(a.shape)
+        r = reward.reshape(r.shape)
+        brought.append((reward, action, end, o) if keep_observations else (reward, action, end))
+    return Now(e, h, a, r), *(torch.stack(steps) for steps in zip(*brought, strict=True))
+
+
+def live_in(context: Context) -> Live:
+    """Return ``live``, as graphs of ``STEPS`` steps each if the run is to be compiled."""
+    if not context.compile:
+        return live
+    graph = context.compiled(live)
+
+    def run(agent: Agent, env: Environment, parts: Any, now: Now, gumbel: Tensor, noise: Tensor, keep: bool) -> tuple:
+        # Each tensor laid out on its own, as a graph returns them: or the first piece would be another graph.
+        now, brought = pytree.tree_map_only(Tensor, lambda x: x.clone(memory_format=torch.contiguous_format), now), []
+        for own_gumbel, own_noise in zip(gumbel.split(STEPS), noise.split(STEPS), strict=True):
+            now, *steps = graph(agent, env, parts, now, own_gumbel, own_noise, keep)
+            brought.append(steps)
+        return now, *(torch.cat(steps) for steps in zip(*brought, strict=True))
+
+    return run
 
 
 def lifetime(
@@ -92,6 +155,7 @@ def lifetime(
     env: Environment,
     noise: Noise,
     keep_observations: bool = False,
+    live: Live = live,
 ) -> Life:
     """Return rewards and actions of all members in all lifetimes: the inner loop, 'symla-idea-metarnn' step by step.
 
@@ -105,33 +169,14 @@ def lifetime(
     # An agent knows one axis of members, or none: one network is a plain product, and no batch of one.
     inside = () if math.prod(members) == 1 else (math.prod(members),)
     theta = theta.reshape(*inside, theta.shape[-1])
-    parts = agent.prepare(theta)
 
-    e = task = env.start(noise.start.expand(*members, -1, -1))  # e ~ p(e); every member meets the same ones
+    task = env.start(noise.start.expand(*members, -1, -1))  # e ~ p(e); every member meets the same ones
     own = (lifetimes, *agent.start_noise)
     h = agent.start(theta, noise.memory.expand(*members, *own).reshape(*inside, *own))
     a, r = theta.new_zeros(*inside, lifetimes, agent.actions), theta.new_zeros(*inside, lifetimes)
-    observations, rewards, actions, ended = [], [], [], []
-    for t in range(len(noise.gumbel)):
-        o = env.observe(e)
-        # h_t from h_{t-1}, o_t, a_{t-1}, r_{t-1}
-        h, logits = agent.step(parts, h, o.reshape(*inside, lifetimes, agent.observations), a, r)
-        logits = logits.reshape(*members, lifetimes, agent.actions)
-        action = (logits + noise.gumbel[t]).argmax(dim=-1)  # a_t ~ softmax(logits)
-        e, reward, end = env.step(e, action, noise.step[t])  # begins a new episode by itself; h stays
-        a = one_hot(action, agent.actions).to(theta).reshape(a.shape)
-        r = reward.reshape(r.shape)
-        observations += [o] if keep_observations else []
-        rewards.append(reward)
-        actions.append(action)
-        ended.append(end)
-    return Life(
-        task,
-        rewards=torch.stack(rewards, dim=-1),
-        actions=torch.stack(actions, dim=-1),
-        ended=torch.stack(ended, dim=-1),
-        observations=torch.stack(observations, dim=-2) if keep_observations else None,
-    )
+    now = Now(task, h, a, r)
+    _, *brought = live(agent, env, agent.prepare(theta), now, noise.gumbel, noise.step, keep_observations)
+    return Life(task, *(steps.movedim(0, len(members) + 1).contiguous() for steps in brought))
 
 
 @dataclass(frozen=True)
@@ -236,14 +281,14 @@ class Config:
 
 @checked()
 def fitness(
-    config: Config, theta: Float[Tensor, "*runs members parameters"], generator: Generators
+    config: Config, theta: Float[Tensor, "*runs members parameters"], generator: Generators, live: Live = live
 ) -> Float[Tensor, "*runs members"]:
     """Return the mean reward of a step, over fresh lifetimes that all members share: sum_t r_t / L, gamma = 1."""
     total: Tensor = theta.new_zeros(theta.shape[:-1])
     each = config.lifetimes // len(config.environments)
     for env, agent in zip(config.environments, config.agents, strict=True):
         noise = draw_noise(agent, env, each, config.length, generator)
-        total = total + lifetime(agent, theta, env, noise).rewards.mean(dim=(-2, -1))
+        total = total + lifetime(agent, theta, env, noise, live=live).rewards.mean(dim=(-2, -1))
     return total / len(config.environments)
 
 
@@ -260,8 +305,9 @@ def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | N
     config: Config = common(trials)
     seeds = [trial.seed for trial in trials]
     start = [config.agents[0].initial_parameters(torch.Generator().manual_seed(seed)) for seed in seeds]
+    own = live_in(context)
 
     def step(theta: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
-        return estimate(lambda phi: -fitness(config, phi, generators), theta, config.population, generators)
+        return estimate(lambda phi: -fitness(config, phi, generators, own), theta, config.population, generators)
 
     return descend(torch.stack(start), step, config.descent, seeds, context, evaluate)

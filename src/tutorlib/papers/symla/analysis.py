@@ -39,6 +39,15 @@ def values(records: Sequence[Record], test: str, part: str = "mean", player: str
     return [metrics_of(r, test, player)[part] * (1000.0 if test == "cartpole" else scale(r)) for r in records]
 
 
+def between(records: Sequence[Record], test: str, start: int, stop: int, player: str = "") -> list[float]:
+    """Return failures in 1,000 steps from point ``start`` of a curve to the one before ``stop``, one for each record.
+
+    A curve over a life on CartPole has 20 points. In the first of them few poles have had the time to fall.
+    """
+    curves = [metrics_of(r, test, player)["curve"][start:stop] for r in records]
+    return [1000 * sum(curve) / len(curve) for curve in curves]
+
+
 def score(records: Sequence[Record], test: str, part: str = "mean", player: str = "") -> Interval:
     """Return the mean of ``values`` over seeds, with its interval."""
     return interval(values(records, test, part, player))

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 
 from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla.analysis import arms_table, metrics_of, orders_table, regret_matrix, scale, score
 from tutorlib.papers.symla.problem import ARMS, MATRIX
-from tutorlib.show.style import BASELINE, OURS, PURPLE, REFERENCE, SKY, band, whiskers
+from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, band, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {"symla": OURS, "meta-rnn": BASELINE, "augmented": PURPLE, "rl2": SKY, "references": REFERENCE}
@@ -30,17 +31,21 @@ def colour_of(records: Sequence[Record]) -> str:
     return COLOURS["augmented" if c["agent"] == "meta-rnn" and c["permuted"] != "none" else c["agent"]]
 
 
-def draw_matrix(ax: Axes, records: Sequence[Record], agent: str, largest: float = 20.0) -> None:
-    """Draw the regret of a life, families of meta-training x of meta-test, as in Fig. 3; colours end at ``largest``."""
+def draw_matrix(ax: Axes, records: Sequence[Record], agent: str, largest: float = 20.0) -> AxesImage:
+    """Draw the regret of a life, families of meta-training x of meta-test, as in Fig. 3; colours end at ``largest``.
+
+    Dark is low. Returns the image, for a colour bar.
+    """
     matrix = regret_matrix(records, agent)
     numbers = np.array([[cell.value for cell in row] for row in matrix.to_numpy()])
-    ax.imshow(numbers, cmap="viridis_r", vmin=0.0, vmax=largest, aspect="auto")
+    image = ax.imshow(numbers, cmap=HEAT, vmin=0.0, vmax=largest, aspect="auto")
     for (i, j), value in np.ndenumerate(numbers):
-        ax.text(j, i, f"{value:.1f}", ha="center", va="center", color="white" if value > largest / 2 else "black")
+        ax.text(j, i, f"{value:.1f}", ha="center", va="center", color="white" if value < largest / 2 else "black")
     ax.set_xticks(range(len(MATRIX)), list(MATRIX), rotation=30, ha="right")
     ax.set_yticks(range(len(MATRIX)), list(MATRIX))
     ax.grid(visible=False)
     ax.set(xlabel="family of meta-test", ylabel="family of meta-training")
+    return image
 
 
 def draw_arms(ax: Axes, records: Sequence[Record], references: Sequence[Record]) -> None:

@@ -317,8 +317,7 @@ class MetaRNN:
         x = torch.cat([o, a, r.unsqueeze(-1)], dim=-1)
         z = x @ parts.w_x + memory.h @ parts.w_h + parts.beta.unsqueeze(-2)
         i, g, f, out = z.chunk(4, dim=-1)
-        c = (f + 1.0).sigmoid() * memory.c + i.sigmoid() * g.tanh()
-        h = out.sigmoid() * c.tanh()
+        h, c = nn.lstm(i, f + 1.0, g, out, memory.c)
         return RNNState(h, c), h @ parts.v + parts.offset.unsqueeze(-2)
 
 

@@ -238,26 +238,55 @@ def initial_state(cell: Trial, device: torch.device) -> Cloning:
     return Cloning(theta, no_moments(theta), GridState(*(part.unsqueeze(0).to(device) for part in pool)))
 
 
+def cloning_gradient(
+    theta: Float[Tensor, "parameters"],
+    pool: GridState,
+    x: Float[Tensor, "batch 1"],
+    e: Float[Tensor, "batch 1"],
+    weights: Float[Tensor, "4"],
+    c: Config,
+) -> tuple[Float[Tensor, "parameters"], GridState, Float[Tensor, "4"]]:
+    """Return the gradient of the weighted sum of ``squared_errors``, the states after them, and the errors."""
+
+    def loss(theta: Tensor) -> tuple[Tensor, tuple[GridState, Tensor]]:
+        after, off = squared_errors(split(theta, c.grid), pool, x, e, c)
+        return off @ weights, (after, off)
+
+    if torch.compiler.is_compiling():  # a graph has no tape
+        g, (after, off) = torch.func.grad(loss, has_aux=True)(theta)
+        return g, after, off
+    theta = theta.detach().requires_grad_()
+    with torch.enable_grad():
+        total, (after, off) = loss(theta)
+        (g,) = torch.autograd.grad(total, theta)
+    return g, GridState(*(part.detach() for part in after)), off.detach()  # no step remembers the one before
+
+
+Gradient = Callable[..., tuple[Tensor, GridState, Tensor]]
+"""``cloning_gradient``, as it stands or compiled."""
+
+
 def clone_step(
-    state: Cloning, number: int, generator: torch.Generator, weights: Float[Tensor, "4"], c: Config
+    state: Cloning,
+    number: int,
+    generator: torch.Generator,
+    weights: Float[Tensor, "4"],
+    c: Config,
+    gradient: Gradient = cloning_gradient,
 ) -> tuple[Cloning, Float[Tensor, "runs 4"]]:
     """Return the state after step ``number``, from 0, and the squared errors before it, of y, e', w and b.
 
     ``weights`` are those of the errors, on the device.
     """
     x, e = drawn_examples(c.batch, generator)
-    theta = state.theta[0].detach().requires_grad_()
-    with torch.enable_grad():
-        pool, off = squared_errors(split(theta, c.grid), GridState(*(part[0] for part in state.pool)), x, e, c)
-        (g,) = torch.autograd.grad(off @ weights, theta)
+    g, pool, off = gradient(state.theta[0], GridState(*(part[0] for part in state.pool)), x, e, weights, c)
     g = clip_by_norm(g.unsqueeze(0), c.max_grad_norm)
     # A linear warm-up, and half a cosine from 1 down to 0.
     lr = c.lr * min(1.0, (number + 1) / c.warmup) * (1 + math.cos(math.pi * number / c.steps)) / 2
-    with torch.no_grad():  # no step remembers the one before
-        after, moments = adam_step(state.theta, state.moments, g, number, lr)
-        which = torch.rand(c.batch, generator=generator, device=off.device) < c.fresh
-        pool = renewed(pool, fresh_states(c, generator), which)
-    return Cloning(after, moments, GridState(*(part.unsqueeze(0) for part in pool))), off.detach().unsqueeze(0)
+    after, moments = adam_step(state.theta, state.moments, g, number, lr)
+    which = torch.rand(c.batch, generator=generator, device=off.device) < c.fresh
+    pool = renewed(pool, fresh_states(c, generator), which)
+    return Cloning(after, moments, GridState(*(part.unsqueeze(0) for part in pool))), off.unsqueeze(0)
 
 
 def clone_backprop(cell: Trial, context: Context) -> Clone:
@@ -267,10 +296,10 @@ def clone_backprop(cell: Trial, context: Context) -> Clone:
     For what is kept, and for a run that diverges, see ``lab.loop.repeat``.
     """
     c: Config = cell.config
-    weights = torch.tensor(WEIGHTS, device=context.device)
+    weights, gradient = torch.tensor(WEIGHTS, device=context.device), context.compiled(cloning_gradient)
 
     def step(state: Cloning, number: int) -> tuple[Cloning, Tensor]:
-        return clone_step(state, number, step_generator(cell.seed, number, context.device), weights, c)
+        return clone_step(state, number, step_generator(cell.seed, number, context.device), weights, c, gradient)
 
     course = repeat(
         step,

@@ -2,6 +2,7 @@
 
 import torch
 
+from tutorlib import nn
 from tutorlib.papers.vsml.online import Online, Sizes, weights
 from tutorlib.shapes import Float, Tensor
 
@@ -9,8 +10,7 @@ from tutorlib.shapes import Float, Tensor
 def lstm(z: Float[Tensor, "sequences gates"], c: Float[Tensor, "sequences hidden"]) -> tuple[Tensor, Tensor]:
     """Return h and c from the summed inputs z of the gates (i, g, f, o); the forget gate has a fixed bias of +1."""
     i, g, f, o = z.chunk(4, dim=-1)
-    c = torch.sigmoid(f + 1.0) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
+    return nn.lstm(i, f + 1.0, g, o, c)
 
 
 class MetaRNN(Online):

@@ -1,0 +1,54 @@
+"""What is known of grid worlds before learning, and the constants of the claims that come from it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tutorlib.papers.rcgvf import claims, experiments, recurrent, untrained
+
+GRID = replace(experiments.GRID, levels=512)
+SEEDS = range(1000, 1006)
+
+
+def test_what_is_paid_first_grows_with_the_weight_and_is_each_seeds_own():
+    one, two = (untrained.first_pay(replace(GRID, beta=beta), (1000, 1001)) for beta in (1.0, 3.0))
+    assert two == pytest.approx([3 * x for x in one], rel=1e-5)
+    assert one[0] != one[1]
+    assert untrained.first_pay(replace(GRID, beta=1.0), (1001,)) == pytest.approx(one[1:], rel=1e-4)
+
+
+def test_the_matching_weight_of_the_same_network_is_its_own():
+    assert untrained.matching_weight(GRID, GRID.d, 0.3, (1000,)) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("task", claims.LUCK)
+def test_chance_is_as_the_claims_say(task):
+    """Each environment ends at least one episode, and on other levels the share is the same within 0.02."""
+    c = replace(GRID, task=task, num_envs=1024)
+    won, ended = untrained.luck(c, 1, torch.Generator().manual_seed(1))
+    assert ended >= 1024
+    assert abs(won / ended - claims.LUCK[task]) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("label", "changes", "beta"),
+    [
+        ("RC-GVF", {}, 0.1),
+        ("RC-GVF, panorama", {"panorama": True}, 0.1),
+        ("RND", {"method": "rnd"}, 5e-4),
+        ("NovelD", {"method": "noveld"}, 0.01),
+        ("NovelD + counts", {"method": "noveld", "counts": True}, 0.01),
+    ],
+)
+def test_strengths_are_as_the_claims_say(label, changes, beta):
+    c = replace(GRID, **changes)
+    assert recurrent.settings(c.method).beta == beta
+    assert untrained.matching_weight(c, 128, beta, SEEDS) == pytest.approx(claims.MATCHING[label], rel=0.35)
+
+
+def test_methods_without_random_networks_have_the_released_weights():
+    agac, ppo = recurrent.settings("agac"), recurrent.settings("ppo")
+    assert claims.MATCHING["AGAC"] == agac.adversary
+    assert claims.MATCHING["AGAC + counts"] == agac.beta_counts
+    assert claims.MATCHING["PPO + counts"] == ppo.beta_counts
