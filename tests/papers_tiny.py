@@ -40,6 +40,10 @@ TINY: dict[str, dict[str, Any]] = {
     "rcgvf.aliasing": {"walks": 4, "looks": 2},
     "rcgvf.tdlambda": {},
     "mbrl.sets": {"bits": 2, "more": 0, "models": 3, "transitions": 4},
+    "mbrl.ensemble": {
+        "pipes": 2, "pairs": 5, "members": 2, "updates": 6, "target_period": 3, "num_evals": 3, "hidden": 8,
+        "layers": 1,
+    },
     "mbrl.online": ACTING,
     "mbrl.bugs": ACTING,
     "mbrl": {

@@ -20,7 +20,8 @@ import torch
 import tyro
 
 from tutorlib import __version__, papers
-from tutorlib.data.download import cache_folder
+from tutorlib.data.download import cache_folder, whereabouts
+from tutorlib.data.images import files_of, have_ready
 from tutorlib.lab import (
     Experiment,
     TutorlibError,
@@ -215,15 +216,15 @@ def _refuse_doubled(arguments: Sequence[str]) -> None:
 
 def _overrides(assignments: Sequence[str]) -> dict[str, str]:
     """Return the values by the names of their fields."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise bad_argument("set", assignment, "NAME=VALUE")
-        if name in found:
-            raise bad_argument("set", assignment, f"each field once, and {name}={found[name]} stands before it")
-        found[name] = value
-    return found
+        if name in values:
+            raise bad_argument("set", assignment, f"each field once, and {name}={values[name]} stands before it")
+        values[name] = value
+    return values
 
 
 def _list() -> None:
@@ -247,11 +248,15 @@ def _run(run: Run) -> None:
         raise UsageError("--no-compile: expected no --compile beside it")
     compile = True if run.compile else False if run.no_compile else None
     seeds, batch = parse_seeds(run.seeds) if run.seeds else None, int(run.batch) if run.batch else None
+    configs = dict.fromkeys(trial.config for trial in experiment.trials(tier, seeds, overrides))
+    parts = tuple(dict.fromkeys(part for config in configs for part in experiment.data(config)))
     if run.dry_run:
         plans = plan(experiment, tier, seeds=seeds, overrides=overrides, batch=batch, compile=compile)
-        print(text_of(plans))
+        wanted = {str(file): whereabouts(file) for part in parts for file in files_of(*part.split("/"))}
+        print(text_of(plans._replace(files=plans.files | wanted)))
         print(f"as this command is, {_where(run, experiment, compile)}")
         return
+    have_ready(parts, lambda line: print(line, file=sys.stderr))
     records = run_sweep(
         experiment,
         tier,
@@ -323,10 +328,10 @@ def _doctor() -> int:
         if "study" not in experiment.tiers:
             continue
         try:
-            found = recorded(name, withdrawn=True, diverged=True)
+            trials = recorded(name, withdrawn=True, diverged=True)
             gone = withdrawals(name)
-            count = sum(any(own.covers(record.config) for own in gone) for record in found)
-            print(f"{name}: {len(found)} recorded trials" + (f", {count} of them withdrawn" if count else ""))
+            count = sum(any(withdrawal.covers(record.config) for withdrawal in gone) for record in trials)
+            print(f"{name}: {len(trials)} recorded trials" + (f", {count} of them withdrawn" if count else ""))
         except NoRecordsError:
             print(f"{name}: not recorded yet")
         except TutorlibError as error:

@@ -15,6 +15,14 @@ def test_uniform_numbers_are_inside_the_interval(monkeypatch: pytest.MonkeyPatch
     assert gumbel(torch.Generator(), 3).isfinite().all()
 
 
+def test_no_numbers_can_be_drawn() -> None:
+    """What an agent does not need is empty; the generator stays where it was."""
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    assert uniform(generator, 4, 0).shape == (4, 0)
+    assert torch.equal(generator.get_state(), before)
+
+
 def test_the_largest_of_logits_and_gumbel_noise_is_a_sample_of_their_softmax() -> None:
     logits = torch.tensor([0.0, 1.0, -1.0])
     n = 40_000

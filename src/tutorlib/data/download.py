@@ -44,6 +44,7 @@ MAX_TIMEOUT = 86_400.0  # a day: no system takes any number
 MAX_BYTES = 512 * 2**20
 """Most bytes that are taken of a file whose size nobody states. The largest of all sets, EMNIST's 562 MB, states it."""
 
+NOT_HERE = "not here"
 CONNECT = 10.0  # seconds to wait for a connection: behind a firewall that drops packets, all of them
 CHUNK = 2**16  # bytes read at a time; pooch's own 1 KiB makes large archives slow
 
@@ -89,7 +90,7 @@ class RemoteFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"size": 10**12})
+        expect_fields(self, maximum={"size": 10**12})
         for field, value in (("name", self.name), ("folder", self.folder)):
             if not re.fullmatch(r"\w[\w.-]*", value):
                 raise bad_argument(field, value, "a plain file name without a path")
@@ -101,7 +102,10 @@ class RemoteFile:
             raise bad_argument("accepted", self.accepted, "SHA-256 checksums of 64 hexadecimal digits")
 
     def __str__(self) -> str:
-        return f"{self.folder}/{self.name}" + (f" ({self.size / 1e6:.1f} MB)" if self.size else "")
+        if not self.size:
+            return f"{self.folder}/{self.name}"
+        words = f"{self.size / 1e6:.1f} MB" if self.size >= 1e5 else f"{self.size / 1e3:.1f} kB"
+        return f"{self.folder}/{self.name} ({words})"
 
 
 @checked(positive=("timeout",))
@@ -154,7 +158,7 @@ def search_given(file: RemoteFile) -> tuple[Path | None, DataError | None]:
     if folder is None:
         return None, None
     passed: DataError | None = None
-    for path, own in ((folder / file.folder / file.name, True), (folder / file.name, False)):
+    for path, inside in ((folder / file.folder / file.name, True), (folder / file.name, False)):
         try:
             if not path.is_file():
                 continue
@@ -164,7 +168,7 @@ def search_given(file: RemoteFile) -> tuple[Path | None, DataError | None]:
         if wrong is None:
             return path, None
         passed = ChecksumError(f"{path} is not {file}: {wrong}")
-        if own:
+        if inside:
             raise passed
     return None, passed
 
@@ -340,10 +344,10 @@ def reason(error: BaseException) -> str:
 def whereabouts(file: RemoteFile) -> str:
     """Return in words where ``file`` lies on this machine, or how to get it; nothing is downloaded."""
     cached = cache_folder() / file.folder / file.name
-    found = find_given(file)
-    if found is None and cached.exists() and not mismatch(cached, file):
-        found = cached
-    return str(found) if found else f"not here; it is downloaded when it is needed, or {remedy(file, cached)}"
+    path = find_given(file)
+    if path is None and cached.exists() and not mismatch(cached, file):
+        path = cached
+    return str(path) if path else f"{NOT_HERE}; it is downloaded when it is needed, or {remedy(file, cached)}"
 
 
 def remedy(file: RemoteFile, target: Path) -> str:

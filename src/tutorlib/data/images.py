@@ -1,18 +1,19 @@
 """Public sets of small images, as one type: ``load_images("mnist", "test")``."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-from tutorlib.data.download import RemoteFile, fetch, find_given, whereabouts
+from tutorlib.data.download import NOT_HERE, RemoteFile, fetch, find_given, whereabouts
 from tutorlib.data.formats import read_cifar10, read_emnist, read_idx, read_npz, read_omniglot, read_svhn, reading
 from tutorlib.data.sources import CIFAR10_BATCHES, CLASS_NAMES, FILES, KMNIST_TEST_NPZ, SHAPES
 from tutorlib.lab.dry import rehearsal
 from tutorlib.lab.errors import bad_argument, checked, choose, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
-__all__ = ["ImageSet", "fixed_split", "load_images", "pooled"]
+__all__ = ["ImageSet", "files_of", "fixed_split", "have_ready", "load_images", "pooled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class ImageSet:
     peak: int = 255
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("classes",), least={"peak": 1}, most={"peak": 255})
+        expect_fields(self, sizes=("classes",), minimum={"peak": 1}, maximum={"peak": 255})
         check_images(self.images)
         if int(self.images.max()) > self.peak:
             raise bad_argument("images", int(self.images.max()), f"values from 0 to peak={self.peak}")
@@ -49,8 +50,8 @@ class ImageSet:
 def check_images(images: Tensor) -> None:
     """Raise ``UsageError`` unless ``images`` is uint8 ``[n, h, w, c]`` with at least one image."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.numel() == 0:
-        found = f"{images.dtype} of shape {list(images.shape)}"
-        raise bad_argument("images", found, "uint8 of shape [n, h, w, c] with at least one image")
+        given = f"{images.dtype} of shape {list(images.shape)}"
+        raise bad_argument("images", given, "uint8 of shape [n, h, w, c] with at least one image")
 
 
 def check_labels(name: str, labels: Tensor, n: int, classes: int) -> None:
@@ -85,9 +86,7 @@ def load_images(name: str, split: str = "train") -> ImageSet:
     Raises ``UsageError`` for an unknown ``name`` or ``split``, ``DataFormatError`` for a file that is not
     in its format, and what ``fetch`` raises. In a dry run (``lab.dry``) nothing is read: the set has its shape alone.
     """
-    choose("name", name, FILES)
-    choose("split", split, FILES[name])
-    files = FILES[name][split]
+    files = files_of(name, split)
     if (dry := rehearsal()) is not None:
         for file in files:
             dry.wants(str(file), whereabouts(file))
@@ -95,8 +94,6 @@ def load_images(name: str, split: str = "train") -> ImageSet:
         class_names = tuple(f"{split}/{i}" for i in range(classes))
         images = torch.empty(n, side, side, channels, dtype=torch.uint8)
         return ImageSet(name, images, torch.empty(n, dtype=torch.int64), classes, class_names)
-    if name == "kmnist" and split == "test" and not are_given(files) and are_given(KMNIST_TEST_NPZ):
-        files = KMNIST_TEST_NPZ
     paths = [fetch(file) for file in files]
 
     class_names = CLASS_NAMES.get(name, ())
@@ -116,12 +113,44 @@ def load_images(name: str, split: str = "train") -> ImageSet:
         return ImageSet(name, images, labels, len(class_names), class_names)
 
 
+@checked()
+def files_of(name: str, split: str) -> tuple[RemoteFile, ...]:
+    """Return the files of one part of a set, in the version that ``TUTORLIB_DATA`` holds where there are two.
+
+    Raises ``UsageError`` for an unknown ``name`` or ``split``.
+    """
+    choose("name", name, FILES)
+    files = FILES[name][choose("split", split, FILES[name])]
+    if name == "kmnist" and split == "test" and not are_given(files) and are_given(KMNIST_TEST_NPZ):
+        return KMNIST_TEST_NPZ
+    return files
+
+
+@checked()
+def have_ready(parts: Sequence[str], say: Callable[[str], object] = print) -> None:
+    """Bring the files of ``parts`` of sets, such as ``mnist/train``, to this machine, before anything is computed.
+
+    Nothing is said where all are here. Else ``say`` is first given a line for each that is not: its size, from where
+    it is downloaded, and where it can be put instead. Raises what ``fetch`` raises, and ``UsageError`` for a part that
+    is unknown.
+    """
+    wanted: dict[RemoteFile, None] = {}
+    for part in parts:
+        name, _, split = part.partition("/")
+        wanted |= dict.fromkeys(files_of(name, split))
+    away = {file: where for file in wanted if (where := whereabouts(file)).startswith(NOT_HERE)}
+    for file, where in away.items():
+        say(f"data: {file}: {where}")
+    for file in away:
+        fetch(file)
+
+
 def are_given(files: tuple[RemoteFile, ...]) -> bool:
     """Return whether the folder ``TUTORLIB_DATA`` holds all of ``files``."""
     return all(find_given(file) is not None for file in files)
 
 
-@checked(sizes=("size",), least={"peak": 1}, most={"peak": 255})
+@checked(sizes=("size",), minimum={"peak": 1}, maximum={"peak": 255})
 def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n features"]:
     """Return images as vectors of a smaller picture: float32 ``[n, size * size * c]``, values from 0 to 1.
 
@@ -140,7 +169,7 @@ def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n featu
     return torch.cat(cells).permute(0, 2, 3, 1).flatten(1)
 
 
-@checked(counts=("examples",), most={"examples": 10_000_000, "train": 10_000_000})
+@checked(counts=("examples",), maximum={"examples": 10_000_000, "train": 10_000_000})
 def fixed_split(examples: int, train: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "test"]]:
     """Return the numbers of ``train`` training examples and of the others, in one order for all runs and papers.
 

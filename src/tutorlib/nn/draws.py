@@ -2,13 +2,13 @@
 
 import torch
 
-from tutorlib.lab.errors import checked
+from tutorlib.lab.errors import MOST_SIZE, checked
 from tutorlib.shapes import Float, Tensor
 
 
-@checked(sizes=("shape",))
+@checked(most={"shape": MOST_SIZE})
 def uniform(generator: torch.Generator, *shape: int) -> Float[Tensor, "..."]:
-    """Return numbers in (0, 1) of ``shape``."""
+    """Return numbers in (0, 1) of ``shape``, which may hold a 0: no numbers."""
     # rand may return 0, of which there is no logarithm and no normal number.
     return torch.rand(shape, generator=generator, device=generator.device).clamp(min=1e-7)
 

@@ -148,3 +148,11 @@ def test_maml_finds_a_start_that_learns_faster():
     assert meta > plain + 0.2
     assert not any(w.requires_grad for w in learned)
     assert all(torch.equal(a, b) for a, b in zip(start, baselines.maml(start, []), strict=True))
+
+
+def test_ridge_of_few_examples_is_ridge_by_products_of_examples():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(5, 9, 4, generator=generator, dtype=torch.float64)
+    y = torch.randint(3, (5, 9), generator=generator)
+    assert torch.equal(baselines._dual_ridge(x, y, 3, 0.7), baselines._ridge(x, y, 3, 0.7))
+    assert baselines._ridge(x, y, 3, 0.7).unique().numel() == 3

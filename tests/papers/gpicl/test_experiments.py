@@ -76,7 +76,7 @@ def test_studies_have_five_seeds_and_a_paper_tier(name):
     experiment = next(e for e in experiments.EXPERIMENTS if e.name == f"gpicl.{name}")
     assert len(experiment.tiers["study"].seeds) == 5
     paper = experiment.tiers["paper"].configs[0]
-    assert (paper.classes, paper.pixels, paper.steps) == (10, 32, 100_000)
+    assert (paper.classes, paper.pixels, paper.lr) == (10, 32, 2e-4)
 
 
 def test_the_phase_map_covers_eight_task_counts_and_four_widths():

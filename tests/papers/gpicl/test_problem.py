@@ -299,3 +299,15 @@ def test_a_sequence_of_omniglot_shows_characters_of_its_own(real_files):
     curve = baselines.accuracy(baselines.nearest_neighbour(x, y, 10), y)
     assert curve[0].item() == pytest.approx(0.1, abs=0.06)
     assert curve[-10:].mean() > 0.5, "neighbours have the same label within a sequence"
+
+
+def test_official_sets_have_one_mean_and_one_deviation_and_lose_nothing():
+    small = torch.rand(40, 9, generator=torch.Generator().manual_seed(0)).view(40, 3, 3)
+    x = small.repeat_interleave(2, 1).repeat_interleave(2, 2).flatten(1)  # 36 numbers, 9 of them free
+    (z,) = problem.standardised(x, 9, x)
+    standard = (x - x.mean()) / x.std()
+    assert z.shape == (40, 9)
+    assert z.square().sum(1).mean().item() == pytest.approx(9, rel=0.01)
+    assert torch.allclose(z @ z.T, standard @ standard.T * 9 / 36, atol=1e-4)
+    assert problem.full_rank("mnist", 32) == 784
+    assert problem.full_rank("cifar10", 32) == 3072

@@ -11,6 +11,7 @@ from tutorlib.lab import Context, Trial, UsageError, recorded, run_sweep
 from tutorlib.lab.batching import shared
 from tutorlib.papers.mbrl import experiments, measures, version_space
 from tutorlib.papers.mbrl.algorithm import AGENTS, TUNED, Config
+from tutorlib.papers.mbrl.ensemble import Ensemble
 from tutorlib.papers.mbrl.measures import DREAMT, Sets, histogram, run_online, run_sets
 from tutorlib.papers.mbrl.offline import GROUPS, Offline
 from tutorlib.papers.mbrl.problem import PanFlute
@@ -26,6 +27,9 @@ def few_mazes(monkeypatch):
 def tiny(config, **own):
     if isinstance(config, Sets):
         return replace(config, bits=2, models=3, transitions=4, **own)
+    if isinstance(config, Ensemble):
+        few = {"pairs": 5, "members": 3, "updates": 6, "target_period": 3, "num_evals": 3}
+        return replace(config, pipes=2, **few, hidden=8, layers=1, **own)
     small = {"batch": 4, "hidden": 8, "layers": 1}
     starts = {"starts": 4} if config.starts else {}
     if isinstance(config, Offline):
@@ -209,6 +213,30 @@ def test_agents_of_a_study_differ_in_nothing_else():
         own = [replace(c, agent="er") for c in configs if (c.environment, c.updates) == base]
         assert len(own) == 5
         assert len(set(own)) == 1
+
+
+def test_ensembles_of_a_study_differ_in_agent_and_period_alone():
+    configs = experiments.ENSEMBLE.tiers["study"].configs
+    assert {(c.agent, c.target_period) for c in configs} == {
+        *((agent, period) for agent in ("er", "simple") for period in (25, 50, 100)), ("perfect", 25),
+    }  # fmt: skip
+    assert len({replace(c, agent="er", target_period=1) for c in configs}) == 1
+    assert experiments.ENSEMBLE.tiers["study"].seeds == tuple(range(10))
+
+
+def test_an_ensemble_reports_each_member_and_what_those_that_fit_are():
+    config = tiny(Ensemble("simple", tolerance=100.0))
+    (found,) = measures.run_ensemble([Trial(config, 0)], Context())
+    evals = found["evals"]
+    assert evals["updates"] == [2, 4, 6]
+    assert [len(row) for row in evals["residual"]] == [3, 3, 3]
+    assert evals["fit"] == [3, 3, 3]
+    assert evals["spread"].keys() == evals["missed"].keys() == {"seen", "unseen"}
+    assert min(evals["spread"]["unseen"]) > 0
+    (none,) = measures.run_ensemble([Trial(replace(config, tolerance=1e-6), 0)], Context())
+    assert none["evals"]["fit"] == [0, 0, 0]
+    assert none["evals"]["residual"] == evals["residual"]
+    assert none["evals"]["spread"] == {"seen": [0, 0, 0], "unseen": [0, 0, 0]}
 
 
 def test_ablations_leave_the_number_of_transitions_alone():

@@ -209,7 +209,6 @@ def test_the_paper_tier_of_minigrid_has_the_same_methods(experiment):
     tiers = [experiment.tiers[tier].configs for tier in ("study", "paper")]
     study, paper = ({(c.method, c.counts, c.panorama) for c in configs} for configs in tiers)
     assert study == paper
-    assert {c.task for c in tiers[1]} == {"KeyCorridorS4R3"}
 
 
 def test_the_live_tier_is_half_a_run():

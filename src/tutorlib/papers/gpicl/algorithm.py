@@ -38,7 +38,7 @@ class Config:
     """One meta-training run. Defaults are the live setting; the paper's value stands in brackets."""
 
     dataset: str = "digits"
-    """base set bar D [MNIST or Fashion-MNIST]"""
+    """base set bar D, one of ``problem.BASE_SETS`` [mnist or fashion-mnist, their official parts]"""
     classes: int = 4
     """C [10]"""
     inputs: int = 16
@@ -116,8 +116,8 @@ class Config:
     @property
     def model(self) -> ModelConfig:
         """The sizes of the network."""
-        own = asdict(self)
-        return ModelConfig(**{field.name: own[field.name] for field in fields(ModelConfig)})
+        values = asdict(self)
+        return ModelConfig(**{field.name: values[field.name] for field in fields(ModelConfig)})
 
     @property
     def law(self) -> TaskLaw:

@@ -20,6 +20,8 @@ from tutorlib.shapes import Float, Int, Tensor
 
 SIDE = 28
 """side of the images that the network sees"""
+EXTRACTED = 576
+"""features that it makes of one"""
 
 
 @cache
@@ -42,7 +44,7 @@ class Extractor(nn.Module):
         super().__init__()
         sizes = (1, 16, 32, 64)
         self.convolutions = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in pairwise(sizes))
-        self.head = nn.Linear(64 * 9, classes)
+        self.head = nn.Linear(EXTRACTED, classes)
 
     def features(self, x: Float[Tensor, "batch pixels"]) -> Float[Tensor, "batch features"]:
         """Return 576 features of images whose own mean and scale are taken out."""

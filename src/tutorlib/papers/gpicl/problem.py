@@ -18,8 +18,9 @@ from einops import einsum
 from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images, load_table
 from tutorlib.data.counter import as_integers, as_normal, as_permutation, as_uniform, words
 from tutorlib.data.images import pooled
+from tutorlib.data.sources import SHAPES
 from tutorlib.lab.errors import bad_argument, choose, expect_fields
-from tutorlib.papers.gpicl.features import drawings, features
+from tutorlib.papers.gpicl.features import EXTRACTED, drawings, features
 from tutorlib.shapes import Float, Int, Tensor
 
 INFINITE = 2**62
@@ -98,34 +99,107 @@ def table_set(name: str, inputs: int) -> BaseSet:
 IMAGES = ("mnist", "fashion-mnist", "kmnist", "cifar10", "svhn")
 TEST_PARTS = tuple(f"{name}-test" for name in IMAGES)
 FEATURES = tuple(f"{name}-features" for name in IMAGES)
-BASE_SETS = ("digits", *IMAGES, *TEST_PARTS, *FEATURES)
-"""The sets that tasks can be made of. ``mnist`` has its official parts; ``mnist-test`` is the official test part
-alone, of which four in five images meta-train and the others meta-test; ``mnist-features`` is that part again, seen
-through a network trained on other data (``features.py``)."""
+OFFICIAL_FEATURES = tuple(f"{name}-official-features" for name in IMAGES)
+OFFICIAL = (*IMAGES, *OFFICIAL_FEATURES)
+BASE_SETS = ("digits", *OFFICIAL, *TEST_PARTS, *FEATURES)
+"""The sets that tasks can be made of. ``mnist`` has its official parts, as in the paper; ``mnist-test`` is the official
+test part alone, of which four in five images meta-train and the others meta-test; ``mnist-features`` is that part
+again, seen through a network trained on other data (``features.py``), ``mnist-official-features`` the official parts
+likewise."""
+
+
+def full_rank(name: str, pixels: int) -> int:
+    """Return how many coordinates hold all that a set of ``OFFICIAL`` shows at a side of ``pixels``.
+
+    A picture that was made larger has no more of them than it had, and three equal channels no more than one.
+    """
+    if name in OFFICIAL_FEATURES:
+        return EXTRACTED
+    _, side, channels, _ = SHAPES[name]["train"]
+    return min(side, pixels) ** 2 * channels
+
+
+def files(*names: str) -> tuple[str, ...]:
+    """Return the parts of data sets that base sets are read from, such as ``mnist/train``."""
+    parts: list[str] = []
+    for name in names:
+        if name == "digits":
+            continue
+        source = name
+        for suffix in ("-features", "-official", "-test"):
+            source = source.removesuffix(suffix)
+        parts += [f"{source}/train"] * (name in OFFICIAL) + [f"{source}/test"]
+        parts += [f"omniglot/background_small{i}" for i in (1, 2)] * ("features" in name)
+    return tuple(dict.fromkeys(parts))
+
+
+def _official(name: str, part: str, classes: int, pixels: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the images (or their features), labels and numbers of one official part, of its first classes."""
+    whole = load_images(name.removesuffix("-official-features"), part)
+    rows = torch.arange(len(whole))[whole.labels < classes]
+    seen = features if name in OFFICIAL_FEATURES else partial(pooled, size=pixels)
+    return seen(whole.images[rows], peak=whole.peak), whole.labels[rows], rows
+
+
+@cache
+def official_sets(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet, BaseSet]:
+    """Return training and test part of a set as the paper takes it, of its first ``classes`` classes.
+
+    Images are brought to a side of ``pixels`` and standardised with one mean and one deviation, of all pixels of the
+    training part, and written in ``rank`` coordinates: nothing is lost from ``full_rank`` on. The mean of ``|z|^2`` is
+    then ``rank``.
+    """
+    train, test = (_official(name, part, classes, pixels) for part in ("train", "test"))
+    z = standardised(train[0], rank, train[0], test[0])
+    sets = [BaseSet(name, part, y, rows, classes) for part, (_, y, rows) in zip(z, (train, test), strict=True)]
+    return sets[0], sets[1]
+
+
+@cache
+def official_test(name: str, classes: int, pixels: int) -> BaseSet:
+    """Return the test part of a set that nobody meta-trains on, whole, standardised with its own mean and deviation."""
+    x, y, rows = _official(name, "test", classes, pixels)
+    (z,) = standardised(x, full_rank(name, pixels), x)
+    return BaseSet(name, z, y, rows, classes)
+
+
+def standardised(
+    train: Float[Tensor, "examples features"], rank: int, *parts: Float[Tensor, "_ features"]
+) -> list[Float[Tensor, "_ rank"]]:
+    """Return ``parts`` less the mean of ``train``, over its deviation (numbers both), in ``rank`` coordinates.
+
+    These are the axes along which ``train`` is largest; features as they are if ``rank`` is their number. A factor
+    makes the mean of ``|z|^2`` the ``rank``, for ``train`` where nothing is lost.
+    """
+    n = train.shape[1]
+    if not 1 <= rank <= n:
+        raise bad_argument("rank", rank, f"1 to {n}, the features of the set")
+    mean, std = train.double().mean().float(), train.double().std().float()
+    scale = math.sqrt(rank / n)
+    if rank == n:
+        return [(part - mean) / std * scale for part in parts]
+    x = (train - mean) / std
+    v = torch.linalg.eigh((x.T @ x).double()).eigenvectors.flip(1)[:, :rank]
+    v = v * v[v.abs().argmax(dim=0), torch.arange(rank)].sign()  # which leaves the signs open
+    return [(part - mean) / std @ v.float() * scale for part in parts]
 
 
 @cache
 def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet, BaseSet]:
-    """Return training and test part of a public image set, of its first ``classes`` classes.
+    """Return training and test part of the official test part of a set, of its first ``classes`` classes.
 
     Images are averaged to a side of ``pixels``, centred with the training mean, and reduced to the first ``rank``
     principal directions of the training part; then the mean of ``|z|^2`` is ``rank`` there. A set of ``FEATURES`` shows
     the outputs of the frozen network in place of pixels.
     """
-    source = name.removesuffix("-test").removesuffix("-features")
-    if name != source:
-        whole = load_images(source, "test")
-        parts = [(whole, rows) for rows in fixed_split(len(whole), len(whole) * 4 // 5)]
-    else:
-        parts = [
-            (part, torch.arange(len(part))) for part in (load_images(source, "train"), load_images(source, "test"))
-        ]
+    whole = load_images(name.removesuffix("-test").removesuffix("-features"), "test")
+    parts = [(whole, rows) for rows in fixed_split(len(whole), len(whole) * 4 // 5)]
     kept = [(part, rows[part.labels[rows] < classes]) for part, rows in parts]
     seen = features if name in FEATURES else partial(pooled, size=pixels)
     x = [seen(part.images[rows], peak=part.peak) for part, rows in kept]
     y = [part.labels[rows] for part, rows in kept]
     z = principal(x[0], rank, *x)
-    sets = [BaseSet(name, *found, classes) for found in zip(z, y, (rows for _, rows in kept), strict=True)]
+    sets = [BaseSet(name, *arrays, classes) for arrays in zip(z, y, (rows for _, rows in kept), strict=True)]
     return sets[0], sets[1]
 
 
@@ -153,7 +227,10 @@ def base_sets(
     Raises ``UsageError`` for an unknown ``name``.
     """
     choose("dataset", name, BASE_SETS)
-    train, test = digits(classes, rank) if name == "digits" else image_set(name, classes, rank, pixels)
+    if name == "digits":
+        train, test = digits(classes, rank)
+    else:
+        train, test = (official_sets if name in OFFICIAL else image_set)(name, classes, rank, pixels)
     scale = math.sqrt((inputs or rank) / rank)
     return (train, test) if scale == 1.0 else (replace(train, z=train.z * scale), replace(test, z=test.z * scale))
 
@@ -223,7 +300,7 @@ class TaskLaw:
         # A projection is a function of its own (key, k) alone, so where the parts end changes no number.
         keys = [key] * -(-k.numel() // few) if isinstance(key, int) else key.expand(k.shape).flatten().split(few)
         parts = zip(keys, k.flatten().split(few), z.flatten(0, k.dim() - 1).split(few), strict=True)
-        return torch.cat([_projected(zs, self.projection(own, ks)) for own, ks, zs in parts]).unflatten(0, k.shape)
+        return torch.cat([_projected(zs, self.projection(each, ks)) for each, ks, zs in parts]).unflatten(0, k.shape)
 
 
 def _projected(
@@ -248,7 +325,7 @@ def meta_batch(
     training examples with replacement. The first ``biased`` sequences take rho_0 in place of their task's own
     permutation; their projection stays the task's own (the biased distribution of the paper's Fig. 8).
     """
-    key, tasks, biased = (own.unsqueeze(-1) for own in (key, tasks, biased))  # [runs, 1]
+    key, tasks, biased = (per_run.unsqueeze(-1) for per_run in (key, tasks, biased))  # [runs, 1]
     place = torch.arange(batch, device=key.device)
     sequence = step * batch + place  # [batch], no two alike in a run
     drawn = words(key, SEQUENCE, sequence, 1 + length)  # [runs, batch, 1 + length]

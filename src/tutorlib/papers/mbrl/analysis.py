@@ -1,7 +1,7 @@
 """Numbers drawn from the records of model-based generalisation: what its figures show and its claims judge."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -87,8 +87,8 @@ def last(records: Sequence[Record], name: str, group: str | None = None) -> list
     return [course[-1] for course in evals(records, name, group)]
 
 
-def errors(records: Sequence[Record], group: str = "all") -> list[float]:
-    """Return the error of Q in a group of patterns after the last update, one number for each record.
+def errors(records: Sequence[Record], group: str = "all", at: int = -1) -> list[float]:
+    """Return the error of Q in a group of patterns at evaluation number ``at``, the last one, for each record.
 
     Raises ``UsageError`` for an unknown group, and where a seed has no pattern of it.
     """
@@ -96,22 +96,22 @@ def errors(records: Sequence[Record], group: str = "all") -> list[float]:
         raise bad_argument("group", group, f"one of {', '.join(GROUPS)}")
     if not all(r.metrics["patterns"][group] for r in records):
         raise bad_argument("group", group, "patterns of it with every seed")
-    return last(records, "rmse", group)
+    return [course[at] for course in evals(records, "rmse", group)]
 
 
-def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str = "all") -> list[float]:
-    """Return log(error of ``records`` / error of ``others``), seed by seed.
+def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str = "all", at: int = -1) -> list[float]:
+    """Return log(error of ``records`` / error of ``others``), seed by seed, at evaluation number ``at``.
 
     Errors of replay have a heavy tail: in the logarithm no single seed decides. Raises ``UsageError`` unless both have
     the same seeds.
     """
     paired(records, others)
-    return [math.log(a / b) for a, b in zip(errors(records, group), errors(others, group), strict=True)]
+    return [math.log(a / b) for a, b in zip(errors(records, group, at), errors(others, group, at), strict=True)]
 
 
-def factor(logarithms: Sequence[float]) -> Interval:
-    """Return the geometric mean of ratios from their logarithms, with its interval."""
-    found = interval(logarithms)
+def factor(logarithms: Sequence[float], unit: str = "seeds") -> Interval:
+    """Return the geometric mean of ratios from their logarithms, one for each ``unit``, with its interval."""
+    found = interval(logarithms, unit)
     return replace(found, value=math.exp(found.value), low=math.exp(found.low), high=math.exp(found.high))
 
 
@@ -163,6 +163,74 @@ def one_step_share(one_step: Sequence[Record], er: Sequence[Record], perfect: Se
     return [a / b for a, b in zip(part, whole, strict=True)]
 
 
+# Ensembles
+
+FEWEST_MEMBERS = 4
+"""members of an ensemble of which the spread is looked at: at least so many must fit the data"""
+
+
+def ensembles(records: Sequence[Record], agent: str, period: int) -> list[Record]:
+    """Return the ensembles of an agent whose Q^- is copied every ``period`` updates, in order of seed."""
+    return select(records, agent=agent, target_period=period)
+
+
+def stops(records: Sequence[Record]) -> list[int]:
+    """Return after how many updates ensembles were looked at."""
+    found: list[int] = records[0].metrics["evals"]["updates"]
+    return found
+
+
+def seen_at(record: Record, name: str, stop: int, where: str | None = None) -> Any:
+    """Return what was measured of an ensemble, such as ``spread`` of ``unseen`` pairs, after ``stop`` updates.
+
+    Raises ``UsageError`` if nothing was measured then.
+    """
+    found = record.metrics["evals"]
+    if stop not in found["updates"]:
+        raise bad_argument("stop", stop, f"one of {', '.join(map(str, found['updates']))}")
+    course = found[name] if where is None else found[name][where]
+    return course[found["updates"].index(stop)]
+
+
+def fitting(records: Sequence[Record], agents: Sequence[str], period: int, stop: int) -> list[int]:
+    """Return the seeds of which, for each of the agents, at least ``FEWEST_MEMBERS`` members fit the data."""
+    good = [
+        {r.seed for r in ensembles(records, agent, period) if seen_at(r, "fit", stop) >= FEWEST_MEMBERS}
+        for agent in agents
+    ]
+    return sorted(set.intersection(*good))
+
+
+def narrowing(
+    records: Sequence[Record], period: int, stop: int, name: str = "spread", where: str = "unseen"
+) -> list[float]:
+    """Return log(spread without a model / spread with one) of Q on pairs, one for each seed of which enough fit."""
+    found = []
+    for seed in fitting(records, ("er", "simple"), period, stop):
+        without, based = (
+            seen_at(r, name, stop, where)
+            for agent in ("er", "simple")
+            for r in ensembles(records, agent, period)
+            if r.seed == seed
+        )
+        found.append(math.log(without / based))
+    return found
+
+
+def of_fitting(records: Sequence[Record], agent: str, period: int, stop: int, name: str) -> list[float]:
+    """Return a metric without groups, such as ``rate``, of an agent's ensembles of the seeds of which enough fit."""
+    seeds = fitting(records, ("er", "simple"), period, stop)
+    return [float(seen_at(r, name, stop)) for r in ensembles(records, agent, period) if r.seed in seeds]
+
+
+def mean_residual(record: Record, stop: int) -> float:
+    """Return the mean Bellman residual on the data of the members that fit them; raises ``UsageError`` if none does."""
+    own = [x for x in seen_at(record, "residual", stop) if x <= record.config["tolerance"]]
+    if not own:
+        raise bad_argument("record", f"seed {record.seed}", f"one of whose members one fits after {stop} updates")
+    return float(np.mean(own))
+
+
 # Agents that act
 
 
@@ -181,9 +249,29 @@ def settings(records: Sequence[Record]) -> list[tuple[str, str]]:
     return sorted({(r.config["environment"], regime(r)) for r in records})
 
 
+def course(record: Record) -> tuple[list[int], list[float]]:
+    """Return the evaluations of a run after its first update: steps in the environment, and scores.
+
+    Before it nothing was learned, and how an untrained network acts says nothing of its agent.
+    """
+    found = record.metrics["evals"]
+    after = [i for i, steps in enumerate(found["steps"]) if steps > record.config["learning_starts"]]
+    return [found["steps"][i] for i in after], [found["score"][i] for i in after]
+
+
+def score(record: Record) -> float:
+    """Return the score of a run: the mean over its evaluations after the first update."""
+    return float(np.mean(course(record)[1]))
+
+
+def earlier_score(record: Record) -> float:
+    """Return what the score was until 2026-11-30: the mean over all evaluations, also before the first update."""
+    return float(record.metrics["score"])
+
+
 def scores(records: Sequence[Record], environment: str, data: str, agent: str) -> list[float]:
-    """Return the scores of an agent, in order of seed; a score is the mean over all evaluations."""
-    return [r.metrics["score"] for r in online(records, environment, data, agent)]
+    """Return the scores of an agent (``score``), in order of seed."""
+    return [score(r) for r in online(records, environment, data, agent)]
 
 
 def uniform_rate(pipes: int) -> float:
@@ -195,21 +283,42 @@ def uniform_rate(pipes: int) -> float:
     return 1 / pipes**2 + (1 - 1 / pipes**2) / pipes**pipes
 
 
-def advantage(records: Sequence[Record], environment: str, data: str, agent: str, other: str = "er") -> list[float]:
-    """Return the score of an agent minus that of ``other``, seed by seed; a score is the mean over all evaluations."""
+MAZE_AT_RANDOM: Mapping[int, float] = MappingProxyType({3: -20.2})
+"""the mean return within 100 steps of uniformly random moves in mazes of a size; a test works it out"""
+
+
+def chance(environment: str, size: int) -> float:
+    """Return the score of uniformly random actions, the line that an agent must be above to have learned.
+
+    Raises ``UsageError`` where it is not known.
+    """
+    if environment == "flute":
+        return uniform_rate(size)
+    if environment == "maze" and size in MAZE_AT_RANDOM:
+        return MAZE_AT_RANDOM[size]
+    raise bad_argument("environment", f"{environment} of size {size}", "a flute, or a maze of 3 x 3: others not known")
+
+
+def advantage(
+    records: Sequence[Record],
+    environment: str,
+    data: str,
+    agent: str,
+    other: str = "er",
+    of: Callable[[Record], float] = score,
+) -> list[float]:
+    """Return the score of an agent minus that of ``other``, seed by seed."""
     ours, theirs = (online(records, environment, data, name) for name in (agent, other))
-    return differences(ours, theirs, lambda r: r.metrics["score"])
+    return differences(ours, theirs, of)
 
 
-def online_table(records: Sequence[Record], name: str = "score") -> pd.DataFrame:
-    """Return scores (or another metric) with intervals: environment and regime (rows) x agents (columns)."""
+def online_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Return scores with intervals: environment and regime (rows) x agents (columns)."""
     agents = [agent for agent in AGENTS if any(r.config["agent"] == agent for r in records)]
     return pd.DataFrame(
         {
             AGENTS[agent]: {
-                f"{environment}, {data} data": interval(
-                    [r.metrics[name] for r in online(records, environment, data, agent)]
-                )
+                f"{environment}, {data} data": interval(scores(records, environment, data, agent))
                 for environment, data in settings(records)
             }
             for agent in agents

@@ -4,17 +4,26 @@ Each check reads shipped records and compares one number per seed with a bar tha
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from tutorlib.lab import Claim, Evidence, Record, Terms, interval, recorded, select, withdrawals
-from tutorlib.lab.verdicts import Part, alive, exceeds, fact, untested
+from tutorlib.lab import Change, Claim, Evidence, Record, Terms, interval, recorded, select, withdrawals
+from tutorlib.lab.verdicts import FEWEST, OF_PARTS, Part, alive, exceeds, fact, untested
 from tutorlib.papers.mbrl import analysis
 from tutorlib.papers.mbrl.analysis import (
     AT,
+    FEWEST_MEMBERS,
     advantage,
+    chance,
+    earlier_score,
+    ensembles,
     factor,
+    fitting,
     gaps,
     last,
     log_ratios,
+    mean_residual,
+    narrowing,
+    of_fitting,
     online,
     scores,
     uniform_rate,
@@ -24,19 +33,37 @@ NARROWS = 2.0
 """Q_MF is at least so many times larger than Q_MB, with 3 factored bits, where learning a model narrows"""
 WORSE = 2.0
 """errors of replay over those of a model from which on replay generalises worse"""
-FEW, MIDDLE, MANY = 60, 200, 1000
+FEW, MIDDLE = 60, 200
 """transitions K of the illustrative example that claims look at"""
 SHARE = 0.5
 """share of the perfect model's gain below which choosing other actions in real states does not explain it"""
 PLACES = (("maze", "much"), ("maze", "little"), ("flute", "much"), ("flute", "little"))
 
+CELLS = ((25, 3000), (50, 3000), (100, 3000), (25, 2000), (25, 1500))
+"""copies of Q, and times to stop, at which ensembles are compared; the first one is shown"""
+
 SEEDS = tuple(range(5))
+TEN = tuple(range(10))
+TUNED_ON = (1000, 1001, 1002)
 COUNTED = "All models of 2 to 4 bits that can be listed."
+ENSEMBLES = (
+    "A flute of 3 pipes without its event, 48 of 192 pairs, 6 networks of 2 x 64, 3,000 updates; the paper's example "
+    "is unknown."
+)
 OFFLINE = "A flute of 4 pipes, 2,500 updates, networks of 2 x 100; the paper's example is unknown."
 ONLINE = (
     "Maze of 3 x 3, flute of 4 pipes, 2,000 updates, networks of 3 x 64, one rate and temperature for all agents in an "
     "environment; the paper: about a million updates, 3 x 200, both tuned for each agent, 30 seeds."
 )
+
+
+def _cell(cell: tuple[int, int]) -> str:
+    return f"{cell[1]:,} updates, Q copied every {cell[0]}"
+
+
+def _place(place: tuple[str, str]) -> str:
+    return f"{place[0]}, {place[1]} data"
+
 
 THEOREM = Terms(
     "2026-11-26",
@@ -44,17 +71,39 @@ THEOREM = Terms(
     ("No value function is in Q_MB that is not in Q_MF.",),
     SEEDS,
 )
+PLAYER = "policy of the model"
+DIVERGES = "it measures how far offline replay has diverged when it is stopped, not what data leave open"
+"""why the earlier parts of C2 on errors test nothing"""
+PLAYS = "it compares how two players do, not what data leave open"
 NETWORKS = Terms(
-    "2026-11-26",
+    "2026-11-30",
     {
-        f"{MIDDLE} transitions": WORSE,
-        f"{FEW} transitions": WORSE,
-        "worse where no data are": 0.0,
-        "policy of the model": 0.0,
+        **dict.fromkeys(map(_cell, CELLS), 1.0),
+        f"error of Q, {MIDDLE} transitions": WORSE,
+        f"error of Q, {FEW} transitions": WORSE,
+        "error worse where no data are": 0.0,
+        PLAYER: 0.0,
     },
-    seeds=SEEDS,
+    (
+        f"Members of an ensemble count whose Bellman residual on the data is at most 0.05, and draws of data of which "
+        f"at least {FEWEST_MEMBERS} of 6 members with a model, and as many without, do.",
+        "World, size of the data, widths, rate, periods and tolerance were chosen on tuning seeds, for members to fit.",
+        "Until 2026-11-30 the claim was judged by errors of Q after 2,500 updates, and held in part. That measures how "
+        "far offline replay diverges: it tests nothing here, and the claim holds in part at most.",
+    ),
+    TEN,
+    TUNED_ON,
 )
-AHEAD = Terms("2026-11-26", {f"{environment}, {data} data": 0.0 for environment, data in PLACES}, seeds=SEEDS)
+UNTAUGHT = (
+    "Evaluations before the first update, which are those of untrained networks, no longer count. The verdict is the "
+    "lower one of those with them and without."
+)
+AHEAD = Terms(
+    "2026-11-26",
+    dict.fromkeys(map(_place, PLACES), 0.0),
+    seeds=SEEDS,
+    changes=tuple(Change("2026-11-30", UNTAUGHT, place, 0.0, 0.0) for place in map(_place, PLACES)),
+)
 CONTROLLED = Terms(
     "2026-11-26",
     {"the true environment as the model": WORSE, "a single true step gains less than half": 0.0},
@@ -68,8 +117,17 @@ def _example(agent: str, transitions: int) -> list[Record]:
 
 
 def _worse(records: Sequence[Record], others: Sequence[Record]) -> Part:
-    """Return what is found of "errors over all patterns are ``WORSE`` times larger", of their geometric mean."""
-    return exceeds(factor(log_ratios(records, others)), WORSE)
+    """Return what is found of "errors over all patterns are ``WORSE`` times larger", of their geometric mean.
+
+    Errors are compared only if one of the two agents plays better than random presses.
+    """
+    return exceeds(factor(log_ratios(records, others)), WORSE, alive=_players(records, others))
+
+
+def _players(*agents: Sequence[Record]) -> tuple[str, ...]:
+    """Return which of these agents of the illustrative example play better than random presses."""
+    line = uniform_rate(agents[0][0].config["pipes"])
+    return alive({str(place): last(own, "rate") for place, own in enumerate(agents)}, line)
 
 
 def _theorem() -> Evidence:
@@ -95,23 +153,39 @@ def _theorem() -> Evidence:
 
 
 def _networks() -> Evidence:
-    """C2: a similar effect with networks, in the illustrative example."""
-    er, simple = ({k: _example(agent, k) for k in (FEW, MIDDLE, MANY)} for agent in ("er", "simple"))
-    seen, beyond = (log_ratios(er[MIDDLE], simple[MIDDLE], group) for group in ("seen", "beyond"))
-    rates = [last(own[MANY], "rate") for own in (simple, er)]
-    middle, few, where, better = NETWORKS.bars
-    parts = {
-        middle: _worse(er[MIDDLE], simple[MIDDLE]),
-        few: _worse(er[FEW], simple[FEW]),
-        where: exceeds([b - s for b, s in zip(beyond, seen, strict=True)], 0.0),
-        better: exceeds([a - b for a, b in zip(*rates, strict=True)], 0.0),
-    }
+    """C2: networks that fit the same data are less far apart where there are none, if they learned a model."""
+    records = recorded("mbrl.ensemble")
+    parts = {_cell(cell): _narrows(records, *cell) for cell in CELLS}
+    parts |= {name: untested(PLAYS if name == PLAYER else DIVERGES) for name in NETWORKS.bars if name not in parts}
+    period, stop = CELLS[0]
+    seeds = fitting(records, ("er", "simple"), period, stop)
     detail = (
-        f"Error of Q over all patterns, replay over simple model, of {MIDDLE} random transitions and of {FEW}. Of "
-        f"{MIDDLE}, in patterns of the data {factor(seen)}, in those never reached {factor(beyond)}; the difference is "
-        f"one of logarithms. Greedy policy of {MANY}: reward of a step, model minus replay."
+        f"Spread of Q over networks that fit the same data, on pairs that are not in them: without a model over with "
+        f"one, geometric mean. {len(seeds)} of {len({r.seed for r in records})} draws count, of which at least "
+        f"{FEWEST_MEMBERS} members with a model and without fit."
     )
-    return Evidence(parts, middle, detail)
+    if seeds:
+        fits = [
+            interval([mean_residual(r, stop) for r in ensembles(records, agent, period) if r.seed in seeds]).value
+            for agent in ("er", "simple")
+        ]
+        detail += f" Mean residual of these on the data: without {fits[0]:.3f}, with a model {fits[1]:.3f}."
+    against = []
+    if len(seeds) >= FEWEST:
+        seen = factor(narrowing(records, period, stop, where="seen"))
+        against.append(f"On the pairs of the data, where nothing is missing, the ratio is {seen}.")
+    return Evidence(parts, _cell(CELLS[0]), detail, tuple(against))
+
+
+def _narrows(records: Sequence[Record], period: int, stop: int) -> Part:
+    """Return what is found of "the spread on pairs that are not in the data is larger without a model"."""
+    logs = narrowing(records, period, stop)
+    if len(logs) < FEWEST:
+        return untested(f"{len(logs)} draws of data of which enough networks fit, with a model and without")
+    pipes = records[0].config["pipes"]
+    learners = {agent: of_fitting(records, agent, period, stop, "rate") for agent in ("er", "simple")}
+    beats = alive(learners, pipes**-pipes)  # the flute has no event
+    return exceeds(factor(logs, "draws of data"), 1.0, unit="draws of data", alive=beats)
 
 
 def _online() -> Evidence:
@@ -119,22 +193,27 @@ def _online() -> Evidence:
     records = recorded("mbrl.online")
     parts, said = {}, []
     for environment, data in PLACES:
-        name = f"{environment}, {data} data"
+        name = _place((environment, data))
         if (environment, data) not in analysis.settings(records):
             parts[name] = untested("no records stand")
             continue
         learners = {agent: scores(records, environment, data, agent) for agent in ("simple", "er")}
-        line = uniform_rate(online(records, environment, data, "er")[0].config["size"])
-        beats = alive(learners, line) if environment == "flute" else None
-        parts[name] = exceeds(advantage(records, environment, data, "simple"), AHEAD.bars[name], alive=beats)
-        rest = [
-            f"{other} {interval(advantage(records, environment, data, other))}"
-            for other in ("gaussian", "categorical", "perfect")
-        ]
-        said.append(f"{name}: {', '.join(rest)}")
+        beats = alive(learners, chance(environment, online(records, environment, data, "er")[0].config["size"]))
+        now, before = (
+            exceeds(advantage(records, environment, data, "simple", of=own), AHEAD.bars[name], alive=beats)
+            for own in (analysis.score, earlier_score)
+        )
+        parts[name] = replace(now, verdict=max(now.verdict, before.verdict, key=OF_PARTS.index))
+        if beats:
+            rest = [
+                f"{other} {interval(advantage(records, environment, data, other))}"
+                for other in ("gaussian", "categorical", "perfect")
+            ]
+            said.append(f"{name}: {', '.join(rest)}")
+    others = f" Of other models, {'; '.join(said)}." if said else ""
     detail = (
-        f"Score of the simple model minus that of replay, means over the whole course; the number is that of the flute "
-        f"with little data. Of other models, {'; '.join(said)}.{_gone()}"
+        f"Score of the simple model minus that of replay, means over all evaluations after the first update; the "
+        f"number is that of the flute with little data.{others}{_gone()}"
     )
     return Evidence(parts, "flute, little data", detail)
 
@@ -156,10 +235,11 @@ def _controlled() -> Evidence:
     er, perfect = _example("er", MIDDLE), _example("perfect", MIDDLE)
     one = select(recorded("mbrl.ablations"), agent="perfect", length=1)
     part, whole = log_ratios(er, one), log_ratios(er, perfect)
+    early = factor(log_ratios(er, perfect, at=0))
     gains, rest = CONTROLLED.bars
     parts = {
         gains: _worse(er, perfect),
-        rest: exceeds([SHARE * b - a for a, b in zip(part, whole, strict=True)], 0.0),
+        rest: exceeds([SHARE * b - a for a, b in zip(part, whole, strict=True)], 0.0, alive=_players(er, one, perfect)),
         "equal settings": fact(not differing),
         "rates tuned for each agent": untested("one rate and temperature for all agents in an environment"),
     }
@@ -168,7 +248,11 @@ def _controlled() -> Evidence:
         f"Settings that differ between agents: {', '.join(sorted(differing)) or 'none'}. A single true step from real "
         f"states, other actions but no other states: {factor(part)}; gains are compared in logarithms.{_gone()}"
     )
-    return Evidence(parts, gains, detail)
+    first = er[0].metrics["evals"]["updates"][0]
+    against = (
+        f"After {first:,} updates the errors compare as {early}: the gain is that replay diverges, and this takes time."
+    )
+    return Evidence(parts, gains, detail, (against,))
 
 
 def _differing(records: Sequence[Record]) -> list[str]:
@@ -193,7 +277,7 @@ CLAIMS = (
         "values unknown",
         _networks,
         NETWORKS,
-        budget=OFFLINE,
+        budget=ENSEMBLES,
     ),
     Claim(
         "mbrl.C3",

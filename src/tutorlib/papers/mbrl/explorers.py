@@ -144,8 +144,8 @@ def offline_explorer(records: Sequence[Record]) -> Explorer:
         start={"transitions": min(1, len(ks) - 1)},
         note=(
             f"A flute of {pipes} pipes; all its patterns can be listed, so Q is held against the exact q*: root of the "
-            f"mean squared error, medians of {seeds} seeds. Greedy policies after the last update. The paper's own "
-            f"example is unknown."
+            f"mean squared error, medians of {seeds} seeds. Errors that rise with updates are divergence, and "
+            f"not what data leave open. Greedy policies after the last update. The paper's own example is unknown."
         ),
     )  # fmt: skip
     label = "Error of Q over updates on the same few transitions: replay, a learned and a perfect model"

@@ -10,17 +10,25 @@ from matplotlib.figure import Figure
 
 from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument
+from tutorlib.lab.verdicts import FEWEST
 from tutorlib.papers.mbrl.analysis import (
     AGENTS,
     AT,
     advantage,
     class_label,
     classes,
+    course,
+    ensembles,
     errors,
     evals,
+    factor,
+    fitting,
     gaps,
     last,
+    narrowing,
     online,
+    seen_at,
+    stops,
     transition_counts,
 )
 from tutorlib.papers.mbrl.offline import best_rate
@@ -96,6 +104,43 @@ def _dots_and_medians(ax: Axes, points: Mapping[int, Sequence[float]], label: st
     ax.plot(list(points), [float(np.median(values)) for values in points.values()], color=colour, label=label)
 
 
+def draw_spreads(ax: Axes, records: Sequence[Record], period: int, where: str = "unseen") -> None:
+    """Draw how far apart networks are that fit the same data, over updates: er, simple and perfect models.
+
+    Where fewer than five draws of data have enough members that fit, nothing is drawn.
+    """
+    for agent in ("er", "simple", "perfect"):
+        points = []
+        for stop in stops(records):
+            seeds = fitting(records, (agent,), period, stop)
+            if len(seeds) >= FEWEST:
+                own = [r for r in ensembles(records, agent, period) if r.seed in seeds]
+                points.append((stop, interval([seen_at(r, "spread", stop, where) for r in own])))
+        if points:
+            x, found = zip(*points, strict=True)
+            draw_intervals(ax, x, found, AGENTS[agent], COLOURS[agent], marker="o", markersize=4)
+    ax.set(xlabel="update", ylabel="spread of Q", ylim=(0, None))
+
+
+def draw_narrowing(ax: Axes, records: Sequence[Record], periods: Sequence[int], name: str = "spread") -> None:
+    """Draw how many times larger the spread on unseen pairs is without a model, over updates, for copies of Q.
+
+    ``name``: ``spread``, or ``shape``. Nothing is drawn where fewer than five draws of data count.
+    """
+    for place, (period, marker) in enumerate(zip(periods, "os^", strict=False)):
+        points = [
+            (stop, logs) for stop in stops(records) if len(logs := narrowing(records, period, stop, name)) >= FEWEST
+        ]
+        x = [stop + 60 * (place - 1) for stop, _ in points]
+        found = [factor(logs, "draws of data") for _, logs in points]
+        ax.plot(x, [f.value for f in found], marker, color=(OURS, SKY, PURPLE)[place], label=f"every {period}")
+        whiskers(ax, x, found)
+    ax.axhline(1.0, color=REFERENCE, linestyle="--", linewidth=1.2)
+    ax.set(xlabel="update", ylabel="spread without over with a model", yscale="log")
+    ax.set_yticks((0.5, 1, 2, 4), ("0.5", "1", "2", "4"))
+    ax.minorticks_off()
+
+
 def draw_misses(ax: Axes, records: Sequence[Record]) -> None:
     """Draw the share of steps that a simple model expects to end wrongly, in each group, over its updates."""
     for group, label, colour in (
@@ -122,12 +167,16 @@ def draw_ablation(ax: Axes, groups: Mapping[Any, Sequence[Record]], name: str, g
 
 
 def draw_courses(ax: Axes, records: Sequence[Record], environment: str, data: str, best: float | None = None) -> None:
-    """Draw what the greedy policies do over steps in the environment, as in Fig. 4; ``best``: a line for the best."""
+    """Draw what the greedy policies do over steps in the environment, as in Fig. 4; ``best``: a line for the best.
+
+    Evaluations before the first update are left out.
+    """
     for agent in AGENTS:
-        own = online(records, environment, data, agent)
-        courses = np.array(evals(own, "score"))
-        found = [interval(column.tolist()) for column in courses.T]
-        draw_intervals(ax, own[0].metrics["evals"]["steps"], found, AGENTS[agent], COLOURS[agent])
+        courses = [course(r) for r in online(records, environment, data, agent)]
+        scores = np.array([own for _, own in courses])
+        draw_intervals(
+            ax, courses[0][0], [interval(column.tolist()) for column in scores.T], AGENTS[agent], COLOURS[agent]
+        )
     if best is not None:
         ax.axhline(best, color=REFERENCE, linestyle="--", linewidth=1.2, label="best")
     ax.set(xlabel="step in the environment", ylabel="return" if environment == "maze" else "reward of a step")

@@ -9,7 +9,7 @@ from tutorlib.lab import Context, Metrics, Trial, rounded
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.nn import step_generator
-from tutorlib.papers.mbrl import offline, version_space
+from tutorlib.papers.mbrl import ensemble, offline, version_space
 from tutorlib.papers.mbrl.algorithm import train
 from tutorlib.papers.mbrl.learner import Learner, Setting
 from tutorlib.papers.mbrl.model import SimpleModel
@@ -41,7 +41,7 @@ class Sets:
     gamma: float = 0.9
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("models", "transitions", "bits"), most={"bits": 20, "more": 400})
+        expect_fields(self, sizes=("models", "transitions", "bits"), maximum={"bits": 20, "more": 400})
         _ = self.family  # it refuses classes that cannot be
 
     @property
@@ -191,6 +191,29 @@ def _learned(
     return metrics, list(table[:, len(measures) :].unbind())
 
 
+def run_ensemble(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Let the members of ensembles learn from the same data, and see how far they are apart.
+
+    Metrics: ``evals``, at each of some ``updates`` what ``ensemble.measure`` says: ``residual``, one for each member;
+    ``fit``; ``spread``, ``shape``, ``error`` and, with a learned model, ``missed``, each for pairs ``seen`` and
+    ``unseen``; ``rate``. Where ``fit`` is below 2 there is no spread, and a 0 stands for it.
+    """
+    c, seeds = common(trials), [trial.seed for trial in trials]
+    learned = ensemble.train(c, seeds, context)
+    table = torch.stack(learned.evals).cpu()  # [evals, measures, runs]
+    metrics: list[Metrics] = []
+    for own in table.unbind(dim=-1):
+        evals: Metrics = {"updates": learned.updates, "residual": [rounded(row) for row in own[:, : c.members]]}
+        for place, (name, *where) in enumerate(ensemble.measures(c)[c.members :], c.members):
+            values = own[:, place].int().tolist() if name == "fit" else rounded(own[:, place])
+            if where:
+                evals.setdefault(name, {})[where[0]] = values
+            else:
+                evals[name] = values
+        metrics.append({"evals": evals})
+    return metrics
+
+
 ONLINE_VARIES = ("lr", "temperature")
 """fields in which runs side by side may differ, besides the seed"""
 
@@ -232,6 +255,7 @@ __all__ = [
     "drawn",
     "histogram",
     "run_dreams",
+    "run_ensemble",
     "run_offline",
     "run_online",
     "run_sets",

@@ -66,8 +66,8 @@ class Offline(Learning):
         expect_fields(
             self,
             counts=("transitions", "updates", "target_period", "num_evals"),
-            least={"pipes": 2},
-            most={"pipes": 5},
+            minimum={"pipes": 2},
+            maximum={"pipes": 5},
         )
         if self.updates % self.num_evals:
             raise bad_argument("num_evals", self.num_evals, f"a divisor of updates={self.updates}")
@@ -189,21 +189,28 @@ def best_rate(pipes: int) -> float:
     return 1 / pipes + 1 / pipes**2 - 1 / pipes**3
 
 
+def missed(
+    model: SimpleModel, theta: Float[Tensor, "seeds parameters"], truth: Listed
+) -> Float[Tensor, "seeds patterns actions"]:
+    """Return 1 for each pair of a pattern and an action of which the model's likeliest next pattern is a wrong one.
+
+    The right one, where it is 0, is what follows if the pipes do not sound by themselves.
+    """
+    patterns, actions = truth.table.quiet.shape
+    x = truth.patterns.repeat_interleave(actions, dim=0).expand(len(theta), -1, -1)
+    a = one_hot(torch.arange(actions, device=theta.device).repeat(patterns), actions).expand(len(theta), -1, -1)
+    likeliest = pattern_number((model.predict(theta, x, a).next > 0).float()).view(-1, patterns, actions)
+    return (likeliest != truth.table.quiet).double()
+
+
 def misses(
     model: SimpleModel,
     theta: Float[Tensor, "seeds parameters"],
     truth: Listed,
     where: Bool[Tensor, "seeds patterns"],
 ) -> Float[Tensor, "seeds"]:
-    """Return for which share of pairs (pattern of ``where``, action) the model's likeliest next pattern is a wrong one.
-
-    The right one is what follows if the pipes do not sound by themselves.
-    """
-    patterns, actions = truth.table.quiet.shape
-    x = truth.patterns.repeat_interleave(actions, dim=0).expand(len(theta), -1, -1)
-    a = one_hot(torch.arange(actions, device=theta.device).repeat(patterns), actions).expand(len(theta), -1, -1)
-    likeliest = pattern_number((model.predict(theta, x, a).next > 0).float()).view(-1, patterns, actions)
-    wrong = (likeliest != truth.table.quiet).double().mean(dim=-1)
+    """Return for which share of pairs (pattern of ``where``, action) the model's likeliest next pattern is wrong."""
+    wrong = missed(model, theta, truth).mean(dim=-1)
     return (wrong * where).sum(dim=-1) / where.sum(dim=-1).clamp(min=1)
 
 
@@ -349,6 +356,7 @@ __all__ = [
     "listed",
     "measure",
     "measures",
+    "missed",
     "misses",
     "rate",
     "rmse",

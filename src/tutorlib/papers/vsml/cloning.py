@@ -32,6 +32,8 @@ from tutorlib.nn.grid import initial_parameters as grid_parameters
 from tutorlib.papers.vsml.problem import GREY
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
+OFFICIAL = "-official"
+KINDS = (*GREY, *(f"{kind}{OFFICIAL}" for kind in GREY if kind != "digits"))
 W, B = 0, 1
 """The slots: entries of c that stand for w and b."""
 UNIT = (0.5, 0.1)
@@ -67,7 +69,7 @@ class Config:
     num_evals: int = 20
     """how often the errors are summed up, evenly spaced, the last step included"""
     kinds: tuple[str, ...] = ("digits",)
-    """image sets that the clone is tried on"""
+    """image sets that the clone is tried on; ``mnist-official``: the official training part, as in the paper"""
     side: int = 14
     """side of their images; digits stay 8x8"""
     width: int = 32
@@ -82,10 +84,10 @@ class Config:
             self,
             counts=("steps", "warmup", "num_evals", "length", "batch"),
             sizes=("hidden", "micro_ticks", "side", "width", "streams"),
-            least={"hidden": 2},  # a slot for w and one for b
+            minimum={"hidden": 2},  # a slot for w and one for b
             positive=("eta", "lr", "max_grad_norm"),
             shares=("fresh",),
-            choices={"kinds": GREY},
+            choices={"kinds": KINDS},
         )
         if self.steps % self.num_evals:
             raise bad_argument("num_evals", self.num_evals, f"a divisor of steps={self.steps}")

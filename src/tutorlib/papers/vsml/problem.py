@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.data import DIGITS_TRAIN, fixed_split, load_digits, load_images
+from tutorlib.lab.dry import rehearsal
 from tutorlib.lab.errors import MOST_SIZE, bad_argument, checked, expect_fields
 from tutorlib.shapes import Float, Int, Tensor
 
@@ -45,7 +46,8 @@ small background sets the first, and of the second what the first has not."""
 DRAWERS = 20
 """drawings of every character of Omniglot"""
 KINDS = (*SYNTHETIC, *IMAGES, *CHARACTERS)
-PARTS = ("train", "test")
+HALVES = ("train", "test")
+PARTS = (*HALVES, "official-train", "official-test")
 PROJECTIONS = ("none", "fresh", "bank")
 SHUFFLES = ("none", "fixed", "fresh")
 SCALINGS = ("bilinear", "unfiltered", "pooled")
@@ -77,7 +79,8 @@ class Streams:
     side: int = 8
     """side of an image [28]; images are scaled to it"""
     part: str = "train"
-    """train or test part of the images, and of the points of random-fixed"""
+    """train or test part of the images, and of the points of random-fixed: of the official test part four in five, and
+    the rest; or the official parts themselves, as in the code (of digits and Omniglot there is one way to part them)"""
     projection: str = "none"
     """none; fresh: each sequence has a random matrix of its own; bank: every other one has one of 64 fixed matrices"""
     shuffled: str = "none"
@@ -98,8 +101,8 @@ class Streams:
             self,
             sizes=("inputs", "classes", "side"),
             counts=("length",),
-            least={"classes": 2},
-            most={"shown": MOST_SIZE, "subset": KNOWN - 1},
+            minimum={"classes": 2},
+            maximum={"shown": MOST_SIZE, "subset": KNOWN - 1},
             choices={
                 "kinds": KINDS,
                 "part": PARTS,
@@ -139,7 +142,7 @@ class Streams:
             raise bad_argument("classes", self.classes, expected)
 
     def _check_characters(self, kind: str) -> None:
-        shown, known = self.shown or self.classes, CHARACTERS[kind][self.part]
+        shown, known = self.shown or self.classes, CHARACTERS[kind][half_of(self.part)]
         if self.subset:
             raise bad_argument("subset", self.subset, f"none with {kind}, whose characters each sequence draws")
         if shown > known:
@@ -148,6 +151,25 @@ class Streams:
         if rest or not 1 <= shots < DRAWERS:
             expected = f"each of {shown} characters 1 to {DRAWERS - 1} times, and one query"
             raise bad_argument("length", self.length, expected)
+
+
+def files(streams: Streams) -> tuple[str, ...]:
+    """Return the parts of data sets that streams are read from, such as ``mnist/train``."""
+    half, official = half_of(streams.part), half_of(streams.part) != streams.part
+    parts: list[str] = []
+    for kind in streams.kinds:
+        if kind == "omniglot":
+            parts.append("omniglot/background" if half == "train" else "omniglot/evaluation")
+        elif kind == "omniglot-small":  # the second has the first's characters taken out
+            parts += [f"omniglot/background_small{i}" for i in ((1,) if half == "train" else (1, 2))]
+        elif kind in IMAGES and kind != "digits":
+            parts.append(f"{kind}/{half}" if official else f"{kind}/test")
+    return tuple(dict.fromkeys(parts))
+
+
+def half_of(part: str) -> str:
+    """Return whether a part trains or tests."""
+    return part.removeprefix("official-")
 
 
 def classes_of(kind: str) -> int:
@@ -173,25 +195,41 @@ def images(kind: str, part: str, side: int, scaling: str, device: torch.device) 
 
     Digits: 1297 images train and 500 test, in a fixed shuffle. Omniglot: as ``CHARACTERS`` says. The others: of the
     official test part, four in five images train and the rest tests, in a fixed shuffle (the official training part is
-    not needed).
+    not needed); or the official parts.
     """
+    half = half_of(part)
     if kind in CHARACTERS:
-        pixels, y = _characters(kind, part)
+        pixels, y = _characters(kind, half)
         mean, sd = INK
+    elif part != half and kind != "digits":
+        whole = load_images(kind, half)
+        pixels, y = whole.images.permute(0, 3, 1, 2).float() / whole.peak, whole.labels
+        mean, sd = PIXELS[kind] or (0.0, 1.0)
     else:
         whole = load_digits() if kind == "digits" else load_images(kind, "test")
         train, test = fixed_split(len(whole), DIGITS_TRAIN if kind == "digits" else len(whole) * 4 // 5)
-        rows = train if part == "train" else test
+        rows = train if half == "train" else test
         x = whole.images.permute(0, 3, 1, 2).float() / whole.peak
         mean, sd = PIXELS[kind] or (x[train].mean().item(), x[train].std().item())
         pixels, y = x[rows], whole.labels[rows]
     x = scaled((pixels - mean) / sd, side, scaling)
+    of_class, counts = _by_class(y, CHARACTERS[kind][half] if kind in CHARACTERS else classes_of(kind))
+    x = x.permute(0, 2, 3, 1).flatten(1)
+    return Images(x.to(device), of_class.to(device), counts.to(device))
+
+
+def _by_class(y: Int[Tensor, "examples"], classes: int) -> tuple[Int[Tensor, "classes most"], Int[Tensor, "classes"]]:
+    """Return the numbers of the examples of each class, the last ones repeated, and how many there are.
+
+    In a dry run labels have no values: the ``classes`` are as many as are known, and all of one size.
+    """
+    if rehearsal():
+        each = -(-len(y) // classes)
+        return torch.empty(classes, each, dtype=torch.int64), torch.full((classes,), each)
     found = [(y == c).nonzero().flatten() for c in range(int(y.max()) + 1)]
     most = max(len(own) for own in found)
     of_class = torch.stack([torch.cat([own, own[-1:].expand(most - len(own))]) for own in found])
-    counts = torch.tensor([len(own) for own in found])
-    x = x.permute(0, 2, 3, 1).flatten(1)
-    return Images(x.to(device), of_class.to(device), counts.to(device))
+    return of_class, torch.tensor([len(own) for own in found])
 
 
 def _characters(kind: str, part: str) -> tuple[Float[Tensor, "examples 1 height width"], Int[Tensor, "examples"]]:
@@ -227,9 +265,9 @@ def sample(
         raise bad_argument("sequences", sequences, "at least 1")
     drawn = []
     for turn, kind in enumerate(streams.kinds[:sequences]):
-        own = len(range(turn, sequences, len(streams.kinds)))
+        count = len(range(turn, sequences, len(streams.kinds)))
         draw: Callable = _few_shot if kind in CHARACTERS else _SYNTHETIC.get(kind, _images)
-        x, y = draw(streams, own, generator, kind)
+        x, y = draw(streams, count, generator, kind)
         x = F.pad(x, (0, streams.inputs - x.shape[-1]))
         drawn.append((_projected(_shuffled(x, streams, generator), streams, generator), y))
     if len(drawn) == 1:
@@ -278,7 +316,7 @@ def fixed_points(
     inputs: int, classes: int, part: str, device: torch.device = CPU
 ) -> tuple[Float[Tensor, "points inputs"], Int[Tensor, "points"]]:
     """Return the points and labels of the "random-fixed" set of one part: the same on every device."""
-    generator = torch.Generator().manual_seed(2 * inputs + PARTS.index(part))
+    generator = torch.Generator().manual_seed(2 * inputs + HALVES.index(half_of(part)))
     return _normal(generator, POINTS, inputs).to(device), _integers(generator, classes, POINTS).to(device)
 
 
