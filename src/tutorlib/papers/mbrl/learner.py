@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from tutorlib.lab.errors import bad_argument, checked
-from tutorlib.nn import Moments, no_moments, uniform
+from tutorlib.nn import Moments, no_moments
 from tutorlib.papers.mbrl.config import Config
 from tutorlib.papers.mbrl.model import MLP, LatentModel, SimpleModel
 from tutorlib.papers.mbrl.problem import Simulator
@@ -44,7 +44,9 @@ class Setting(NamedTuple):
 @checked()
 def uniforms(generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> Tensor:
     """Return uniforms in (0, 1), ``[seeds, *shape]``: each seed's from its own generator, which is of that device."""
-    return torch.stack([uniform(generator, *shape) for generator in generators])
+    # Not ``nn.uniform``: parts may be empty, and a dry run has generators of the host beside tensors of another device.
+    drawn = torch.stack([torch.rand(*shape, generator=g, device=device) for g in generators])
+    return drawn.clamp(min=1e-7)  # rand may return 0, of which there is no normal number
 
 
 def begin(
