@@ -216,15 +216,15 @@ def _refuse_doubled(arguments: Sequence[str]) -> None:
 
 def _overrides(assignments: Sequence[str]) -> dict[str, str]:
     """Return the values by the names of their fields."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise bad_argument("set", assignment, "NAME=VALUE")
-        if name in found:
-            raise bad_argument("set", assignment, f"each field once, and {name}={found[name]} stands before it")
-        found[name] = value
-    return found
+        if name in values:
+            raise bad_argument("set", assignment, f"each field once, and {name}={values[name]} stands before it")
+        values[name] = value
+    return values
 
 
 def _list() -> None:
@@ -252,8 +252,8 @@ def _run(run: Run) -> None:
     parts = tuple(dict.fromkeys(part for config in configs for part in experiment.data(config)))
     if run.dry_run:
         plans = plan(experiment, tier, seeds=seeds, overrides=overrides, batch=batch, compile=compile)
-        found = {str(file): whereabouts(file) for part in parts for file in files_of(*part.split("/"))}
-        print(text_of(plans._replace(files=plans.files | found)))
+        wanted = {str(file): whereabouts(file) for part in parts for file in files_of(*part.split("/"))}
+        print(text_of(plans._replace(files=plans.files | wanted)))
         print(f"as this command is, {_where(run, experiment, compile)}")
         return
     have_ready(parts, lambda line: print(line, file=sys.stderr))
@@ -328,10 +328,10 @@ def _doctor() -> int:
         if "study" not in experiment.tiers:
             continue
         try:
-            found = recorded(name, withdrawn=True, diverged=True)
+            trials = recorded(name, withdrawn=True, diverged=True)
             gone = withdrawals(name)
-            count = sum(any(own.covers(record.config) for own in gone) for record in found)
-            print(f"{name}: {len(found)} recorded trials" + (f", {count} of them withdrawn" if count else ""))
+            count = sum(any(withdrawal.covers(record.config) for withdrawal in gone) for record in trials)
+            print(f"{name}: {len(trials)} recorded trials" + (f", {count} of them withdrawn" if count else ""))
         except NoRecordsError:
             print(f"{name}: not recorded yet")
         except TutorlibError as error:

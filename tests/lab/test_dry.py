@@ -18,13 +18,13 @@ def test_bytes_are_counted_while_a_tensor_or_a_view_of_it_lives():
         with Ledger() as ledger:
             y = x * 2  # 4000 bytes, and 8000 once there are two
             z = (y + 1)[:10]
-            assert (ledger.held, ledger.peak) == (8000, 8000), "a view holds all of what it looks at"
+            assert (ledger.in_use, ledger.peak) == (8000, 8000), "a view holds all of what it looks at"
             del y
-            assert ledger.held == 4000
+            assert ledger.in_use == 4000
             del z
-            assert ledger.held == 0
+            assert ledger.in_use == 0
             x.view(10, 100).t()
-            assert (ledger.held, ledger.largest, ledger.peak) == (0, 4000, 8000)
+            assert (ledger.in_use, ledger.largest, ledger.peak) == (0, 4000, 8000)
             torch.empty(500, 3, dtype=torch.float64, device="meta")
     assert (ledger.largest, ledger.largest_shape) == (12_000, (500, 3))
     assert ledger.peak == 12_000
@@ -38,7 +38,7 @@ def test_what_a_gradient_keeps_is_counted():
             y = x
             for _ in range(5):
                 y = y.sin().cos()  # each keeps what it read for the way back, the first x itself
-            assert ledger.held == 10 * 4000, "what was kept, and y"
+            assert ledger.in_use == 10 * 4000, "what was kept, and y"
             y.sum().backward()
 
 

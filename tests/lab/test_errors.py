@@ -63,7 +63,7 @@ def test_the_first_that_cannot_be_is_named(own: dict, words: str) -> None:
 # What a function's annotations ask for
 
 
-@checked(counts=("n",), most={"n": 100}, shares=("p",), choices={"kind": ("mean", "sum")}, endless=("clip",))
+@checked(counts=("n",), maximum={"n": 100}, shares=("p",), choices={"kind": ("mean", "sum")}, endless=("clip",))
 def mixed(
     x: Float[Tensor, "*batch inputs"],
     index: Int[Tensor, "*#batch"],
@@ -229,7 +229,7 @@ def test_rules_of_one_class_may_differ_between_its_members():
         n: int
 
         def __post_init__(self) -> None:
-            expect_fields(self, most={"n": self.most})
+            expect_fields(self, maximum={"n": self.most})
 
     assert Limited(5, 3)
     with pytest.raises(UsageError, match="n=3: expected a whole number from 0 to 1"):

@@ -30,9 +30,9 @@ def philox(counter: Sequence[Word], key: Sequence[Word]) -> tuple[Tensor, Tensor
 
     Each word is an int64 tensor (or int) with values in [0, 2^32); shapes broadcast.
     """
-    for name, own, n in (("counter", counter, 4), ("key", key, 2)):
-        if len(own) != n:
-            raise bad_argument(name, own, f"{n} words")
+    for name, operand, n in (("counter", counter, 4), ("key", key, 2)):
+        if len(operand) != n:
+            raise bad_argument(name, operand, f"{n} words")
     given = [word for word in (*counter, *key) if isinstance(word, Tensor)]
     device = given[0].device if given else None
     # A number is filled in where the tensors are: to copy it there would make a step wait for the host.
@@ -53,7 +53,7 @@ def _at(word: Word, device: torch.device | None) -> Int[Tensor, "..."]:
     return word if isinstance(word, Tensor) else torch.full((), word, dtype=torch.int64, device=device)
 
 
-@checked(counts=("n",), most={"n": 100_000_000, "stream": _WORD})
+@checked(counts=("n",), maximum={"n": 100_000_000, "stream": _WORD})
 def words(
     key: Int[Tensor, "*#batch"] | int, stream: int, index: Int[Tensor, "*#batch"], n: int
 ) -> Int[Tensor, "*batch n"]:

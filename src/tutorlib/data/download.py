@@ -90,7 +90,7 @@ class RemoteFile:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"size": 10**12})
+        expect_fields(self, maximum={"size": 10**12})
         for field, value in (("name", self.name), ("folder", self.folder)):
             if not re.fullmatch(r"\w[\w.-]*", value):
                 raise bad_argument(field, value, "a plain file name without a path")
@@ -158,7 +158,7 @@ def search_given(file: RemoteFile) -> tuple[Path | None, DataError | None]:
     if folder is None:
         return None, None
     passed: DataError | None = None
-    for path, own in ((folder / file.folder / file.name, True), (folder / file.name, False)):
+    for path, inside in ((folder / file.folder / file.name, True), (folder / file.name, False)):
         try:
             if not path.is_file():
                 continue
@@ -168,7 +168,7 @@ def search_given(file: RemoteFile) -> tuple[Path | None, DataError | None]:
         if wrong is None:
             return path, None
         passed = ChecksumError(f"{path} is not {file}: {wrong}")
-        if own:
+        if inside:
             raise passed
     return None, passed
 
@@ -344,10 +344,10 @@ def reason(error: BaseException) -> str:
 def whereabouts(file: RemoteFile) -> str:
     """Return in words where ``file`` lies on this machine, or how to get it; nothing is downloaded."""
     cached = cache_folder() / file.folder / file.name
-    found = find_given(file)
-    if found is None and cached.exists() and not mismatch(cached, file):
-        found = cached
-    return str(found) if found else f"{NOT_HERE}; it is downloaded when it is needed, or {remedy(file, cached)}"
+    path = find_given(file)
+    if path is None and cached.exists() and not mismatch(cached, file):
+        path = cached
+    return str(path) if path else f"{NOT_HERE}; it is downloaded when it is needed, or {remedy(file, cached)}"
 
 
 def remedy(file: RemoteFile, target: Path) -> str:

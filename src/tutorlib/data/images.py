@@ -35,7 +35,7 @@ class ImageSet:
     peak: int = 255
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("classes",), least={"peak": 1}, most={"peak": 255})
+        expect_fields(self, sizes=("classes",), minimum={"peak": 1}, maximum={"peak": 255})
         check_images(self.images)
         if int(self.images.max()) > self.peak:
             raise bad_argument("images", int(self.images.max()), f"values from 0 to peak={self.peak}")
@@ -50,8 +50,8 @@ class ImageSet:
 def check_images(images: Tensor) -> None:
     """Raise ``UsageError`` unless ``images`` is uint8 ``[n, h, w, c]`` with at least one image."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.numel() == 0:
-        found = f"{images.dtype} of shape {list(images.shape)}"
-        raise bad_argument("images", found, "uint8 of shape [n, h, w, c] with at least one image")
+        given = f"{images.dtype} of shape {list(images.shape)}"
+        raise bad_argument("images", given, "uint8 of shape [n, h, w, c] with at least one image")
 
 
 def check_labels(name: str, labels: Tensor, n: int, classes: int) -> None:
@@ -150,7 +150,7 @@ def are_given(files: tuple[RemoteFile, ...]) -> bool:
     return all(find_given(file) is not None for file in files)
 
 
-@checked(sizes=("size",), least={"peak": 1}, most={"peak": 255})
+@checked(sizes=("size",), minimum={"peak": 1}, maximum={"peak": 255})
 def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n features"]:
     """Return images as vectors of a smaller picture: float32 ``[n, size * size * c]``, values from 0 to 1.
 
@@ -169,7 +169,7 @@ def pooled(images: Tensor, size: int, peak: int = 255) -> Float[Tensor, "n featu
     return torch.cat(cells).permute(0, 2, 3, 1).flatten(1)
 
 
-@checked(counts=("examples",), most={"examples": 10_000_000, "train": 10_000_000})
+@checked(counts=("examples",), maximum={"examples": 10_000_000, "train": 10_000_000})
 def fixed_split(examples: int, train: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "test"]]:
     """Return the numbers of ``train`` training examples and of the others, in one order for all runs and papers.
 

@@ -34,8 +34,8 @@ class TableSet:
     def __post_init__(self) -> None:
         expect_fields(self, sizes=("classes",))
         if self.x.dtype != torch.float32 or self.x.ndim != 2 or self.x.numel() == 0:
-            found = f"{self.x.dtype} of shape {list(self.x.shape)}"
-            raise bad_argument("x", found, "float32 of shape [n, f] with at least one row")
+            given = f"{self.x.dtype} of shape {list(self.x.shape)}"
+            raise bad_argument("x", given, "float32 of shape [n, f] with at least one row")
         if not bool(self.x.isfinite().all()):
             raise bad_argument("x", "values that are not finite", "finite numbers")
         check_labels("y", self.y, len(self.x), self.classes)

@@ -57,7 +57,7 @@ class BernoulliBandit:
     """independent, two arms: probability that the first arm is the better one of the pair (.5 is as None)"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("arms",), least={"arms": 2}, shares=("bias",), choices={"family": FAMILIES})
+        expect_fields(self, sizes=("arms",), minimum={"arms": 2}, shares=("bias",), choices={"family": FAMILIES})
         if self.family in TWO_ARMED and self.arms != 2:
             raise bad_argument("arms", self.arms, f"2 with family={self.family!r}")
         if self.bias is not None and (self.family != "independent" or self.arms != 2):
@@ -161,7 +161,7 @@ class ContextualBandit:
     """whether the map is random in each lifetime; if not, context c asks for action c"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("contexts", "actions"), least={"actions": 2})
+        expect_fields(self, sizes=("contexts", "actions"), minimum={"actions": 2})
         if self.actions < self.contexts:
             raise bad_argument("actions", self.actions, f"a whole number from {self.contexts}, one for each context")
 

@@ -62,7 +62,9 @@ class HeartGrid:
     from the agent to each item, 4 (2 size - 1) entries"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, least={"size": 2}, most={"size": LARGEST}, counts=("episode",), choices={"view": VIEWS})
+        expect_fields(
+            self, minimum={"size": 2}, maximum={"size": LARGEST}, counts=("episode",), choices={"view": VIEWS}
+        )
 
     @property
     def observations(self) -> int:
@@ -145,7 +147,7 @@ class DarkRoom:
     """steps of an episode"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, least={"size": 2}, most={"size": LARGEST}, counts=("episode",))
+        expect_fields(self, minimum={"size": 2}, maximum={"size": LARGEST}, counts=("episode",))
 
     @property
     def observations(self) -> int:

@@ -16,7 +16,7 @@ GOOD, DEAD = 2, 2
 """rows 0 and 1 are good, row 2 is dead"""
 
 
-@checked(least={"n": 1}, most={"n": 16_384})
+@checked(minimum={"n": 1}, maximum={"n": 16_384})
 @cache
 def hadamard(n: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "{n} {n}"]:
     """Return Sylvester's matrix of entries 1 and -1, whose square is n times the identity; n is a power of 2.
@@ -70,7 +70,7 @@ class Lock:
     """for a good row at the end"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("horizon", "actions"), least={"horizon": 2, "actions": 2}, not_negative=("noise",))
+        expect_fields(self, sizes=("horizon", "actions"), minimum={"horizon": 2, "actions": 2}, not_negative=("noise",))
 
     @property
     def entries(self) -> int:

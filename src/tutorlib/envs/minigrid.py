@@ -120,7 +120,7 @@ class MiniGrid:
     """what a row of the view shows (``minigrid_view.row_table``)"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, least={"max_steps": 1}, most={"max_steps": 2**15 - 2})
+        expect_fields(self, minimum={"max_steps": 1}, maximum={"max_steps": 2**15 - 2})
         if self.levels.cells.dim() != 4 or self.levels.cells.shape[-1] != 5 or not len(self.levels.cells):
             raise bad_argument("levels.cells", tuple(self.levels.cells.shape), "a shape (levels, H, W, 5)")
         object.__setattr__(self, "packed", pack(self.levels.cells))
@@ -226,8 +226,8 @@ class MiniGrid:
         )
 
         target = self._of_level(self.levels.target, state.level)
-        found = (action == PICKUP) & (thing_of(hand) == target[..., 0]) & (colour_of(hand) == target[..., 1])
-        success = found | (goes & (thing == GOAL))
+        taken = (action == PICKUP) & (thing_of(hand) == target[..., 0]) & (colour_of(hand) == target[..., 1])
+        success = taken | (goes & (thing == GOAL))
         # In float64, as Python computes it, so that both round to the same float32.
         reward = torch.where(success, 1 - 0.9 * (following.t.double() / self.max_steps), 0.0).float()
         return following, reward, success | (goes & (thing == LAVA)), following.t >= self.max_steps

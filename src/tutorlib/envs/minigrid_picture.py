@@ -57,7 +57,7 @@ def _smooth(points: np.ndarray, pixels: int) -> np.ndarray:
     return points.reshape(pixels, FINE, pixels, FINE, *points.shape[2:]).mean(axis=(1, 3))
 
 
-@checked(most={"thing": 10, "colour": 5, "state": 2, "pixels": 512})
+@checked(maximum={"thing": 10, "colour": 5, "state": 2, "pixels": 512})
 @cache
 def cell_picture(thing: int, colour: int, state: int, pixels: int) -> np.ndarray:
     """Return the picture of a cell in the dark, float [pixels, pixels, 3]; it is kept, so do not write into it."""
@@ -100,7 +100,7 @@ def cell_picture(thing: int, colour: int, state: int, pixels: int) -> np.ndarray
     return _smooth(picture, pixels)
 
 
-@checked(most={"direction": 3, "pixels": 512})
+@checked(maximum={"direction": 3, "pixels": 512})
 @cache
 def agent_shape(direction: int, pixels: int) -> np.ndarray:
     """Return how much of each pixel the agent covers: a triangle whose tip shows where it looks."""
@@ -115,7 +115,7 @@ def check_pixels(pixels: Any) -> None:
         raise bad_argument("pixels", pixels, "a whole number from 8")
 
 
-@checked(most={"direction": 3})
+@checked(maximum={"direction": 3})
 def picture(
     grid: np.ndarray, seen: np.ndarray, position: tuple[int, int], direction: int, pixels: int = 24
 ) -> np.ndarray:

@@ -114,12 +114,12 @@ def _bank(number: int, make: Callable[[], Levels]) -> Levels:
     return join_levels([make() for _ in range(number)])
 
 
-def _expect_at_least(name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or value < least:
-        raise bad_argument(name, value, f"a whole number from {least}")
+def _expect_at_least(name: str, value: int, low: int) -> None:
+    if not isinstance(value, int) or value < low:
+        raise bad_argument(name, value, f"a whole number from {low}")
 
 
-@checked(sizes=("number",), least={"size": 3, "rows": 1}, most={"size": 25, "rows": 25})
+@checked(sizes=("number",), minimum={"size": 3, "rows": 1}, maximum={"size": 25, "rows": 25})
 def key_corridor(number: int, generator: torch.Generator, size: int = 3, rows: int = 3) -> Levels:
     """Return levels of KeyCorridor: ``rows`` rooms of side ``size`` left and right of a corridor.
 
@@ -195,7 +195,9 @@ def obstructed_maze(number: int, generator: torch.Generator, boxes: bool = True,
     return _bank(number, make)
 
 
-@checked(sizes=("number",), least={"rooms": 1, "size": 4, "width": 5}, most={"rooms": 25, "size": 25, "width": 100})
+@checked(
+    sizes=("number",), minimum={"rooms": 1, "size": 4, "width": 5}, maximum={"rooms": 25, "size": 25, "width": 100}
+)
 def multi_room(number: int, generator: torch.Generator, rooms: int = 4, size: int = 5, width: int = 25) -> Levels:
     """Return levels of MultiRoom: a chain of ``rooms`` rooms of sides 4 to ``size`` in a square of side ``width``.
 
@@ -299,16 +301,16 @@ class Task(NamedTuple):
 
 
 def _tasks() -> dict[str, Task]:
-    found = {}
+    tasks = {}
     for size, rows in ((3, 1), (3, 2), (3, 3), (4, 3), (5, 3), (6, 3)):
-        found[f"KeyCorridorS{size}R{rows}"] = Task("key_corridor", {"size": size, "rows": rows}, 30 * size**2)
+        tasks[f"KeyCorridorS{size}R{rows}"] = Task("key_corridor", {"size": size, "rows": rows}, 30 * size**2)
     for rooms, size in ((2, 4), (3, 6), (4, 5), (6, 10), (7, 8), (10, 10)):
         version = int(rooms == 4)  # the package's MultiRoom-N4-S5-v0 has six rooms
-        found[f"MultiRoom-N{rooms}-S{size}"] = Task("multi_room", {"rooms": rooms, "size": size}, 20 * rooms, version)
+        tasks[f"MultiRoom-N{rooms}-S{size}"] = Task("multi_room", {"rooms": rooms, "size": size}, 20 * rooms, version)
     for name, boxes, balls in (("2Dl", False, False), ("2Dlh", True, False), ("2Dlhb", True, True)):
         version = int(balls)  # in the package's v0 a ball may lie on a key
-        found[f"ObstructedMaze-{name}"] = Task("obstructed_maze", {"boxes": boxes, "balls": balls}, 576, version)
-    return found
+        tasks[f"ObstructedMaze-{name}"] = Task("obstructed_maze", {"boxes": boxes, "balls": balls}, 576, version)
+    return tasks
 
 
 TASKS: Mapping[str, Task] = MappingProxyType(_tasks())

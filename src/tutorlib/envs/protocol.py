@@ -74,7 +74,7 @@ def check_action(env: Environment, action: Tensor) -> None:
         raise bad_argument("action", int(outside[0]), f"0 to {env.actions - 1}")
 
 
-@checked(most={"size": MOST})
+@checked(maximum={"size": MOST})
 def check_noise(name: str, u: Tensor, size: int) -> None:
     """Raise ``UsageError`` unless ``u`` holds ``size`` uniforms in (0, 1) for each entry of the batch.
 

@@ -122,7 +122,7 @@ class Permuted(_InOrder):
     """lifetime step from which the permutations hold; until then all is as inside"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"at": MOST})
+        expect_fields(self, maximum={"at": MOST})
         if not (self.shuffle_observations or self.shuffle_actions):
             raise bad_argument("shuffle_actions", False, "True, or shuffle_observations=True")
 
@@ -138,15 +138,15 @@ class Permuted(_InOrder):
 
     def start(self, u: Float[Tensor, "*batch start_noise"]) -> OrderState:
         """Return the state inside with the permutations of each lifetime."""
-        inside, own = self._split(u)
+        inside, noise = self._split(u)
         batch = u.shape[:-1]
         observation, action = (
             torch.arange(n, device=u.device).expand(*batch, -1) for n in (self.observations, self.actions)
         )
         if self.shuffle_observations:
-            observation = as_permutation(own[..., : self.observations])
+            observation = as_permutation(noise[..., : self.observations])
         if self.shuffle_actions:
-            action = as_permutation(own[..., -self.actions :])
+            action = as_permutation(noise[..., -self.actions :])
         return OrderState(self.env.start(inside), observation, action, torch.full(batch, self.at, device=u.device))
 
 
@@ -208,7 +208,7 @@ class Padded(Wrapper):
     """how many"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"zeros": MOST_SIZE})
+        expect_fields(self, maximum={"zeros": MOST_SIZE})
 
     @property
     def observations(self) -> int:
@@ -238,8 +238,8 @@ class Projected(Wrapper):
 
     def start(self, u: Float[Tensor, "*batch start_noise"]) -> ProjectedState:
         """Return the state inside with a matrix uniform over rotations and reflections."""
-        inside, own = self._split(u)
-        normal = torch.special.ndtri(own).unflatten(-1, (self.observations, self.observations))
+        inside, noise = self._split(u)
+        normal = torch.special.ndtri(noise).unflatten(-1, (self.observations, self.observations))
         q, r = torch.linalg.qr(normal)
         # QR leaves the signs open; with those of r's diagonal q is uniform (Mezzadri 2007).
         sign = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype)
@@ -276,8 +276,8 @@ class SignFlipped(Wrapper):
 
     def start(self, u: Float[Tensor, "*batch start_noise"]) -> SignState:
         """Return the state inside with the signs of each lifetime."""
-        inside, own = self._split(u)
-        return SignState(self.env.start(inside), torch.where(own < 0.5, -1.0, 1.0).to(u.dtype))
+        inside, noise = self._split(u)
+        return SignState(self.env.start(inside), torch.where(noise < 0.5, -1.0, 1.0).to(u.dtype))
 
     def observe(self, state: SignState) -> Float[Tensor, "*batch observations"]:
         """Return what is seen inside, with the signs."""

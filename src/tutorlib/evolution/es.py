@@ -36,10 +36,10 @@ class Population:
     """whether losses are replaced by their centred ranks: their scale then does not matter"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("pairs",), most={"pairs": 1_000_000}, positive=("sigma",))
+        expect_fields(self, counts=("pairs",), maximum={"pairs": 1_000_000}, positive=("sigma",))
 
 
-@checked(counts=("pairs",), most={"pairs": 1_000_000})
+@checked(counts=("pairs",), maximum={"pairs": 1_000_000})
 def perturbations(
     theta: Float[Tensor, "*runs parameters"], pairs: int, generator: Generators
 ) -> Float[Tensor, "*runs pairs parameters"]:
@@ -53,7 +53,8 @@ def perturbations(
         expected = "one generator for one theta, and one for each run"
         raise bad_argument("generator", 1 if alone else len(generators), f"{expected} of theta={tuple(theta.shape)}")
     drawn = [
-        torch.randn(pairs, theta.shape[-1], generator=own, device=theta.device, dtype=theta.dtype) for own in generators
+        torch.randn(pairs, theta.shape[-1], generator=stream, device=theta.device, dtype=theta.dtype)
+        for stream in generators
     ]
     return drawn[0] if alone else torch.stack(drawn)
 

@@ -80,7 +80,9 @@ def side_by_side(experiment: Experiment, trials: Sequence[Trial], most: int | No
         alone = experiment.varies is None or experiment.alone(trial.config)
         alike.setdefault(trial if alone else shared(trial.config, experiment.varies or ()), []).append(trial)
     return [
-        tuple(own[i : i + (most or len(own))]) for own in alike.values() for i in range(0, len(own), most or len(own))
+        tuple(group[i : i + (most or len(group))])
+        for group in alike.values()
+        for i in range(0, len(group), most or len(group))
     ]
 
 

@@ -141,27 +141,27 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-def _difference(name: str, found: Any, like: Any) -> str | None:
-    """Return in words where ``found`` is not like ``like``, or None."""
+def _difference(name: str, value: Any, like: Any) -> str | None:
+    """Return in words where ``value`` is not like ``like``, or None."""
     if isinstance(like, Mapping):
-        if not isinstance(found, dict) or set(found) != set(like):
-            shown = sorted(map(str, found)) if isinstance(found, dict) else type(found).__name__
+        if not isinstance(value, dict) or set(value) != set(like):
+            shown = sorted(map(str, value)) if isinstance(value, dict) else type(value).__name__
             return f"{name} of {shown}, expected {sorted(like)}"
-        return next(filter(None, (_difference(key, found[key], like[key]) for key in like)), None)
+        return next(filter(None, (_difference(key, value[key], like[key]) for key in like)), None)
     if isinstance(like, list | tuple):
-        if not isinstance(found, list) or len(found) != len(like):
+        if not isinstance(value, list) or len(value) != len(like):
             return f"{name} of another length than {len(like)}"
-        parts = zip(found, like, strict=True)
+        parts = zip(value, like, strict=True)
         return next(filter(None, (_difference(f"{name}[{i}]", *pair) for i, pair in enumerate(parts))), None)
     if isinstance(like, Rows):
-        tensors = isinstance(found, Tensor) and found.dim() > 0
-        fine = tensors or (isinstance(found, list) and all(isinstance(row, Tensor) for row in found))
-        return None if fine and len(found) == like.count else f"{name} of other rows than {like.count}"
+        tensors = isinstance(value, Tensor) and value.dim() > 0
+        fine = tensors or (isinstance(value, list) and all(isinstance(row, Tensor) for row in value))
+        return None if fine and len(value) == like.count else f"{name} of other rows than {like.count}"
     if isinstance(like, Tensor):
-        shown = _kind(found) if isinstance(found, Tensor) else type(found).__name__
+        shown = _kind(value) if isinstance(value, Tensor) else type(value).__name__
         return None if shown == _kind(like) else f"{name} of {shown}, expected {_kind(like)}"
     kind = like if isinstance(like, type) else type(like)
-    return None if type(found) is kind else f"{name} of {type(found).__name__}, expected {kind.__name__}"
+    return None if type(value) is kind else f"{name} of {type(value).__name__}, expected {kind.__name__}"
 
 
 def _kind(tensor: Tensor) -> str:

@@ -69,7 +69,7 @@ class Terms:
     """what was changed since, in order"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"seeds": MOST, "tuning": MOST})
+        expect_fields(self, maximum={"seeds": MOST, "tuning": MOST})
         _expect_date("fixed", self.fixed)
         expect_seeds("seeds", self.seeds, TEST_SEEDS)
         expect_seeds("tuning", self.tuning, TUNING_SEEDS)
@@ -77,12 +77,12 @@ class Terms:
             if after < before:
                 raise bad_argument("changes", after, f"days in order, none before {before}")
         for name in {change.part for change in self.changes}:
-            own = [change for change in self.changes if change.part == name]
-            for old, new in pairwise(own):
+            changes = [change for change in self.changes if change.part == name]
+            for old, new in pairwise(changes):
                 if new.earlier != old.now:
                     raise bad_argument("earlier", new.earlier, f"the bar of {name} since {old.date}, {old.now}")
-            if own[-1].now != self.bars.get(name):
-                raise bad_argument("now", own[-1].now, f"the bar of {name}, {self.bars.get(name)}")
+            if changes[-1].now != self.bars.get(name):
+                raise bad_argument("now", changes[-1].now, f"the bar of {name}, {self.bars.get(name)}")
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ class Evidence:
 
     def __post_init__(self) -> None:
         expect_fields(self)
-        own = combine(self.parts) if self.parts else UNTESTED
-        given = choose("verdict", self.verdict, VERDICTS) if self.verdict else own
-        if lowest([own, given]) != given:
-            raise bad_argument("verdict", given, f"{own}, as its parts say, or a lower one")
+        combined = combine(self.parts) if self.parts else UNTESTED
+        given = choose("verdict", self.verdict, VERDICTS) if self.verdict else combined
+        if lowest([combined, given]) != given:
+            raise bad_argument("verdict", given, f"{combined}, as its parts say, or a lower one")
         if self.parts:
             choose("shown", self.shown or next(iter(self.parts)), self.parts)
         if given == HOLDS and all(part.interval is None for part in self.parts.values()):
@@ -156,12 +156,12 @@ def judge(claim: Claim) -> Evidence:
     if claim.check is None or claim.terms is None:
         return Evidence(detail="No study is recorded yet.")
     try:
-        found = claim.check()
+        evidence = claim.check()
     except WithdrawnError as error:
         return Evidence(detail=f"Not tested until it is recorded again. {error}")
     except NoRecordsError:
         return Evidence(detail="No study is recorded yet.")
-    return _lowered(found, claim.terms) if found.parts else found
+    return _lowered(evidence, claim.terms) if evidence.parts else evidence
 
 
 @checked()
@@ -170,19 +170,19 @@ def summary(claim: Claim) -> dict[str, Any]:
 
     ``value``, ``low``, ``high``, ``count`` and ``unit`` are those of the interval beside the verdict, or None.
     """
-    found, terms = judge(claim), claim.terms
+    evidence, terms = judge(claim), claim.terms
     return {
         "id": claim.id,
-        "verdict": found.verdict,
+        "verdict": evidence.verdict,
         "scale": claim.scale,
-        **_plain(found.interval),
+        **_plain(evidence.interval),
         "budget": claim.budget,
         "seeds": list(terms.seeds) if terms else [],
         "tuning": list(terms.tuning) if terms else [],
         "sentence": claim.sentence,
         "reported": claim.reported,
-        "detail": found.detail,
-        "against": list(found.against),
+        "detail": evidence.detail,
+        "against": list(evidence.against),
         "parts": [
             {
                 "part": name,
@@ -193,7 +193,7 @@ def summary(claim: Claim) -> dict[str, Any]:
                 "side": part.side if part.bar is not None else None,
                 "why": part.why,
             }
-            for name, part in found.parts.items()
+            for name, part in evidence.parts.items()
         ],
         "fixed": terms.fixed if terms else None,
         "conditions": list(terms.conditions) if terms else [],
@@ -201,25 +201,25 @@ def summary(claim: Claim) -> dict[str, Any]:
     }
 
 
-def _plain(found: Interval | None) -> dict[str, Any]:
+def _plain(interval: Interval | None) -> dict[str, Any]:
     names = ("value", "low", "high", "count", "unit")
-    return {name: getattr(found, name) if found else None for name in names}
+    return {name: getattr(interval, name) if interval else None for name in names}
 
 
-def _lowered(found: Evidence, terms: Terms) -> Evidence:
+def _lowered(evidence: Evidence, terms: Terms) -> Evidence:
     """Return what is found with the parts, and the verdict, as low as the earlier terms make them."""
-    _expect_bars(found.parts, terms)
-    parts, added = dict(found.parts), set()
+    _expect_bars(evidence.parts, terms)
+    parts, added = dict(evidence.parts), set()
     for change in terms.changes:
         part = parts[choose("part", change.part, parts)]
         if change.earlier is None:
             added.add(change.part)
         elif part.bar is not None:
-            before = rejudged(found.parts[change.part], change.earlier).verdict
+            before = rejudged(evidence.parts[change.part], change.earlier).verdict
             parts[change.part] = replace(part, verdict=max(part.verdict, before, key=OF_PARTS.index))
     first = {name: part for name, part in parts.items() if name not in added}
-    verdict = lowest([found.verdict, combine(parts), *([combine(first)] if first else [])])
-    return replace(found, parts=parts, verdict=verdict)
+    verdict = lowest([evidence.verdict, combine(parts), *([combine(first)] if first else [])])
+    return replace(evidence, parts=parts, verdict=verdict)
 
 
 def _expect_bars(parts: Mapping[str, Part], terms: Terms) -> None:

@@ -66,13 +66,13 @@ def compile_step(step: S, device: torch.device) -> S:
     in which sizes are fixed. Arguments are looked at in each call, functions and constants of modules are not: they
     stay what they were.
     """
-    own = FunctionType(step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__)
-    own.__kwdefaults__ = step.__kwdefaults__
+    copy = FunctionType(step.__code__.replace(), step.__globals__, step.__name__, step.__defaults__, step.__closure__)
+    copy.__kwdefaults__ = step.__kwdefaults__
     options: dict[str, Any] = {"guard_filter_fn": _of_arguments}
     if not captures(device):
-        return cast(S, torch.compile(own, fullgraph=True, dynamic=False, options=options))
+        return cast(S, torch.compile(copy, fullgraph=True, dynamic=False, options=options))
     options["triton.cudagraphs"] = True  # all that the mode "reduce-overhead" is; mode and options exclude each other
-    return outputs_own(cast(S, torch.compile(own, fullgraph=True, dynamic=False, options=options)))
+    return outputs_own(cast(S, torch.compile(copy, fullgraph=True, dynamic=False, options=options)))
 
 
 def outputs_own(step: S) -> S:

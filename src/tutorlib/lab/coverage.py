@@ -39,7 +39,7 @@ LAWS: Mapping[str, Law] = MappingProxyType(
 """Laws with mean 0: the bell, the exponential, and runs that end on one of two sides."""
 
 
-@checked(choices={"law": LAWS}, least={"count": 2, "samples": 1}, most={"count": MOST_UNITS, "samples": 100_000})
+@checked(choices={"law": LAWS}, minimum={"count": 2, "samples": 1}, maximum={"count": MOST_UNITS, "samples": 100_000})
 def coverage(law: str, count: int, samples: int = SAMPLES) -> float:
     """Return the share of simulated samples of ``count`` values of ``law`` whose t interval holds the true mean.
 
@@ -50,7 +50,7 @@ def coverage(law: str, count: int, samples: int = SAMPLES) -> float:
     return float((np.abs(draws.mean(axis=1)) <= half).mean())
 
 
-@checked(least={"count": 1}, most={"count": MOST_UNITS})
+@checked(minimum={"count": 1}, maximum={"count": MOST_UNITS})
 def least_coverage(count: int) -> float:
     """Return the smallest probability, over true ``SHARES``, that the exact binomial interval holds the true share.
 

@@ -31,8 +31,8 @@ def pick_device(name: str | None = None, here: bool = True) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise bad_argument(source, name, "'cpu', 'cuda' or 'cuda:N'")
     if here and device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise bad_argument(source, name, f"a device of this machine, which has {found} CUDA devices")
+        count = torch.cuda.device_count()
+        raise bad_argument(source, name, f"a device of this machine, which has {count} CUDA devices")
     return device
 
 

@@ -94,7 +94,7 @@ class Ledger(TorchDispatchMode):
         self.largest = 0
         """bytes of the largest tensor"""
         self.largest_shape: tuple[int, ...] = ()
-        self.held = 0
+        self.in_use = 0
         self.peak = 0
         """most bytes held at a time"""
         self.launches = 0
@@ -127,8 +127,8 @@ class Ledger(TorchDispatchMode):
         kwargs = kwargs or {}
         given = [*_tensors(args), *_tensors(kwargs)]
         storages = {leaf.untyped_storage()._cdata for leaf in given}
-        found = self.done(operation, args, kwargs)
-        made = [*_tensors(found)]
+        result = self.done(operation, args, kwargs)
+        made = [*_tensors(result)]
         tensors = (*given, *made)
         if any(tensor.device.type != self.device for tensor in tensors):
             self.elsewhere.append(str(operation))
@@ -136,13 +136,13 @@ class Ledger(TorchDispatchMode):
             self.launches += 1
             self.moved += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
             if (count := flop_registry.get(operation.overloadpacket)) is not None:
-                self.flops += count(*args, **kwargs, out_val=found)
+                self.flops += count(*args, **kwargs, out_val=result)
         for tensor in made:
             storage = tensor.untyped_storage()
             name = storage._cdata
             if tensor.device.type == self.device and name not in storages and name not in self._known:
                 self._take(storage, tuple(tensor.shape))
-        return found
+        return result
 
     def done(self, operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return what ``operation`` returns."""
@@ -156,11 +156,11 @@ class Ledger(TorchDispatchMode):
         size, name = storage.nbytes(), storage._cdata
         if size > self.largest:
             self.largest, self.largest_shape = size, shape
-        self.held += size
-        self.peak = max(self.peak, self.held)
+        self.in_use += size
+        self.peak = max(self.peak, self.in_use)
 
         def give_back(_: Any) -> None:
-            self.held -= size
+            self.in_use -= size
             del self._known[name]
 
         self._known[name] = weakref.ref(storage, give_back)
@@ -288,20 +288,20 @@ class Rehearsal:
     def step(self, title: str, steps: int, take: Callable[[], T]) -> T:
         """Return what a step returns, which is ``take``."""
         self.graphs.clear()
-        found, asked = self._watched(take)
+        result, asked = self._watched(take)
         self.loops.append(Asked(title, steps, *asked, len(self.graphs), sum(self.graphs)))
         self.ledger.after = True
-        return found
+        return result
 
     def look(self, take: Callable[[], T]) -> T:
         """Return what a look returns, which is ``take``; a look may read values."""
         ledger, loop = self.ledger, self.loops[-1]
-        before, ledger.after, ledger.peak, ledger.largest = ledger.launches, False, ledger.held, 0
-        found = take()
+        before, ledger.after, ledger.peak, ledger.largest = ledger.launches, False, ledger.in_use, 0
+        result = take()
         loop.look_launches += ledger.launches - before
         loop.peak, loop.largest = max(loop.peak, ledger.peak), max(loop.largest, ledger.largest)
         ledger.after = True
-        return found
+        return result
 
     def graph(self, step: S) -> S:
         """Return ``step``, whose calls are counted, and the operations in them."""
@@ -309,22 +309,22 @@ class Rehearsal:
         @functools.wraps(step)
         def run(*args: Any, **kwargs: Any) -> Any:
             before = self.ledger.launches
-            found = step(*args, **kwargs)
+            result = step(*args, **kwargs)
             self.graphs.append(self.ledger.launches - before)
-            return found
+            return result
 
         return cast(S, run)
 
     def _watched(self, take: Callable[[], T]) -> tuple[T, tuple[int, int, int, list[str], int, int]]:
         ledger = self.ledger
         ledger.launches, ledger.flops, ledger.moved, ledger.elsewhere = 0, 0, 0, []
-        ledger.largest, ledger.peak, ledger.inside = 0, ledger.held, True
+        ledger.largest, ledger.peak, ledger.inside = 0, ledger.in_use, True
         try:
-            found = take()
+            result = take()
         finally:
             ledger.inside = False
         elsewhere, ledger.elsewhere = ledger.elsewhere, []
-        return found, (ledger.launches, ledger.flops, ledger.moved, elsewhere, ledger.largest, ledger.peak)
+        return result, (ledger.launches, ledger.flops, ledger.moved, elsewhere, ledger.largest, ledger.peak)
 
 
 _now: ContextVar[Rehearsal | None] = ContextVar("rehearsal", default=None)
@@ -362,15 +362,15 @@ def _forget() -> None:
 
 
 @contextmanager
-def _nowhere(own: Rehearsal) -> Iterator[None]:
+def _nowhere(dry: Rehearsal) -> Iterator[None]:
     """Compute nothing meanwhile."""
     _forget()
-    token = _now.set(own)
+    token = _now.set(dry)
     try:
         with ExitStack() as stack:
             stack.enter_context(patch.object(torch, "Generator", _Generator))
-            stack.enter_context(own.ledger.fake)
-            stack.enter_context(own.ledger)
+            stack.enter_context(dry.ledger.fake)
+            stack.enter_context(dry.ledger)
             yield
     finally:
         _now.reset(token)
@@ -389,10 +389,10 @@ def rehearse(
     Nothing is computed, and no data are read. Whoever mixes devices in a step, or waits there for a value, raises what
     torch raises.
     """
-    own = Rehearsal(RunLedger(through))
-    with _nowhere(own), suppress(_Over):
-        own.metrics = experiment.run(trials, Context(torch.device(DEVICE), compile=compile, dry=own))
-    return own
+    dry = Rehearsal(RunLedger(through))
+    with _nowhere(dry), suppress(_Over):
+        dry.metrics = experiment.run(trials, Context(torch.device(DEVICE), compile=compile, dry=dry))
+    return dry
 
 
 __all__ = ["DEVICE", "GB", "Asked", "Ledger", "Rehearsal", "RunLedger", "rehearsal", "rehearse"]

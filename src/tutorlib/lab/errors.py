@@ -93,8 +93,8 @@ Rule = Callable[[str, Any], None]
 class Rules:
     """What numbers are held to beyond their kind, by the names of fields or arguments.
 
-    ``counts`` are whole numbers from 1 to a thousand million, ``sizes`` from 1 to 65,536; ``least`` and ``most`` give
-    other ends of whole numbers (without an end below they begin at 0). ``positive`` and ``not_negative`` say so of
+    ``counts`` are whole numbers from 1 to a thousand million, ``sizes`` from 1 to 65,536; ``minimum`` and ``maximum``
+    give other ends of whole numbers (without an end below they begin at 0). ``positive`` and ``not_negative`` say so of
     numbers, ``shares`` lie in [0, 1], ``choices`` are one of the given texts. Numbers are finite, but for those in
     ``endless``, which may be infinite. What holds for a name holds for each entry of a tuple or list.
     """
@@ -104,8 +104,8 @@ class Rules:
         *,
         counts: Iterable[str] = (),
         sizes: Iterable[str] = (),
-        least: Mapping[str, int] = _NONE,
-        most: Mapping[str, int] = _NONE,
+        minimum: Mapping[str, int] = _NONE,
+        maximum: Mapping[str, int] = _NONE,
         positive: Iterable[str] = (),
         not_negative: Iterable[str] = (),
         shares: Iterable[str] = (),
@@ -113,10 +113,10 @@ class Rules:
         choices: Mapping[str, Iterable[str]] = _NONE,
     ) -> None:
         ends = dict.fromkeys(counts, (1, MOST)) | dict.fromkeys(sizes, (1, MOST_SIZE))
-        for name in (*least, *most):
+        for name in (*minimum, *maximum):
             low, high = ends.get(name, (0, MOST))
-            ends[name] = (least.get(name, low), most.get(name, high))
-        self.rules: dict[str, Rule] = {name: _whole(*own) for name, own in ends.items()}
+            ends[name] = (minimum.get(name, low), maximum.get(name, high))
+        self.rules: dict[str, Rule] = {name: _whole(*bounds) for name, bounds in ends.items()}
         kinds: tuple[tuple[Iterable[str], str, Callable[[Any], bool]], ...] = (
             (positive, "a positive number", lambda x: x > 0),
             (not_negative, "a number that is not negative", lambda x: x >= 0),
@@ -129,13 +129,13 @@ class Rules:
 
     def of(self, name: str, hint: Any) -> Rule | None:
         """Return what values of ``name``, annotated with ``hint``, are held to; None if to nothing more than that."""
-        own, finite = self.rules.get(name), name not in self.endless and holds_floats(hint)
-        if own is None and not finite:
+        rule, finite = self.rules.get(name), name not in self.endless and holds_floats(hint)
+        if rule is None and not finite:
             return None
 
         def one(where: str, value: Any) -> None:
-            if own is not None:
-                own(where, value)
+            if rule is not None:
+                rule(where, value)
             if finite and isinstance(value, float) and not math.isfinite(value):
                 raise bad_argument(where, value, "a finite number")
 
@@ -197,11 +197,11 @@ def expect_fields(config: Any, **rules: Any) -> None:
     if torch.compiler.is_compiling():  # one like it was checked before
         return
     # The rules of a class do not change, and some classes are made in every step of a run.
-    key = (type(config), *((rule, _frozen(own)) for rule, own in rules.items()))
+    key = (type(config), *((rule, _frozen(argument)) for rule, argument in rules.items()))
     if (plans := _plans.get(key)) is None:
-        hints, held = get_type_hints(type(config), include_extras=True), Rules(**rules)
+        hints, limits = get_type_hints(type(config), include_extras=True), Rules(**rules)
         plans = _plans[key] = [
-            (f.name, check_of(hints[f.name]), held.of(f.name, hints[f.name])) for f in fields(config) if f.init
+            (f.name, check_of(hints[f.name]), limits.of(f.name, hints[f.name])) for f in fields(config) if f.init
         ]
     sizes: Sizes = {}
     for name, check, rule in plans:
@@ -227,7 +227,7 @@ def checked(**rules: Any) -> Callable[[F], F]:
     arguments of a call; ``rules`` are the arguments of ``Rules``. What does not fit ends in a ``UsageError`` that names
     the argument. Tensors are judged without their values, so it may stand at functions within a training step.
     """
-    held = Rules(**rules)
+    limits = Rules(**rules)
 
     def decorate(function: F) -> F:
         hints = get_type_hints(function, include_extras=True)
@@ -235,7 +235,7 @@ def checked(**rules: Any) -> Callable[[F], F]:
         parameters = [p for p in every if p.kind is not Parameter.VAR_KEYWORD]
         others = check_of(hints.get(every[-1].name, Any)) if len(every) > len(parameters) else None
         all_hints = [(p.name, hints.get(p.name, Any)) for p in parameters]
-        plans: list[Plan] = [(name, check_of(hint), held.of(name, hint)) for name, hint in all_hints]
+        plans: list[Plan] = [(name, check_of(hint), limits.of(name, hint)) for name, hint in all_hints]
         named = {plan[0]: plan for plan in plans}
         placed = [plan for plan, p in zip(plans, parameters, strict=True) if p.kind is not Parameter.KEYWORD_ONLY]
         more = placed[-1] if placed and parameters[len(placed) - 1].kind is Parameter.VAR_POSITIONAL else None

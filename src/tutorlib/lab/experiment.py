@@ -32,7 +32,7 @@ class Trial:
     seed: int
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"seed": 2**63 - 1})
+        expect_fields(self, maximum={"seed": 2**63 - 1})
 
 
 T = TypeVar("T")
@@ -175,14 +175,14 @@ def override(config: Any, values: Mapping[str, Any]) -> Any:
     expect_dataclass("config", config)
     types = _types(config)
     inside: dict[str, dict[str, Any]] = {}
-    own: dict[str, Any] = {}
+    direct: dict[str, Any] = {}
     for name, value in values.items():
         outer, dot, inner = name.partition(".")
         if dot and is_dataclass(getattr(config, choose("set", outer, types))):
             inside.setdefault(outer, {})[inner] = value
         else:
-            own[choose("set", name, types)] = value
-    changed = {name: _read(name, value, types[name]) for name, value in own.items()}
+            direct[choose("set", name, types)] = value
+    changed = {name: _read(name, value, types[name]) for name, value in direct.items()}
     changed |= {name: override(getattr(config, name), inner) for name, inner in inside.items()}
     return replace(config, **changed)
 
@@ -222,13 +222,13 @@ def _read(name: str, value: Any, types: tuple[Any, ...]) -> Any:
 def plain(config: Any) -> dict[str, Any]:
     """Return the fields of ``config`` by name, equal for equal configurations: 1 is 1.0 where a float belongs."""
     expect_dataclass("config", config)
-    own = asdict(config)
+    result = asdict(config)
     for name, types in _types(config).items():
         if is_dataclass(getattr(config, name)):
-            own[name] = plain(getattr(config, name))
-        elif float in types and type(own[name]) in (int, float):
-            own[name] = float(own[name]) + 0.0  # -0.0 becomes 0.0
-    return own
+            result[name] = plain(getattr(config, name))
+        elif float in types and type(result[name]) in (int, float):
+            result[name] = float(result[name]) + 0.0  # -0.0 becomes 0.0
+    return result
 
 
 def filled(config: Mapping[str, Any], like: Any) -> dict[str, Any]:
@@ -236,13 +236,13 @@ def filled(config: Mapping[str, Any], like: Any) -> dict[str, Any]:
 
     A default is what was done before there was a choice, so this is the configuration that was run.
     """
-    own: dict[str, Any] = {}
+    completed: dict[str, Any] = {}
     for f in fields(like):
         if f.name not in config and (f.default is not MISSING or f.default_factory is not MISSING):
-            own[f.name] = f.default if f.default_factory is MISSING else f.default_factory()
+            completed[f.name] = f.default if f.default_factory is MISSING else f.default_factory()
         elif f.name in config and is_dataclass(getattr(like, f.name)):
-            own[f.name] = filled(config[f.name], getattr(like, f.name))
-    return {**config, **own}
+            completed[f.name] = filled(config[f.name], getattr(like, f.name))
+    return {**config, **completed}
 
 
 @checked()
@@ -259,7 +259,7 @@ def checkpoint_for(folder: Path, experiment: str, trials: Sequence[Trial]) -> Ch
     return Checkpoint(folder / f"{key}.ckpt", key, [trial_key(experiment, [trial]) for trial in trials])
 
 
-@checked(counts=("digits",), most={"digits": 17})
+@checked(counts=("digits",), maximum={"digits": 17})
 def rounded(values: Float[Tensor, "*shape"], digits: int = 5) -> Any:
     """Return the entries of a tensor as nested lists, with ``digits`` significant digits, ready for JSON."""
     if values.dim() == 0:

@@ -217,19 +217,19 @@ def _tuple(inner: tuple[Any, ...]) -> Check:
             return _first((f"[{i}]", each(entry, sizes)) for i, entry in enumerate(value))
 
         return entries
-    own = [check_of(hint) for hint in inner]
+    checks = [check_of(hint) for hint in inner]
     expected = f"a tuple of {', '.join(expected_of(hint) for hint in inner)}"
 
     def fixed(value: Any, sizes: Sizes) -> Fault | None:
-        if not isinstance(value, tuple) or len(value) != len(own):
+        if not isinstance(value, tuple) or len(value) != len(checks):
             return "", value, expected
-        return _first((f"[{i}]", one(entry, sizes)) for i, (one, entry) in enumerate(zip(own, value, strict=True)))
+        return _first((f"[{i}]", one(entry, sizes)) for i, (one, entry) in enumerate(zip(checks, value, strict=True)))
 
     return fixed
 
 
-def _first(found: Iterator[tuple[str, Fault | None]]) -> Fault | None:
-    for where, fault in found:
+def _first(faults: Iterator[tuple[str, Fault | None]]) -> Fault | None:
+    for where, fault in faults:
         if fault is not None:
             return where + fault[0], fault[1], fault[2]
     return None
@@ -272,7 +272,7 @@ def _mapping(key: Any, hint: Any) -> Check:
 
 
 def _entries(hint: Any) -> Check:
-    kinds = {name: check_of(own) for name, own in get_type_hints(hint).items()}
+    kinds = {name: check_of(inner) for name, inner in get_type_hints(hint).items()}
     needed = [name for name in kinds if name in hint.__required_keys__]
     what = f"a mapping with {', '.join(needed)}"
 
@@ -300,7 +300,7 @@ def _shaped(kind: str, axes: str) -> Check:
     at = starred[0] if starred else None
     before = tokens if at is None else tokens[:at]
     after = [] if at is None else tokens[at + 1 :]
-    least = len(before) + len(after)
+    required = len(before) + len(after)
     words = {"Float": "a tensor of floats", "Int": "a tensor of integers", "Bool": "a tensor of True and False"}
     expected = f"{words[kind]} of shape [{axes}]"
 
@@ -314,7 +314,7 @@ def _shaped(kind: str, axes: str) -> Check:
             return "", value, expected
         shape = value.shape
         n = len(shape)
-        if n < least or (at is None and n > least):
+        if n < required or (at is None and n > required):
             return "", value, expected
         fits = True
         for token, size in zip(before, shape, strict=False):

@@ -236,14 +236,14 @@ class _Watch:
         return state
 
     def _set_back(self, state: Any, good: Any, runs: list[int]) -> Any:
-        def own(new: Any, old: Any) -> Any:
+        def restored(new: Any, old: Any) -> Any:
             if not isinstance(new, Tensor):
                 return new
             new = new.clone()
             new[runs] = old[runs]
             return new
 
-        return pytree.tree_map(own, state, good)
+        return pytree.tree_map(restored, state, good)
 
     def _blank(self, column: Tensor) -> Tensor:
         column = column.clone()

@@ -49,17 +49,17 @@ class Plan:
         max(launches, products / ``RATE``, bytes moved / ``BANDWIDTH``), where a launch takes ``LAUNCH``, and one inside
         a graph ``REPLAYED``. Looks, what is prepared before and measured after are not in it.
         """
-        each = (own.steps * max(_launching(own), own.flops / RATE, own.moved / BANDWIDTH) for own in self.loops)
+        each = (loop.steps * max(_launching(loop), loop.flops / RATE, loop.moved / BANDWIDTH) for loop in self.loops)
         return sum(each, 0.0)
 
     @property
     def peak(self) -> int:
         """Bytes of memory."""
-        return max((own.peak for own in self.loops), default=0)
+        return max((loop.peak for loop in self.loops), default=0)
 
 
-def _launching(own: Asked) -> float:
-    return (own.launches - own.captured + own.graphs) * LAUNCH + own.captured * REPLAYED
+def _launching(loop: Asked) -> float:
+    return (loop.launches - loop.captured + loop.graphs) * LAUNCH + loop.captured * REPLAYED
 
 
 class Plans(NamedTuple):
@@ -72,7 +72,7 @@ class Plans(NamedTuple):
     @property
     def hours(self) -> float:
         """About how long it takes on one GPU, one batch after the other."""
-        return sum((own.times * own.seconds for own in self.batches), 0.0) / 3600
+        return sum((batch.times * batch.seconds for batch in self.batches), 0.0) / 3600
 
 
 @checked(counts=("batch",))
@@ -93,8 +93,8 @@ def plan(
     trials = experiment.trials(tier, seeds, overrides)
     files: dict[str, str] = {}
     alike: dict[Any, list[tuple[Trial, ...]]] = {}
-    for own in side_by_side(experiment, trials, batch):  # batches of one shape are planned once
-        alike.setdefault((len(own), shared(own[0].config, experiment.varies or ())), []).append(own)
+    for group in side_by_side(experiment, trials, batch):  # batches of one shape are planned once
+        alike.setdefault((len(group), shared(group[0].config, experiment.varies or ())), []).append(group)
     compiled = compile is not False
     batches = [_plan_of(experiment, same[0], len(same), files, compiled) for same in alike.values()]
     return Plans(batches, files)
@@ -103,9 +103,9 @@ def plan(
 def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files: dict[str, str], compile: bool) -> Plan:
     @cache
     def rehearsed(n: int) -> list[Asked]:
-        own = rehearse(experiment, trials[:n], compile)
-        files.update(own.files)
-        return own.loops
+        rehearsal = rehearse(experiment, trials[:n], compile)
+        files.update(rehearsal.files)
+        return rehearsal.loops
 
     def planned(n: int, times: int) -> Plan:
         if n <= 2 * FEW:
@@ -116,25 +116,25 @@ def _plan_of(experiment: Experiment, trials: Sequence[Trial], times: int, files:
     if experiment.cpu_only:
         return Plan(len(trials), trials[0].config, (), times, "computes on the CPU")
     try:
-        found = planned(len(trials), times)
-        while found.peak > MEMORY and found.trials > 1:
-            found = planned(-(-found.trials // 2), 2 * found.times)
+        result = planned(len(trials), times)
+        while result.peak > MEMORY and result.trials > 1:
+            result = planned(-(-result.trials // 2), 2 * result.times)
     except UsageError as error:
         return Plan(len(trials), trials[0].config, (), times, f"cannot run: {error}")
     except Exception as error:  # whatever torch raises where devices are mixed, or a step waits for a value
         reason = (str(error).strip().splitlines() or [""])[0]
         return Plan(len(trials), trials[0].config, (), times, f"cannot run on a GPU: {type(error).__name__}: {reason}")
-    if not found.loops:
-        return replace(found, trouble="has no loop")
-    waits = sum(len(loop.elsewhere) for loop in found.loops)
-    return replace(found, trouble=f"{waits} operations of a step are not on the device") if waits else found
+    if not result.loops:
+        return replace(result, trouble="has no loop")
+    waits = sum(len(loop.elsewhere) for loop in result.loops)
+    return replace(result, trouble=f"{waits} operations of a step are not on the device") if waits else result
 
 
 def _of_batch(n: int, small: Asked, large: Asked) -> Asked:
     """Return what a batch of ``n`` asks of a GPU: each number grows by as much with each run."""
     sizes = {
         name: getattr(small, name) + round((n - FEW) * (getattr(large, name) - getattr(small, name)) / FEW)
-        for name, own in vars(large).items() if isinstance(own, int) and name != "steps"
+        for name, value in vars(large).items() if isinstance(value, int) and name != "steps"
     }  # fmt: skip
     return replace(large, **sizes)
 
@@ -145,19 +145,19 @@ def text_of(plans: Plans) -> str:
     form = "{:>8} {:>6} {:>9} {:>14} {:>11} {:>9} {:>9} {:>8}"
     heads = ("batches", "trials", "steps", "launches/step", "graphs/step", "largest", "peak", "hours")
     lines = [form.format(*heads)]
-    for own in plans.batches:
-        for place, loop in enumerate(own.loops):
-            counts = (own.times, own.trials) if place == 0 else ("", "")
-            hours = f"{own.times * own.seconds / 3600:.2g}" if place == 0 else ""
+    for batch in plans.batches:
+        for place, loop in enumerate(batch.loops):
+            counts = (batch.times, batch.trials) if place == 0 else ("", "")
+            hours = f"{batch.times * batch.seconds / 3600:.2g}" if place == 0 else ""
             sizes = (f"{size / GB:.3g} GB" for size in (loop.largest, loop.peak))
             asked = (f"{loop.launches - loop.captured + loop.graphs:,}", f"{loop.graphs:,}")
             lines.append(form.format(*counts, f"{loop.steps:,}", *asked, *sizes, hours))
-        if not own.loops:
-            lines.append(f"{own.times:>8} {own.trials:>6}")
-        if own.trouble:
-            lines[-1] += f"  {own.trouble}"
-    if graphs := sum(loop.graphs for own in plans.batches for loop in own.loops):
-        inside = sum(loop.captured for own in plans.batches for loop in own.loops)
+        if not batch.loops:
+            lines.append(f"{batch.times:>8} {batch.trials:>6}")
+        if batch.trouble:
+            lines[-1] += f"  {batch.trouble}"
+    if graphs := sum(loop.graphs for batch in plans.batches for loop in batch.loops):
+        inside = sum(loop.captured for batch in plans.batches for loop in batch.loops)
         lines.append(f"compiled: a graph is one launch, of {inside / graphs:,.0f} operations on average")
     lines += [f"data: {file}: {where}" for file, where in plans.files.items()]
     lines.append(f"about {plans.hours:.2g} hours on one GPU; nothing was computed")

@@ -94,13 +94,13 @@ class Lines:
         self.stream, self.every, self.last = stream, every, last
         self.total = self.before = self.done = self.tenth = 0
         self.what = ""
-        self.begun = self.told = 0.0
+        self.begun = self.printed = 0.0
 
     def start(self, total: int, what: str, done: int = 0) -> None:
         """Remember what is to be counted; print a line if some of it was done before."""
         self.total, self.what, self.before, self.done = total, what, done, done
         self.tenth = self._tenth()
-        self.begun = self.told = time.monotonic()
+        self.begun = self.printed = time.monotonic()
         if done:
             self._print("done before")
 
@@ -109,8 +109,8 @@ class Lines:
         self.done += n
         now = time.monotonic()
         finished = self.last and self.done >= self.total
-        if finished or (self._tenth() > self.tenth and now - self.told >= self.every):
-            self.tenth, self.told = self._tenth(), now
+        if finished or (self._tenth() > self.tenth and now - self.printed >= self.every):
+            self.tenth, self.printed = self._tenth(), now
             left = (now - self.begun) / max(self.done - self.before, 1) * (self.total - self.done)
             self._print(f"{left:.0f} s left", note)
 

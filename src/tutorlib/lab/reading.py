@@ -30,10 +30,10 @@ def select(records: Sequence[Record], **fields: object) -> list[Record]:
 
     Raises ``UsageError`` if there are none, and for a field that they do not have.
     """
-    found = [r for r in records if all(field_of(r, name) == value for name, value in fields.items())]
-    if not found:
+    matching = [r for r in records if all(field_of(r, name) == value for name, value in fields.items())]
+    if not matching:
         raise bad_argument("fields", fields, f"the values of some of the {len(records)} records")
-    return sorted(found, key=lambda r: r.seed)
+    return sorted(matching, key=lambda r: r.seed)
 
 
 @checked()
@@ -51,13 +51,13 @@ def config_of(record: Record, kind: type[C]) -> C:
 
 def _rebuilt(values: Mapping[str, Any], kind: Any) -> Any:
     hints = get_type_hints(kind)
-    own = dict(values)
+    arguments = dict(values)
     for f in fields(kind):
-        if f.name in own and is_dataclass(hints[f.name]):
-            own[f.name] = _rebuilt(own[f.name], hints[f.name])
-        elif isinstance(own.get(f.name), list):  # JSON knows no tuples
-            own[f.name] = tuple(own[f.name])
-    return kind(**own)
+        if f.name in arguments and is_dataclass(hints[f.name]):
+            arguments[f.name] = _rebuilt(arguments[f.name], hints[f.name])
+        elif isinstance(arguments.get(f.name), list):  # JSON knows no tuples
+            arguments[f.name] = tuple(arguments[f.name])
+    return kind(**arguments)
 
 
 @checked()

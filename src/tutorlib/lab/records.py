@@ -107,8 +107,8 @@ def _as_filed(record: Record) -> dict[str, Any]:
 
 
 def _check_metrics(metrics: Any, path: Path, name: str) -> None:
-    if found := not_finite(metrics, name):
-        raise RecordError(f"record={str(path)!r}: {found}: expected a finite number")
+    if fault := not_finite(metrics, name):
+        raise RecordError(f"record={str(path)!r}: {fault}: expected a finite number")
 
 
 def not_finite(metrics: Any, name: str = "metrics") -> str | None:
@@ -198,8 +198,8 @@ def _parse(content: Any, path: Path) -> Record:
 
 
 def _check_format(content: Any, path: Path) -> None:
-    found = content.get("format") if isinstance(content, dict) else None
-    _check(type(found) is int and found == FORMAT, path, "format", found, f"{FORMAT}; record it again")
+    number = content.get("format") if isinstance(content, dict) else None
+    _check(type(number) is int and number == FORMAT, path, "format", number, f"{FORMAT}; record it again")
 
 
 def _check(fine: bool, path: Path, name: str, value: object, expected: str) -> None:
@@ -213,13 +213,13 @@ def load_of(trial: Trial, experiment: str, tier: str, folder: Path) -> Record:
     Raises ``RecordError`` if the file is torn, of another format version, or the record of something else.
     """
     path = record_path(folder, experiment, trial)
-    found = load(path)
+    record = load(path)
     config = json.loads(json.dumps(plain(trial.config)))  # as a file holds it: lists for tuples
-    own = {"experiment": experiment, "tier": tier, "seed": trial.seed, "config": config}
-    for name, value in own.items():
+    wanted = {"experiment": experiment, "tier": tier, "seed": trial.seed, "config": config}
+    for name, value in wanted.items():
         expected = f"that of the trial whose name the file has, {value!r}; delete it and its trial is computed again"
-        _check(getattr(found, name) == value, path, name, getattr(found, name), expected)
-    return found
+        _check(getattr(record, name) == value, path, name, getattr(record, name), expected)
+    return record
 
 
 @checked()
@@ -252,13 +252,13 @@ def table(records: Iterable[Record]) -> pd.DataFrame:
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
     """Return a dictionary with those inside it taken apart."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, dict):
-            found |= {f"{name}.{inner}": own for inner, own in _flat(value).items()}
+            flat |= {f"{name}.{inner}": leaf for inner, leaf in _flat(value).items()}
         else:
-            found[name] = value
-    return found
+            flat[name] = value
+    return flat
 
 
 @checked()
@@ -314,16 +314,16 @@ def recorded(name: str, tier: str = "study", withdrawn: bool = False, diverged: 
     path = _shipped(name, tier)
     if not path.exists():
         raise NoRecordsError(f"experiment={name!r}: no records of tier {tier!r} are shipped with the package")
-    found = load_published(path)
-    for record in found:  # or one file's results would stand for another's
+    records = load_published(path)
+    for record in records:  # or one file's results would stand for another's
         _check(record.experiment == name, path, "experiment", record.experiment, f"{name!r}, whose name the file has")
         _check(record.tier == tier, path, "tier", record.tier, f"{tier!r}, whose name the file has")
         known = seeds_of(tier)
         _check(record.seed in known, path, "seed", record.seed, f"a seed from {known.start} to {known.stop - 1}")
     gone = [] if withdrawn else withdrawals(name, tier)
-    standing = [record for record in found if not any(own.covers(record.config) for own in gone)]
+    standing = [record for record in records if not any(withdrawal.covers(record.config) for withdrawal in gone)]
     if not standing:
-        reasons = " ".join(dict.fromkeys(own.reason for own in gone))
+        reasons = " ".join(dict.fromkeys(withdrawal.reason for withdrawal in gone))
         raise WithdrawnError(f"experiment={name!r}: its records are withdrawn: {reasons}")
     lost = [record for record in standing if record.diverged is not None]
     if lost and not diverged:  # left out without a word, they would flatter
@@ -374,15 +374,15 @@ def withdrawals(name: str, tier: str = "study") -> list[Withdrawal]:
         return []
     content = _read_json(path)
     _check(isinstance(content, dict), path, "content", content, "lists of withdrawals by the name of a file")
-    found = []
+    result = []
     for entry in content.get(shipped.stem, []):
         fine = isinstance(entry, dict) and isinstance(entry.get("reason"), str) and set(entry) <= {"reason", "where"}
         _check(fine, path, shipped.stem, entry, "a reason, and perhaps where")
         where = entry.get("where", {})
         fine = isinstance(where, dict) and all(isinstance(values, list) for values in where.values())
         _check(fine, path, "where", where, "a list of values for each field")
-        found.append(Withdrawal(entry["reason"], where))
-    return found
+        result.append(Withdrawal(entry["reason"], where))
+    return result
 
 
 @checked()
@@ -397,17 +397,17 @@ def load_published(path: Path) -> list[Record]:
     sources, rows = content.get("provenance"), content.get("records")
     _check(isinstance(sources, list), path, "provenance", sources, "a list")
     _check(isinstance(rows, list) and rows != [], path, "records", rows, "a list of at least one")
-    found = []
+    records = []
     for row in rows:
         _check(isinstance(row, dict), path, "records", row, "an object for each")
         _check(not set(row) & set(shared), path, "records", sorted(row), f"none of {sorted(shared)} in a row")
         number = row.get("provenance")
         known = type(number) is int and 0 <= number < len(sources)
         _check(known, path, "provenance", number, f"a number below {len(sources)}")
-        found.append(_parse({**row, **shared, "provenance": sources[number]}, path))
-    twice = _twice(found)
+        records.append(_parse({**row, **shared, "provenance": sources[number]}, path))
+    twice = _twice(records)
     _check(twice is None, path, "records", twice, "one record of each configuration and seed")
-    return found
+    return records
 
 
 def _twice(records: Iterable[Record]) -> dict[str, Any] | None:

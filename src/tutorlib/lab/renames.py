@@ -132,14 +132,14 @@ def todays_path(experiment: str, name: str) -> str:
 
 def todays_metrics(experiment: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record's ``metrics`` where they lie today."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, value in metrics.items():
         *way, inside = [name] if isinstance(value, Mapping) else _way(experiment, name)
-        place = found
+        place = result
         for outer in way:
             place = place.setdefault(outer, {})
         place[inside] = value
-    return found
+    return result
 
 
 def _way(experiment: str, name: str) -> list[str]:

@@ -36,9 +36,9 @@ def tuned(
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in sorted(records, key=lambda r: r.seed):
         groups.setdefault(tuple(field_of(record, name) for name in over), []).append(record)
-    seeds = {choice: [r.seed for r in own] for choice, own in groups.items()}
+    seeds = {choice: [r.seed for r in group] for choice, group in groups.items()}
     first = next(iter(seeds.values()))
-    if len(set(first)) < len(first) or any(own != first for own in seeds.values()):
+    if len(set(first)) < len(first) or any(each != first for each in seeds.values()):
         raise bad_argument("seeds", seeds, "the same seeds for each choice, each once")
     best = max(sorted(groups, key=repr), key=lambda choice: score(groups[choice]))
     for place, name in enumerate(over):

@@ -27,7 +27,7 @@ class Interval:
     """one of ``UNITS``"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"count": MOST}, choices={"unit": UNITS})
+        expect_fields(self, maximum={"count": MOST}, choices={"unit": UNITS})
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
@@ -68,5 +68,7 @@ def share(outcomes: Sequence[bool], unit: str = "seeds") -> Interval:
     """
     if not outcomes:
         raise bad_argument("outcomes", list(outcomes), "at least one outcome")
-    found = binomtest(sum(map(bool, outcomes)), len(outcomes)).proportion_ci(LEVEL, "exact")
-    return Interval(sum(map(bool, outcomes)) / len(outcomes), float(found.low), float(found.high), len(outcomes), unit)
+    bounds = binomtest(sum(map(bool, outcomes)), len(outcomes)).proportion_ci(LEVEL, "exact")
+    return Interval(
+        sum(map(bool, outcomes)) / len(outcomes), float(bounds.low), float(bounds.high), len(outcomes), unit
+    )

@@ -131,8 +131,8 @@ class _Job:
 
     def kept(self) -> list[tuple[str, ...]]:
         """Return the keys of the trials behind each checkpoint in the folder, those of the largest batch first."""
-        found = (kept_trials(path) for path in self.folder.glob("[!.]*.ckpt"))
-        return sorted((keys for keys in found if keys), key=lambda keys: (-len(keys), keys))
+        kept = (kept_trials(path) for path in self.folder.glob("[!.]*.ckpt"))
+        return sorted((keys for keys in kept if keys), key=lambda keys: (-len(keys), keys))
 
 
 Batch = tuple[Trial, ...]
@@ -165,11 +165,11 @@ def _finish(job: _Job, trials: Sequence[Trial], engine: str, jobs: int | None, p
     _forget(job)
     progress.start(len(trials), f"{job.experiment.name} ({job.tier})", len(done))
     failures: list[str] = []
-    for batch, found, failure in _compute_all(job, _batches(job, trials, done, engine), engine, jobs, progress):
+    for batch, computed, failure in _compute_all(job, _batches(job, trials, done, engine), engine, jobs, progress):
         progress.advance(sum(trial not in done for trial in batch))
         failures += [failure] if failure else []
-        done |= found
-        _keep(job, found, failures)
+        done |= computed
+        _keep(job, computed, failures)
     _keep(job, done, failures)  # or a folder that vanished meanwhile would be called complete
     if failed := sum(trial not in done for trial in trials):
         raise SweepError(f"{failed} of {len(trials)} trials failed; the first: {failures[0]}")
@@ -177,15 +177,15 @@ def _finish(job: _Job, trials: Sequence[Trial], engine: str, jobs: int | None, p
     return [done[trial] for trial in trials]
 
 
-def _keep(job: _Job, found: dict[Trial, Record], failures: list[str]) -> None:
-    """Write the records of ``found`` that the folder lacks; drop those that cannot be written, with a sentence each."""
-    for trial, record in list(found.items()):
+def _keep(job: _Job, done: dict[Trial, Record], failures: list[str]) -> None:
+    """Write the records of ``done`` that the folder lacks; drop those that cannot be written, with a sentence each."""
+    for trial, record in list(done.items()):
         try:
             if not job.record_path(trial).exists():  # a node with a disk of its own computed it
                 records.save(record, job.record_path(trial))
         except OSError as error:
             failures.append(str(error))
-            del found[trial]
+            del done[trial]
 
 
 def _forget(job: _Job) -> None:
@@ -210,10 +210,10 @@ def _batches(job: _Job, trials: Sequence[Trial], done: Mapping[Trial, Record], e
     named = {trial_key(job.experiment.name, [trial]): trial for trial in trials}
     for keys in job.kept():
         batch = tuple(named[key] for key in keys if key in named)
-        own = [trial for trial in batch if trial not in done]
-        if own and len(batch) == len(keys) and all(trial in pending for trial in own):
+        missing = [trial for trial in batch if trial not in done]
+        if missing and len(batch) == len(keys) and all(trial in pending for trial in missing):
             batches.append(batch)
-            pending = {trial: None for trial in pending if trial not in own}
+            pending = {trial: None for trial in pending if trial not in missing}
     if engine != "vmapped":
         return [*batches, *((trial,) for trial in pending)]
     return [*batches, *side_by_side(job.experiment, list(pending), job.batch)]
@@ -248,8 +248,8 @@ def _in_processes(job: _Job, batches: Sequence[Batch], jobs: int) -> Iterator[Ou
     while waiting and jobs > 1:
         try:
             with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-                own = {"initializer": _end_with, "initargs": (os.getpid(),)}
-                parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, **own)
+                options = {"initializer": _end_with, "initargs": (os.getpid(),)}
+                parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, **options)
                 for outcome in parallel(joblib.delayed(_compute)(job, batch) for batch in list(waiting)):
                     waiting.remove(outcome[0])
                     yield outcome
@@ -341,10 +341,10 @@ def _one_thread(device: torch.device) -> Iterator[None]:
 
 def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outcome:
     """Compute and record those trials of ``batch`` that have no record yet; what keeps one from it is a sentence."""
-    found: dict[Trial, Record] = {}
+    done: dict[Trial, Record] = {}
     progress = progress or Silent()
     try:
-        failure = _recorded(job, batch, progress, found)
+        failure = _recorded(job, batch, progress, done)
     except BrokenPipeError:  # nobody reads the progress any more
         raise
     except TutorlibError as error:
@@ -360,24 +360,24 @@ def _compute(job: _Job, batch: Batch, progress: Progress | None = None) -> Outco
             return _halved(job, batch, progress)
     finally:
         progress.close()
-    return batch, found, failure
+    return batch, done, failure
 
 
 def _halved(job: _Job, batch: Batch, progress: Progress) -> Outcome:
     """Compute ``batch``, which does not fit into memory, in two halves."""
     release(torch.device(job.device))
     middle = len(batch) // 2
-    found: dict[Trial, Record] = {}
+    done: dict[Trial, Record] = {}
     failures = []
     for half in (batch[:middle], batch[middle:]):
-        _, own, failure = _compute(job, half, progress)
-        found |= own
+        _, part, failure = _compute(job, half, progress)
+        done |= part
         failures += [failure] if failure else []
-    return batch, found, failures[0] if failures else None
+    return batch, done, failures[0] if failures else None
 
 
-def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Trial, Record]) -> str | None:
-    """Put the records of ``batch`` into ``found``, computing those that are not there; return what is wrong with one.
+def _recorded(job: _Job, batch: Batch, progress: Progress, done: dict[Trial, Record]) -> str | None:
+    """Put the records of ``batch`` into ``done``, computing those that are not there; return what is wrong with one.
 
     A batch that a checkpoint keeps is computed as a whole, recorded trials included: it cannot go on in part.
     """
@@ -389,8 +389,8 @@ def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Trial, Re
         for key in sorted(trial_key(name, [trial]) for trial in batch):
             stack.enter_context(_locked(job.folder / f".{key}.lock"))
         stack.enter_context(_one_thread(device))
-        found |= {trial: job.load(trial) for trial in batch if job.record_path(trial).exists()}
-        pending = [trial for trial in batch if trial not in found]
+        done |= {trial: job.load(trial) for trial in batch if job.record_path(trial).exists()}
+        pending = [trial for trial in batch if trial not in done]
         checkpoint = checkpoint_for(job.folder, name, batch)
         trials = list(batch) if checkpoint.path.exists() else pending
         if not pending:
@@ -412,7 +412,7 @@ def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Trial, Re
         source = records.provenance(device, len(trials), f"{job.command} {context.form}".strip())
         failure = None
         for place, (trial, metrics) in enumerate(zip(trials, results, strict=True)):
-            if trial in found:
+            if trial in done:
                 continue
             at = diverged.get(place)
             metrics = metrics if at is None else {}
@@ -423,7 +423,7 @@ def _recorded(job: _Job, batch: Batch, progress: Progress, found: dict[Trial, Re
                 continue
             record = Record(name, job.tier, plain(trial.config), trial.seed, metrics, seconds, source, diverged=at)
             records.save(record, job.record_path(trial))
-            found[trial] = job.load(trial)
+            done[trial] = job.load(trial)
         if failure is None:
             checkpoint.clear()
         return failure

@@ -28,7 +28,7 @@ class Tier:
     """seeds of the independent runs of each configuration"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, most={"seeds": 2**63 - 1})
+        expect_fields(self, maximum={"seeds": 2**63 - 1})
 
 
 @checked()
@@ -86,7 +86,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seed for span in spans for seed in span))
 
 
-@checked(most={"seeds": 2**63 - 1})
+@checked(maximum={"seeds": 2**63 - 1})
 def seeds_text(seeds: Sequence[int]) -> str:
     """Return the text from which ``parse_seeds`` reads ``seeds``."""
     if not seeds:

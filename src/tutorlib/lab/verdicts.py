@@ -99,20 +99,20 @@ def _judged(
     unit: str,
     alive: Sequence[str] | None,
 ) -> Part:
-    found = values if isinstance(values, Interval) else interval(values, unit)
+    measured = values if isinstance(values, Interval) else interval(values, unit)
     why = ""
-    if found.count < FEWEST:
-        why = f"fewer than {FEWEST} {found.unit}"
+    if measured.count < FEWEST:
+        why = f"fewer than {FEWEST} {measured.unit}"
     elif alive is not None and not alive:
         why = "no learner beats random"
-    verdict = UNTESTED if why else _of(found, bar, opposite, side)
-    return Part(verdict, found, bar, opposite, side, why)
+    verdict = UNTESTED if why else _of(measured, bar, opposite, side)
+    return Part(verdict, measured, bar, opposite, side, why)
 
 
-def _of(found: Interval, bar: float, opposite: float, side: Side) -> str:
+def _of(measured: Interval, bar: float, opposite: float, side: Side) -> str:
     if side == "above":
-        return HOLDS if found.low > bar else CONTRADICTED if found.high < opposite else INCONCLUSIVE
-    return HOLDS if found.high < bar else CONTRADICTED if found.low > opposite else INCONCLUSIVE
+        return HOLDS if measured.low > bar else CONTRADICTED if measured.high < opposite else INCONCLUSIVE
+    return HOLDS if measured.high < bar else CONTRADICTED if measured.low > opposite else INCONCLUSIVE
 
 
 @checked()
@@ -158,15 +158,15 @@ def alive(
     """
     if not learners:
         raise bad_argument("learners", dict(learners), "at least one learner")
-    found = []
+    names = []
     for name, values in learners.items():
         line = [float(random)] * len(values) if isinstance(random, int | float) else list(random)
         if len(line) != len(values):
             raise bad_argument("random", len(line), f"as many values as {name} has, {len(values)}")
         leads = [(b - a) if lower else (a - b) for a, b in zip(values, line, strict=True)]
         if len(leads) >= FEWEST and interval(leads, unit).low > 0:
-            found.append(name)
-    return tuple(found)
+            names.append(name)
+    return tuple(names)
 
 
 @checked()
@@ -185,12 +185,12 @@ def combine(parts: Mapping[str, Part]) -> str:
     if not parts:
         raise bad_argument("parts", dict(parts), "at least one part")
     sampled = [part for part in parts.values() if part.verdict != HOLDS or part.interval]
-    found = {part.verdict for part in sampled or parts.values()}
-    if len(found) == 1:
-        return found.pop()
-    if CONTRADICTED in found:
+    verdicts = {part.verdict for part in sampled or parts.values()}
+    if len(verdicts) == 1:
+        return verdicts.pop()
+    if CONTRADICTED in verdicts:
         return CONTRADICTED_IN_PART
-    return IN_PART if HOLDS in found else INCONCLUSIVE
+    return IN_PART if HOLDS in verdicts else INCONCLUSIVE
 
 
 @checked(choices={"verdicts": VERDICTS})

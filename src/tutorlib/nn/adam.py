@@ -28,7 +28,7 @@ def clip_by_norm(g: Float[Tensor, "*runs parameters"], max_norm: float) -> Float
     return g * (max_norm / g.norm(dim=-1, keepdim=True)).clamp(max=1.0)
 
 
-@checked(most={"step": MOST}, shares=("beta1", "beta2"), not_negative=("eps",))
+@checked(maximum={"step": MOST}, shares=("beta1", "beta2"), not_negative=("eps",))
 def adam_step(
     theta: Float[Tensor, "*runs parameters"],
     moments: Moments,
@@ -62,7 +62,7 @@ def _correction(beta: float, step: Float[Tensor, ""]) -> Float[Tensor, ""]:
     return 1 / (1 - (math.log(beta) * (step + 1)).exp()) if beta else torch.ones_like(step)
 
 
-@checked(most={"step": MOST}, not_negative=("lr",), positive=("eps",), shares=("beta1", "beta2"))
+@checked(maximum={"step": MOST}, not_negative=("lr",), positive=("eps",), shares=("beta1", "beta2"))
 def adam_(
     theta: Float[Tensor, "*runs parameters"],
     moments: Moments,

@@ -6,7 +6,7 @@ from tutorlib.lab.errors import MOST_SIZE, checked
 from tutorlib.shapes import Float, Tensor
 
 
-@checked(most={"shape": MOST_SIZE})
+@checked(maximum={"shape": MOST_SIZE})
 def uniform(generator: torch.Generator, *shape: int) -> Float[Tensor, "..."]:
     """Return numbers in (0, 1) of ``shape``, which may hold a 0: no numbers."""
     # rand may return 0, of which there is no logarithm and no normal number.

@@ -61,7 +61,7 @@ class GridConfig:
 
     def __post_init__(self) -> None:
         expect_fields(
-            self, sizes=("hidden", "message", "micro_ticks"), most={"aux": MOST_SIZE}, choices={"reduce": REDUCTIONS}
+            self, sizes=("hidden", "message", "micro_ticks"), maximum={"aux": MOST_SIZE}, choices={"reduce": REDUCTIONS}
         )
 
     @property

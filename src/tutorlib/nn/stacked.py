@@ -55,7 +55,7 @@ def slope(
 ) -> Float[Tensor, "nets parameters"]:
     """Return the gradient of each network's own loss; networks do not touch, so it is that of the sum."""
     if torch.compiler.is_compiling():  # a graph has no tape
-        return torch.func.grad(lambda own: loss(own).sum())(theta)
+        return torch.func.grad(lambda parameters: loss(parameters).sum())(theta)
     theta = theta.detach().requires_grad_()
     with torch.enable_grad():
         (g,) = torch.autograd.grad(loss(theta).sum(), theta)

@@ -56,14 +56,14 @@ class Trained(NamedTuple):
     """what ``evaluate`` returned, each time"""
 
 
-@checked(most={"seed": 2**63 - 1, "step": 2**63 - 1})
+@checked(maximum={"seed": 2**63 - 1, "step": 2**63 - 1})
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
     """Return the generator of step number ``step``: a pure function of its arguments, so a run can go on anywhere."""
     (word,) = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(word) >> 1)
 
 
-@checked(most={"seeds": 2**63 - 1}, positive=("lrs",))
+@checked(maximum={"seeds": 2**63 - 1}, positive=("lrs",))
 def descend(
     theta: Float[Tensor, "runs parameters"],
     estimate: Estimate,

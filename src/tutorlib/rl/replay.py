@@ -45,7 +45,7 @@ def _map(f: Callable[[Tensor], Tensor], state: Any) -> Any:
     return type(state)(*(f(part) for part in state)) if state else state
 
 
-@checked(sizes=("observations", "seeds"), counts=("capacity",), most={"capacity": MOST_KEPT})
+@checked(sizes=("observations", "seeds"), counts=("capacity",), maximum={"capacity": MOST_KEPT})
 def empty_replay(observations: int, state: Any, seeds: int, capacity: int, device: torch.device) -> Replay:
     """Return a ring for ``capacity`` transitions; ``state`` is one ``[seeds, 1, ...]`` like those to keep, or ().
 
@@ -63,7 +63,7 @@ def empty_replay(observations: int, state: Any, seeds: int, capacity: int, devic
     return Replay(seen, action, reward, seen.clone(), zeros(dtype=torch.bool), kept)
 
 
-@checked(most={"t": MOST})
+@checked(maximum={"t": MOST})
 def add(replay: Replay, t: int, b: Experience) -> None:
     """Write one transition of each seed, ``b`` with a batch of one, as number ``t``; the oldest one gives way."""
     at = t % replay.reward.shape[1]
@@ -73,16 +73,16 @@ def add(replay: Replay, t: int, b: Experience) -> None:
         kept[:, at] = new[:, 0]
 
 
-@checked(most={"added": MOST, "minimum": MOST})
+@checked(maximum={"added": MOST, "minimum": MOST})
 def num_stored(replay: Replay, added: int, minimum: int = 1) -> int:
     """Return how many of the ``added`` transitions so far replay still holds.
 
     Raises ``UsageError`` if these are fewer than ``minimum``, such as a batch, or none.
     """
-    found = min(added, replay.reward.shape[1])
-    if found < max(minimum, 1):
+    stored = min(added, replay.reward.shape[1])
+    if stored < max(minimum, 1):
         raise bad_argument("added", added, f"at least {max(minimum, 1)} transitions in replay before any is sampled")
-    return found
+    return stored
 
 
 def sample_from(replay: Replay, among: int | Tensor, u: Float[Tensor, "seeds batch"]) -> Experience:
@@ -97,7 +97,7 @@ def sample_from(replay: Replay, among: int | Tensor, u: Float[Tensor, "seeds bat
     return Experience(o.float(), action, reward, following.float(), done, state)
 
 
-@checked(most={"added": MOST, "minimum": MOST})
+@checked(maximum={"added": MOST, "minimum": MOST})
 def sample(replay: Replay, added: int, u: Float[Tensor, "seeds batch"], minimum: int = 1) -> Experience:
     """Return transitions of the ``added`` ones so far, drawn alike and with repetition by ``u``.
 

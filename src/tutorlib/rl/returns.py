@@ -27,12 +27,12 @@ def lambda_returns(
     ``UsageError`` for a number ``gamma`` or ``lam`` outside [0, 1]; the values of tensors are not read.
     """
     not_done = (~done).to(values.dtype)
-    g, found = last, []
+    g, targets = last, []
     for t in reversed(range(len(rewards))):
         v = values[t + 1] if t + 1 < len(rewards) else last
         g = rewards[t] + gamma * not_done[t] * (lam * g + (1 - lam) * v)
-        found.append(g)
-    return torch.stack(found[::-1])
+        targets.append(g)
+    return torch.stack(targets[::-1])
 
 
 @checked(shares=("gamma", "lam"))
@@ -56,11 +56,11 @@ def advantages(
             )
     not_done = (~done).to(values.dtype)
     delta = rewards + gamma * not_done * torch.cat([values[1:], last.expand_as(values[:1])]) - values
-    a, found = torch.zeros_like(delta[0]), []
+    a, result = torch.zeros_like(delta[0]), []
     for t in reversed(range(len(delta))):
         a = delta[t] + gamma * lam * not_done[t] * a
-        found.append(a)
-    return torch.stack(found[::-1])
+        result.append(a)
+    return torch.stack(result[::-1])
 
 
 __all__ = ["advantages", "lambda_returns"]

@@ -158,14 +158,14 @@ def _streams(streams: Mapping[str, int]) -> dict[str, int]:
 
 def _start(start: Mapping[str, int | str], families: Sequence[str], pulls: int) -> dict[str, Any]:
     """Return what is chosen at first."""
-    found: dict[str, Any] = {"arms": 5, "family": families[0], "bandit": 1, "pulls": min(20, pulls)}
+    chosen: dict[str, Any] = {"arms": 5, "family": families[0], "bandit": 1, "pulls": min(20, pulls)}
     for name in start:
-        choose("start", name, found)
-    found |= start
-    choose("start family", found["family"], families)
+        choose("start", name, chosen)
+    chosen |= start
+    choose("start family", chosen["family"], families)
     for name, low, high in (("arms", 2, MOST_ARMS), ("bandit", 1, MAX_NUMBER), ("pulls", 0, pulls)):
-        _whole(f"start {name}", found[name], low, high)
-    return found
+        _whole(f"start {name}", chosen[name], low, high)
+    return chosen
 
 
 @checked()

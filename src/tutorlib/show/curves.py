@@ -77,7 +77,7 @@ class Number(TypedDict):
     over: NotRequired[Sequence[str]]
 
 
-@checked(most={"decimals": 9})
+@checked(maximum={"decimals": 9})
 def curves_data(
     *,
     title: str,
@@ -171,11 +171,11 @@ def _scale(name: str, scale: Scale) -> dict[str, Any]:
 
 def _positions(positions: Sequence[float | int], x: Mapping[str, Any]) -> list[float | int]:
     """Return the positions, which increase and lie on the axis; whole ones as whole numbers."""
-    found = [float(position) for position in positions]
-    inside = len(found) > 1 and x["low"] <= found[0] and found[-1] <= x["high"]
-    if not inside or any(a >= b for a, b in pairwise(found)):
-        raise bad_argument("positions", found, f"at least two, increasing, from {x['low']:g} to {x['high']:g}")
-    return [int(p) if p.is_integer() else rounded(p, 6) for p in found]
+    values = [float(position) for position in positions]
+    inside = len(values) > 1 and x["low"] <= values[0] and values[-1] <= x["high"]
+    if not inside or any(a >= b for a, b in pairwise(values)):
+        raise bad_argument("positions", values, f"at least two, increasing, from {x['low']:g} to {x['high']:g}")
+    return [int(p) if p.is_integer() else rounded(p, 6) for p in values]
 
 
 def _over(name: str, entry: Mapping[str, Any], sizes: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -216,14 +216,14 @@ def _logarithms(name: str, array: Any) -> Any:
 def _numbers(numbers: Sequence[Number], sizes: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the readout with its values nested as lists."""
     _names("numbers", [number["name"] for number in numbers])
-    found = []
+    result = []
     for number in numbers:
         name = f"number {number['name']!r}"
         over = _over(name, number, sizes)
         values = rounded(_nested(name, number["values"], over, words=True), 4)
         names = [chooser for chooser, _ in over]
-        found.append({"name": number["name"], "label": number["label"], "over": names, "values": values})
-    return found
+        result.append({"name": number["name"], "label": number["label"], "over": names, "values": values})
+    return result
 
 
 def _mark(mark: Mark, sizes: Mapping[str, int], x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, Any]:

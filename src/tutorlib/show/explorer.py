@@ -71,7 +71,7 @@ class Explorer:
     @property
     def source(self) -> str:
         """Text of the ES module, whole: the parts it imports stand in it."""
-        return _IMPORT.sub(lambda found: _inner(_text(found[1])), _text(self.module))
+        return _IMPORT.sub(lambda match: _inner(_text(match[1])), _text(self.module))
 
     @property
     def html(self) -> str:
@@ -150,9 +150,9 @@ def classic(source: str) -> str:
     Raises:
         UsageError: if ``source`` is not of that form, or has a text in it that ends a script of a page.
     """
-    body, found, rest = source.rpartition("\nexport default ")
+    body, default, rest = source.rpartition("\nexport default ")
     imports = re.search(r"^import\b|\bimport\(", source, flags=re.MULTILINE)
-    if not found or imports or not re.fullmatch(r"[^;]+;\s*", rest):
+    if not default or imports or not re.fullmatch(r"[^;]+;\s*", rest):
         raise bad_argument("source", source[-40:], "an ES module that imports nothing and ends with a default export")
     if ending := re.search(r"</script|<!--", source, flags=re.IGNORECASE):
         raise bad_argument("source", ending[0], "a module without this text, which ends a script of a page")
@@ -264,7 +264,7 @@ def _check_json(path: str, value: object) -> None:
         raise bad_argument(path, value, "a JSON value: dict, list, str, bool, int, float or None")
 
 
-@checked(least={"digits": 1}, most={"digits": 17})
+@checked(minimum={"digits": 1}, maximum={"digits": 17})
 def rounded(value: Any, digits: int = 3) -> Any:
     """Return ``value`` with every float in it rounded to ``digits`` significant digits.
 

@@ -72,7 +72,7 @@ class Marker(TypedDict):
     text: str
 
 
-@checked(counts=("seeds",), most={"decimals": 9})
+@checked(counts=("seeds",), maximum={"decimals": 9})
 def grid_data(
     *,
     title: str,

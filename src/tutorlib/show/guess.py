@@ -143,8 +143,8 @@ def guess_picture(data: Mapping[str, Any]) -> Figure:
         figure = Figure(figsize=(7.2, 3.2), layout="constrained")
         plane, chart = figure.subplots(1, 2)
         for k, (letter, colour, _, marker) in enumerate(CLASSES[: len(data["classes"])]):
-            own = points[labels == k]
-            plane.plot(*own.T, marker, color=colour, markersize=8, markeredgecolor="black", label=letter)
+            of_class = points[labels == k]
+            plane.plot(*of_class.T, marker, color=colour, markersize=8, markeredgecolor="black", label=letter)
         plane.set(aspect="equal")
         fit_title(plane, data["title"], share=0.5)
         plane.legend()

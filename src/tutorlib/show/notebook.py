@@ -21,7 +21,7 @@ from tutorlib.lab.tiers import pick_tier
 from tutorlib.show.style import STYLE
 
 
-@checked(most={"seed": 2**32 - 1})
+@checked(maximum={"seed": 2**32 - 1})
 def begin(seed: int = 0) -> torch.Generator:
     """Make the rest of a notebook repeatable, give its figures the book's look, and print where it runs.
 
@@ -61,7 +61,7 @@ def _one(name: str, value: Any) -> Any:
     return value.item()
 
 
-@checked(least={"digits": 1}, most={"digits": 17})
+@checked(minimum={"digits": 1}, maximum={"digits": 17})
 def number(value: Any, digits: int = 3) -> str:
     """Return ``value`` as text: whole numbers in full, others rounded to ``digits`` significant digits.
 

@@ -25,7 +25,7 @@ class Packed(TypedDict):
     text: str
 
 
-@checked(most={"decimals": 9, "top": MOST})
+@checked(maximum={"decimals": 9, "top": MOST})
 def pack(name: str, array: Any, axes: Sequence[tuple[str, int]], decimals: int, top: int | None = None) -> Packed:
     """Return ``array`` packed: exact to ``decimals`` decimals.
 

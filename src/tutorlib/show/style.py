@@ -137,8 +137,8 @@ def band(
     """
     if not is_color_like(colour):
         raise bad_argument("colour", colour, "a colour of Matplotlib's, such as '#0072b2'")
-    own = (("x", x), ("mean", mean), ("low", low), ("high", high))
-    xs, middle, bottom, top = (_numbers(name, values) for name, values in own)
+    arrays = (("x", x), ("mean", mean), ("low", low), ("high", high))
+    xs, middle, bottom, top = (_numbers(name, values) for name, values in arrays)
     for name, values in (("mean", middle), ("low", bottom), ("high", top)):
         if values.shape != xs.shape or values.ndim != 1:
             raise bad_argument(f"{name} shape", values.shape, f"the shape of x, {xs.shape}, with one axis")
@@ -165,8 +165,12 @@ def whiskers(ax: Axes, at: ArrayLike, intervals: Sequence[Interval], *, horizont
     places = _numbers("at", at)
     if places.shape != (len(intervals),):
         raise bad_argument("at shape", places.shape, f"one position for each of {len(intervals)} intervals")
-    values = np.array([found.value for found in intervals])
-    ends = np.array([[found.value - found.low, found.high - found.value] for found in intervals]).reshape(-1, 2).T
+    values = np.array([interval.value for interval in intervals])
+    ends = (
+        np.array([[interval.value - interval.low, interval.high - interval.value] for interval in intervals])
+        .reshape(-1, 2)
+        .T
+    )
     x, y = (values, places) if horizontal else (places, values)
     along: dict[str, Any] = {"xerr": ends} if horizontal else {"yerr": ends}
     ax.errorbar(x, y, **along, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)

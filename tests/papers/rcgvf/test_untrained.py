@@ -26,7 +26,7 @@ def test_the_matching_weight_of_the_same_network_is_its_own():
 def test_chance_is_as_the_claims_say(task):
     """Each environment ends at least one episode, and on other levels the share is the same within 0.02."""
     c = replace(GRID, task=task, num_envs=1024)
-    won, ended = untrained.luck(c, 1, torch.Generator().manual_seed(1))
+    won, ended = untrained.random_play(c, 1, torch.Generator().manual_seed(1))
     assert ended >= 1024
     assert abs(won / ended - claims.LUCK[task]) < 0.02
 

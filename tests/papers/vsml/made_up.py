@@ -77,6 +77,20 @@ def matrix(on: float = 0.9, off: float = 0.7, rnn_off: float = 0.3) -> list[Reco
     return found
 
 
+def longer(off: float = 0.3, stuck: tuple[str, ...] = ()) -> list[Record]:
+    """Runs of ``vsml.longer``: the Meta RNN, on its plateau still where meta-trained on one of ``stuck``."""
+    found = []
+    for train, streams in experiments.MATRIX_TRAIN.items():
+        for seed in SEEDS:
+            escape = 0 if train in stuck and seed == 2 else 650
+            metrics: dict[str, Any] = {"loss": 0.5, "escape": escape, "evals": {"loss": [1.0] * 20}}
+            for test in measures.MATRIX_TEST:
+                accuracy = (0.9 if test == train else off) + jitter(seed)
+                metrics[test] = {"100_200": accuracy, "curve": [accuracy] * 20}
+            found.append(record("vsml.longer", replace(experiments.LONG, streams=streams), seed, metrics))
+    return found
+
+
 def special(oja: float = 1e-15, others: float = 2e-16) -> list[Record]:
     """Runs of ``vsml.special``: by how much Oja's rule and the other cases differ."""
     gaps = dict.fromkeys(CASES, others) | {"oja": oja}

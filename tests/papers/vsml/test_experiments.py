@@ -116,7 +116,7 @@ def test_a_batch_of_learners_reports_what_each_does_alone(monkeypatch: pytest.Mo
 
 
 def test_runs_by_bptt_may_be_one_batch_and_those_of_an_evolution_strategy_never() -> None:
-    for experiment in (experiments.LEARN, experiments.PLATEAU, experiments.MATRIX):
+    for experiment in (experiments.LEARN, experiments.PLATEAU, experiments.MATRIX, experiments.LONGER):
         assert experiment.varies == ("lr",)
         assert experiment.alone(experiments.ES)
         assert not experiment.alone(experiments.FAST)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tutorlib.lab import Record, UsageError, judge
 from tutorlib.lab.records import NoRecordsError
 from tutorlib.lab.verdicts import CONTRADICTED, CONTRADICTED_IN_PART, HOLDS, IN_PART, INCONCLUSIVE, UNTESTED
-from tutorlib.papers.vsml import analysis, claims, experiments, explorers, figures, measures
+from tutorlib.papers.vsml import analysis, claims, descent, experiments, explorers, figures, measures
 from tutorlib.show.packing import unpack
 
 BY_ID = {claim.id.removeprefix("vsml."): claim for claim in claims.CLAIMS}
@@ -50,6 +50,7 @@ def test_where_all_is_well_all_hold(given) -> None:
         learn=made_up.learned(),
         references=made_up.references(),
         matrix=made_up.matrix(),
+        longer=made_up.longer(),
         cloning=made_up.cloned(),
         special=made_up.special(),
     )
@@ -62,7 +63,14 @@ def test_where_all_is_well_all_hold(given) -> None:
         ("C1", {"special": made_up.special(1e-8, 1e-8)}),
         ("C2", {"learn": made_up.learned(**{"100_200": 0.5})}),
         ("C3", {"cloning": made_up.cloned(gap=0.2, deep=0.3)}),
-        ("C4", {"learn": made_up.learned(**{"50_100": 0.1}), "matrix": made_up.matrix(off=0.1)}),
+        (
+            "C4",
+            {
+                "learn": made_up.learned(**{"50_100": 0.1}),
+                "matrix": made_up.matrix(off=0.1),
+                "longer": made_up.longer(),
+            },
+        ),
         ("C6", {"learn": made_up.learned(**{"0_50": 0.3}), "references": made_up.references()}),
     ],
 )
@@ -82,9 +90,9 @@ def test_one_special_case_that_is_none_is_a_part(given) -> None:
 
 
 def test_generalisation_is_held_against_the_meta_rnn_too(given) -> None:
-    given(learn=made_up.learned(), matrix=made_up.matrix(off=0.35, rnn_off=0.3))
+    given(learn=made_up.learned(), matrix=made_up.matrix(off=0.35, rnn_off=0.1), longer=made_up.longer(off=0.3))
     assert verdict("C4") == IN_PART
-    given(learn=made_up.learned())
+    given(learn=made_up.learned(), matrix=made_up.matrix())
     assert verdict("C4") == IN_PART  # without the matrix, the other half is not known
 
 
@@ -185,6 +193,16 @@ def test_figures_draw_what_records_hold() -> None:
     ax = Figure().subplots()
     figures.draw_one_shot(ax, learned[:5], references, ["sgd_0.03"])
     assert sorted(bar.get_height() for bar in ax.patches) == pytest.approx([0.1, 0.1, 0.15, 0.3, 0.404, 0.704])
+
+    references[0].metrics["sgd_0.3"]["one_shot"]["same"] = 0.9  # one of five seeds
+    ax = Figure().subplots()
+    figures.draw_jumps(ax, learned[:5], references, "same")
+    ours, sgd, adam = ax.lines
+    assert [line.get_label() for line in ax.lines] == ["VSML", "SGD", "Adam"]
+    assert ours.get_ydata() == pytest.approx([0.604, 0.604])
+    assert sgd.get_xdata().tolist() == list(descent.SGD_RATES)
+    assert sgd.get_ydata() == pytest.approx([0.2] * 5 + [0.32])
+    assert adam.get_ydata() == pytest.approx([0.2] * 5)
 
     ax = Figure().subplots()
     figures.draw_trace(ax, *learned[0].metrics["trace"].values(), "x")

@@ -116,8 +116,8 @@ class Config:
     @property
     def model(self) -> ModelConfig:
         """The sizes of the network."""
-        own = asdict(self)
-        return ModelConfig(**{field.name: own[field.name] for field in fields(ModelConfig)})
+        values = asdict(self)
+        return ModelConfig(**{field.name: values[field.name] for field in fields(ModelConfig)})
 
     @property
     def law(self) -> TaskLaw:

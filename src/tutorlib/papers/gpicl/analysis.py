@@ -76,8 +76,10 @@ def ten_class_runs(
     records: Sequence[Record], dataset: str, architecture: str = "transformer"
 ) -> dict[int, list[Record]]:
     """Return the runs of ``gpicl.table`` meta-trained on ``dataset``, by their number of steps, the fewest first."""
-    own = [r for r in records if (r.config["architecture"], r.config["dataset"]) == (architecture, dataset)]
-    return {steps: [r for r in own if r.config["steps"] == steps] for steps in sorted({r.config["steps"] for r in own})}
+    runs = [r for r in records if (r.config["architecture"], r.config["dataset"]) == (architecture, dataset)]
+    return {
+        steps: [r for r in runs if r.config["steps"] == steps] for steps in sorted({r.config["steps"] for r in runs})
+    }
 
 
 def methods_table(
@@ -134,13 +136,13 @@ def sizes(record: Record) -> tuple[int, int]:
 
 def rank_correlations(records: Sequence[Record]) -> list[tuple[float, float]]:
     """Return for each seed Spearman's correlation of the accuracy on unseen tasks with state size and parameters."""
-    found = []
+    result = []
     for seed in sorted({r.seed for r in records}):
         runs = [r for r in records if r.seed == seed]
         accuracy = [r.metrics["unseen"]["last"] for r in runs]
         state, parameters = zip(*(sizes(r) for r in runs), strict=True)
-        found.append((float(spearmanr(state, accuracy).statistic), float(spearmanr(parameters, accuracy).statistic)))
-    return found
+        result.append((float(spearmanr(state, accuracy).statistic), float(spearmanr(parameters, accuracy).statistic)))
+    return result
 
 
 def over_networks(records: Sequence[Record]) -> tuple[Interval, Interval]:
@@ -164,12 +166,12 @@ def over_networks(records: Sequence[Record]) -> tuple[Interval, Interval]:
     everyone, n = np.arange(len(networks)), len(networks)
     whole = correlations(everyone)
     pseudo = np.array([n * whole - (n - 1) * correlations(np.delete(everyone, i)) for i in everyone])
-    found = []
+    result = []
     for value, values, most in zip(whole.tolist(), pseudo.T, (2.0, 1.0), strict=True):
         around = interval(values.tolist(), "networks")
         half = (around.high - around.low) / 2
-        found.append(Interval(value, max(-most, value - half), min(most, value + half), n, "networks"))
-    return found[0], found[1]
+        result.append(Interval(value, max(-most, value - half), min(most, value + half), n, "networks"))
+    return result[0], result[1]
 
 
 def size_correlation(records: Sequence[Record]) -> float:

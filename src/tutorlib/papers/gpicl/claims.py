@@ -65,8 +65,8 @@ def _jumps(accuracies: pd.DataFrame, over: str = "tasks", beside: tuple[str, ...
     Rises are taken within each choice of the fields ``beside``.
     """
     rises = []
-    for _, own in accuracies.groupby("seed"):
-        lines = [runs for _, runs in own.groupby(list(beside))] if beside else [own]
+    for _, frame in accuracies.groupby("seed"):
+        lines = [runs for _, runs in frame.groupby(list(beside))] if beside else [frame]
         ends = [runs.assign(order=runs[over].map(_order)).sort_values("order")["unseen.last"] for runs in lines]
         rises.append(max(float(line.diff().max()) for line in ends))
     return rises
@@ -119,8 +119,8 @@ def _interventions() -> Evidence:
     }
     try:
         runs = table(recorded("gpicl.plateau"))
-        for name, (without, own) in pairs.items():
-            before, after = _exits(runs, usual | without), _exits(runs, usual | own)
+        for name, (without, changed) in pairs.items():
+            before, after = _exits(runs, usual | without), _exits(runs, usual | changed)
             parts[name] = exceeds((before / after).dropna().map(math.log2).tolist(), bars[name], unit="meta-seeds")
         signs = (_exits(runs, usual | {"optimizer": "sign"}) / _exits(runs, usual)).dropna().tolist()
         if signs:
@@ -203,7 +203,7 @@ def _length() -> Evidence:
     """C7: the last predictions of longer sequences are better."""
     records = recorded("gpicl.length")
     runs = {t: {r.seed: r for r in records if r.config["length"] == t} for t in LENGTHS}
-    stuck = {t: sum(map(on_plateau, own.values())) for t, own in runs.items()}
+    stuck = {t: sum(map(on_plateau, by_seed.values())) for t, by_seed in runs.items()}
     parts = {}
     for name, (a, b) in zip(LENGTH.bars, pairwise(LENGTHS), strict=True):
         if stuck[a] or stuck[b]:
@@ -228,7 +228,7 @@ def _split(short: Mapping[int, Record], long: Mapping[int, Record]) -> tuple[str
     seeds = sorted(short.keys() & long.keys())
     if len(seeds) < 2:
         return ()
-    ours, theirs = (np.array([own[seed].metrics["unseen"]["curve"] for seed in seeds]) for own in (short, long))
+    ours, theirs = (np.array([runs[seed].metrics["unseen"]["curve"] for seed in seeds]) for runs in (short, long))
     there = theirs[:, 22:32].mean(1)  # as many examples as the last ten predictions of the short sequence see
     trained = interval((there - ours[:, 22:32].mean(1)).tolist(), "meta-seeds")
     read = interval((theirs[:, -10:].mean(1) - there).tolist(), "meta-seeds")
@@ -252,8 +252,8 @@ def _against_baselines() -> Evidence:
         (steps, planned), *longer = ten_class_runs(records, "mnist-test").items()
 
         def gaps(runs: Sequence[Record], learner: str, name: str) -> list[float]:
-            found = table(runs).set_index("seed")[f"{name}.last"] - references[f"{learner}.{name}.last"]
-            return [float(gap) for gap in found.dropna()]
+            differences = table(runs).set_index("seed")[f"{name}.last"] - references[f"{learner}.{name}.last"]
+            return [float(gap) for gap in differences.dropna()]
 
         for learner, name in PAIRS:
             what = f"{learner}, {name.removesuffix('-test')}"

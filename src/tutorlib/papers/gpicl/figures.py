@@ -68,8 +68,8 @@ def draw_transition(ax: Axes, records: Sequence[Record], width: int, bias: float
         for place, tasks in enumerate(task_counts(frame)):
             gain = frame[frame["tasks"] == tasks][f"{name}.last"] - frame[frame["tasks"] == tasks][f"{name}.first"]
             ax.plot(np.full(len(gain), place), gain, ".", color=colour, alpha=0.5, markersize=4)
-            found = interval(gain.tolist())
-            rows.append((place, found.value, found.low, found.high))
+            around = interval(gain.tolist())
+            rows.append((place, around.value, around.low, around.high))
         band(ax, *np.array(rows).T, label=label, colour=colour)
     ax.set_xticks(range(len(task_counts(frame))), [tasks_label(k) for k in task_counts(frame)])
     ax.set(xlabel="number of tasks K", ylabel="last minus first accuracy")
@@ -133,10 +133,10 @@ def draw_transfer(ax: Axes, records: Sequence[Record], tested: str) -> None:
         raise bad_argument("records", f"{len(records)} runs, no Transformer", "runs of gpicl.table")
     for dataset in sorted({r.config["dataset"] for r in runs}):
         curves = curves_of([r for r in runs if r.config["dataset"] == dataset], tested)
-        found = [interval(values.tolist()) for values in curves.T]
-        seen, middle = np.arange(curves.shape[1]), [f.value for f in found]
+        intervals = [interval(values.tolist()) for values in curves.T]
+        seen, middle = np.arange(curves.shape[1]), [f.value for f in intervals]
         colour = SETS[column(dataset)]
-        band(ax, seen, middle, [f.low for f in found], [f.high for f in found],
+        band(ax, seen, middle, [f.low for f in intervals], [f.high for f in intervals],
              label=f"meta-trained on {COLUMNS[column(dataset)]}", colour=colour)  # fmt: skip
     ax.plot(ceiling(10, curves.shape[1]), color="black", linewidth=0.9, label="ceiling")
     ax.set(xlabel="examples seen", ylabel="accuracy", title=f"tested on {COLUMNS[column(tested)]}", ylim=(0, 1.02))

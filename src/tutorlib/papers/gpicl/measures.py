@@ -89,7 +89,7 @@ def run_meta_training(trials: Sequence[Trial], context: Context) -> list[Metrics
     trained = meta_train(trials, context, evaluate)
     losses = trained.losses.unflatten(0, (trials[0].config.num_evals, -1)).mean(dim=1)  # (evals, runs)
     course = torch.stack(trained.evals, dim=1)  # (runs, evals, sets, time)
-    names = {name for own in sets for name in own}
+    names = {name for by_name in sets for name in by_name}
     curves = {name: _curve(trained.f, trained.theta, sets, name, SEQUENCES) for name in sorted(names)}
     return [
         _metrics(trial.config, {n: curves[n][i] for n in sets[i]}, course[i], losses[:, i], sets[i]["unseen"])
@@ -200,17 +200,17 @@ def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     losses = trained.losses.unflatten(0, (c.num_evals, -1)).mean(dim=1)  # (evals, runs)
     course = torch.stack(trained.evals)  # (evals, runs)
     steps = _eval_steps(c)
-    found = []
+    result = []
     for i in range(len(trials)):
         left = (course[:, i] > 1 / c.classes + 0.1).nonzero().flatten().tolist()
-        found.append(
+        result.append(
             {
                 "exit": steps[left[0]] if left else 0,
                 "unseen": {**_last(final[i]), "curve": rounded(final[i])},
                 "evals": {"steps": steps, "loss": rounded(losses[:, i]), "last": rounded(course[:, i])},
             }
         )
-    return found
+    return result
 
 
 TABLES = ("wine", "breast-cancer", "iris")
@@ -280,14 +280,14 @@ def run_table(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         for name in _columns(c):  # what cannot be read is an error before meta-training, not after it
             _at_scale(name, c, 1.0)
     trained = meta_train(trials, context)
-    found: list[Metrics] = []
+    result: list[Metrics] = []
     for trial, theta in zip(trials, trained.theta, strict=True):
         c, metrics = trial.config, {}
-        for name, own in foreign_sets(c, trial.seed, final_sequences(c), _columns(c)).items():
-            x, y = (part.unsqueeze(0).to(context.device) for part in own)
+        for name, sequences in foreign_sets(c, trial.seed, final_sequences(c), _columns(c)).items():
+            x, y = (part.unsqueeze(0).to(context.device) for part in sequences)
             metrics[name] = _summary(learning_curve(trained.f, theta.unsqueeze(0), x, y)[0].cpu())
-        found.append(metrics)
-    return found
+        result.append(metrics)
+    return result
 
 
 MAML_STEPS, MAML_LR = 600, 0.1
@@ -322,10 +322,10 @@ def _table_references(trial: Trial) -> Metrics:
         for lr in SGD_RATES:
             start = torch.Generator().manual_seed(trial.seed)
             guesses[f"sgd_{lr}"] = baselines.online_sgd(x, y, c.classes, start, lr)
-        found = {learner: _last(baselines.accuracy(guess, y)) for learner, guess in guesses.items()}
+        ends = {learner: _last(baselines.accuracy(guess, y)) for learner, guess in guesses.items()}
         # The best rate on these very tasks.
-        found["sgd"] = max((found[f"sgd_{lr}"] for lr in SGD_RATES), key=lambda end: end["last"])
-        for learner, end in found.items():
+        ends["sgd"] = max((ends[f"sgd_{lr}"] for lr in SGD_RATES), key=lambda end: end["last"])
+        for learner, end in ends.items():
             metrics.setdefault(learner, {})[name] = end
     return metrics
 
@@ -340,14 +340,14 @@ def run_games(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     classes); ``curve`` (time) and ``last`` of ``unseen``, and ``curve`` of ``nearest``.
     """
     trained = meta_train(trials, context)
-    found = []
+    result = []
     for trial, theta in zip(trials, trained.theta, strict=True):
         x, y = meta_test_sets(trial.config, trial.seed, final_sequences(trial.config))["unseen"]
         with torch.no_grad():
             logits = trained.f(theta, x.to(theta.device), y.to(theta.device)).cpu()
         curve = baselines.accuracy(logits.argmax(dim=-1), y)
         nearest = baselines.accuracy(baselines.nearest_neighbour(x, y, trial.config.classes), y)
-        found.append(
+        result.append(
             {
                 "unseen": {**_last(curve), "curve": rounded(curve)},
                 "nearest": {"curve": rounded(nearest)},
@@ -358,4 +358,4 @@ def run_games(trials: Sequence[Trial], context: Context) -> list[Metrics]:
                 },
             }
         )
-    return found
+    return result

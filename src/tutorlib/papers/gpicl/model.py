@@ -54,8 +54,8 @@ class ModelConfig:
         expect_fields(
             self,
             sizes=("inputs", "classes", "length", "width", "layers", "heads", "head_dim"),
-            least={"classes": 2},
-            most={"layers": 1_000},
+            minimum={"classes": 2},
+            maximum={"layers": 1_000},
             not_negative=("position_std",),
             choices={"architecture": ARCHITECTURES, "positions": POSITIONS},
         )

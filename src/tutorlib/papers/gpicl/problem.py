@@ -151,7 +151,7 @@ def official_sets(name: str, classes: int, rank: int, pixels: int) -> tuple[Base
     """
     train, test = (_official(name, part, classes, pixels) for part in ("train", "test"))
     z = standardised(train[0], rank, train[0], test[0])
-    sets = [BaseSet(name, own, y, rows, classes) for own, (_, y, rows) in zip(z, (train, test), strict=True)]
+    sets = [BaseSet(name, part, y, rows, classes) for part, (_, y, rows) in zip(z, (train, test), strict=True)]
     return sets[0], sets[1]
 
 
@@ -199,7 +199,7 @@ def image_set(name: str, classes: int, rank: int, pixels: int) -> tuple[BaseSet,
     x = [seen(part.images[rows], peak=part.peak) for part, rows in kept]
     y = [part.labels[rows] for part, rows in kept]
     z = principal(x[0], rank, *x)
-    sets = [BaseSet(name, *found, classes) for found in zip(z, y, (rows for _, rows in kept), strict=True)]
+    sets = [BaseSet(name, *arrays, classes) for arrays in zip(z, y, (rows for _, rows in kept), strict=True)]
     return sets[0], sets[1]
 
 
@@ -300,7 +300,7 @@ class TaskLaw:
         # A projection is a function of its own (key, k) alone, so where the parts end changes no number.
         keys = [key] * -(-k.numel() // few) if isinstance(key, int) else key.expand(k.shape).flatten().split(few)
         parts = zip(keys, k.flatten().split(few), z.flatten(0, k.dim() - 1).split(few), strict=True)
-        return torch.cat([_projected(zs, self.projection(own, ks)) for own, ks, zs in parts]).unflatten(0, k.shape)
+        return torch.cat([_projected(zs, self.projection(each, ks)) for each, ks, zs in parts]).unflatten(0, k.shape)
 
 
 def _projected(
@@ -325,7 +325,7 @@ def meta_batch(
     training examples with replacement. The first ``biased`` sequences take rho_0 in place of their task's own
     permutation; their projection stays the task's own (the biased distribution of the paper's Fig. 8).
     """
-    key, tasks, biased = (own.unsqueeze(-1) for own in (key, tasks, biased))  # [runs, 1]
+    key, tasks, biased = (per_run.unsqueeze(-1) for per_run in (key, tasks, biased))  # [runs, 1]
     place = torch.arange(batch, device=key.device)
     sequence = step * batch + place  # [batch], no two alike in a run
     drawn = words(key, SEQUENCE, sequence, 1 + length)  # [runs, batch, 1 + length]

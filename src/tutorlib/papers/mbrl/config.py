@@ -75,7 +75,7 @@ class Learning:
             self,
             counts=("length",),
             sizes=("batch", "hidden", "layers"),
-            most={"layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
+            maximum={"layers": 1_000, "starts": MOST_SIZE, "model_hidden": MOST_SIZE},
             positive=("lr", "model_lr", "temperature"),
             choices={"agent": AGENTS},
         )
@@ -130,8 +130,8 @@ class Config(Learning):
             self,
             counts=("steps", "learning_starts", "updates", "target_period", "capacity", "eval_every", "eval_length"),
             sizes=("buttons", "eval_episodes"),
-            least={"size": 2},
-            most={"size": LARGEST_SIZE},
+            minimum={"size": 2},
+            maximum={"size": LARGEST_SIZE},
             positive=("epsilon",),
             choices={"environment": ENVIRONMENTS, "activation": tuple(ACTIVATIONS)},
         )

@@ -70,8 +70,8 @@ class Ensemble:
             self,
             counts=("pairs", "updates", "target_period", "num_evals"),
             sizes=("hidden", "layers"),
-            least={"pipes": 2, "members": 2},
-            most={"pipes": 4, "members": 1000},
+            minimum={"pipes": 2, "members": 2},
+            maximum={"pipes": 4, "members": 1000},
             positive=("tolerance", "lr", "model_lr"),
             choices={"agent": ("er", "simple", "perfect")},
         )

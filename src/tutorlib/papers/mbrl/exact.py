@@ -28,7 +28,7 @@ LARGEST = 2**16
 """patterns of a flute whose values are iterated"""
 
 
-@checked(least={"pipes": 2}, most={"pipes": LARGEST_SIZE})
+@checked(minimum={"pipes": 2}, maximum={"pipes": LARGEST_SIZE})
 def flute_patterns(pipes: int, device: torch.device | None = None) -> Float[Tensor, "patterns cells"]:
     """Return all observations of a flute, the pattern of number s being the digits of s, the last cell the highest."""
     cells = pipes * (pipes + 1) // 2
@@ -80,11 +80,11 @@ def flute_values(
 def flute_reachable(env: PanFlute, device: torch.device | None = None) -> Bool[Tensor, "patterns"]:
     """Return which patterns of a flute of at most 5 pipes some history of actions and events leads to."""
     table = flute_table(env, device)
-    found = torch.arange(len(table.reward), device=device) == 0
+    reached = torch.arange(len(table.reward), device=device) == 0
     for _ in range(env.pipes):  # what is older has left all pipes
-        after = [table.quiet[found]] + ([table.event[found]] if env.event > 0 else [])
-        found = found.index_fill(0, torch.cat(after).flatten(), True)
-    return found
+        after = [table.quiet[reached]] + ([table.event[reached]] if env.event > 0 else [])
+        reached = reached.index_fill(0, torch.cat(after).flatten(), True)
+    return reached
 
 
 def maze_distances(wall: Bool[Tensor, "*batch cells"], goal: Int[Tensor, "*batch"]) -> Int[Tensor, "*batch cells"]:

@@ -69,7 +69,7 @@ def carve(u: Float[Tensor, "*batch noise"], size: int) -> Bool[Tensor, "*batch c
     return ~open_.view(-1, wide, wide)[:, 2:-2, 2:-2].reshape(*batch, size**2)
 
 
-@checked(counts=("mazes",), least={"size": 2}, most={"size": LARGEST_SIZE})
+@checked(counts=("mazes",), minimum={"size": 2}, maximum={"size": LARGEST_SIZE})
 def maze_bank(size: int, mazes: int, generator: torch.Generator) -> Bool[Tensor, "mazes cells"]:
     """Return the walls of ``mazes`` random mazes, for ``ProcMaze(size, bank)``."""
     return carve(torch.rand(mazes, maze_noise(size), generator=generator, device=generator.device), size)
@@ -98,7 +98,7 @@ class ProcMaze:
     """that the agent is put onto the goal after a step; None: .1 / ((n + 1) ceil(n / 2) - n mod 2)"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, shares=("chance",))
+        expect_fields(self, minimum={"size": 2}, maximum={"size": LARGEST_SIZE}, shares=("chance",))
         if self.mazes is not None and self.mazes.shape[1] != self.size**2:
             raise bad_argument("mazes", tuple(self.mazes.shape), f"walls of shape (mazes, {self.size**2})")
 

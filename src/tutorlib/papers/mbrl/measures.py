@@ -41,7 +41,7 @@ class Sets:
     gamma: float = 0.9
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("models", "transitions", "bits"), most={"bits": 20, "more": 400})
+        expect_fields(self, sizes=("models", "transitions", "bits"), maximum={"bits": 20, "more": 400})
         _ = self.family  # it refuses classes that cannot be
 
     @property

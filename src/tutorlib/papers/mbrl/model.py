@@ -317,7 +317,7 @@ class LatentModel:
         expect_fields(
             self,
             sizes=("observations", "actions", "latents", "classes", "hidden", "layers"),
-            least={"classes": 2},
+            minimum={"classes": 2},
             choices={"kind": KINDS},
         )
         head = self.inputs if self.kind == "categorical" else 2 * self.latents
@@ -402,12 +402,12 @@ class LatentModel:
         net = self.nets["next"].of(split(theta, self.nets)["next"])
         return lambda x, a, u: draw(self._law(net(torch.cat([x, a], dim=-1)), 0.0), u)
 
-    def _law(self, head: Tensor, least: float) -> Law:
-        """Return the law that a network's output stands for; sd = 2 sigmoid(x / 2), not below 1e-6, plus ``least``."""
+    def _law(self, head: Tensor, extra: float) -> Law:
+        """Return the law that a network's output stands for; sd = 2 sigmoid(x / 2), not below 1e-6, plus ``extra``."""
         if self.kind == "categorical":
             return Categories(head.unflatten(-1, (self.latents, self.classes)))
         mean, sd = head.chunk(2, dim=-1)
-        return Normal(mean, (2 * (sd / 2).sigmoid()).clamp(min=LEAST) + least)
+        return Normal(mean, (2 * (sd / 2).sigmoid()).clamp(min=LEAST) + extra)
 
 
 __all__ = [

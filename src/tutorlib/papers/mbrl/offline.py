@@ -66,8 +66,8 @@ class Offline(Learning):
         expect_fields(
             self,
             counts=("transitions", "updates", "target_period", "num_evals"),
-            least={"pipes": 2},
-            most={"pipes": 5},
+            minimum={"pipes": 2},
+            maximum={"pipes": 5},
         )
         if self.updates % self.num_evals:
             raise bad_argument("num_evals", self.num_evals, f"a divisor of updates={self.updates}")

@@ -53,13 +53,13 @@ def moved(cell: Int[Tensor, "*#batch"], action: Int[Tensor, "*#batch"], size: in
 
 def distinct_cells(u: Float[Tensor, "*batch n"], cells: int) -> Int[Tensor, "*batch n"]:
     """Return ``n`` different cells, every ordered choice alike where ``u`` is uniform."""
-    found: list[Tensor] = []
+    chosen: list[Tensor] = []
     for j in range(u.shape[-1]):
         cell = as_integer(u[..., j], cells - j)  # the how-many-th of the cells that are left
-        for taken in torch.stack(found, dim=-1).sort(dim=-1).values.unbind(dim=-1) if found else ():
+        for taken in torch.stack(chosen, dim=-1).sort(dim=-1).values.unbind(dim=-1) if chosen else ():
             cell = cell + (cell >= taken)
-        found.append(cell)
-    return torch.stack(found, dim=-1)
+        chosen.append(cell)
+    return torch.stack(chosen, dim=-1)
 
 
 def seen(channels: Sequence[Tensor]) -> Float[Tensor, "*batch observations"]:
@@ -102,7 +102,7 @@ class PanFlute:
     """that all ends sound by themselves after a step; None: 1 / n^2"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, least={"pipes": 2}, most={"pipes": LARGEST_SIZE}, shares=("chance",))
+        expect_fields(self, minimum={"pipes": 2}, maximum={"pipes": LARGEST_SIZE}, shares=("chance",))
 
     @property
     def observations(self) -> int:
@@ -201,7 +201,9 @@ class ButtonGrid:
     """that all buttons go on by themselves after a step; None: 1 / (10 n^2)"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, counts=("buttons",), shares=("chance",))
+        expect_fields(
+            self, minimum={"size": 2}, maximum={"size": LARGEST_SIZE}, counts=("buttons",), shares=("chance",)
+        )
         if self.buttons > self.size**2:
             raise bad_argument("buttons", self.buttons, f"at most one in each of {self.size**2} cells")
 
@@ -292,7 +294,7 @@ class OpenGrid:
     """that the agent is put onto the goal after a step; None: .1 / n"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, least={"size": 2}, most={"size": LARGEST_SIZE}, shares=("chance",))
+        expect_fields(self, minimum={"size": 2}, maximum={"size": LARGEST_SIZE}, shares=("chance",))
 
     @property
     def observations(self) -> int:

@@ -66,14 +66,14 @@ def simulate(
     u: Float[Tensor, "seeds length batch noise"],
 ) -> Transitions:
     """Return what the perfect model, the environment itself, says from the true ``state`` on; w = 0 after an end."""
-    x, w, found = env.observe(state), torch.ones_like(chance[:, 0]), []
+    x, w, steps = env.observe(state), torch.ones_like(chance[:, 0]), []
     for k in range(chance.shape[1]):
         a = policy(x, chance[:, k])
         state, r, done = env.transition(state, a, u[:, k])
         following, c = env.observe(state), 1.0 - done.to(chance.dtype)
-        found.append(Transitions(x, a, r, following, c, w))
+        steps.append(Transitions(x, a, r, following, c, w))
         x, w = following, w * c
-    return Transitions(*(torch.cat(part, dim=1) for part in zip(*found, strict=True)))
+    return Transitions(*(torch.cat(part, dim=1) for part in zip(*steps, strict=True)))
 
 
 __all__ = ["Policy", "Transitions", "dream", "simulate"]

@@ -68,7 +68,7 @@ class BitModels:
     """discount"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("actions",), most={"reads": 20})
+        expect_fields(self, sizes=("actions",), maximum={"reads": 20})
         k = len(self.reads)
         if not 1 <= k <= 20 or not all(p <= k for p in self.reads):
             raise bad_argument("reads", self.reads, f"for each of the bits a whole number from 0 to {max(k, 1)}")
@@ -202,8 +202,8 @@ def obeys(h: Hypotheses, data: Data) -> Bool[Tensor, "*batch n values"]:
 
 def induces(h: Hypotheses, models: Bool[Tensor, "*batch models"]) -> Bool[Tensor, "*batch values"]:
     """Return which value functions are those of at least one of the ``models``."""
-    found = torch.zeros(*models.shape[:-1], len(h.values), dtype=torch.int32, device=models.device)
-    return found.index_add(-1, h.which, models.int()) > 0
+    counts = torch.zeros(*models.shape[:-1], len(h.values), dtype=torch.int32, device=models.device)
+    return counts.index_add(-1, h.which, models.int()) > 0
 
 
 def model_based(h: Hypotheses, data: Data) -> Bool[Tensor, "*batch values"]:
@@ -235,15 +235,15 @@ def sizes(h: Hypotheses, data: Data) -> Sizes:
     device = h.next.device
     models = torch.ones(*batch, len(h.next), dtype=torch.bool, device=device)
     free = torch.ones(*batch, len(h.values), dtype=torch.bool, device=device)
-    found = []
+    result = []
     for t in range(n + 1):
         if t:
             one = Data(*(part[..., t - 1 : t] for part in data))
             models = models & agrees(h, one).squeeze(-2)
             free = free & obeys(h, one).squeeze(-2)
         based = induces(h, models)
-        found.append([mask.sum(dim=-1) for mask in (models, based, free, based & ~free)])
-    return Sizes(*(torch.stack(part, dim=-1) for part in zip(*found, strict=True)))
+        result.append([mask.sum(dim=-1) for mask in (models, based, free, based & ~free)])
+    return Sizes(*(torch.stack(part, dim=-1) for part in zip(*result, strict=True)))
 
 
 def possible_values(

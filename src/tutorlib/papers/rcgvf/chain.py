@@ -30,7 +30,7 @@ class Chain:
         expect_fields(
             self,
             sizes=("states", "steps", "walks"),
-            least={"states": 3, "walks": 2},
+            minimum={"states": 3, "walks": 2},
             not_negative=("wrong",),
         )
         if not 0 <= self.gamma_z < 1:

@@ -57,7 +57,7 @@ WORLDS = {"minigrid": "corridor", "rooms": "rooms"}
 TASKS = {"minigrid": "KeyCorridorS3R1", "privileged": "KeyCorridorS3R1", "rooms": "MultiRoom-N3-S6"}
 
 LUCK: Mapping[str, float] = MappingProxyType({"KeyCorridorS3R1": 1 / 17, "MultiRoom-N3-S6": 0.0})
-"""share of episodes that actions at random end with success (``untrained.luck``)"""
+"""share of episodes that actions at random end with success (``untrained.random_play``)"""
 NEEDED = 0.01
 """where that share is larger, no bonus is needed"""
 MATCHING: Mapping[str, float] = MappingProxyType(
@@ -146,13 +146,13 @@ def _horizon() -> tuple[str, bool]:
     gaps = {weight: interval(differences(runs, none)) for weight, runs in ours.items()}
     ahead = [f"{weight:g}" for weight, gap in gaps.items() if gap.low > 0]
     if len(ahead) == len(gaps):
-        found = "so a part of the gain comes from the future"
+        conclusion = "so a part of the gain comes from the future"
     else:
-        found = f"so the gain is shown to come from the future with {len(ahead)} of {len(gaps)} weights"
+        conclusion = f"so the gain is shown to come from the future with {len(ahead)} of {len(gaps)} weights"
     words = (
         f"In the lock, with the same product and no future (discount 0), it comes to {interval(farthest(none))} at the "
         f"best of its weights. RC-GVF comes farther than that by "
-        f"{'; '.join(f'{gap} with weight {weight:g}' for weight, gap in gaps.items())}: {found}. "
+        f"{'; '.join(f'{gap} with weight {weight:g}' for weight, gap in gaps.items())}: {conclusion}. "
         f"RND with as large a predictor: {interval(farthest(parts['RND, large']))}."
     )
     return words, len(ahead) < len(gaps)
@@ -245,7 +245,7 @@ def _grid(
 
 def _evidence(parts: Mapping[str, Part], words: str) -> Evidence:
     """Return the evidence beside the part whose interval is lowest; without any interval the words alone."""
-    measured = {name: own.value for name, part in parts.items() if (own := part.interval)}
+    measured = {name: around.value for name, part in parts.items() if (around := part.interval)}
     return Evidence(parts, min(measured, key=lambda n: measured[n]), words) if measured else Evidence(detail=words)
 
 
@@ -254,8 +254,8 @@ def _without_counts() -> Evidence:
     parts: dict[str, Part] = {}
     said = []
     for study, world in WORLDS.items():
-        own, words = _grid(study, analysis.BLIND, "RC-GVF", f"{world}: ahead of", WITHOUT_COUNTS, -1.0)
-        parts |= own
+        judged, words = _grid(study, analysis.BLIND, "RC-GVF", f"{world}: ahead of", WITHOUT_COUNTS, -1.0)
+        parts |= judged
         said.append(words)
     return _evidence(parts, " ".join(said))
 

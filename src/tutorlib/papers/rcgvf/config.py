@@ -139,8 +139,8 @@ class Config(Learning):
         expect_fields(
             self,
             sizes=("horizon", "actions", "hidden_z", "hidden", "layers", "width"),
-            least={"horizon": 2, "actions": 2},
-            most={"layers": 1_000},
+            minimum={"horizon": 2, "actions": 2},
+            maximum={"layers": 1_000},
             not_negative=("noise",),
             endless=("anneal",),
             choices={"method": METHODS, "bonus": BONUSES, "evaluation": EVALUATIONS},

@@ -321,9 +321,9 @@ def released(method: str, task: str = "KeyCorridorS4R3") -> recurrent.Config:
 
     The released scripts give 9e7 to PPO and to counts because they run them in the larger maze alone.
     """
-    own = recurrent.settings(method, task)
+    released = recurrent.settings(method, task)
     frames = FRAMES.get(task, FRAMES["KeyCorridorS4R3"])
-    return replace(own, updates=10 * round(frames / own.frames / 10), anneal=float(frames), levels=LEVELS)
+    return replace(released, updates=10 * round(frames / released.frames / 10), anneal=float(frames), levels=LEVELS)
 
 
 LEVELS = 16_384

@@ -63,7 +63,7 @@ class Maze:
             self,
             counts=("length", "walks", "update_epochs", "num_evals"),
             sizes=("heads", "d", "hidden"),
-            most={"length": MOST_SIZE},
+            maximum={"length": MOST_SIZE},
             shares=("gamma_z", "lambda_z"),
             positive=("lr",),
             choices={"method": METHODS},

@@ -216,7 +216,7 @@ class Predictor:
     """units of the LSTM, from which all inner sizes follow; 0: d"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, sizes=("channels", "d", "heads"), most={"width": MOST_SIZE})
+        expect_fields(self, sizes=("channels", "d", "heads"), maximum={"width": MOST_SIZE})
         if self.size < 4 or self.size % 4:
             raise bad_argument("width" if self.width else "d", self.size, "a multiple of 4")
 

@@ -63,7 +63,7 @@ class Config(Learning):
         expect_fields(
             self,
             sizes=("levels", "bptt"),
-            most={"width": MOST_SIZE, "renew": MOST_SIZE},
+            maximum={"width": MOST_SIZE, "renew": MOST_SIZE},
             not_negative=("beta_counts", "adversary"),
             endless=("anneal",),
             choices={"method": METHODS, "task": TASKS},

@@ -36,8 +36,8 @@ def matching_weight(c: Config, d: int, beta: float, seeds: Sequence[int]) -> flo
     return beta * theirs / ours
 
 
-@checked(least={"rounds": 1})
-def luck(c: Config, rounds: int, generator: torch.Generator) -> tuple[int, int]:
+@checked(minimum={"rounds": 1})
+def random_play(c: Config, rounds: int, generator: torch.Generator) -> tuple[int, int]:
     """Return how many episodes end with success under actions at random, and how many end at all.
 
     ``rounds``: how many times the longest episode is played, in each of ``num_envs`` environments.
@@ -51,4 +51,4 @@ def luck(c: Config, rounds: int, generator: torch.Generator) -> tuple[int, int]:
     return won, ended
 
 
-__all__ = ["first_pay", "luck", "matching_weight"]
+__all__ = ["first_pay", "matching_weight", "random_play"]

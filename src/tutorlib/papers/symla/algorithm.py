@@ -68,7 +68,7 @@ def draw_noise(agent: Agent, env: Environment, lifetimes: int, length: int, gene
     A sequence of generators draws that of as many runs.
     """
     if not isinstance(generator, torch.Generator):
-        each = zip(*(draw_noise(agent, env, lifetimes, length, own) for own in generator), strict=True)
+        each = zip(*(draw_noise(agent, env, lifetimes, length, stream) for stream in generator), strict=True)
         start, memory, step, gumbel = each
         early = (torch.stack(part).unsqueeze(1) for part in (start, memory))
         return Noise(*early, *(torch.stack(part, dim=1).unsqueeze(2) for part in (step, gumbel)))
@@ -171,8 +171,8 @@ def lifetime(
     theta = theta.reshape(*inside, theta.shape[-1])
 
     task = env.start(noise.start.expand(*members, -1, -1))  # e ~ p(e); every member meets the same ones
-    own = (lifetimes, *agent.start_noise)
-    h = agent.start(theta, noise.memory.expand(*members, *own).reshape(*inside, *own))
+    shape = (lifetimes, *agent.start_noise)
+    h = agent.start(theta, noise.memory.expand(*members, *shape).reshape(*inside, *shape))
     a, r = theta.new_zeros(*inside, lifetimes, agent.actions), theta.new_zeros(*inside, lifetimes)
     now = Now(task, h, a, r)
     _, *brought = live(agent, env, agent.prepare(theta), now, noise.gumbel, noise.step, keep_observations)
@@ -305,9 +305,9 @@ def meta_train(trials: Sequence[Trial], context: Context, evaluate: Evaluate | N
     config: Config = common(trials)
     seeds = [trial.seed for trial in trials]
     start = [config.agents[0].initial_parameters(torch.Generator().manual_seed(seed)) for seed in seeds]
-    own = live_in(context)
+    inner = live_in(context)
 
     def step(theta: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
-        return estimate(lambda phi: -fitness(config, phi, generators, own), theta, config.population, generators)
+        return estimate(lambda phi: -fitness(config, phi, generators, inner), theta, config.population, generators)
 
     return descend(torch.stack(start), step, config.descent, seeds, context, evaluate)

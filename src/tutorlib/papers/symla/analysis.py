@@ -26,8 +26,8 @@ def scale(record: Record) -> float:
 
 def metrics_of(record: Record, test: str, player: str = "") -> Metrics:
     """Return the metrics of ``test``; of a record of ``symla.references``, those of ``player``."""
-    found: Metrics = (record.metrics[player] if player else record.metrics)[test]
-    return found
+    metrics: Metrics = (record.metrics[player] if player else record.metrics)[test]
+    return metrics
 
 
 def values(records: Sequence[Record], test: str, part: str = "mean", player: str = "") -> list[float]:
@@ -98,7 +98,7 @@ def differences(records: Sequence[Record], test: str, other: str) -> list[float]
 def improvement(records: Sequence[Record], references: Sequence[Record], test: str) -> list[float]:
     """Return how much less often than random an agent fails on CartPole, for each seed, in 1,000 steps."""
     random = values(select(references, environment="cartpole"), test, player="random")
-    return [r - own for r, own in zip(random, values(records, test), strict=True)]
+    return [r - ours for r, ours in zip(random, values(records, test), strict=True)]
 
 
 def plateau(record: Record, threshold: float) -> int:
@@ -117,4 +117,4 @@ def order_curves(records: Sequence[Record]) -> dict[str, list[list[float]]]:
     """Return failures in 1,000 steps over life for each order, one curve for each seed."""
     names = records[0].metrics["orders"]["names"]
     curves = zip(*(r.metrics["orders"]["curve"] for r in records), strict=True)
-    return {name: [[1000 * v for v in curve] for curve in own] for name, own in zip(names, curves, strict=True)}
+    return {name: [[1000 * v for v in curve] for curve in by_seed] for name, by_seed in zip(names, curves, strict=True)}

@@ -32,12 +32,12 @@ def _contextual(agent: str, **fields: object) -> list[Record]:
 
 def _poles(agent: str, **fields: object) -> list[Record]:
     """Return CartPole's runs of the longest budget that ``agent`` was given."""
-    found = select(recorded("symla.cartpole"), agent=agent, **fields)
-    return select(found, generations=max(r.config["generations"] for r in found))
+    records = select(recorded("symla.cartpole"), agent=agent, **fields)
+    return select(records, generations=max(r.config["generations"] for r in records))
 
 
-def _absolute(found: Sequence[float]) -> list[float]:
-    return [abs(value) for value in found]
+def _absolute(numbers: Sequence[float]) -> list[float]:
+    return [abs(value) for value in numbers]
 
 
 def _maps() -> tuple[dict[str, Part], str]:
@@ -83,7 +83,7 @@ def _shuffled_poles() -> tuple[dict[str, Part], str]:
     gains = [improvement(r, recorded("symla.references"), t) for r, t in ((ours, "both"), (rnn, "standard"))]
     learned = _live_on_poles(ours, rnn)
     bars = terms.POLES
-    half = [own - 0.5 * other for own, other in zip(*gains, strict=True)]
+    half = [gain - 0.5 * other for gain, other in zip(*gains, strict=True)]
     parts = {
         terms.STAND: below(values(rnn, "standard"), bars[terms.STAND], unit=UNIT),
         terms.FALL: exceeds(values(rnn, "both"), bars[terms.FALL], unit=UNIT),
@@ -141,7 +141,7 @@ def _built() -> Evidence:
     for family in MATRIX:
         ours = values(select(records, agent="symla", family=family), family)
         random = analysis.random_regret(references, family)
-        ratios = [own / r for own, r in zip(ours, random, strict=True)]
+        ratios = [regret / r for regret, r in zip(ours, random, strict=True)]
         parts[family] = below(ratios, terms.REGRET, unit=UNIT)
         best = interval(values(select(references, environment="bandit"), family, player="thompson")).value
         said.append(f"{family} {interval(ours)} (random {interval(random).value:.1f}, Thompson sampling {best:.1f})")
@@ -156,7 +156,7 @@ def _unseen_actions() -> Evidence:
     parts, said = {}, []
     for n in ARMS:
         random = analysis.random_regret(references, f"arms {n}")
-        ratios = [own / r for own, r in zip(values(ours, f"arms {n}"), random, strict=True)]
+        ratios = [regret / r for regret, r in zip(values(ours, f"arms {n}"), random, strict=True)]
         parts[f"{n} arms"] = below(ratios, terms.REGRET, unit=UNIT)
         said.append(f"{n} arms {score(ours, f'arms {n}')} (random {interval(random).value:.1f})")
     most = max(parts, key=lambda name: _high(parts[name]))
@@ -182,7 +182,7 @@ def _flipped() -> tuple[dict[str, Part], str]:
     rnn, ours = select(records, agent="meta-rnn"), select(records, agent="symla")
     random = analysis.random_regret(recorded("symla.references"), "flipped")
     live = alive({"MetaRNN": values(rnn, "biased")}, RANDOM_REGRET, lower=True)
-    lost = [own - r for own, r in zip(values(rnn, "flipped"), random, strict=True)]
+    lost = [regret - r for regret, r in zip(values(rnn, "flipped"), random, strict=True)]
     same, more = _exchanged()
     parts = {terms.LOST_ARM: exceeds(lost, 0.0, unit=UNIT, alive=live), terms.SAME_ARM: same}
     words = (
@@ -260,10 +260,10 @@ def _unseen_environments() -> Evidence:
     """C6: from the grid to CartPole."""
     ours = select(recorded("symla.grid"), agent="symla")
     pushes = select(recorded("symla.references"), environment="heart-grid")
-    (quarters, own), (random_quarters, random_own) = _quarters(ours), _quarters(pushes, "random")
+    (quarters, rest), (random_quarters, random_rest) = _quarters(ours), _quarters(pushes, "random")
     last, random = values(ours, "cartpole", "last"), values(pushes, "cartpole", "last", "random")
-    more = [a - b for a, b in zip(own, random_own, strict=True)]
-    better = exceeds([r - found for r, found in zip(random, last, strict=True)], 0.0, unit=UNIT)
+    more = [a - b for a, b in zip(rest, random_rest, strict=True)]
+    better = exceeds([r - failures for r, failures in zip(random, last, strict=True)], 0.0, unit=UNIT)
     parts = {
         terms.QUARTERS: untested(
             f"withdrawn: it is decided by the first 20 steps, in which few poles have had the time to fall; SymLA "
@@ -275,7 +275,7 @@ def _unseen_environments() -> Evidence:
     detail = (
         f"Failures in 1,000 steps of CartPole in a life of {POLE_LIFE} steps, without meta-training there. Last "
         f"quarter {interval(last)}, random {interval(random)}. Steps 21 to 100 minus the last quarter: SymLA "
-        f"{interval(own)}, random {interval(random_own)}; the number beside the verdict is the difference of these "
+        f"{interval(rest)}, random {interval(random_rest)}; the number beside the verdict is the difference of these "
         f"two. The verdict is that by the withdrawn part, too, since a change can only lower it."
     )
     second = analysis.between(ours, "cartpole", 5, 10)
@@ -289,7 +289,7 @@ def _quarters(records: Sequence[Record], player: str = "") -> tuple[list[float],
     """Return failures in the first minus those in the last quarter of a life, and those without the first 20 steps."""
     first, last = (values(records, "cartpole", part, player) for part in ("first", "last"))
     later = analysis.between(records, "cartpole", 1, 5, player)
-    whole, rest = ([a - b for a, b in zip(own, last, strict=True)] for own in (first, later))
+    whole, rest = ([a - b for a, b in zip(failures, last, strict=True)] for failures in (first, later))
     return whole, rest
 
 
@@ -297,15 +297,15 @@ def _comparable() -> Evidence:
     """C7: as good as a MetaRNN where both were meta-trained."""
     records, references = recorded("symla.bandits"), recorded("symla.references")
     parts = {}
-    for family, found in analysis.diagonal_ratios(records).items():
+    for family, ratios in analysis.diagonal_ratios(records).items():
         rnn = values(select(records, agent="meta-rnn", family=family), family)
         live = alive({"MetaRNN": rnn}, analysis.random_regret(references, family), lower=True)
-        parts[family] = below(found, terms.RATIO, unit=UNIT, alive=live)
+        parts[family] = below(ratios, terms.RATIO, unit=UNIT, alive=live)
     detail = "SymLA's regret over the MetaRNN's."
     try:
         poles, ours = _poles("meta-rnn", permuted="none"), _poles("symla")
-        gains = [improvement(own, references, "standard") for own in (ours, poles)]
-        margin = [own - 0.5 * other for own, other in zip(*gains, strict=True)]
+        gains = [improvement(runs, references, "standard") for runs in (ours, poles)]
+        margin = [gain - 0.5 * other for gain, other in zip(*gains, strict=True)]
         live = _live_on_poles(ours, poles)
         parts[terms.LEARN] = exceeds(margin, 0.0, unit=UNIT, alive=live)
         detail += (

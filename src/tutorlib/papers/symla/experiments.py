@@ -47,7 +47,7 @@ def live(
     def generator(seed: int) -> torch.Generator:
         return torch.Generator(theta.device).manual_seed(seed)
 
-    generators = generator(seed) if isinstance(seed, int) else [generator(own) for own in seed]
+    generators = generator(seed) if isinstance(seed, int) else [generator(each) for each in seed]
     return lifetime(agent, theta, env, draw_noise(agent, env, lifetimes, config.length, generators))
 
 
@@ -126,7 +126,7 @@ def _trained_and_tested(
         return scores(c, theta.unsqueeze(1), c.environments[0], later, FEW).mean(dim=(1, 2, 3))
 
     trained = meta_train(trials, context, evaluate)
-    found: list[Metrics] = [
+    result: list[Metrics] = [
         {
             "evals": {
                 "steps": eval_steps(c),
@@ -138,9 +138,9 @@ def _trained_and_tested(
     ]
     for name, env in meta_tests(c).items():
         lives = _scores_in(name, c, trained.theta.unsqueeze(1), env, seeds)
-        for metrics, (own,) in zip(found, lives, strict=True):
-            metrics[name] = summary(own)
-    return found, trained.theta
+        for metrics, (life,) in zip(result, lives, strict=True):
+            metrics[name] = summary(life)
+    return result, trained.theta
 
 
 def _scores_in(
@@ -159,29 +159,29 @@ def run_orders(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     Further metrics: of ``orders`` the ``names`` (see ``problem.orders``), and for each of them the ``mean`` and the
     ``curve``, every second of its ``PIECES``, over the same ``FEW`` lifetimes. Acrobot has too many orders for that.
     """
-    found, theta = _trained_and_tested(trials, context)
+    result, theta = _trained_and_tested(trials, context)
     c: Config = trials[0].config
     standard = problem.tests(c.environment, 2, c.length, False)["standard"]
     if standard.observations > problem.MOST_ORDERED:
-        return found
+        return result
     every = problem.orders(standard)
     copies = theta.unsqueeze(1).expand(-1, len(every.names), -1)  # one member for each order, in the same lifetimes
     lives = scores(c, copies, every, [trial.seed + TEST for trial in trials], FEW)
-    for metrics, own in zip(found, lives, strict=True):
+    for metrics, of_run in zip(result, lives, strict=True):
         metrics["orders"] = {
             "names": list(every.names),
-            "mean": rounded(own.mean(dim=(1, 2))),
-            "curve": [pieces(life)[::2] for life in own],
+            "mean": rounded(of_run.mean(dim=(1, 2))),
+            "curve": [pieces(life)[::2] for life in of_run],
         }
-    return found
+    return result
 
 
 def run_keeping_theta(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Do what ``run_meta_training`` does and keep ``theta``, rounded to 5 significant digits."""
-    found, thetas = _trained_and_tested(trials, context)
-    for metrics, theta in zip(found, thetas, strict=True):
+    result, thetas = _trained_and_tested(trials, context)
+    for metrics, theta in zip(result, thetas, strict=True):
         metrics["theta"] = rounded(theta)
-    return found
+    return result
 
 
 def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -216,7 +216,7 @@ def run_rl2(trials: Sequence[Trial], context: Context) -> list[Metrics]:
 
     ``generations`` counts batches, each of 2 ``pairs`` lifetimes; ``sigma`` and ``lifetimes`` mean nothing here.
     """
-    found = []
+    result = []
     for trial in trials:
         c, env = trial.config, trial.config.environments[0]
         settings = baselines.PPOConfig(iterations=c.generations, lifetimes=2 * c.pairs, length=c.length, lr=c.lr)
@@ -226,8 +226,8 @@ def run_rl2(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         metrics: Metrics = {"evals": {"steps": eval_steps(c), "reward": rounded(means)}}
         for name, test in meta_tests(c).items():
             metrics[name] = summary(_scores_in(name, c, theta[None, None], test, [trial.seed])[0, 0])
-        found.append(metrics)
-    return found
+        result.append(metrics)
+    return result
 
 
 SYMLA = Config()

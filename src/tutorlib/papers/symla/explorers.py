@@ -88,7 +88,7 @@ def mean_regrets(data: Mapping[str, object], record: Record) -> dict[str, list[f
         game.ucb1(env, pulls, draw),
         game.uniform(env, pulls, draw),
     )
-    return {name: own.regret.mean(dim=0).tolist() for name, own in zip(PLAYERS, courses, strict=True)}
+    return {name: course.regret.mean(dim=0).tolist() for name, course in zip(PLAYERS, courses, strict=True)}
 
 
 POLE_ENTRIES = ("x", "v", "θ", "ω")
@@ -102,21 +102,21 @@ def symmetry_explorer(groups: Mapping[str, Sequence[Record]], references: Sequen
     ``groups`` are the agents' runs by label, ``references`` the records of ``symla.references``. Raises ``UsageError``
     if records are of another experiment.
     """
-    runs = [r for own in groups.values() for r in own]
+    runs = [r for group in groups.values() for r in group]
     if not runs or any(r.experiment != "symla.cartpole" for r in runs):
         raise bad_argument("groups", sorted({r.experiment for r in runs}), "records of symla.cartpole")
     c, names = runs[0].config, runs[0].metrics["orders"]["names"]
     seen, done = (list(dict.fromkeys(name.split("/")[i] for name in names)) for i in (0, 1))
-    curves = {label: order_curves(own) for label, own in groups.items()}
-    means = {label: orders_table(own).mean(axis=1) for label, own in groups.items()}
+    curves = {label: order_curves(group) for label, group in groups.items()}
+    means = {label: orders_table(group).mean(axis=1) for label, group in groups.items()}
     points = len(next(iter(curves[label][names[0]] for label in groups))[0])
     positions = [(i + 0.5) * c["length"] / points for i in range(points)]
     random = score(select(references, environment="cartpole"), "standard", player="random").value
     lines: list[Line] = [
-        {"label": label, "values": [[np.mean(own[f"{s}/{d}"], axis=0).tolist() for d in done] for s in seen]}
-        for label, own in curves.items()
+        {"label": label, "values": [[np.mean(by_order[f"{s}/{d}"], axis=0).tolist() for d in done] for s in seen]}
+        for label, by_order in curves.items()
     ]
-    falls = {label: float(own.mean()) for label, own in means.items()} | {"random pushes": random}
+    falls = {label: float(by_order.mean()) for label, by_order in means.items()} | {"random pushes": random}
     in_a_life = ", ".join(f"{label} {count * c['length'] / 1000:.1f}" for label, count in falls.items())
     highest = max(max(cell) for line in lines for row in line["values"] for cell in row)
     data = curves_data(
@@ -132,8 +132,8 @@ def symmetry_explorer(groups: Mapping[str, Sequence[Record]], references: Sequen
         lines=[*lines, {"label": "random", "values": [random] * points, "over": [], "thin": True}],
         numbers=[
             {"name": f"agent{i}", "label": f"{label}, whole life",
-             "values": [[float(own[f"{s}/{d}"]) for d in done] for s in seen]}
-            for i, (label, own) in enumerate(means.items())
+             "values": [[float(by_order[f"{s}/{d}"]) for d in done] for s in seen]}
+            for i, (label, by_order) in enumerate(means.items())
         ],
         note=(
             f"Recorded lives of {c['length']} steps, {len(names)} orders, means of "
@@ -153,4 +153,4 @@ def _words(order: str, words: Sequence[str], between: str = " ") -> str:
 
 
 def _budgets(groups: Mapping[str, Sequence[Record]]) -> str:
-    return ", ".join(f"{label}: {own[0].config['generations']} generations" for label, own in groups.items())
+    return ", ".join(f"{label}: {group[0].config['generations']} generations" for label, group in groups.items())

@@ -61,11 +61,13 @@ def draw_arms(ax: Axes, records: Sequence[Record], references: Sequence[Record])
 
 
 def draw_intervals(
-    ax: Axes, x: Sequence[float] | Sequence[int], found: Sequence[Interval], label: str, colour: str, **line: Any
+    ax: Axes, x: Sequence[float] | Sequence[int], intervals: Sequence[Interval], label: str, colour: str, **line: Any
 ) -> None:
     """Draw intervals over ``x`` as a line with its band."""
-    low, high = [f.low for f in found], [f.high for f in found]
-    band(ax, np.array(x, float), [f.value for f in found], low, high, label=label, colour=colour, marker="o", **line)
+    low, high = [f.low for f in intervals], [f.high for f in intervals]
+    band(
+        ax, np.array(x, float), [f.value for f in intervals], low, high, label=label, colour=colour, marker="o", **line
+    )
 
 
 def draw_bars(ax: Axes, groups: Groups, tests: Mapping[str, str], ylabel: str, part: str = "mean") -> None:
@@ -78,18 +80,18 @@ def draw_bars(ax: Axes, groups: Groups, tests: Mapping[str, str], ylabel: str, p
     width = 0.8 / len(groups)
     for place, (label, records) in enumerate(groups.items()):
         x = np.arange(len(tests)) + (place - (len(groups) - 1) / 2) * width
-        found = [score(records, test, part) for test in tests]
+        intervals = [score(records, test, part) for test in tests]
         colour = colour_of(records)
-        ax.bar(x, [f.value for f in found], 0.9 * width, color=colour, alpha=0.75, label=label)
-        whiskers(ax, x, found)
+        ax.bar(x, [f.value for f in intervals], 0.9 * width, color=colour, alpha=0.75, label=label)
+        whiskers(ax, x, intervals)
     ax.set_xticks(range(len(tests)), list(tests.values()))
     ax.set(ylabel=ylabel)
 
 
 def draw_random(ax: Axes, references: Sequence[Record], environment: str, test: str) -> None:
     """Draw what random actions score in ``test``, as a dashed line."""
-    found = score(select(references, environment=environment), test, player="random")
-    ax.axhline(found.value, color=REFERENCE, linestyle="--", linewidth=1.2, label="random")
+    level = score(select(references, environment=environment), test, player="random")
+    ax.axhline(level.value, color=REFERENCE, linestyle="--", linewidth=1.2, label="random")
 
 
 def draw_course(ax: Axes, groups: Groups, ylabel: str) -> None:
@@ -118,10 +120,10 @@ def draw_life(
     """
     for label, records in groups.items():
         curves = np.array([metrics_of(r, test, player)["curve"] for r in records]) * factor
-        found = [interval(values.tolist()) for values in curves.T]
+        intervals = [interval(values.tolist()) for values in curves.T]
         steps = (np.arange(curves.shape[1]) + 0.5) * (length or records[0].config["length"]) / curves.shape[1]
-        low, high = [f.low for f in found], [f.high for f in found]
-        band(ax, steps, [f.value for f in found], low, high, label=label, colour=colour_of(records))
+        low, high = [f.low for f in intervals], [f.high for f in intervals]
+        band(ax, steps, [f.value for f in intervals], low, high, label=label, colour=colour_of(records))
     ax.set(xlabel="step of life", ylabel=ylabel)
 
 

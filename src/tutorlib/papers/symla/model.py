@@ -154,8 +154,8 @@ class SymLA:
     def prepare(self, theta: Float[Tensor, "*members parameters"]) -> SymLAParameters:
         """Return theta in its parts."""
         p = split(theta, self.grid)
-        own = [p.w_F, p.w_B] if p.w_F is not None and p.w_B is not None else []
-        read = [p.w_m[..., :1, :], p.w_b[..., :1, :], cast(Tensor, p.w_r), p.beta.unsqueeze(-2), *own, p.w_h]
+        weights = [p.w_F, p.w_B] if p.w_F is not None and p.w_B is not None else []
+        read = [p.w_m[..., :1, :], p.w_b[..., :1, :], cast(Tensor, p.w_r), p.beta.unsqueeze(-2), *weights, p.w_h]
         sent, offset = torch.cat([p.v_F, p.v_B], dim=-1), torch.cat([p.o_F, p.o_B], dim=-1)
         return SymLAParameters(p, torch.cat(read, dim=-2), sent, offset.unsqueeze(-2))
 

@@ -88,37 +88,37 @@ def tests(name: str, size: int, length: int, any_size: bool) -> dict[str, Enviro
         return _bandits(size, half, any_size)
     if name == "contextual-bandit":
         plain, other = ContextualBandit(size, size), ContextualBandit(size, size, shuffled=True)
-        found: dict[str, Environment] = {"standard": plain, "shuffled": other, "moved": shuffled(plain, "both", half)}
+        result: dict[str, Environment] = {"standard": plain, "shuffled": other, "moved": shuffled(plain, "both", half)}
         if any_size:
-            found |= {f"size {n}": ContextualBandit(n, n, shuffled=True) for n in (2, 3, 4, 5)}
-            found |= {"more actions": ContextualBandit(size, size + 1, shuffled=True)}
-        return found | _observed(other, any_size)
+            result |= {f"size {n}": ContextualBandit(n, n, shuffled=True) for n in (2, 3, 4, 5)}
+            result |= {"more actions": ContextualBandit(size, size + 1, shuffled=True)}
+        return result | _observed(other, any_size)
     if name == "heart-grid":
         grid = HeartGrid(size, view="relative")
         swapped = HeartGrid(size, swapped=True, view="relative")
-        found = {"standard": grid, "swapped": swapped, "both": shuffled(grid, "both")}
+        result = {"standard": grid, "swapped": swapped, "both": shuffled(grid, "both")}
         more: dict[str, Environment] = {"larger": HeartGrid(size + 1, view="relative"), "cartpole": CartPole()}
-        return found | (more if any_size else {})
-    own = MountainCar() if name == "mountaincar" else make(name, size)  # without the bonus for energy
-    found = {"standard": own} | {what: shuffled(own, what) for what in PERMUTED[1:]}
-    return found | {"moved": shuffled(own, "both", half)} | _observed(own, any_size)
+        return result | (more if any_size else {})
+    env = MountainCar() if name == "mountaincar" else make(name, size)  # without the bonus for energy
+    result = {"standard": env} | {what: shuffled(env, what) for what in PERMUTED[1:]}
+    return result | {"moved": shuffled(env, "both", half)} | _observed(env, any_size)
 
 
 def _bandits(arms: int, half: int, any_size: bool) -> dict[str, Environment]:
-    found: dict[str, Environment] = {}
+    result: dict[str, Environment] = {}
     if arms == 2:
-        found = {family: BernoulliBandit(2, family) for family in (*MATRIX, "biased", "flipped")}
-    found["moved"] = shuffled(BernoulliBandit(arms, "easy"), "actions", half)
+        result = {family: BernoulliBandit(2, family) for family in (*MATRIX, "biased", "flipped")}
+    result["moved"] = shuffled(BernoulliBandit(arms, "easy"), "actions", half)
     if any_size:
-        found |= {f"arms {n}": BernoulliBandit(n) for n in ARMS}
-        found |= {"duplicated": Duplicated(BernoulliBandit(arms)), "padded": Padded(BernoulliBandit(arms))}
-    return found
+        result |= {f"arms {n}": BernoulliBandit(n) for n in ARMS}
+        result |= {"duplicated": Duplicated(BernoulliBandit(arms)), "padded": Padded(BernoulliBandit(arms))}
+    return result
 
 
 def _observed(env: Environment, any_size: bool) -> dict[str, Environment]:
     """Return ``env`` seen otherwise: turned by a random rotation, with signs, and twice or with zeros beside it."""
-    found: dict[str, Environment] = {"projected": Projected(env), "signs": SignFlipped(env)}
-    return found | ({"duplicated": Duplicated(env), "padded": Padded(env, 2)} if any_size else {})
+    result: dict[str, Environment] = {"projected": Projected(env), "signs": SignFlipped(env)}
+    return result | ({"duplicated": Duplicated(env), "padded": Padded(env, 2)} if any_size else {})
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class EveryOrder(Permuted):
         """Return the state inside with the members' orders."""
         shown = [torch.tensor(part).to(u.device)[:, None] for part in zip(*self.orders, strict=True)]
         state = super().start(u)
-        observation, action = (own.expand(*u.shape[:-1], -1) for own in shown)
+        observation, action = (order.expand(*u.shape[:-1], -1) for order in shown)
         return state._replace(observation=observation, action=action)
 
 

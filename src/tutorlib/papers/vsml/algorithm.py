@@ -132,11 +132,11 @@ def in_pieces(live: Lifetime, examples: int) -> Lifetime:
     def run(
         net: Network, parts: tuple, states: list, error: Tensor, label: Tensor, x: Tensor, y: Tensor, batch: int
     ) -> tuple[list[GridState], Tensor, Tensor, Tensor]:
-        found = []
+        pieces = []
         for own_x, own_y in zip(x.split(examples, dim=-2), y.split(examples, dim=-1), strict=True):
             states, error, label, logits = live(net, parts, states, error, label, own_x, own_y, batch)
-            found.append(logits)
-        return states, error, label, torch.cat(found, dim=-2)
+            pieces.append(logits)
+        return states, error, label, torch.cat(pieces, dim=-2)
 
     return run
 
@@ -312,7 +312,7 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
     run = learner(config, context=context)
 
     def bptt(theta: Tensor, generators: list[torch.Generator]) -> tuple[Tensor, Tensor]:
-        drawn = [tasks(config.streams, config.sequences, own, config.batch) for own in generators]
+        drawn = [tasks(config.streams, config.sequences, generator, config.batch) for generator in generators]
         x, y = (torch.stack(part) for part in zip(*drawn, strict=True))  # [runs, sequences, time, ...]
         theta = theta.detach().requires_grad_()
         with torch.enable_grad():

@@ -106,6 +106,16 @@ def lead(learned: Sequence[Record], references: Sequence[Record], name: str, win
     return [ours[seed] - theirs[seed] for seed in sorted(ours) if seed in theirs]
 
 
+def jump(records: Sequence[Record], learner: tuple[str, ...], name: str) -> list[float]:
+    """Return by how much one labelled digit raises the probability of its label, seed by seed.
+
+    ``learner`` is the path to its metrics: none in ``vsml.learn``, such as ``("sgd_0.01",)`` in ``vsml.references``.
+    ``name``: for the ``same`` image again, or for an ``other`` one of its class.
+    """
+    before, after = (values(records, *learner, "one_shot", what) for what in ("before", name))
+    return [b - a for a, b in zip(before, after, strict=True)]
+
+
 def mean_curve(records: Sequence[Record], *path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean, lower and upper end of the 95 % interval over seeds of the ``curve`` of what lies at ``path``."""
     curves = np.array([metric(r, *path, "curve") for r in records])
@@ -145,15 +155,27 @@ def matrix(
 
 
 def off_diagonal(records: Sequence[Record], learner: str, trained: Mapping[str, Streams], tested: Sequence[str],
-                 window: str = "100_200") -> dict[int, float]:  # fmt: skip
+                 window: str = "100_200", rows: Sequence[str] = ()) -> dict[int, float]:  # fmt: skip
     """Return by seed the mean accuracy of a learner over all pairs of different meta-training and meta-test sets.
 
-    A meta-training set of several kinds is left out: nothing is off its diagonal but what it leaves out.
+    A meta-training set of several kinds is left out: nothing is off its diagonal but what it leaves out. With ``rows``
+    only these meta-training sets count.
     """
     found: dict[int, list[float]] = {}
     for record in records:
         name = stream_name(record.config["streams"], trained)
-        if record.config["learner"] == learner and not name.startswith("all"):
+        counts = name in rows if rows else not name.startswith("all")
+        if record.config["learner"] == learner and counts:
             own = [record.metrics[test][window] for test in tested if test != name]
             found.setdefault(record.seed, []).extend(own)
     return {seed: float(np.mean(own)) for seed, own in sorted(found.items())}
+
+
+def off_plateau(records: Sequence[Record], learner: str, trained: Mapping[str, Streams]) -> tuple[str, ...]:
+    """Return the meta-training sets on which every run of a learner left the plateau, in the order of ``trained``."""
+    escapes: dict[str, list[int]] = {}
+    for record in records:
+        if record.config["learner"] == learner:
+            name = stream_name(record.config["streams"], trained)
+            escapes.setdefault(name, []).append(record.metrics["escape"])
+    return tuple(name for name in trained if all(escapes.get(name, [0])))

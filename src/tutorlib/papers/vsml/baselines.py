@@ -86,7 +86,7 @@ def initial_memory(
         return None
     shape = (x.shape[-3], module.classes, module.fast)
     if isinstance(generator, list):
-        drawn = torch.stack([truncated_normal(shape, own) for own in generator])
+        drawn = torch.stack([truncated_normal(shape, each) for each in generator])
     elif x.dim() == 4:
         if len(x) % 2:
             raise bad_argument("x", tuple(x.shape), "an even number of members: pairs that start alike")

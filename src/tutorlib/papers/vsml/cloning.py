@@ -84,7 +84,7 @@ class Config:
             self,
             counts=("steps", "warmup", "num_evals", "length", "batch"),
             sizes=("hidden", "micro_ticks", "side", "width", "streams"),
-            least={"hidden": 2},  # a slot for w and one for b
+            minimum={"hidden": 2},  # a slot for w and one for b
             positive=("eta", "lr", "max_grad_norm"),
             shares=("fresh",),
             choices={"kinds": KINDS},

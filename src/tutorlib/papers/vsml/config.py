@@ -80,8 +80,8 @@ class Config:
             self,
             counts=("steps", "num_evals"),
             sizes=("hidden", "size", "message", "micro_ticks", "sequences", "batch", "channels"),
-            least={"convolutions": 0},
-            most={"chunk": MOST, "convolutions": 1_000},
+            minimum={"convolutions": 0},
+            maximum={"chunk": MOST, "convolutions": 1_000},
             positive=("sigma", "lr", "max_grad_norm"),
             choices={"learner": LEARNERS, "estimator": ESTIMATORS, "loss_type": LOSSES, "reduce": REDUCTIONS},
         )

@@ -46,7 +46,7 @@ def online_sgd(
     Raises ``UsageError`` if x and y do not fit, or for a ``lr`` that is not positive.
     """
     check_lr(lr)
-    return descend_online(x, y, classes, lambda t, g: [-lr * own for own in g], hidden, generator)
+    return descend_online(x, y, classes, lambda t, g: [-lr * part for part in g], hidden, generator)
 
 
 def online_adam(
@@ -70,11 +70,11 @@ def online_adam(
 
     def adam(t: int, g: Gradients) -> Gradients:
         if t == 0:
-            m[:], v[:] = ([torch.zeros_like(own) for own in g] for _ in range(2))
+            m[:], v[:] = ([torch.zeros_like(part) for part in g] for _ in range(2))
         changes = []
-        for i, own in enumerate(g):
-            m[i] = beta1 * m[i] + (1 - beta1) * own
-            v[i] = beta2 * v[i] + (1 - beta2) * own.square()
+        for i, part in enumerate(g):
+            m[i] = beta1 * m[i] + (1 - beta1) * part
+            v[i] = beta2 * v[i] + (1 - beta2) * part.square()
             m_hat, v_hat = m[i] / (1 - beta1 ** (t + 1)), v[i] / (1 - beta2 ** (t + 1))
             changes.append(-lr * m_hat / (v_hat.sqrt() + eps))
         return changes

@@ -7,7 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tutorlib.lab import Record, interval
-from tutorlib.papers.vsml.analysis import LEARNERS, SETS, best_online, matrix, mean_curve, stream_name, variants
+from tutorlib.papers.vsml.analysis import (
+    LEARNERS,
+    SETS,
+    best_online,
+    jump,
+    matrix,
+    mean_curve,
+    stream_name,
+    variants,
+)
+from tutorlib.papers.vsml.descent import ADAM_RATES, SGD_RATES
 from tutorlib.papers.vsml.experiments import MATRIX_TRAIN
 from tutorlib.papers.vsml.measures import BIN, MATRIX_TEST
 from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style, whiskers
@@ -119,6 +129,25 @@ def draw_one_shot(ax: Axes, learned: Sequence[Record], references: Sequence[Reco
         whiskers(ax, places, found)
     ax.set_xticks(range(len(shots)), list(shots))
     ax.set(ylabel="probability of the label", ylim=(0, 1.02))
+
+
+def draw_jumps(ax: Axes, learned: Sequence[Record], references: Sequence[Record], name: str) -> None:
+    """Draw by how much ONE labelled digit raises its label's probability, over all rates of SGD and Adam.
+
+    ``name`` is ``same`` (for the same image again) or ``other`` (for another image of the class). VSML, which has no
+    rate, is level. Bands are 95 % intervals over seeds.
+    """
+    ours = interval(jump(learned, (), name))
+    ends = np.array([min(*SGD_RATES, *ADAM_RATES), max(*SGD_RATES, *ADAM_RATES)])
+    level = [np.full(2, value) for value in (ours.value, ours.low, ours.high)]
+    band(ax, ends, *level, label="VSML", colour=OURS)
+    for kind, rates, colour, line in (("sgd", SGD_RATES, BASELINE, "--"), ("adam", ADAM_RATES, REFERENCE, ":")):
+        found = [interval(jump(references, (f"{kind}_{rate:g}",), name)) for rate in rates]
+        mean, low, high = (np.array([getattr(f, part) for f in found]) for part in ("value", "low", "high"))
+        label = "SGD" if kind == "sgd" else "Adam"
+        band(ax, np.array(rates), mean, low, high, label=label, colour=colour, linestyle=line, marker="o", markersize=3)
+    ax.set_xscale("log")
+    ax.set(xlabel="learning rate", ylabel="rise of the probability", ylim=(0, 1.02))
 
 
 def draw_cloning(ax: Axes, records: Sequence[Record], kind: str, network: str) -> None:

@@ -35,7 +35,7 @@ def backwards(
         return tuple(torch.func.vjp(of, *tensors)[1](g))
     with torch.enable_grad():
         tensors = [tensor.detach().requires_grad_() for tensor in tensors]
-        pairs = [(found, own) for found, own in zip(of(*tensors), g, strict=True) if found.requires_grad]
+        pairs = [(output, slope) for output, slope in zip(of(*tensors), g, strict=True) if output.requires_grad]
         outputs, given_g = zip(*pairs, strict=True)
         return torch.autograd.grad(outputs, tensors, given_g, materialize_grads=True)
 
@@ -49,8 +49,8 @@ def _through(
 
 def _filled(leaves: Sequence[Any], places: Sequence[int], spec: Any, tensors: Sequence[Tensor]) -> Any:
     """Return the tree of ``leaves`` with ``tensors`` at ``places``."""
-    own = dict(zip(places, tensors, strict=True))
-    return pytree.tree_unflatten([own.get(place, leaf) for place, leaf in enumerate(leaves)], spec)
+    by_place = dict(zip(places, tensors, strict=True))
+    return pytree.tree_unflatten([by_place.get(place, leaf) for place, leaf in enumerate(leaves)], spec)
 
 
 class _Piece(torch.autograd.Function):
@@ -64,8 +64,8 @@ class _Piece(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *g: Any) -> Any:
-        found = ctx.back(*ctx.given(ctx.saved_tensors), *ctx.streams, g=g)
-        return None, None, None, None, *found
+        result = ctx.back(*ctx.given(ctx.saved_tensors), *ctx.streams, g=g)
+        return None, None, None, None, *result
 
 
 def as_graphs(context: Context, live: Live) -> Live:
@@ -83,12 +83,12 @@ def as_graphs(context: Context, live: Live) -> Live:
             return _filled(nothing, places, spec, [tensor.detach() for tensor in tensors])
 
         def flat(*arguments: Any) -> list:
-            found, shape = pytree.tree_flatten(there(net, *arguments))
+            result, shape = pytree.tree_flatten(there(net, *arguments))
             shapes.append(shape)
-            return found
+            return result
 
-        found = _Piece.apply(flat, partial(back, live, net), given, streams, *(leaves[place] for place in places))
-        return pytree.tree_unflatten(found, shapes[0])
+        outputs = _Piece.apply(flat, partial(back, live, net), given, streams, *(leaves[place] for place in places))
+        return pytree.tree_unflatten(outputs, shapes[0])
 
     return run
 

@@ -186,12 +186,12 @@ def _learned(trial: Trial, theta: Float[Tensor, "parameters"], losses: Float[Ten
 
 
 def _one_shot(run: Learner, theta: Tensor, seed: int, of: Streams = ONE_SHOT) -> Metrics:
-    found: Metrics = {}
+    result: Metrics = {}
     for name, same in (("same", True), ("other", False)):
         x, y = (part.to(theta.device) for part in one_shot_streams(seed, same, of))
         p = probabilities(run, theta, x, y, seed)
-        found |= {"before": of_label(p, y, 0), name: of_label(p, y, 1)}
-    return found
+        result |= {"before": of_label(p, y, 0), name: of_label(p, y, 1)}
+    return result
 
 
 def online_learners(classes: int, hidden: int = 0) -> dict[str, Learner]:
@@ -207,8 +207,8 @@ def online_learners(classes: int, hidden: int = 0) -> dict[str, Learner]:
         return run
 
     deep = "-deep" if hidden else ""
-    found = {f"sgd{deep}_{lr:g}": of(descent.online_sgd, lr) for lr in descent.SGD_RATES}
-    return found | {f"adam{deep}_{lr:g}": of(descent.online_adam, lr) for lr in descent.ADAM_RATES}
+    result = {f"sgd{deep}_{lr:g}": of(descent.online_sgd, lr) for lr in descent.SGD_RATES}
+    return result | {f"adam{deep}_{lr:g}": of(descent.online_adam, lr) for lr in descent.ADAM_RATES}
 
 
 def run_references(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -244,7 +244,7 @@ def run_plateau(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train trials of one shape as one batch and return the metrics of ``course`` for each."""
     losses = meta_train(trials, context).losses
     c = trials[0].config
-    return [course(own, c.num_evals, c.streams.classes) for own in losses.unbind(dim=1)]
+    return [course(of_run, c.num_evals, c.streams.classes) for of_run in losses.unbind(dim=1)]
 
 
 SMALL = Streams(inputs=16, classes=4, length=50, side=4)
@@ -286,7 +286,7 @@ def run_matrix(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Meta-train trials of one shape as one batch; return for each the metrics of ``course`` and, for every set of
     ``matrix_sets``, those of ``accuracies``. Of a compiled run only meta-training is compiled."""
     trained = meta_train(trials, context)
-    found = []
+    result = []
     for trial, theta, losses in zip(trials, trained.theta, trained.losses.unbind(dim=1), strict=True):
         c = trial.config
         metrics = course(losses, c.num_evals, c.streams.classes)
@@ -297,13 +297,13 @@ def run_matrix(trials: Sequence[Trial], context: Context) -> list[Metrics]:
             x, y = (part.to(context.device) for part in drawn)
             run = learner(c, streams.inputs, streams.classes)
             metrics[name] = accuracies(right_answers(probabilities(run, theta, x, y, trial.seed), y))
-        found.append(metrics)
-    return found
+        result.append(metrics)
+    return result
 
 
 def data_of(*streams: Streams) -> tuple[str, ...]:
     """Return the parts of data sets that these streams are read from."""
-    return tuple(dict.fromkeys(part for own in streams for part in files(own)))
+    return tuple(dict.fromkeys(part for stream in streams for part in files(stream)))
 
 
 def data_of_learn(c: Config) -> tuple[str, ...]:
@@ -402,7 +402,7 @@ def _race(theta: Tensor, initial: list[tuple[Tensor, Tensor]], x: Tensor, y: Ten
 
 def run_special_cases(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Return the ``gap`` by which each of ``special_cases.CASES`` differs from its own formula, relative."""
-    found = [special_cases.gaps(trial.seed, trial.config.steps) for trial in trials]
+    every = [special_cases.gaps(trial.seed, trial.config.steps) for trial in trials]
     return [
-        {"gap": {name: rounded(torch.tensor(gap, dtype=torch.float64)) for name, gap in gaps.items()}} for gaps in found
+        {"gap": {name: rounded(torch.tensor(gap, dtype=torch.float64)) for name, gap in gaps.items()}} for gaps in every
     ]

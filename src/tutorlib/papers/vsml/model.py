@@ -227,8 +227,10 @@ class Network:
         if theta.shape[-1] != self.parameters:
             raise bad_argument("theta", tuple(theta.shape), f"{self.parameters} entries in the last axis")
         parts = [split(part.contiguous(), self.grid) for part in theta.split(self.grid.parameters, dim=-1)]
-        own = len(self.layers) if self.layerwise else 1
-        sweeps = [(part * len(self.layers))[: len(self.layers)] for part in (parts[:own], parts[own:] or parts[:own])]
+        count = len(self.layers) if self.layerwise else 1
+        sweeps = [
+            (part * len(self.layers))[: len(self.layers)] for part in (parts[:count], parts[count:] or parts[:count])
+        ]
         return sweeps[0], sweeps[1]
 
     def start(
@@ -253,7 +255,7 @@ class Network:
             kept, grid = state.c[..., half:], (*state.c.shape[-3:-1], half)
             shape = (*members, sequences // batch, *grid)
             if isinstance(generator, list):
-                noise = torch.stack([_truncated(shape[1:], layer.fan, own, like) for own in generator])
+                noise = torch.stack([_truncated(shape[1:], layer.fan, each, like) for each in generator])
             elif generator is not None and members:
                 if members[0] % 2:
                     raise bad_argument("members", members[0], "an even number: pairs that start alike")

@@ -101,8 +101,8 @@ class Streams:
             self,
             sizes=("inputs", "classes", "side"),
             counts=("length",),
-            least={"classes": 2},
-            most={"shown": MOST_SIZE, "subset": KNOWN - 1},
+            minimum={"classes": 2},
+            maximum={"shown": MOST_SIZE, "subset": KNOWN - 1},
             choices={
                 "kinds": KINDS,
                 "part": PARTS,
@@ -265,9 +265,9 @@ def sample(
         raise bad_argument("sequences", sequences, "at least 1")
     drawn = []
     for turn, kind in enumerate(streams.kinds[:sequences]):
-        own = len(range(turn, sequences, len(streams.kinds)))
+        count = len(range(turn, sequences, len(streams.kinds)))
         draw: Callable = _few_shot if kind in CHARACTERS else _SYNTHETIC.get(kind, _images)
-        x, y = draw(streams, own, generator, kind)
+        x, y = draw(streams, count, generator, kind)
         x = F.pad(x, (0, streams.inputs - x.shape[-1]))
         drawn.append((_projected(_shuffled(x, streams, generator), streams, generator), y))
     if len(drawn) == 1:

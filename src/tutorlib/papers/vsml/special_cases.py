@@ -75,7 +75,7 @@ def meta_rnn(g: torch.Generator, steps: int) -> Pair:
         state = grid_tick(split(theta, config), state, m, mb, config)
         for _ in range(config.micro_ticks):
             hc = torch.func.functional_call(lstm, values, (torch.cat([m, mb], dim=-1)[0], hc))
-    return torch.cat([state.h.flatten(), state.c.flatten()]), torch.cat([own.flatten() for own in hc])
+    return torch.cat([state.h.flatten(), state.c.flatten()]), torch.cat([each.flatten() for each in hc])
 
 
 @checked()
@@ -168,9 +168,9 @@ CASES: Mapping[str, Callable[[torch.Generator, int], Pair]] = MappingProxyType(
 
 def gaps(seed: int, steps: int) -> dict[str, float]:
     """Return, for each of ``CASES``, the largest difference of the two, over the largest entry of the second."""
-    found = {}
+    result = {}
     for name, case in CASES.items():
         with torch.no_grad():
             ours, theirs = case(torch.Generator().manual_seed(seed), steps)
-        found[name] = float((ours - theirs).abs().max() / theirs.abs().max())
-    return found
+        result[name] = float((ours - theirs).abs().max() / theirs.abs().max())
+    return result
