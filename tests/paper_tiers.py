@@ -357,9 +357,6 @@ TABLES: dict[str, dict[str, Row]] = {
     },
     "mbrl.sets": ours("bits", "more", "models", "transitions", "gamma") | {"seeds": Row("ours", 5)},
     "mbrl.offline": OFFLINE,
-    "mbrl.ensemble": unknown("pipes", "pairs", "updates", "target_period", "lr", "model_lr", "hidden", "layers") | {
-        "agent": Row("paper", {"er", "simple", "perfect"}), "gamma": Row("code", 0.9), "seeds": Row("code", 30),
-    } | ours("members", "tolerance", "num_evals"),
     "mbrl.ablations": OFFLINE | {
         "agent": Row("ours"), "length": Row("ours"), "starts": Row("ours"), "model_hidden": Row("ours"),
         "official_bernoulli_logit": Row("code", {False, True}),
