@@ -26,7 +26,7 @@ from tutorlib.papers.mbrl import algorithm as mbrl
 from tutorlib.papers.mbrl.algorithm import train as train_model_based
 from tutorlib.papers.mbrl.config import Config as ModelBased
 from tutorlib.papers.mbrl.experiments import LITTLE_FLUTE
-from tutorlib.papers.rcgvf.algorithm import EAGER, Config, Gradients, draw_noise, hyper, initial_state, settings, update
+from tutorlib.papers.rcgvf.algorithm import EAGER, Config, draw_noise, hyper, initial_state, settings, update
 from tutorlib.papers.rcgvf.experiments import RCGVF
 
 
@@ -70,14 +70,14 @@ class Learning:
 
     def __init__(self, c: Config, seeds: range, context: Context) -> None:
         self.c, self.seeds, self.device, self.number = c, seeds, context.device, 0
-        self.gradients = Gradients(*map(context.compiled, EAGER))
+        self.steps = EAGER.compiled(context)
         self.h = hyper([Trial(c, seed) for seed in seeds], self.device)
         self.state = initial_state(c, seeds, self.device)
 
     def __call__(self) -> None:
         """Act, look back, learn."""
         noise = draw_noise(self.c, self.seeds, self.number, self.device)
-        self.state, _ = update(self.c, self.h, self.state, noise, self.number, self.gradients)
+        self.state, _ = update(self.c, self.h, self.state, noise, self.number, self.steps)
         self.number += 1
 
 
