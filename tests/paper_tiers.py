@@ -31,6 +31,7 @@ NOT_IN_THE_PAPER = {
     "gpicl.learning": "the live runs of a notebook",
     "gpicl.games": "an explorer's games in the plane",
     "vsml.special": "identities, at no paper's size",
+    "vsml.longer": "the reduced matrix's Meta RNN once more; the paper's is in vsml.matrix",
     "rcgvf.aliasing": "a thought experiment of two corridors",
     "rcgvf.tdlambda": "a chain of known values",
     "mbrl.dreams": "an explorer's dreams",
@@ -359,6 +360,15 @@ TABLES: dict[str, dict[str, Row]] = {
     "mbrl.ablations": OFFLINE | {
         "agent": Row("ours"), "length": Row("ours"), "starts": Row("ours"), "model_hidden": Row("ours"),
         "official_bernoulli_logit": Row("code", {False, True}),
+    },
+    "mbrl.ensemble": {
+        **unknown(
+            "agent", "pipes", "pairs", "members", "tolerance", "updates", "target_period", "lr", "model_lr", "hidden",
+            "layers",
+        ),
+        "gamma": Row("code", 0.9),
+        **ours("num_evals"),
+        "seeds": Row("ours", 30),
     },
     "mbrl.online": MBRL,
     "mbrl.bugs": MBRL | {

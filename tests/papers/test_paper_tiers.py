@@ -94,6 +94,7 @@ CUT = {
     "rcgvf.dissipation": {"learner.num_envs": 4, "learner.num_steps": 4, "learner.minibatch_size": 8},
     "symla": {"length": 4, "pairs": 2, "lifetimes": 2},
     "mbrl.sets": {"models": 2},
+    "mbrl.ensemble": {"members": 2, "pairs": 16},
 }
 SHORT = 3
 

@@ -190,6 +190,7 @@ LONGER = Experiment(
     title="The Meta RNN of the matrix, meta-trained past its plateau, at a rate of its own",
     figure="Fig. 8, the Meta RNN",
     run=run_matrix,
+    data=data_of_matrix,
     varies=VARIES,
     alone=has_batch_axis,
     tiers={
