@@ -521,8 +521,10 @@ def test_every_experiment_can_be_run_by_name(monkeypatch: pytest.MonkeyPatch):
     for name, experiment in papers.experiments().items():
         assert name == experiment.name
         assert name.split(".")[0] in papers.PAPERS
-        chosen = []
+        chosen, asked = [], []
+        monkeypatch.setattr(cli, "have_ready", lambda parts, say, asked=asked: asked.extend(parts))
         monkeypatch.setattr(cli, "run_sweep", lambda e, tier, chosen=chosen, **options: chosen.append((e, tier)) or [])
         tier = next(iter(experiment.tiers))
         assert cli.main(["run", name, "--tier", tier]) == 0
         assert chosen == [(experiment, tier)]
+        assert set(asked) == {part for trial in experiment.trials(tier) for part in experiment.data(trial.config)}

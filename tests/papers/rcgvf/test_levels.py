@@ -74,11 +74,11 @@ def test_a_run_with_new_levels_goes_on_where_it_was_cut(tmp_path, monkeypatch):
     context = Context(checkpoint=Checkpoint(tmp_path / "run", "one"), save_every=0.0)
     calls, update = [], recurrent.update
 
-    def dying(*args):
-        calls.append(args[-1])
-        if args[-1] == 4 and calls.count(4) == 1:
+    def dying(c, env, h, state, noise, number, steps):
+        calls.append(number)
+        if number == 4 and calls.count(4) == 1:
             raise KeyboardInterrupt
-        return update(*args)
+        return update(c, env, h, state, noise, number, steps)
 
     monkeypatch.setattr(recurrent, "update", dying)
     with pytest.raises(KeyboardInterrupt):
