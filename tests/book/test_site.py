@@ -5,22 +5,23 @@ import pickle
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
+from docutils import nodes
+from soup import Soups, article, plain, text
 from toc import PAGES, REPOSITORY, ROOT
 
 from tutorlib import papers
 from tutorlib.lab import Claim, Evidence, Record, Terms, coverage, judge
 from tutorlib.lab.records import load_published, publish
-from tutorlib.lab.verdicts import CONTRADICTED, HOLDS, UNTESTED, exceeds
+from tutorlib.lab.verdicts import CONTRADICTED, HOLDS, UNTESTED, VERDICTS, exceeds
 from tutorlib.show.explorer import classic, module_name, to_json, twin
 
-Soups = Mapping[str, BeautifulSoup]
 COLAB = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
 
 
@@ -29,22 +30,6 @@ def references(soup: BeautifulSoup) -> Iterator[tuple[Tag, str]]:
     for attribute in ("href", "src"):
         for element in soup.find_all(attrs={attribute: True}):
             yield element, element[attribute]
-
-
-def plain(words: str) -> str:
-    """Return ``words`` with single spaces and straight quotation marks."""
-    return " ".join(words.translate(str.maketrans("‘’“”", "''\"\"")).split())
-
-
-def text(element: Tag) -> str:
-    """Return what an element says."""
-    return plain(element.get_text(" "))
-
-
-def article(soups: Soups, page: str) -> Tag:
-    found = soups[page].select_one("article.bd-article")
-    assert found, page
-    return found
 
 
 # Links
@@ -210,40 +195,76 @@ def test_links_to_the_repository_and_to_colab_name_files_that_exist(soups: Soups
 
 
 def shown(claim: Claim, evidence: Evidence) -> str:
-    """Return what the scoreboard writes as measured, apart from how it breaks lines."""
-    number = f"{evidence.interval} , {evidence.interval.sample} " if evidence.interval else ""
+    """Return what the line of a claim says, open, apart from how it breaks lines."""
+    number = f"{evidence.interval}, {evidence.interval.sample} " if evidence.interval else ""
+    said = [claim.id.partition(".")[2], evidence.verdict, number + claim.sentence]
     parts = [f"{name}: {part}" for name, part in evidence.parts.items()] if len(evidence.parts) > 1 else []
-    against = [f"Against it: {words}" for words in evidence.against]
-    return plain(" ".join([number + evidence.detail, *parts, *against, f"Budget: {claim.budget}"]))
+    said += ["Measured", evidence.detail, *parts] if evidence.detail or parts else []
+    said += ["Against it", *evidence.against] if evidence.against else []
+    if claim.terms and evidence.parts:
+        seeds = claim.terms.seeds
+        assert seeds == tuple(range(len(seeds)))
+        said += ["Seeds", f"0 to {len(seeds) - 1}"]
+    said += ["Scale", claim.scale, *(["Budget", claim.budget] if claim.budget else [])]
+    return plain(" ".join([*said, "The paper reports", claim.reported]))
 
 
 def test_scoreboard_shows_every_claim_as_the_records_judge_it(soups: Soups) -> None:
-    rows = [
-        [text(cell) for cell in row.find_all(["th", "td"])]
-        for row in article(soups, "book/scoreboard").select("table.scoreboard tbody tr")
-    ]
-    assert rows, "no claims"
+    board = article(soups, "book/scoreboard")
     judged = [(claim, judge(claim)) for claim in papers.claims()]
-    assert rows == [
-        [
-            plain(f"{claim.id} {claim.sentence}"),
-            evidence.verdict,
-            claim.scale,
-            shown(claim, evidence),
-            plain(claim.reported),
-        ]
-        for claim, evidence in judged
-    ]
-    captions = " ".join(map(text, article(soups, "book/scoreboard").select("table.scoreboard caption")))
-    counted = re.findall(r"(\d+) × ([a-z ]+)", captions)
-    totals: Counter[str] = Counter()  # each chapter has a table with counts of its own
-    for n, verdict in counted:
+    lines = {str(line["id"]): text(line) for line in board.select("details.claim")}
+    assert lines == {f"claim-{claim.id.replace('.', '-')}": shown(claim, evidence) for claim, evidence in judged}
+    assert not board.select("details[open]")
+    totals: Counter[str] = Counter()  # each chapter has counts of its own
+    for n, verdict in re.findall(r"(\d+) × ([a-z ]+)", " ".join(map(text, board.select("p.tally")))):
         totals[verdict] += int(n)
     assert totals == Counter(evidence.verdict for _, evidence in judged)
 
 
+MATRICES = ("book/intro", "book/scoreboard")
+
+
+@pytest.mark.parametrize("page", MATRICES)
+def test_the_matrix_has_one_mark_for_each_claim_that_leads_to_its_line(site: Path, soups: Soups, page: str) -> None:
+    judged = {claim.id: judge(claim).verdict for claim in papers.claims()}
+    (matrix,) = article(soups, page).select("table.matrix")
+    marks = {str(mark["aria-label"]): mark for mark in matrix.select("a.mark")}
+    assert set(marks) == {f"{name.replace('.', ' ')}: {verdict}" for name, verdict in judged.items()}
+    for words, mark in marks.items():
+        place, _, line = str(mark["href"]).partition("#")
+        assert line == "claim-" + words.partition(":")[0].replace(" ", "-")
+        assert not place or ((site / page).parent / place) == site / "book" / "scoreboard.html"
+        assert place or page == "book/scoreboard"
+        verdict = words.partition(": ")[2]
+        assert mark["class"] == ["mark", "verdict-" + verdict.replace(" ", "-")]
+        assert text(mark) == SIGNS[verdict]
+    heads = [text(head) for head in matrix.select("thead th")]
+    assert heads == ["Paper", *(f"C{i}" for i in range(1, len(heads)))]
+    ids = [row.select("a.mark")[0]["aria-label"].split()[0] for row in matrix.select("tbody tr") if row.select(".mark")]
+    assert ids == list(papers.PAPERS)
+    empty = [text(row) for row in matrix.select("tbody tr") if not row.select(".mark")]
+    assert len(empty) == 10 - len(papers.PAPERS)
+    assert all(row.endswith("in preparation") for row in empty)
+
+
+SIGNS = {"holds": "✓", "in part": "◐", "inconclusive": "?", "not tested here": "–"}
+SIGNS |= {"contradicted in part": "◔", "contradicted": "✗"}
+
+
+def test_every_verdict_has_a_sign_of_its_own_which_its_badge_shows_too() -> None:
+    from tutorlib_book import tables
+
+    assert {**SIGNS, "passed": "✓", "failed": "✗"} == tables.SIGNS
+    assert set(VERDICTS) == set(SIGNS)
+    assert len(set(SIGNS.values())) == len(SIGNS)
+    style = (Path(tables.__file__).parent / "static" / "tutorlib.css").read_text(encoding="utf-8")
+    for word, sign in tables.SIGNS.items():
+        rule = next(line for line in style.splitlines() if f".{tables.word_class(word)}" in line and "--sign" in line)
+        assert f'--sign: "{sign}"' in rule
+
+
 def test_a_changed_record_changes_the_scoreboard(tmp_path: Path) -> None:
-    from tutorlib_book.tables import claim_cells
+    from tutorlib_book.board import line
 
     path = tmp_path / "records.json"
     records = [
@@ -257,8 +278,9 @@ def test_a_changed_record_changes_the_scoreboard(tmp_path: Path) -> None:
 
     def written() -> tuple[str, str]:
         claim = Claim("gpicl.C0", "It learns.", "unknown", check, Terms("2026-11-30", {"it learns": 0.5}))
-        _, verdict, _, measured, _ = ([node.astext() for node in cell] for cell in claim_cells(claim, judge(claim)))
-        return verdict[0], measured[0]
+        head = line(claim, judge(claim))[0]
+        (verdict,) = (node.astext() for node in head.findall(nodes.inline) if "verdict" in node["classes"])
+        return verdict, "".join(node.astext() for node in head.findall(nodes.inline) if "number" in node["classes"])
 
     publish(records, path)
     verdict, measured = written()
@@ -292,22 +314,35 @@ def test_pages_made_from_records_are_made_anew_at_each_build(site: Path) -> None
 # Status of the notebooks
 
 
+def time_of(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 99.5 else f"{seconds / 60:.1f} min"
+
+
 def test_status_page_shows_the_last_execution(soups: Soups) -> None:
     status = json.loads((ROOT / "notebooks" / "status.json").read_text())
     page = article(soups, "book/status")
-    rows = [[text(cell) for cell in row.find_all(["th", "td"])] for row in page.select("tbody tr")]
-    assert rows == [
-        [
-            name,
-            f"{entry['seconds']:.0f} s",
+    rows = {
+        str(row.find("a")["href"]).removeprefix("../notebooks/").removesuffix(".html"): [
+            text(cell) for cell in row.find_all("td")
+        ]
+        for row in page.select("details tbody tr")
+    }
+    assert rows == {
+        name: [
+            time_of(entry["seconds"]),
             str(entry["cells"]),
             str(entry["checked"]),
             "passed" if entry["passed"] else "failed",
         ]
-        for name, entry in sorted(status["notebooks"].items())
-    ]
+        for name, entry in status["notebooks"].items()
+    }
+    assert {mark["aria-label"] for mark in page.select("a.mark")} == {
+        f"{name.replace('/', ' ')}: {'passed' if entry['passed'] else 'failed'}, {time_of(entry['seconds'])}"
+        for name, entry in status["notebooks"].items()
+    }
     assert {f"notebooks/{name}" for name in status["notebooks"]} == {p for p in PAGES if p.startswith("notebooks/")}
     said = text(page)
+    assert said.count("in preparation") == 10 - len(papers.PAPERS)
     assert status["device"] in said
     assert f"Python {status['python']}" in said
     for package, version in status["packages"].items():

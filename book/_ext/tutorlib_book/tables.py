@@ -1,8 +1,11 @@
-"""The scoreboard, made from recorded results, and the status of the notebooks, made from their last execution."""
+"""Tables made when the book is built: how often intervals hold the truth, and the status of the notebooks.
+
+With the pieces that tables and the scoreboard (``board.py``) are made of.
+"""
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,70 +15,57 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from tutorlib import papers
-from tutorlib.lab import Claim, Evidence, coverage, judge
-from tutorlib.lab.verdicts import VERDICTS
+from tutorlib.lab import coverage
+from tutorlib_book.chapters import CHAPTERS
 
 STATUS = Path("notebooks/status.json")
+KINDS = ("idea", "method", "results", "interventions")
+"""The notebooks that a chapter can have, in the order in which they are read."""
+
+SIGNS = {
+    "holds": "✓",
+    "in part": "◐",
+    "inconclusive": "?",
+    "not tested here": "–",
+    "contradicted in part": "◔",
+    "contradicted": "✗",
+    "passed": "✓",
+    "failed": "✗",
+}
+"""What a badge shows before its word, and a mark in place of it; the style sheet has the same and the colours."""
 
 logger = logging.getLogger(__name__)
 
 
 def setup(app: Sphinx) -> None:
-    app.add_directive("scoreboard", Scoreboard)
     app.add_directive("coverage", Coverage)
     app.add_directive("notebook-status", NotebookStatus)
+    app.add_node(Details, html=(open_details, close_details))
+    app.add_node(Summary, html=(open_summary, close_summary))
 
 
-class Scoreboard(SphinxDirective):
-    """``{scoreboard}``: per paper a table of its claims, the verdicts, our values, and what the paper reports."""
-
-    def run(self) -> list[nodes.Node]:
-        self.env.note_reread()  # the records are not files of the book, so judge them at each build
-        judged: dict[str, list[tuple[Claim, Evidence]]] = {}
-        for claim in papers.claims():
-            judged.setdefault(claim.id.partition(".")[0], []).append((claim, judge(claim)))
-        return [node for paper, rows in judged.items() for node in self.paper(paper, rows)]
-
-    def paper(self, paper: str, rows: Sequence[tuple[Claim, Evidence]]) -> list[nodes.Node]:
-        chapter = doc(f"notebooks/{paper}/results", self.env.docname)
-        counts = tally(evidence.verdict for _, evidence in rows)
-        made = table(
-            [nodes.Text("Claims of the chapter "), chapter, nodes.Text(f". {counts}.")],
-            {"Claim": 23, "Verdict": 16, "Scale": 10, "Measured here": 34, "The paper reports": 17},
-            [claim_cells(claim, evidence) for claim, evidence in rows],
-        )
-        made["classes"].append("scoreboard")
-        return [made]
+class Details(nodes.General, nodes.Element):
+    """A piece of a page that opens; its first child is the ``Summary``."""
 
 
-def claim_cells(claim: Claim, evidence: Evidence) -> list[list[nodes.Node]]:
-    """Return the five cells of one claim, each a list of paragraphs."""
-    measured: list[nodes.Node] = []
-    if evidence.interval:
-        number = nodes.inline(text=str(evidence.interval), classes=["number"])
-        measured.append(nodes.paragraph("", "", number, nodes.Text(f", {evidence.interval.sample}")))
-    if evidence.detail:
-        measured.append(nodes.paragraph(text=evidence.detail))
-    if len(evidence.parts) > 1:
-        items = (nodes.list_item("", nodes.paragraph(text=f"{name}: {part}")) for name, part in evidence.parts.items())
-        measured.append(nodes.bullet_list("", *items))
-    measured += [nodes.paragraph(text=f"Against it: {words}") for words in evidence.against]
-    if claim.budget:
-        measured.append(nodes.paragraph(text=f"Budget: {claim.budget}"))
-    return [
-        [nodes.paragraph("", "", nodes.strong(text=claim.id)), nodes.paragraph(text=claim.sentence)],
-        [nodes.paragraph("", "", badge(evidence.verdict))],
-        [nodes.paragraph(text=claim.scale)],
-        measured,
-        [nodes.paragraph(text=claim.reported)],
-    ]
+class Summary(nodes.General, nodes.TextElement):
+    """The line that stands there while the piece around it is closed."""
 
 
-def tally(verdicts: Iterable[str]) -> str:
-    """Return how often each verdict occurs, in words: "2 × holds, 1 × not tested here"."""
-    counts = Counter(verdicts)
-    return ", ".join(f"{counts[verdict]} × {verdict}" for verdict in VERDICTS if counts[verdict])
+def open_details(self: Any, node: nodes.Element) -> None:
+    self.body.append(self.starttag(node, "details"))
+
+
+def close_details(self: Any, node: nodes.Element) -> None:
+    self.body.append("</details>\n")
+
+
+def open_summary(self: Any, node: nodes.Element) -> None:
+    self.body.append(self.starttag(node, "summary", ""))
+
+
+def close_summary(self: Any, node: nodes.Element) -> None:
+    self.body.append("</summary>\n")
 
 
 class Coverage(SphinxDirective):
@@ -120,27 +110,69 @@ class NotebookStatus(SphinxDirective):
         return status_nodes(status, self.env.docname)
 
 
-def status_nodes(status: dict[str, Any], here: str) -> list[nodes.Node]:
-    """Return a sentence on the environment and a table with one row per notebook."""
+def status_nodes(status: Mapping[str, Any], here: str) -> list[nodes.Node]:
+    """Return the matrix of the notebooks, a sentence on the environment, and a line per chapter that opens."""
     versions = ", ".join(f"{name} {number}" for name, number in sorted(status["packages"].items()))
-    rows = [
-        [
-            [nodes.paragraph("", "", doc(f"notebooks/{name}", here, name))],
-            [nodes.paragraph(text=f"{entry['seconds']:.0f} s")],
-            [nodes.paragraph(text=str(entry["cells"]))],
-            [nodes.paragraph(text=str(entry["checked"]))],
-            [nodes.paragraph("", "", badge("passed" if entry["passed"] else "failed"))],
-        ]
-        for name, entry in sorted(status["notebooks"].items())
-    ]
-    return [
+    entries = status["notebooks"]
+    made: list[nodes.Node] = [
+        nodes.raw("", status_matrix(entries), format="html"),
         nodes.paragraph(text=f"Executed on {status['device']} with Python {status['python']}, {versions}."),
-        table(
-            [nodes.Text("The notebooks at their last execution")],
-            {"Notebook": 40, "Run time": 15, "Code cells": 15, "Compared": 15, "Result": 15},
-            rows,
-        ),
     ]
+    for chapter in CHAPTERS:
+        own = {kind: entries[f"{chapter.slug}/{kind}"] for kind in KINDS if f"{chapter.slug}/{kind}" in entries}
+        if not own:
+            continue
+        word = "passed" if all(entry["passed"] for entry in own.values()) else "failed"
+        cells, compared = (sum(entry[key] for entry in own.values()) for key in ("cells", "checked"))
+        total = duration(sum(entry["seconds"] for entry in own.values()))
+        words = f" {len(own)} notebooks, {total}, {compared} of {cells} code cells compared"
+        head = Summary("", "", nodes.strong(text=chapter.name), nodes.Text(" "), badge(word), nodes.Text(words))
+        rows = [
+            [
+                [nodes.paragraph("", "", doc(f"notebooks/{chapter.slug}/{kind}", here, kind))],
+                [nodes.paragraph(text=duration(entry["seconds"]))],
+                [nodes.paragraph(text=str(entry["cells"]))],
+                [nodes.paragraph(text=str(entry["checked"]))],
+                [nodes.paragraph("", "", badge("passed" if entry["passed"] else "failed"))],
+            ]
+            for kind, entry in own.items()
+        ]
+        heads = {"Notebook": 32, "Run time": 17, "Code cells": 17, "Compared": 17, "Result": 17}
+        made.append(Details("", head, table([nodes.Text(chapter.name)], heads, rows), classes=["claim", "notebooks"]))
+    return made
+
+
+def status_matrix(entries: Mapping[str, Any]) -> str:
+    """Return the matrix of the notebooks as HTML: a row per chapter, a mark and a time per notebook."""
+    rows = []
+    for chapter in CHAPTERS:
+        cells = ""
+        for kind in KINDS:
+            entry = entries.get(f"{chapter.slug}/{kind}")
+            if entry is None:
+                cells += '<td class="none"></td>'
+                continue
+            word = "passed" if entry["passed"] else "failed"
+            time, address = duration(entry["seconds"]), f"../notebooks/{chapter.slug}/{kind}.html"
+            words = escape(f"{chapter.slug} {kind}: {word}, {time}")
+            cells += (
+                f'<td><a class="mark {word_class(word)}" href="{address}" aria-label="{words}" title="{words}">'
+                f"{SIGNS[word]} {time}</a></td>"
+            )
+        if "<a" not in cells:
+            cells = f'<td class="none" colspan="{len(KINDS)}">in preparation</td>'
+        rows.append(f'<tr><th scope="row">{escape(chapter.name)}</th>{cells}</tr>\n')
+    head = "".join(f'<th scope="col">{kind.capitalize()}</th>' for kind in KINDS)
+    return (
+        '<div class="matrix-box"><table class="matrix">\n<caption>The notebooks at their last execution</caption>\n'
+        f'<thead><tr><th scope="col">Chapter</th>{head}</tr></thead>\n'
+        f"<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a reader says it: ``42 s``, or ``3.2 min`` from 100 seconds on."""
+    return f"{seconds:.0f} s" if seconds < 99.5 else f"{seconds / 60:.1f} min"
 
 
 def doc(name: str, here: str, text: str | None = None) -> pending_xref:
@@ -159,7 +191,12 @@ def doc(name: str, here: str, text: str | None = None) -> pending_xref:
 
 def badge(word: str) -> nodes.inline:
     """Return ``word`` as a badge; its colour only repeats what the word says."""
-    return nodes.inline(text=word, classes=["verdict", "verdict-" + word.replace(" ", "-")])
+    return nodes.inline(text=word, classes=["verdict", word_class(word)])
+
+
+def word_class(word: str) -> str:
+    """Return the class that gives a verdict or a result its colour."""
+    return "verdict-" + word.replace(" ", "-")
 
 
 def table(
