@@ -203,6 +203,17 @@ def test_making_is_one_way_and_repeats_itself(text: Path) -> None:
     assert sorted(path.name for path in text.parent.iterdir()) == ["small.ipynb", "small.md"]
 
 
+@pytest.mark.parametrize(("worked", "seconds"), [((0.0, 0.3), 0.3), ((2.0, 2.5), 0.5), ((0.0, 0.0), 7.0)])
+def test_the_time_of_a_notebook_is_its_kernels_or_else_the_clocks(
+    text: Path, monkeypatch: pytest.MonkeyPatch, worked: tuple[float, float], seconds: float
+) -> None:
+    read, clock = iter(worked), iter((1.0, 8.0))
+    monkeypatch.setattr(make, "execute", lambda notebook, folder: None)
+    monkeypatch.setattr(make, "processor_seconds", lambda: next(read))
+    monkeypatch.setattr(make, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert make.make(text)["seconds"] == seconds
+
+
 def test_what_is_no_result_is_not_stored(text: Path) -> None:
     widget = (
         "from IPython.display import display\n"
