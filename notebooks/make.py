@@ -408,6 +408,7 @@ def verify(
     command += [
         f"--nbval-cell-timeout={CELL_TIMEOUT}",
         f"--timeout={CELL_TIMEOUT + 60}",
+        f"--nbval-sanitize-with={FOLDER / 'measured.cfg'}",
     ]
     command += ["-p", "no:python", "-p", "no:cacheprovider", "-p", "notebooks.quiet"]
     command += [*options, *map(str, notebooks)]
