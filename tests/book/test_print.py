@@ -19,7 +19,8 @@ PRINTED += ["book/notation", "book/api/index", "book/api/gpicl"]
 VISIBLE = "all => all.filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 200))"
 
 TOO_WIDE = """width => [...document.querySelectorAll("article *")].filter(e => {
-  if (!e.checkVisibility() || e.closest("svg, mjx-container") || e.matches(".visually-hidden")) return false;
+  const inside = e.parentElement.closest("svg, mjx-container");
+  if (inside || !e.checkVisibility() || e.matches(".visually-hidden")) return false;
   const clips = ["hidden", "auto", "scroll"].includes(getComputedStyle(e).overflowX);
   return e.getBoundingClientRect().right > width + 1 || (clips && e.scrollWidth > e.clientWidth + 1);
 }).map(e => `${e.tagName} ${e.className} ${e.getBoundingClientRect().right}: ${e.textContent.slice(0, 60)}`)"""
