@@ -1,7 +1,10 @@
 """What can be wrong with the formulas of a page that a browser shows."""
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from fontTools.ttLib import TTFont
 from playwright.sync_api import Page
 
 MEASURE = """() => {
@@ -49,4 +52,26 @@ def measured(page: Page) -> dict[str, Any]:
     return result
 
 
-__all__ = ["measured"]
+DRAWN = """() => [...new Set([...document.querySelectorAll("mjx-c")].map(e => {
+  const { fontFamily, content } = getComputedStyle(e, "::before");
+  return fontFamily + "@@" + content;
+}))].map(pair => pair.split("@@"))"""
+FILES = """() => [...document.styleSheets].filter(sheet => sheet.ownerNode.id === "MJX-CHTML-styles")
+  .flatMap(sheet => [...sheet.cssRules]).filter(rule => rule instanceof CSSFontFaceRule)
+  .map(rule => [rule.style.fontFamily, rule.style.src.match(/([^\\/]+)\\.woff/)[1]])"""
+
+
+@cache
+def characters(font: Path) -> frozenset[int]:
+    """Return the characters that a font holds."""
+    return frozenset(TTFont(font).getBestCmap())
+
+
+def without_glyph(page: Page, fonts: Path) -> list[str]:
+    """Return the characters of formulas that none of their fonts, the files in the folder ``fonts``, holds."""
+    names = dict(page.evaluate(FILES))
+    missing = []
+    for families, content in page.evaluate(DRAWN):
+        held = {c for family in families.split(", ") for c in characters(fonts / f"{names[family]}.woff")}
+        missing += [f"{families}: {character}" for character in content.strip('"') if ord(character) not in held]
+    return missing

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from formulas import measured
+from formulas import measured, without_glyph
 from playwright.sync_api import Browser, Page
 from soup import Soups
 from toc import PAGES
@@ -93,3 +93,12 @@ def test_what_is_not_drawn_or_has_a_tab_stop_is_found(narrow: Page) -> None:
     }""")
     kinds = {line.partition(":")[0] for line in measured(narrow)["found"]}
     assert kinds == {"not drawn", "a tab stop", "not for screen readers"}
+
+
+def test_a_character_that_its_font_lacks_is_found(narrow: Page, site: Path) -> None:
+    fonts = site / MATHJAX / "output/chtml/fonts/woff-v2"
+    assert not without_glyph(narrow, fonts)
+    sign = narrow.locator("mjx-c.TEX-A").first.get_attribute("class")
+    assert sign
+    narrow.add_style_tag(content=f".{'.'.join(sign.split())}::before {{ content: '\\224D' !important }}")
+    assert "≍" in "".join(without_glyph(narrow, fonts))

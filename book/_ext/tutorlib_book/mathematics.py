@@ -2,7 +2,7 @@
 
 The parts are those that this book's formulas use: TeX with the macros of the AMS, boxes of HTML with fonts, and MathML
 for screen readers. There is no menu, and with it goes the tab stop that MathJax gives every formula. A formula that
-needs another part fails a test.
+needs another part, or a character that the smaller fonts lack, fails a test.
 """
 
 import shutil
@@ -10,11 +10,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+from fontTools import subset
 from sphinx.application import Sphinx
 
 PACKAGE = "mathjax"  # as django-static-mathjax installs it: MathJax's own files, and nothing else
 PARTS = ("core", "input/tex-base", "[tex]/ams", "output/chtml", "a11y/assistive-mml")
 """What ``startup.js`` loads, by MathJax's names."""
+FONTS = "output/chtml/fonts/woff-v2"
 COPIED = (
     "startup.js",
     "core.js",
@@ -22,9 +24,24 @@ COPIED = (
     "input/tex/extensions/ams.js",
     "output/chtml.js",
     "output/chtml/fonts/tex.js",
-    "output/chtml/fonts/woff-v2",
+    FONTS,
     "a11y/assistive-mml.js",
 )
+LETTERS = {*range(0x20, 0x7F), 0xA0, *range(0x391, 0x3F6)}
+SYMBOLS = (
+    "¬ ¯°±´·×÷ˆˇ˘˙˚˜̂̃̄… ′″ℏℓℜℑℵ←↑→↓↔↦⇐⇒⇔∀∂∃∅∇∈∉∋∏∑−∓∖∗∘∙√∝∞∠∣∥∧∨∩∪∫∼≃≅≈≠≡≤≥≪≫≺≻⊂⊃⊆⊇⊊⊕⊖⊗⊘⊙⊢⊤⊥⋅⋆⋮⋯⋱⟨⟩⟵⟶⟷⟸⟹⟺"
+    "⌈⌉⌊⌋⎛⎜⎝⎞⎟⎠⎧⎨⎩⎪■□◯△▽†‡‖–—"
+)
+SMALLER = {
+    "MathJax_Main-Regular": LETTERS | set(map(ord, SYMBOLS)),
+    "MathJax_Main-Bold": LETTERS,
+    "MathJax_AMS-Regular": LETTERS | set(map(ord, SYMBOLS)),
+}
+"""What is left in the fonts of 35 KB each: most of what they have are arrows and relations that no page has."""
+CHANGES = """The files of this folder are MathJax's own, under the licence beside this note, but for the fonts. None has
+instructions for coarse screens, and some have only letters, digits and common signs:
+{fonts}
+"""
 FOLDER = "mathjax"
 FORMULA = 'class="math '
 SCRIPTS = (f"_static/{FOLDER}/", "_static/formulas.js")
@@ -61,6 +78,19 @@ def copy(app: Sphinx) -> None:
             else:
                 shutil.copyfile(source / "es5" / name, target / name)
         shutil.copyfile(source / "LICENSE", target / "LICENSE")
+    for path in (target / FONTS).glob("*.woff"):
+        make_smaller(path, SMALLER.get(path.stem))
+    (target / "CHANGES").write_text(CHANGES.format(fonts=", ".join(SMALLER)), encoding="utf-8")
+
+
+def make_smaller(path: Path, characters: set[int] | None) -> None:
+    """Take the instructions for coarse screens out of a font, and the characters that are not among those named."""
+    options = subset.Options(flavor="woff", layout_features=[], hinting=False, drop_tables=["FFTM"])
+    font = subset.load_font(path, options)
+    cutter = subset.Subsetter(options)
+    cutter.populate(unicodes=font.getBestCmap() if characters is None else characters)
+    cutter.subset(font)
+    subset.save_font(font, path, options)
 
 
 def leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
