@@ -203,6 +203,17 @@ def test_making_is_one_way_and_repeats_itself(text: Path) -> None:
     assert sorted(path.name for path in text.parent.iterdir()) == ["small.ipynb", "small.md"]
 
 
+@pytest.mark.parametrize(("worked", "seconds"), [((0.0, 0.3), 0.3), ((2.0, 2.5), 0.5), ((0.0, 0.0), 7.0)])
+def test_the_time_of_a_notebook_is_its_kernels_or_else_the_clocks(
+    text: Path, monkeypatch: pytest.MonkeyPatch, worked: tuple[float, float], seconds: float
+) -> None:
+    read, clock = iter(worked), iter((1.0, 8.0))
+    monkeypatch.setattr(make, "execute", lambda notebook, folder: None)
+    monkeypatch.setattr(make, "processor_seconds", lambda: next(read))
+    monkeypatch.setattr(make, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert make.make(text)["seconds"] == seconds
+
+
 def test_what_is_no_result_is_not_stored(text: Path) -> None:
     widget = (
         "from IPython.display import display\n"
@@ -375,6 +386,8 @@ def altered(notebook: NotebookNode) -> NotebookNode:
 
 
 def test_control_of_the_comparison_one_altered_number_fails_and_nothing_else(text: Path, tmp_path: Path) -> None:
+    said = 'print("PASS: above 0.2 · measured: 0.25, 4.5")'
+    make.write(text, f"{text.read_text()}\n\nMore words.\n\n{code(said, make.CHECKED)}")
     make.make(text)
     samples = {"small": nbformat.read(text.with_suffix(".ipynb"), as_version=4)}
     # A real one, as far as its first compared cell with a number in it: the cell that all of them begin with.
@@ -386,7 +399,10 @@ def test_control_of_the_comparison_one_altered_number_fails_and_nothing_else(tex
     folder.mkdir()
     for name, notebook in samples.items():
         if name == "small":  # that of the real ones fails wherever all notebooks are compared
-            nbformat.write(notebook, folder / f"{name}-true.ipynb")
+            true = nbformat.from_dict(notebook)
+            (shown,) = checked(true)[-1].outputs
+            shown.text = shown.text.replace("measured: 0.25, 4.5", "measured: 0.26")  # shown, and not compared
+            nbformat.write(true, folder / f"{name}-true.ipynb")
         nbformat.write(altered(notebook), folder / f"{name}-false.ipynb")
     found = make.verify([folder], ["-n", "2", "--dist", "loadscope", "-rA", "--color=no"], capture_output=True)
     assert found.returncode == 1, found.stdout + found.stderr

@@ -250,7 +250,10 @@ def test_the_published_dream_of_mbrl_shows_the_record(visitor: Visitor) -> None:
 
 def test_the_scoreboard_is_short_and_a_mark_opens_its_line(visitor: Visitor) -> None:
     page = visitor.visit("light", "book/scoreboard.html")
-    assert page.evaluate("document.documentElement.scrollHeight") < 3000
+    assert page.locator("table.matrix").evaluate("e => e.getBoundingClientRect().bottom") < 900  # one screen
+    heights = page.locator("details.claim").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+    assert max(heights) < 70, "three lines of text at most, closed"
+    assert page.evaluate("document.documentElement.scrollHeight") < 1200 + 60 * len(heights)
     mark = page.locator("table.matrix a.mark", has_text="✗").first
     line = page.locator(str(mark.get_attribute("href")))
     assert line.get_attribute("open") is None

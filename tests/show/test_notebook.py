@@ -107,11 +107,26 @@ def test_number_with_other_digits() -> None:
     assert notebook.number(1234.5, digits=5) == "1234.5"
 
 
-def test_a_check_that_holds_prints_its_statement_and_no_measured_number(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    notebook.check("accuracy exceeds 0.75", torch.tensor(0.8617) > 0.75, accuracy=0.8617)
+def test_a_check_that_holds_prints_its_statement(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook.check("accuracy exceeds 0.75", torch.tensor(0.8617) > 0.75)
     assert capsys.readouterr().out == "PASS: accuracy exceeds 0.75\n"
+
+
+@pytest.mark.parametrize(
+    ("measured", "shown"),
+    [
+        ({"accuracy": 0.8617}, "accuracy 0.862"),
+        ({"value": np.float64(-0.0)}, "0"),
+        ({"last_losses": torch.tensor([1.23456, 2.0])}, "last losses [1.23, 2.00]"),
+        ({"exits": (1, 2), "seeds": 12345}, "exits [1, 2], seeds 12,345"),
+        ({"steps": range(9)}, "steps [0, 1, 2, 3, 4, 5, 6, 7, ...]"),
+        ({"steps": range(8)}, "steps [0, 1, 2, 3, 4, 5, 6, 7]"),
+        ({"by": {"a": 0.12345, "b": None}}, "by {a: 0.123, b: None}"),
+    ],
+)
+def test_a_check_shows_what_was_measured(measured: dict, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    notebook.check("it holds", True, **measured)
+    assert capsys.readouterr().out == f"PASS: it holds · measured: {shown}\n"
 
 
 def test_a_check_that_does_not_hold_says_the_numbers_in_full(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +145,7 @@ def test_a_check_refuses_what_is_no_truth_value(holds: object) -> None:
 
 def test_near_prints_the_expected_number_and_its_tolerance(capsys: pytest.CaptureFixture[str]) -> None:
     notebook.near("the accuracy", torch.tensor(0.862), 0.85, 0.03)
-    assert capsys.readouterr().out == "PASS: the accuracy is 0.85 ± 0.03\n"
+    assert capsys.readouterr().out == "PASS: the accuracy is 0.85 ± 0.03 · measured: 0.862\n"
 
 
 @pytest.mark.parametrize("value", [0.8801, 0.8199, float("nan")])

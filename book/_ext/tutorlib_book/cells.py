@@ -13,7 +13,7 @@ WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 FOLDED = {
     "imports": ("Imports", "Hide the imports"),
     "check": ("The code of the check", "Hide the code of the check"),
-    "solution": ("Solution", "Hide the solution"),
+    "solution": ("The code of the solution", "Hide the code of the solution"),
     "code": ("Code", "Hide the code"),
 }
 """names of what is folded: to open it, and to close it"""

@@ -1,7 +1,7 @@
 """What every notebook of the book calls: one start, one way to print a number, one way to state a result.
 
-Printed text is compared with a new run in CI, so it must not depend on the last digits of a float: ``check``
-prints what was asserted and not what was measured, and ``near`` the expected number with its tolerance.
+Printed text is compared with a new run in CI, so it must not depend on the last digits of a float. What ``check`` and
+``near`` say they measured is shown rounded and is left out of that comparison: the statement itself holds it.
 """
 
 import math
@@ -19,6 +19,11 @@ from tutorlib.lab.device import pick_device
 from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.lab.tiers import pick_tier
 from tutorlib.show.style import STYLE
+
+MEASURED = " · measured: "
+"""what stands between a statement and the numbers behind it"""
+ENTRIES = 8
+"""how many entries of a list are shown there"""
 
 
 @checked(maximum={"seed": 2**32 - 1})
@@ -83,12 +88,12 @@ def number(value: Any, digits: int = 3) -> str:
 
 @checked()
 def check(statement: str, holds: Any, **measured: Any) -> None:
-    """Assert a result and print ``PASS: statement``.
+    """Assert a result and print ``PASS: statement``, and what was measured.
 
     Args:
         statement: the result in words, with its threshold or tolerance.
         holds: whether it does; a bool, or an array of one bool.
-        **measured: the numbers behind it, for the message of a failure.
+        **measured: the numbers behind it, by name: printed rounded, and in full if the statement does not hold.
 
     Raises:
         AssertionError: if it does not hold; the message has the statement and the numbers in full.
@@ -100,12 +105,25 @@ def check(statement: str, holds: Any, **measured: Any) -> None:
     if not verdict:
         numbers = ", ".join(f"{name}={value}" for name, value in measured.items())
         raise AssertionError(f"does not hold: {statement}" + (f" ({numbers})" if numbers else ""))
-    print(f"PASS: {statement}")
+    names = {name: "" if len(measured) == 1 and name == "value" else f"{name.replace('_', ' ')} " for name in measured}
+    shown = ", ".join(f"{names[name]}{_rounded(value)}" for name, value in measured.items())
+    print(f"PASS: {statement}" + (f"{MEASURED}{shown}" if shown else ""))
+
+
+def _rounded(value: Any) -> str:
+    """Return ``value`` as ``number`` writes it, and so the entries of a list or an array, however nested."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(plain, dict):
+        return "{" + ", ".join(f"{key}: {_rounded(entry)}" for key, entry in plain.items()) + "}"
+    if isinstance(plain, list | tuple | set | range):
+        shown = [_rounded(entry) for entry, _ in zip(plain, range(ENTRIES), strict=False)]
+        return "[" + ", ".join([*shown, "..."] if len(plain) > ENTRIES else shown) + "]"
+    return number(plain) if isinstance(plain, int | float) and not isinstance(plain, bool) else str(plain)
 
 
 @checked(positive=("tolerance",))
 def near(name: str, value: Any, expected: float, tolerance: float) -> None:
-    """Assert that ``value`` is ``expected`` ± ``tolerance``, and print so.
+    """Assert that ``value`` is ``expected`` ± ``tolerance``, and print so, with the value rounded.
 
     Raises:
         AssertionError: if it is not, or is not a number; the message has the value in full.
