@@ -1,5 +1,5 @@
 """What this book adds to Sphinx: tables and the scoreboard made from records, API pages that read well, scripts in
-files, and repairs of the theme.
+files, pages on paper, and repairs of the theme.
 """
 
 from typing import Any
@@ -18,11 +18,27 @@ from tutorlib_book import (
     loading,
     mathematics,
     pages,
+    printing,
     scripts,
     tables,
 )
 
-PARTS = (api, board, cells, citing, finding, front, head, icons, loading, mathematics, pages, scripts, tables)
+PARTS = (
+    api,
+    board,
+    cells,
+    citing,
+    finding,
+    front,
+    head,
+    icons,
+    loading,
+    mathematics,
+    pages,
+    printing,
+    scripts,
+    tables,
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
