@@ -222,7 +222,7 @@ def test_the_plateau_explorer_holds_the_records() -> None:
     data = explorers.plateau_explorer(records).data
     knobs = {c["name"]: c["values"] for c in data["choosers"]}
     assert knobs == {
-        "bias": ["+1, +0", "+3, −3", "+5, −5"],
+        "bias": ["+1, 0", "+3, −3", "+5, −5"],
         "rate": ["0.005", "0.01", "0.02"],
         "length": ["10", "25"],
         "classes": ["2", "4"],
