@@ -159,6 +159,14 @@ def test_the_switch_makes_a_page_dark_and_light(visitor: Visitor) -> None:
     assert set(seen) == {"light", "dark"}
 
 
+def test_a_table_of_results_has_no_light_panel_behind_it_in_the_dark(visitor: Visitor) -> None:
+    page = visitor.visit("dark and narrow", "notebooks/gpicl/results.html")
+    panels = page.locator(".text_html:has(> .table-box)")
+    grounds = panels.evaluate_all("panels => panels.map(panel => getComputedStyle(panel).backgroundColor)")
+    assert grounds
+    assert set(grounds) == {"rgba(0, 0, 0, 0)"}
+
+
 def test_the_rules_that_pages_are_served_under_allow_no_script_in_a_page(visitor: Visitor) -> None:
     page = visitor.visit("light", f"{PAGES[0]}.html")
     page.evaluate("""() => {
