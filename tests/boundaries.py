@@ -109,6 +109,7 @@ EXCEPTIONS: dict[str, str] = {
     "show.explorer.modules": "takes nothing",
     "show.explorer.in_live_kernel": "takes nothing",
     "show.style.style": "takes nothing",
+    "show.tables.Table": INTERNAL,
     "data.tabular.load_digits": "takes nothing",
     "data.download.cache_folder": "takes nothing",
 }
@@ -489,6 +490,8 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "show.style.fit_title": {"ax": ax, "words": "a title", "share": 0.5},
         "show.style.png": {"figure": Figure(figsize=(1, 1))},
         "show.style.in_palette": {"picture": drawn.getvalue()},
+        "show.tables.table": {"columns": {"a": [1]}, "caption": "c", "digits": 3},
+        "show.tables.verdicts": {"claims": [Claim("a.C1", "s", "r")]},
         "evolution.es.Population": {"pairs": 4, "sigma": 0.1, "ranks": True},
         "evolution.es.centred_ranks": {"losses": f(6)},
         "evolution.es.estimate": {

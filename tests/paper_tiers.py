@@ -434,6 +434,35 @@ PAIRS = {
     ("gaussian", "flute"): ((2e-4, 0.1), (2e-4, 0.1)),
 }
 """mbrl.online: rate and temperature of each agent and world, with much data and with little [code]"""
+TOGETHER = {
+    "rcgvf.lock": (
+        ("method", "beta", "predictor_lr", "hidden", "layers"),
+        {("rcgvf", 20.0, 0.5, 256, 2), ("rnd", 0.5, 0.25, 128, 1), ("noveld", 0.5, 0.25, 128, 1)},
+    ),
+    "vsml.learn": (
+        (
+            "streams.kinds",
+            "streams.classes",
+            "streams.length",
+            "estimator",
+            "sequences",
+            "steps",
+            "lr",
+            "max_grad_norm",
+            "layer_norm",
+            "loss_type",
+            "backward_pass",
+            "feed_label",
+        ),
+        {
+            (("mnist",), 10, 500, "es", 1024, 10_000, 0.025, 5.0, False, "mean", False, False),
+            (("mnist",), 10, 500, "bptt", 128, 10_000, 0.001, 25.0, True, "mean", False, False),
+            (("omniglot",), 5, 6, "es", 1024, 100_000, 0.025, 5.0, False, "last", True, True),
+        },
+    ),
+}
+"""What belongs together, where a set for each field would let two runs exchange it [code; NovelD in the lock is ours].
+PPO has no bonus, so what it would have of one is nothing."""
 BY_METHOD = {
     "rcgvf": {"beta": 0.1, "predictor_lr": 0.75, "ent_coef": 1e-5},
     "rnd": {"beta": 5e-4, "predictor_lr": 0.75, "ent_coef": 1e-5},

@@ -5,6 +5,7 @@ import platform
 import re
 import shlex
 import socket
+import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tutorlib.lab.records import (
     NoRecordsError,
     WithdrawnError,
     command_line,
+    commit,
     load,
     load_of,
     load_published,
@@ -42,6 +44,32 @@ def record(seed: int = 0, **changes) -> Record:
     metrics = {"accuracy": 0.5, "curve": [0.25, 1.0], "phase": "none", "steps": 3, "nested": {"a": [1]}}
     config = {"width": 4, "rate": 0.1, "tasks": "inf"}
     return replace(Record("paper.study", "live", config, seed, metrics, 1.25, SOURCE), **changes)
+
+
+def test_the_commit_of_a_source_tree_and_whether_it_was_changed_since(tmp_path: Path):
+    def git(*words: str) -> str:
+        said = ("git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b.c", *words)
+        return subprocess.run(said, check=True, capture_output=True, text=True).stdout.strip()
+
+    root = tmp_path / "tree"
+    (root / "src").mkdir(parents=True)
+    (root / "src" / "a.py").write_text("a = 1\n")
+    assert commit(root) == "unknown"
+    commit.cache_clear()
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    (root / "notes.txt").write_text("not a source\n")
+    name = git("rev-parse", "HEAD")
+    assert commit(root) == name
+    (root / "src" / "a.py").write_text("a = 2\n")
+    assert commit(root) == name, "what runs is what was imported"
+    commit.cache_clear()
+    assert commit(root) == f"{name} and changes"
+    commit.cache_clear()
+    (root / ".git" / "HEAD").unlink()
+    assert commit(root) == "unknown"
+    assert len(provenance(torch.device("cpu"), 1, "")["commit"]) >= len("unknown")
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path):

@@ -25,6 +25,7 @@ def test_each_shipped_record_has_a_seed_of_its_tiers_range(path: Path):
     found = load_published(path)
     assert {r.tier for r in found} == {path.stem.rpartition("-")[2]}
     assert not {r.seed for r in found} - set(seeds_of(found[0].tier))
+    assert not any("/" in str(value) for r in found for value in r.provenance.values()), "a path of some machine"
 
 
 def test_each_tier_that_can_be_run_has_seeds_of_its_range():

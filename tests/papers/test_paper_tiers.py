@@ -8,7 +8,7 @@ how often a loop over time repeats what it does (``CUT``); no size of a network,
 import jaxtyping
 import pytest
 import torch
-from paper_tiers import BY_METHOD, NOT_IN_THE_PAPER, PAIRS, SOURCES, TABLES, TESTS, Row
+from paper_tiers import BY_METHOD, NOT_IN_THE_PAPER, PAIRS, SOURCES, TABLES, TESTS, TOGETHER, Row
 from papers_tiny import EXPERIMENTS
 
 from tutorlib.data import load_images
@@ -58,6 +58,13 @@ def test_a_paper_tier_is_what_is_known(name):
         if row.value is not None and field != "seeds":
             expected = row.value if isinstance(row.value, set) else {row.value}
             assert {c[field] for c in configs} == expected, field
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_what_belongs_together_stands_together(name):
+    fields, rows = TOGETHER[name]
+    configs = [leaves(c) for c in TIERS[name].configs]
+    assert {tuple(c[field] for field in fields) for c in configs if c.get("method") != "ppo"} == rows
 
 
 @pytest.mark.parametrize("name", TIERS)

@@ -6,9 +6,11 @@ import math
 import platform
 import re
 import shlex
+import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
@@ -48,7 +50,7 @@ class Record:
     seconds: float
     """wall time since the trial was last taken up; for a batch of trials its share"""
     provenance: dict[str, Any]
-    """device, versions, command, and the number of trials that ran as one batch"""
+    """device, versions, commit, command, and the number of trials that ran as one batch"""
     format: int = FORMAT
     diverged: int | None = None
     """the step by which the run was no longer finite; it has no metrics then"""
@@ -67,9 +69,30 @@ def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]
         "device": device_name(device),
         "python": platform.python_version(),
         "packages": packages,
+        "commit": commit(Path(__file__).resolve().parents[3]),
         "command": command,
         "batch": batch,
     }
+
+
+@cache
+def commit(root: Path) -> str:
+    """Return the commit of the source tree ``root``, which also says when the bars of a claim had been fixed.
+
+    With "and changes" if its sources were changed since; "unknown" where the library was installed from elsewhere.
+    Asked once in a process: what runs is what was imported.
+    """
+    if not (root / ".git").exists():
+        return "unknown"
+    git = ("git", "--no-optional-locks", "-C", str(root))
+    try:
+        name, changed = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", "src"))
+        )
+    except (OSError, subprocess.SubprocessError):  # no git, or one that refuses
+        return "unknown"
+    return f"{name} and changes" if changed else name
 
 
 @checked()

@@ -43,8 +43,8 @@ def table(columns: Mapping[str, Sequence[Any]] | pd.DataFrame, caption: str = ""
     Raises:
         UsageError: if there is no column, or columns have different lengths.
     """
-    heads = [str(head) for head in columns]
-    bodies = [list(columns[head]) for head in columns]
+    heads = [str(head) for head, _ in columns.items()]
+    bodies = [list(body) for _, body in columns.items()]
     if not bodies or len({len(body) for body in bodies}) > 1:
         raise bad_argument("columns", {h: len(b) for h, b in zip(heads, bodies, strict=True)}, "columns of one length")
     words = [[_words(entry, digits) for entry in body] for body in bodies]

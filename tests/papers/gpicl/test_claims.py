@@ -119,6 +119,7 @@ def test_what_speaks_against_is_said_with_its_number():
     assert "rank correlation of 0.83" in said["gpicl.C3"]
     assert "heads of 2 and 8 numbers" in said["gpicl.C3"]
     assert "1.203 [1.130, 1.276] times as many steps as Adam" in said["gpicl.C4"]
+    assert "batches of 128 have seen 1.472 [1.306, 1.637] times as many" in said["gpicl.C4"]
     assert "wine -0.104" in said["gpicl.C5"]
     assert "0.033 [0.012, 0.053] is there at equal numbers of examples" in said["gpicl.C7"]
     assert "Of the other seeds: 1 general learning, 4 task identification" in said["gpicl.C8"]

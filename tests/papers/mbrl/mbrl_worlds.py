@@ -80,7 +80,7 @@ def _ensemble(name, c, seed, value):
     fit = value(name, c, "fit")
     both = {
         metric: {"seen": looks * [size * spread], "unseen": looks * [spread]}
-        for metric, size in (("spread", 0.5), ("shape", 0.3), ("error", 2.0))
+        for metric, size in (("spread", value(name, c, "seen")), ("shape", 0.3), ("error", 2.0))
     }
     return {
         "evals": {
@@ -118,7 +118,8 @@ def good(study, c, name):
     if study == "sets":
         return 0 if name == "violations" else {(2, 0): 2.0, (2, 1): 1.4, (2, 2): 1.0}.get((c.bits, c.more), 6.0)
     if study == "ensemble":
-        return {"spread": {"er": 0.6, "simple": 0.2, "perfect": 0.01}[c.agent], "fit": 5, "rate": 0.3}[name]
+        spread = {"er": 0.6, "simple": 0.2, "perfect": 0.01}[c.agent]
+        return {"spread": spread, "seen": 0.2 if c.agent == "er" else 0.5, "fit": 5, "rate": 0.3}[name]
     if isinstance(c, Offline):
         if name == "rate":
             return {"er": 0.1, "simple": 0.28, "perfect": 0.27}[c.agent]
@@ -136,7 +137,7 @@ def bad(study, c, name):
     if study == "sets":
         return 0 if name == "violations" else 1.0
     if study == "ensemble":
-        return {"spread": 0.3 if c.agent == "simple" else 0.2, "fit": 6, "rate": 0.3}[name]
+        return {"spread": 0.3 if c.agent == "simple" else 0.2, "seen": 0.5, "fit": 6, "rate": 0.3}[name]
     if isinstance(c, Offline):
         return 0.1 if name == "rate" else 1.0
     return 640_000 if name == "transitions" else -0.2 if c.agent == "simple" else 0.0

@@ -128,6 +128,13 @@ def _interventions() -> Evidence:
                 f"Updates by sign, at the one rate that was tried (5e-4), stay on the plateau for "
                 f"{interval(signs, 'meta-seeds')} times as many steps as Adam.",
             )
+        larger, smaller = ((_exits(runs, usual | {"batch": size}), size) for size in (128, 32))
+        seen = ((larger[0] * larger[1]) / (smaller[0] * smaller[1])).dropna().tolist()
+        if len(seen) > 1:
+            against += (
+                "Fewer steps with larger batches are not fewer sequences: until the plateau ends, batches of 128 have "
+                f"seen {interval(seen, 'meta-seeds')} times as many as batches of 32.",
+            )
     except NoRecordsError:
         parts |= {name: untested("no study is recorded yet") for name in pairs}
     parts["sign updates"] = untested(
