@@ -9,10 +9,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 INDEX := _build/html/index.html
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 SLUGS := $(sort $(patsubst src/tutorlib/papers/%/__init__.py,%,$(wildcard src/tutorlib/papers/*/__init__.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve notebooks test check colab refresh lint browser mutants slug torture gpu clean
+.PHONY: help book pdf serve notebooks test check colab refresh links dist lint browser mutants slug torture gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +35,9 @@ book: $(READY) ## build the site from the stored notebooks, warnings being error
 $(INDEX):
 	@$(MAKE) --no-print-directory book
 
+pdf: book ## print the whole book into one PDF beside the built pages (needs Chromium)
+	$(BIN)/python book/pdf.py
+
 serve: $(INDEX) ## show the built site on this machine (PORT=8000)
 	@echo "The book: http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
 	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -41,11 +45,14 @@ serve: $(INDEX) ## show the built site on this machine (PORT=8000)
 notebooks: $(READY) ## execute the notebooks and store their outputs (ONLY=gpicl or ONLY=gpicl/method)
 	$(BIN)/python notebooks/make.py $(ONLY)
 
-lint: $(READY) ## style, types, and the direction of imports
+lint: $(READY) ## style, types, the direction of imports, and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	@# The workflows: their form, and what they may do. (The package of actionlint has no program in it: it fetches one.)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 test: browser lint book ## everything that CI runs
 	@# Two processes with as many threads each as there are cores wait for each other, up to 8 times as long.
@@ -63,6 +70,15 @@ colab: $(READY) ## run all notebooks with the versions of a Colab runtime (part 
 
 refresh: $(READY) ## take the versions of Colab's published list into tests/book/colab.txt
 	$(BIN)/python tests/book/colab.py --refresh
+
+links: $(READY) $(INDEX) ## ask for every outside link of the built book (not in CI)
+	$(BIN)/python book/links.py
+
+dist: $(READY) ## the archive of the source and the wheel, in dist (TAG=v0.1.0 must name the version)
+	@test "$${TAG:-v$(VERSION)}" = "v$(VERSION)" || { \
+	echo "make: TAG=$$TAG: expected v$(VERSION), from the version in pyproject.toml" >&2; exit 1; }
+	rm -rf dist
+	$(BIN)/uv build --build-constraints constraints.txt --out-dir dist
 
 mutants: $(READY) ## which small changes of a package its tests miss (ONLY=rl, ONLY=lab SAMPLE=100; not in CI)
 	$(BIN)/python -m pip install -q -c constraints.txt cosmic-ray
@@ -83,5 +99,5 @@ browser:
 	echo "make: the tests of the built pages need Chromium, and there is none: install it, or let .ci/run do so" >&2; exit 1; }
 
 clean: ## remove what was built and cached (not .venv)
-	rm -rf _build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf _build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests notebooks book -name __pycache__ -prune -exec rm -rf {} +

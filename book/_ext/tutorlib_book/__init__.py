@@ -1,15 +1,15 @@
 """What this book adds to Sphinx: tables and the scoreboard made from records, API pages that read well, scripts in
-files, and repairs of the theme.
+files, pages on paper, and repairs of the theme.
 """
 
 from typing import Any
 
 from sphinx.application import Sphinx
 
-from tutorlib_book import api, board, cells, front, icons, pages, scripts, tables
+from tutorlib_book import api, board, cells, front, icons, pages, printing, scripts, tables
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    for part in (api, board, cells, front, icons, pages, scripts, tables):
+    for part in (api, board, cells, front, icons, pages, printing, scripts, tables):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

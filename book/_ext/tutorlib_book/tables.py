@@ -19,7 +19,7 @@ from tutorlib.lab import coverage
 from tutorlib_book.chapters import CHAPTERS
 
 STATUS = Path("notebooks/status.json")
-KINDS = ("idea", "method", "results", "interventions")
+KINDS = ("idea", "derivations", "method", "results", "interventions")
 """The notebooks that a chapter can have, in the order in which they are read."""
 
 SIGNS = {

@@ -64,18 +64,18 @@ def verdicts(claims: Iterable[Claim]) -> Table:
     """Return a table of ``claims`` as the records judge them: each with its parts, and with what speaks against it."""
     bodies, lines = [], []
     for claim in claims:
-        found = judge(claim)
+        evidence = judge(claim)
         identity = claim.id.partition(".")[2] or claim.id
-        measured = f"{found.interval}, {found.interval.sample}" if found.interval else ""
-        rows = [_row(f"<strong>{escape(identity)}</strong> {escape(claim.sentence)}", found.verdict, measured)]
-        lines.append(f"{identity}  {found.verdict} ({claim.scale})  {measured}".rstrip())
+        measured = f"{evidence.interval}, {evidence.interval.sample}" if evidence.interval else ""
+        rows = [_row(f"<strong>{escape(identity)}</strong> {escape(claim.sentence)}", evidence.verdict, measured)]
+        lines.append(f"{identity}  {evidence.verdict} ({claim.scale})  {measured}".rstrip())
         lines.append(f"    {claim.sentence}")
-        for name, part in found.parts.items() if len(found.parts) > 1 else ():
+        for name, part in evidence.parts.items() if len(evidence.parts) > 1 else ():
             interval = str(part.interval) if part.interval else ""
-            told = f"{escape(name)}: {escape(part.why)}" if part.why else escape(name)
-            rows.append(_row(told, part.verdict, interval, part=True))
+            label = f"{escape(name)}: {escape(part.why)}" if part.why else escape(name)
+            rows.append(_row(label, part.verdict, interval, part=True))
             lines.append(f"      {name}: {part}")
-        for sentence in found.against:
+        for sentence in evidence.against:
             rows.append(f'<tr class="against"><td colspan="3">Against it: {escape(sentence)}</td></tr>')
             lines.append(f"      Against it: {sentence}")
         bodies.append(f"<tbody>{''.join(rows)}</tbody>")

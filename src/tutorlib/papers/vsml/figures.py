@@ -20,7 +20,7 @@ from tutorlib.papers.vsml.analysis import (
 from tutorlib.papers.vsml.descent import ADAM_RATES, SGD_RATES
 from tutorlib.papers.vsml.experiments import MATRIX_TRAIN
 from tutorlib.papers.vsml.measures import BIN, MATRIX_TEST
-from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style, whiskers
+from tutorlib.show.style import BASELINE, BLACK, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style, whiskers
 
 
 def draw_online(ax: Axes, learned: Sequence[Record], references: Sequence[Record], name: str, last: int = 500) -> None:
@@ -112,7 +112,7 @@ def draw_windows(ax: Axes, learned: Sequence[Record], names: Sequence[str], wind
         ax.bar(place, found.value, color=OURS, width=0.7)
         whiskers(ax, [place], [found])
         chance = 1 / {"digits-3": 3, "digits-5": 5, "prototypes": 4, "sum-sign": 2}.get(name, 10)
-        ax.plot([place - 0.35, place + 0.35], [chance, chance], color=REFERENCE, linestyle=":")
+        ax.plot([place - 0.35, place + 0.35], [chance, chance], color=BLACK, linestyle=":")  # seen on the bar too
     ax.set_xticks(range(len(names)), [SETS[name] for name in names], rotation=40, ha="right")
     ax.set(ylabel="accuracy, examples 101-200", ylim=(0, 1.02))
 
@@ -153,9 +153,14 @@ def draw_jumps(ax: Axes, learned: Sequence[Record], references: Sequence[Record]
 def draw_cloning(ax: Axes, records: Sequence[Record], kind: str, network: str) -> None:
     """Draw the accuracy of cloned backpropagation beside exact SGD along the same streams, as in Fig. 4."""
     runs = [r for r in records if kind in r.metrics]
-    for side, label, colour, line in (("exact", "SGD itself", REFERENCE, "--"), ("clone", "clone", OURS, "-")):
+    # Where the two agree, the dashes lie on a wider line, and both are seen.
+    looks = {
+        "clone": ("clone", OURS, {"linestyle": "-", "linewidth": 3.0}),
+        "exact": ("SGD itself", BLACK, {"linestyle": "--", "linewidth": 1.2}),
+    }
+    for side, (label, colour, line) in looks.items():
         mean, low, high = mean_curve(runs, kind, network, side)
-        band(ax, 50 * (np.arange(len(mean)) + 0.5), mean, low, high, label=label, colour=colour, linestyle=line)
+        band(ax, 50 * (np.arange(len(mean)) + 0.5), mean, low, high, label=label, colour=colour, **line)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=f"{kind}, {network}", ylim=(0, 1.02))
 
 
