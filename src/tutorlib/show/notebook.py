@@ -54,7 +54,7 @@ def begin(seed: int = 0) -> torch.Generator:
     np.set_printoptions(precision=3, suppress=True)
     pd.set_option("display.float_format", number)
     mpl.rcParams.update(cast(Any, STYLE))
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if hasattr(shell, "kernel"):  # a notebook's: figures that are sharp on every screen
         shell.run_line_magic("config", "InlineBackend.figure_format = 'retina'")
     print(f"tutorlib {__version__} · {device.type} · tier {tier}")
