@@ -6,10 +6,42 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from tutorlib_book import api, board, cells, front, icons, pages, printing, scripts, tables
+from tutorlib_book import (
+    api,
+    board,
+    cells,
+    citing,
+    finding,
+    front,
+    head,
+    icons,
+    loading,
+    mathematics,
+    pages,
+    printing,
+    scripts,
+    tables,
+)
+
+PARTS = (
+    api,
+    board,
+    cells,
+    citing,
+    finding,
+    front,
+    head,
+    icons,
+    loading,
+    mathematics,
+    pages,
+    printing,
+    scripts,
+    tables,
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    for part in (api, board, cells, front, icons, pages, printing, scripts, tables):
+    for part in PARTS:
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
