@@ -11,6 +11,7 @@ from matplotlib.text import Text
 from tutorlib.lab.errors import UsageError
 from tutorlib.show.curves import curves_data, curves_picture
 from tutorlib.show.packing import unpack
+from tutorlib.show.style import CYCLE, METHODS
 
 
 def test_curves_are_kept_to_a_promise_on_a_logarithmic_axis() -> None:
@@ -113,6 +114,16 @@ def test_the_picture_shows_the_start() -> None:
     assert list(lines["escape"].get_xdata()) == [ESCAPES[2][1]]
     assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
     assert "bias: 0.9" in ax.get_title(loc="left")
+
+
+def test_the_picture_draws_a_method_in_its_colour_and_the_first_line_wider() -> None:
+    raw = fake_curves()
+    flat = [0.5] * len(STEPS_OF_CURVES)
+    raw["lines"] = [{"label": name, "values": flat, "over": ()} for name in ("RND", "loss", "RC-GVF")]
+    (ax,) = curves_picture(curves_data(**raw)).axes
+    lines = [ax.lines[i] for i in range(3)]
+    assert [line.get_color() for line in lines] == [METHODS["RND"], CYCLE[1], METHODS["RC-GVF"]]
+    assert lines[0].get_linewidth() > 1.5 * lines[1].get_linewidth(), "where they overlap, both are seen"
 
 
 LONG = "When does a run leave its plateau, and what has its learning rate, its bias or its width to do with it?"

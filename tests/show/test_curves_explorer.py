@@ -171,6 +171,33 @@ def test_the_page_changes_between_light_and_dark(visit: Callable[..., Page], twi
     assert all(a != b for a, b in zip(light, root.evaluate(COLOURS), strict=True))
 
 
+STROKES = """host => {
+  const rgb = (name) => {
+    const probe = host.shadowRoot.appendChild(document.createElement("i"));
+    probe.style.color = `var(--${name})`;
+    const found = getComputedStyle(probe).color;
+    probe.remove();
+    return found;
+  };
+  const drawn = [...host.shadowRoot.querySelectorAll("path.series, path.reference")];
+  return [drawn.map((path) => getComputedStyle(path).stroke), ["orange", "green", "c1"].map(rgb)];
+}"""
+
+
+def test_a_method_has_its_own_colour_whatever_its_place(visit: Callable[..., Page]) -> None:
+    raw = fake_curves()
+    flat = [0.5] * len(STEPS_OF_CURVES)
+    raw["lines"] = [
+        {"label": "RC-GVF", "values": flat, "over": ()},
+        {"label": "loss", "values": flat, "over": ()},
+        {"label": "RND", "values": flat, "over": (), "thin": True},
+    ]
+    root = mounted(visit(document(Explorer("curves_explorer", curves_data(**raw), "Methods").html)))
+    drawn, named = root.evaluate(STROKES)
+    assert drawn == named, "thin ones are drawn first"
+    assert len(set(drawn)) == 3
+
+
 def test_controls_and_chart_have_names(visit: Callable[..., Page], twin: str) -> None:
     root = mounted(visit(document(twin)))
     expect(root).to_have_attribute("aria-label", "Plateaus")

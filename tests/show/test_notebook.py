@@ -3,7 +3,9 @@
 import os
 import random
 import re
+import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -44,6 +46,17 @@ def test_begin_names_the_tier(state: None, capsys: pytest.CaptureFixture[str], m
     monkeypatch.setenv("TUTORLIB_TIER", "lively")
     with pytest.raises(UsageError, match="TUTORLIB_TIER='lively'"):
         notebook.begin()
+
+
+def test_in_a_notebook_figures_have_twice_the_pixels(state: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    shell = SimpleNamespace(run_line_magic=lambda *words: said.append(words), kernel=None)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    notebook.begin()
+    assert said == [("config", "InlineBackend.figure_format = 'retina'")]
+    del shell.kernel
+    notebook.begin()
+    assert len(said) == 1, "a shell of IPython has no pictures"
 
 
 def test_the_same_seed_draws_the_same_numbers_and_another_seed_others(state: None) -> None:

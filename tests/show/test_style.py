@@ -1,4 +1,6 @@
 import io
+import re
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -108,3 +110,22 @@ def test_a_palette_changes_no_colour_that_one_could_see() -> None:
     assert np.abs(before - after).mean() < 1
     assert np.quantile(np.abs(before - after), 0.99) <= 16
     assert look.in_palette(light) == light
+
+
+def test_a_method_has_one_colour_which_the_explorers_know_by_name() -> None:
+    sheet = (Path(look.__file__).parent / "parts.mjs").read_text(encoding="utf-8")
+    for label, colour in look.METHODS.items():
+        assert f"--{look.NAMES[colour]}: " in sheet, label
+    assert len(set(look.NAMES.values())) == len(look.NAMES)
+
+
+@pytest.mark.parametrize(("scheme", "grounds"), [("light", ("#ffffff", "#f3f4f5")), ("dark", ("#14181e", "#29313d"))])
+def test_colours_of_explorers_can_be_read_as_text(scheme: str, grounds: tuple[str, ...]) -> None:
+    sheet = (Path(look.__file__).parent / "parts.mjs").read_text(encoding="utf-8")
+    (block,) = [part for part in sheet.split("}") if f"color-scheme: {scheme};" in part]
+    colours = dict(re.findall(r"--(blue|vermillion|green|purple|orange|sky): (#[0-9a-f]{6})", block))
+    assert len(set(colours.values())) == 6
+    for name, colour in colours.items():
+        for ground in grounds:
+            high, low = sorted((luminance(colour), luminance(ground)), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (name, ground)

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tutorlib.lab.errors import UsageError, bad_argument, checked, choose
-from tutorlib.show.style import BLUE, GREEN, REFERENCE, VERMILLION, fit_title, style
+from tutorlib.show.style import METHODS, fit_title, style
 
 PLAYERS = ("SymLA", "Thompson", "UCB1", "random")
 """Who plays, in the order of the page."""
@@ -181,18 +181,18 @@ def bandit_picture(data: Mapping[str, Any], regrets: Mapping[str, Any]) -> Figur
     """
     first, pulls = data["start"], data["pulls"]
     family = next(kind for kind in data["families"] if kind["name"] == first["family"])
-    looks = ((BLUE, "-"), (VERMILLION, "-"), (GREEN, "-"), (REFERENCE, "--"))
     with style():
         figure = Figure(layout="constrained")
         ax = figure.subplots()
-        for player, (colour, dash) in zip(PLAYERS, looks, strict=True):
+        for player in PLAYERS:
             try:
                 values = np.asarray(regrets.get(player, ()), dtype=float)
             except (TypeError, ValueError):
                 raise bad_argument(f"regrets[{player!r}]", regrets[player], "a list of numbers") from None
             if values.shape != (pulls,):
                 raise UsageError(f"regrets of {player} have shape {values.shape}: expected ({pulls},)")
-            ax.plot(range(pulls + 1), [0, *values], dash, color=colour, label=f"{player}: {values[-1]:.1f}")
+            dash = "--" if player == "random" else "-"
+            ax.plot(range(pulls + 1), [0, *values], dash, color=METHODS[player], label=f"{player}: {values[-1]:.1f}")
         ax.set(xlabel="pulls", ylabel="mean regret", xlim=(0, pulls), ylim=(0, None))
         fit_title(ax, f"{data['title']}\narms: {first['arms']}, family: {family['label']}")
         ax.legend()

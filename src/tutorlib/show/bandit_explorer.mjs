@@ -13,7 +13,8 @@
 import { box, hostOf, index, lineStyles, make, plotBox, radios, settle, slider, tableBox } from "./parts.mjs";
 
 const SLICE = 50; // milliseconds of play at a time, so that the page stays awake
-const COLOURS = ["var(--c0)", "var(--c1)", "var(--c2)", "var(--soft)"]; // of the players
+const NAMES = ["green", "blue", "vermillion", "soft"]; // colours of the players, as in the figures
+const COLOURS = NAMES.map((name) => `var(--${name})`);
 const CSS = `
 .panels { align-items: start; }
 .buttons { display: flex; flex-wrap: wrap; gap: .4rem; align-items: end; }
@@ -285,7 +286,7 @@ function verdict(data, life, s) {
 
 /** A chart of regrets, [player][pulls so far], null where there is none; random pulls are a thin line. */
 function chartOf(data, courses, y) {
-  const lines = courses.map((values, player) => ({ label: data.players[player], values, thin: player === 3 }));
+  const lines = courses.map((values, player) => ({ label: data.players[player], values, thin: player === 3, colour: NAMES[player] }));
   const top = Math.max(...courses.flat(), 1);
   return {
     x: { label: "pulls", low: 0, high: data.pulls }, y: { label: y, low: 0, high: top },

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from tutorlib.lab.errors import UsageError, bad_argument, checked, choose
 from tutorlib.show.explorer import rounded
 from tutorlib.show.packing import pack, unpack
-from tutorlib.show.style import CYCLE, REFERENCE, fit_title, style
+from tutorlib.show.style import CYCLE, METHODS, NAMES, REFERENCE, fit_title, style
 
 MAX_LABEL = 18
 """Most characters in the label of a line, which stands beside the chart."""
@@ -47,7 +47,10 @@ class Scale(TypedDict):
 
 
 class Line(TypedDict):
-    """One line of the chart: its words, and numbers nested as ``[*over][position]``; ``thin`` is for comparisons."""
+    """One line of the chart: its words, and numbers nested as ``[*over][position]``; ``thin`` is for comparisons.
+
+    A method of ``style.METHODS`` has its colour; others have those of the chart, in order, and thin ones are grey.
+    """
 
     label: str
     values: Any
@@ -197,7 +200,8 @@ def _line(
     values = _logarithms(name, line["values"]) if y["log"] else line["values"]
     packed = pack(name, values, [*over, *places], LOG_DECIMALS if y["log"] else decimals)
     names = [chooser for chooser, _ in over]
-    return {"label": line["label"], "over": names, "values": packed, "thin": line.get("thin", False)}
+    shown = {"label": line["label"], "over": names, "values": packed, "thin": line.get("thin", False)}
+    return shown | ({"colour": NAMES[METHODS[line["label"]]]} if line["label"] in METHODS else {})
 
 
 def _logarithms(name: str, array: Any) -> Any:
@@ -283,7 +287,9 @@ def curves_picture(data: Mapping[str, Any]) -> Figure:
         for line in data["lines"]:
             values = [None if v is None else 10**v if data["y"]["log"] else v for v in _at(line, data, unpacked=True)]
             look: dict[str, Any] = {"color": REFERENCE, "linewidth": 1.2, "linestyle": next(thin)}
-            look = look if line["thin"] else {"color": next(thick)}
+            first = line is next(own for own in data["lines"] if not own["thin"])
+            look = look if line["thin"] else {"color": next(thick), "linewidth": 3.2 if first else 1.6}
+            look |= {"color": METHODS[line["label"]]} if line["label"] in METHODS else {}
             ax.plot(data["positions"], [math.nan if v is None else v for v in values], label=line["label"], **look)
         for mark in data["marks"]:
             x, y = (_at({**mark, "values": mark[end]}, data) for end in ("x", "y"))

@@ -7,6 +7,7 @@ Printed text is compared with a new run in CI, so it must not depend on the last
 import math
 import os
 import random
+import sys
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -53,6 +54,9 @@ def begin(seed: int = 0) -> torch.Generator:
     np.set_printoptions(precision=3, suppress=True)
     pd.set_option("display.float_format", number)
     mpl.rcParams.update(cast(Any, STYLE))
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):  # a notebook's: figures that are sharp on every screen
+        shell.run_line_magic("config", "InlineBackend.figure_format = 'retina'")
     print(f"tutorlib {__version__} · {device.type} · tier {tier}")
     return torch.Generator().manual_seed(seed)
 

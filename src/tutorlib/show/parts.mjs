@@ -18,7 +18,8 @@ export const STYLE = `
   --soft: var(--pst-color-text-muted, var(--jp-content-font-color2, #515b6b));
   --rule: var(--pst-color-border, var(--jp-border-color2, #cfd4da));
   --accent: var(--pst-color-primary, var(--jp-brand-color1, #0a6c7d));
-  --c0: #0072b2; --c1: #b84300; --c2: #00785a; --c3: #a0487a;
+  --blue: #0072b2; --vermillion: #b84300; --green: #00785a; --purple: #a0487a; --orange: #946200; --sky: #257790;
+  --c0: var(--blue); --c1: var(--vermillion); --c2: var(--green); --c3: var(--purple);
   color-scheme: light;
   container-type: inline-size;
   display: block; box-sizing: border-box; padding: 4px;
@@ -33,7 +34,7 @@ export const STYLE = `
   --soft: var(--pst-color-text-muted, var(--jp-content-font-color2, #a4acb8));
   --rule: var(--pst-color-border, var(--jp-border-color2, #48566b));
   --accent: var(--pst-color-primary, var(--jp-brand-color1, #3fb1c5));
-  --c0: #6bbdf0; --c1: #f0a53c; --c2: #35c79d; --c3: #e39cc4;
+  --blue: #6bbdf0; --vermillion: #ff8f66; --green: #35c79d; --purple: #e39cc4; --orange: #f0b13c; --sky: #a5dcf8;
   color-scheme: dark;
 }
 *, ::before, ::after { box-sizing: border-box; }
@@ -248,12 +249,12 @@ function landmark({ x, y, label }, { box, px, py }) {
   ];
 }
 
-/** The lines of a chart: curves in the colours of the page, thin ones in grey and dashed. */
+/** The lines of a chart: those with a colour's name have it, others those of the page; thin ones are grey and dashed. */
 export function lineStyles(lines) {
   const thin = lines.filter((line) => line.thin), thick = lines.filter((line) => !line.thin);
   const styled = [
-    ...thin.map((line, i) => ({ ...line, colour: "var(--soft)", dash: DASHES[i % DASHES.length] })),
-    ...thick.map((line, i) => ({ ...line, colour: `var(--c${i})`, under: i === 0 && thick.length > 1 })),
+    ...thin.map((line, i) => ({ ...line, colour: `var(--${line.colour ?? "soft"})`, dash: DASHES[i % DASHES.length] })),
+    ...thick.map((line, i) => ({ ...line, colour: `var(--${line.colour ?? `c${i}`})`, under: i === 0 && thick.length > 1 })),
   ];
   return styled.filter((line) => line.values?.some((value) => value !== null));
 }

@@ -5,7 +5,7 @@ white ground in both of the book's modes, because its dark mode puts a white car
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import MappingProxyType
 from typing import Any, cast
@@ -46,6 +46,26 @@ OURS = GREEN
 """The method of the chapter, where it stands beside baselines."""
 BASELINE = ORANGE
 """A baseline that was trained like the method."""
+
+METHODS: Mapping[str, str] = MappingProxyType(
+    {
+        "SymLA": OURS, "MetaRNN": BASELINE, "MetaRNN, permuted": PURPLE, "MetaRNN, augm.": PURPLE,
+        "Thompson": BLUE, "UCB1": VERMILLION, "random": REFERENCE,
+        "RC-GVF": OURS, "RND": BASELINE, "NovelD": SKY, "AGAC": BLUE, "PPO": REFERENCE,
+        "error": VERMILLION, "disagreement": BLUE, "product": OURS,
+        "model-free": BASELINE, "model-based": OURS,
+        "replay": BASELINE, "simple model": OURS, "Gaussian latent": SKY, "categorical latent": PURPLE,
+        "perfect model": BLACK,
+    }
+)  # fmt: skip
+"""Colours of methods, by the name that legends give them: the same in all figures and explorers of the book."""
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        BLACK: "ink", ORANGE: "orange", SKY: "sky", GREEN: "green", BLUE: "blue", VERMILLION: "vermillion",
+        PURPLE: "purple", GREY: "soft",
+    }
+)  # fmt: skip
+"""Colours by the name that the style sheet of the explorers has for them, which knows light and dark."""
 
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 """Colours of lines that have no role, in order."""

@@ -7,8 +7,9 @@ import pytest
 from rcgvf_worlds import good, made_up
 
 from tutorlib.lab import UsageError
-from tutorlib.papers.rcgvf import analysis, explorers
+from tutorlib.papers.rcgvf import analysis, explorers, figures
 from tutorlib.show.packing import unpack
+from tutorlib.show.style import NAMES
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,7 @@ def test_the_replay_of_the_lock_holds_the_records(records):
     assert seed["values"] == ["mean of 5", *(f"seed {s}" for s in range(5))]
     assert data["positions"] == list(range(20))
     assert [line["label"] for line in data["lines"]] == list(groups)
+    assert [line["colour"] for line in data["lines"]] == [NAMES[figures.colour_of(label)] for label in groups]
     shown = unpack(data["lines"][1]["values"])  # [frames][seed][column]
     for look in range(4):
         assert 10 ** shown[look][0][1] == pytest.approx((look + 3) / 10, rel=1e-3)

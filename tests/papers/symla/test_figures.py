@@ -57,6 +57,19 @@ def test_figures_show_the_records(records, ax):
     assert texts[:2] == ["1.0", "15.0"]
 
 
+def test_the_matrix_is_dark_where_regret_is_low_and_its_numbers_stand_out(records, ax):
+    image = figures.draw_matrix(ax, records["symla.bandits"], "meta-rnn")
+
+    def light(value):
+        return image.cmap(image.norm(value))[:3] @ np.array([0.2126, 0.7152, 0.0722])
+
+    levels = [light(value) for value in np.linspace(0, 13, 9)]
+    assert levels == sorted(levels)
+    assert levels[-1] - levels[0] > 0.5
+    for words, value in zip(ax.texts, image.get_array().ravel(), strict=True):
+        assert abs(light(value) - {"white": 1, "black": 0}[words.get_color()]) > 0.4
+
+
 def test_arms_and_references_are_lines(records, ax):
     figures.draw_arms(ax, records["symla.bandits"], records["symla.references"])
     assert len(ax.lines) == 4

@@ -74,7 +74,7 @@ def _place(place: tuple[str, str]) -> str:
 THEOREM = Terms(
     "2026-11-26",
     {"3 bits": NARROWS, "3 bits minus 2": 0.0, "2 bits minus all read by all": 0.0},
-    ("No value function is in Q_MB that is not in Q_MF.",),
+    ("No value function is in the model-based set that is not in the model-free one.",),
     SEEDS,
 )
 PLAYER = "policy of the model"
@@ -180,10 +180,10 @@ def _theorem() -> Evidence:
     }
     true = sum(r.config["models"] for r in records)
     detail = (
-        f"Size of Q_MF over that of Q_MB after {AT} transitions, 3 bits, each with a table of its own. 2 bits: "
-        f"{interval(two, unit)}; 2 bits, all read by all: {interval(tabular, unit)}. Value functions in Q_MB that are "
-        f"not in Q_MF: {violations}, over {true} true models and all numbers of transitions. The theorem itself is "
-        f"proved in the chapter."
+        f"Size of the model-free set over that of the model-based one after {AT} transitions, 3 bits, each with a "
+        f"table of its own. 2 bits: {interval(two, unit)}; 2 bits, all read by all: {interval(tabular, unit)}. Value "
+        f"functions in the model-based set that are not in the model-free one: {violations}, over {true} true models "
+        f"and all numbers of transitions. The theorem itself is proved in the chapter."
     )
     return Evidence(parts, "3 bits", detail, verdict="contradicted" if violations else "")
 

@@ -145,7 +145,7 @@ def offline_explorer(records: Sequence[Record]) -> Explorer:
         note=(
             f"A flute of {pipes} pipes; all its patterns can be listed, so Q is held against the exact q*: root of the "
             f"mean squared error, medians of {seeds} seeds. Errors that rise with updates are divergence, and "
-            f"not what data leave open. Greedy policies after the last update. The paper's own example is unknown."
+            f"not what data leave open. Greedy policies after the last update."
         ),
     )  # fmt: skip
     label = "Error of Q over updates on the same few transitions: replay, a learned and a perfect model"

@@ -32,12 +32,12 @@ from tutorlib.papers.mbrl.analysis import (
     transition_counts,
 )
 from tutorlib.papers.mbrl.offline import best_rate
-from tutorlib.show.style import BASELINE, BLACK, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style, whiskers
+from tutorlib.show.style import BASELINE, METHODS, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style, whiskers
 
-COLOURS: Mapping[str, str] = MappingProxyType(
-    {"er": BASELINE, "simple": OURS, "gaussian": SKY, "categorical": PURPLE, "perfect": BLACK}
-)
+COLOURS: Mapping[str, str] = MappingProxyType({agent: METHODS[label] for agent, label in AGENTS.items()})
 """of agents; the perfect model, which nobody has, is black"""
+MF, MB = r"$Q_{\mathrm{MF}}$", r"$Q_{\mathrm{MB}}$"
+"""the sets of values, as formulas write them"""
 
 
 def draw_intervals(
@@ -51,7 +51,7 @@ def draw_intervals(
 def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> None:
     """Draw the sizes of Q_MB and Q_MF over the number of transitions, for one class of models."""
     own = select(records, bits=bits, more=more)
-    for name, label, colour in (("free", "model-free, Q_MF", BASELINE), ("based", "model-based, Q_MB", OURS)):
+    for name, label, colour in (("free", f"model-free, {MF}", BASELINE), ("based", f"model-based, {MB}", OURS)):
         sizes = np.array([r.metrics[name] for r in own])
         draw_intervals(ax, range(sizes.shape[1]), [interval(column.tolist()) for column in sizes.T], label, colour)
     ax.set(xlabel="transitions", ylabel="value functions left", yscale="log", title=class_label(bits, more))
@@ -64,7 +64,7 @@ def draw_gaps(ax: Axes, records: Sequence[Record]) -> None:
     whiskers(ax, range(len(found)), list(found.values()))
     ax.axhline(1.0, color=REFERENCE, linestyle="--", linewidth=1.2)
     ax.set_xticks(range(len(found)), list(found), rotation=20, ha="right")
-    ax.set(ylabel=f"Q_MF over Q_MB, {AT} transitions")
+    ax.set(ylabel=f"{MF} over {MB}, {AT} transitions")
 
 
 def draw_errors(ax: Axes, records: Sequence[Record], group: str = "all") -> None:

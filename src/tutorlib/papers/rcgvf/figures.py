@@ -11,10 +11,10 @@ from tutorlib.lab import Interval, Record, interval, select, withdrawals
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.rcgvf import analysis
 from tutorlib.papers.rcgvf.analysis import by_weight, curve, discounts, fading, farthest, share_of_episodes
-from tutorlib.show.style import BASELINE, BLUE, CYCLE, OURS, PURPLE, REFERENCE, SKY, band, whiskers
+from tutorlib.show.style import BASELINE, BLUE, CYCLE, METHODS, OURS, PURPLE, REFERENCE, band, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
-    {"RC-GVF": OURS, "RND": BASELINE, "NovelD": SKY, "AGAC": BLUE, "PPO": REFERENCE}
+    {label: METHODS[label] for label in ("RC-GVF", "RND", "NovelD", "AGAC", "PPO")}
 )
 """RC-GVF, what it is compared with, and what has no bonus"""
 
@@ -151,7 +151,7 @@ def draw_lambda(ax: Axes, records: Sequence[Record]) -> None:
     """Draw squared bias, variance and their sum over lambda_z, means over seeds."""
     lambdas = records[0].metrics["lambdas"]
     bias, variance = (curve(records, name) for name in ("bias", "variance"))
-    lines = ((bias, BLUE, "bias²"), (variance, BASELINE, "variance"), (bias + variance, OURS, "sum"))
-    for values, colour, words in lines:
-        ax.plot(lambdas, values, color=colour, label=words)
+    lines = ((bias, BLUE, "-", "bias²"), (variance, BASELINE, "-", "variance"), (bias + variance, OURS, "--", "sum"))
+    for values, colour, dash, words in lines:
+        ax.plot(lambdas, values, color=colour, linestyle=dash, label=words)
     ax.set(xlabel=r"$\lambda_z$", ylabel="of a target", ylim=(0, None))

@@ -49,7 +49,7 @@ def bandit_explorer(record: Record) -> Explorer:
         seen=seen,
         note=(
             f"SymLA's {len(record.metrics['theta']):,} numbers were meta-trained on bandits of "
-            f"{', '.join(map(str, seen))} arms for {c['generations']} generations (the paper's budget is unknown), and "
+            f"{', '.join(map(str, seen))} arms for {c['generations']} generations, and "
             f"do not change here: the page runs them. Thompson sampling and UCB1 know that they play a bandit. All "
             f"players meet the same bandit and the same luck at each pull; single lives vary widely. Regret: what the "
             f"pulls were expected to pay less than the best arm."
@@ -137,9 +137,9 @@ def symmetry_explorer(groups: Mapping[str, Sequence[Record]], references: Sequen
         ],
         note=(
             f"Recorded lives of {c['length']} steps, {len(names)} orders, means of "
-            f"{len(next(iter(groups.values())))} seeds x 100 lives in each order; theta is fixed. Failures in such a "
+            f"{len(next(iter(groups.values())))} seeds × 100 lives in each order; theta is fixed. Failures in such a "
             f"life, mean of all orders: {in_a_life}; at first no pole has had the time to fall. All were "
-            f"meta-trained within minutes on a CPU ({_budgets(groups)}; the paper's budget is unknown). The first "
+            f"meta-trained within minutes on a CPU ({_budgets(groups)}). The first "
             f"order is the one of meta-training; the augmented MetaRNN met a random order in every life."
         ),
     )  # fmt: skip

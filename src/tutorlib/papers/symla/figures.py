@@ -31,7 +31,7 @@ def colour_of(records: Sequence[Record]) -> str:
     return COLOURS["augmented" if c["agent"] == "meta-rnn" and c["permuted"] != "none" else c["agent"]]
 
 
-def draw_matrix(ax: Axes, records: Sequence[Record], agent: str, largest: float = 20.0) -> AxesImage:
+def draw_matrix(ax: Axes, records: Sequence[Record], agent: str, largest: float = 13.0) -> AxesImage:
     """Draw the regret of a life, families of meta-training x of meta-test, as in Fig. 3; colours end at ``largest``.
 
     Dark is low. Returns the image, for a colour bar.

@@ -1,0 +1,94 @@
+"""What a reader meets on the pages of notebooks: words for pictures, tables for results, exercises that help."""
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+
+import pytest
+from bs4 import BeautifulSoup
+from toc import PAGES, ROOT
+
+Soups = Mapping[str, BeautifulSoup]
+
+NOTEBOOKS = [page for page in PAGES if page.startswith("notebooks/")]
+WIDTH = 76
+LINES = 3
+LEVELS = ("easy", "medium", "hard")
+
+
+def code_cells(page: str) -> list[dict]:
+    """Return the code cells of a stored notebook."""
+    cells = json.loads((ROOT / f"{page}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_every_picture_has_words_that_say_what_to_see(soups: Soups, page: str) -> None:
+    alts = []
+    for image in soups[page].select("article .cell_output img, article figure img"):
+        alt = str(image.get("alt", "")).strip()
+        assert not re.fullmatch(r"[\w./-]*[0-9a-f]{12,}[\w./-]*", alt), f"{page}: {alt}"
+        assert 40 <= len(alt) <= 600, f"{page}: {image.get('src')}: {alt!r}"
+        assert "$" not in alt, f"{page}: {alt}"
+        assert "\\" not in alt, f"{page}: {alt}"
+        alts.append(alt)
+    assert len(set(alts)) == len(alts), f"{page}: two pictures with the same words"
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_printed_results_are_short_and_longer_ones_are_tables(page: str) -> None:
+    for cell in code_cells(page):
+        for output in cell["outputs"]:
+            lines = [line for line in "".join(output.get("text", "")).splitlines() if not line.startswith("PASS:")]
+            if is_code("\n".join(lines)):
+                continue
+            assert len(lines) <= LINES, f"{page}: {lines}"
+            assert max(map(len, lines), default=0) <= WIDTH, f"{page}: {lines}"
+
+
+def is_code(text: str) -> bool:
+    """Return whether a printed text is Python that defines something, as ``inspect.getsource`` gives it."""
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:
+        return False
+    return any(isinstance(statement, ast.FunctionDef | ast.ClassDef) for statement in body)
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_no_line_of_code_is_wider_than_a_page(page: str) -> None:
+    for cell in code_cells(page):
+        for line in "".join(cell["source"]).splitlines():
+            assert len(line) <= WIDTH, f"{page}: {line}"
+
+
+@pytest.mark.parametrize("page", [page for page in NOTEBOOKS if page.endswith("/results")])
+def test_the_judged_claims_are_a_table_with_badges(soups: Soups, page: str) -> None:
+    (board,) = soups[page].select("table.verdicts")
+    assert board.select("tbody")
+    for body in board.select("tbody"):
+        badge = body.select_one(".verdict")
+        assert badge is not None
+        assert badge["class"][1] == f"verdict-{badge.get_text().replace(' ', '-')}"
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_exercises_have_a_level_a_hint_and_a_solution_in_words(soups: Soups, page: str) -> None:
+    (heading,) = [h for h in soups[page].select("article h2") if h.get_text().startswith("Exercises")]
+    section = heading.find_parent("section")
+    assert section is not None
+    starts = [p for p in section.select("p") if re.match(r"\d+\. ", p.get_text())]
+    assert 3 <= len(starts) <= 8, page
+    for number, start in enumerate(starts, 1):
+        said = start.get_text()
+        assert said.startswith(f"{number}. "), f"{page}: {said}"
+        assert any(f"({level})" in said for level in LEVELS), f"{page}: {said}"
+    for kind, name in (("hint", "Hint"), ("solution", "Solution")):
+        folds = section.select(f"details.{kind}")
+        assert len(folds) == len(starts), f"{page}: {kind}"
+        for fold in folds:
+            assert not fold.has_attr("open")
+            assert fold.summary is not None
+            assert fold.summary.get_text() == name
+            assert len(fold.get_text().split()) >= 5, f"{page}: {fold}"
