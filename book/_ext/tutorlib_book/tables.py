@@ -164,7 +164,8 @@ def status_matrix(entries: Mapping[str, Any]) -> str:
         rows.append(f'<tr><th scope="row">{escape(chapter.name)}</th>{cells}</tr>\n')
     head = "".join(f'<th scope="col">{kind.capitalize()}</th>' for kind in KINDS)
     return (
-        '<div class="matrix-box"><table class="matrix long-heads">\n<caption>The notebooks at their last execution</caption>\n'
+        '<div class="matrix-box"><table class="matrix long-heads">\n'
+        "<caption>The notebooks at their last execution</caption>\n"
         f'<thead><tr><th scope="col">Chapter</th>{head}</tr></thead>\n'
         f"<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n"
     )
