@@ -43,7 +43,7 @@ def test_formulas_can_be_read_without_scripts(chromium: Browser, address: str) -
     page = context.new_page()
     page.goto(f"{address}{PAGE}.html")
     assert r"The state \(s\in\mathbb R^N\) is updated by" in page.inner_text("article")
-    assert page.locator("article .math >> visible=true").count() > 300
+    assert page.locator("article .math >> visible=true").count() > 150
     context.close()
 
 

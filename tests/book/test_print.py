@@ -81,7 +81,10 @@ def test_solutions_are_open_on_paper_and_other_folded_code_is_not_there(paper) -
     page = paper("notebooks/gpicl/results")
     solutions = page.locator(".tag_hide-cell details.hide")
     assert solutions.count() >= 4
-    assert set(solutions.locator("> summary").all_inner_texts()) == {"Solution"}
+    assert set(solutions.locator("> summary").all_inner_texts()) == {"The code of the solution"}
+    words = page.locator("details.solution")
+    assert words.count() >= 4
+    assert words.locator("> p").evaluate_all("all => all.every(e => e.getBoundingClientRect().height > 10)")
     assert solutions.locator("pre").evaluate_all("all => all.every(e => e.getBoundingClientRect().height > 10)")
     assert page.locator("div.cell:not(.tag_hide-cell) details.hide").evaluate_all(VISIBLE) == []
     assert page.locator("details.checks ul").evaluate_all("all => all.every(e => !e.checkVisibility())")

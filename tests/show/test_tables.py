@@ -49,6 +49,11 @@ def test_a_frame_is_a_table_without_its_index() -> None:
     assert cells(table(frame, digits=2)) == [["K", "accuracy"], ["2", "0.12"], ["4", "1.0"]]
 
 
+def test_a_column_without_a_name_has_an_empty_cell_and_no_empty_head() -> None:
+    made = table({"": ["a"], "b": [1]})
+    assert [cell.name for cell in soup(made).select("thead tr > *")] == ["td", "th"]
+
+
 def test_columns_of_several_lengths_are_refused() -> None:
     with pytest.raises(UsageError, match=r"columns=\{'a': 1, 'b': 2\}: expected columns of one length"):
         table({"a": [1], "b": [1, 2]})

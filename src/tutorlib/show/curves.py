@@ -287,7 +287,7 @@ def curves_picture(data: Mapping[str, Any]) -> Figure:
         for line in data["lines"]:
             values = [None if v is None else 10**v if data["y"]["log"] else v for v in _at(line, data, unpacked=True)]
             look: dict[str, Any] = {"color": REFERENCE, "linewidth": 1.2, "linestyle": next(thin)}
-            first = line is next(own for own in data["lines"] if not own["thin"])
+            first = line is next(other for other in data["lines"] if not other["thin"])
             look = look if line["thin"] else {"color": next(thick), "linewidth": 3.2 if first else 1.6}
             look |= {"color": METHODS[line["label"]]} if line["label"] in METHODS else {}
             ax.plot(data["positions"], [math.nan if v is None else v for v in values], label=line["label"], **look)

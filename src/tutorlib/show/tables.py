@@ -49,7 +49,10 @@ def table(columns: Mapping[str, Sequence[Any]] | pd.DataFrame, caption: str = ""
         raise bad_argument("columns", {h: len(b) for h, b in zip(heads, bodies, strict=True)}, "columns of one length")
     words = [[_words(entry, digits) for entry in body] for body in bodies]
     kinds = ["number" if body and all(_is_number(e) for e in body) else "words" for body in bodies]
-    head = "".join(f'<th scope="col" class="{k}">{escape(h)}</th>' for h, k in zip(heads, kinds, strict=True))
+    head = "".join(
+        f'<th scope="col" class="{kind}">{escape(name)}</th>' if name else "<td></td>"
+        for name, kind in zip(heads, kinds, strict=True)
+    )
     rows = []
     for first, *others in zip(*words, strict=True):
         cells = (f'<td class="{k}">{escape(w)}</td>' for w, k in zip(others, kinds[1:], strict=True))

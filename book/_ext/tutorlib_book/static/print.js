@@ -5,6 +5,7 @@ for (const picture of document.querySelectorAll(".tutorlib-explorer > .fallback"
   const copy = picture.cloneNode(true);
   copy.className = "on-paper";
   copy.hidden = true;
+  copy.loading = "eager"; // nobody scrolls to it
   picture.parentElement.after(copy);
 }
 
