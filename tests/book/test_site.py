@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -204,7 +205,12 @@ def shown(claim: Claim, evidence: Evidence) -> str:
     if claim.terms and evidence.parts:
         seeds = claim.terms.seeds
         assert seeds == tuple(range(len(seeds)))
-        said += ["Seeds", f"0 to {len(seeds) - 1}"]
+        tuning = {(): "", (1000, 1001): "; 1000, 1001 for tuning"}[claim.terms.tuning]
+        said += ["Seeds", f"0 to {len(seeds) - 1}{tuning}"]
+        said += ["Conditions", *claim.terms.conditions] if claim.terms.conditions else []
+        said += [f"Changed since {claim.terms.fixed}"] if claim.terms.changes else []
+        for (date, reason), changes in groupby(claim.terms.changes, lambda change: (change.date, change.reason)):
+            said.append(f"{date}, {'; '.join(change.part for change in changes)}: {reason}")
     said += ["Scale", claim.scale, *(["Budget", claim.budget] if claim.budget else [])]
     return plain(" ".join([*said, "The paper reports", claim.reported]))
 

@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from tutorlib import papers
-from tutorlib.lab import Claim, Evidence, judge
+from tutorlib.lab import Claim, Evidence, Terms, judge
 from tutorlib.lab.verdicts import VERDICTS
 from tutorlib_book.chapters import CHAPTERS, Chapter
 from tutorlib_book.tables import SIGNS, Details, Summary, badge, doc, word_class
@@ -139,7 +139,7 @@ def facts(claim: Claim, evidence: Evidence) -> list[nodes.Node]:
     entries: dict[str, list[nodes.Node]] = {
         "Measured": measured,
         "Against it": [nodes.paragraph(text=words) for words in evidence.against],
-        "Seeds": [nodes.paragraph(text=seeds(claim.terms.seeds))] if claim.terms and evidence.parts else [],
+        **(terms(claim.terms) if claim.terms and evidence.parts else {}),
         "Scale": [nodes.paragraph(text=claim.scale)],
         "Budget": [nodes.paragraph(text=claim.budget)] if claim.budget else [],
         "The paper reports": [nodes.paragraph(text=claim.reported)],
@@ -150,6 +150,20 @@ def facts(claim: Claim, evidence: Evidence) -> list[nodes.Node]:
         if content
     )
     return [nodes.definition_list("", *listed)]
+
+
+def terms(fixed: Terms) -> dict[str, list[nodes.Node]]:
+    """Return what was fixed before a study ran, and what was changed since, a paragraph for each reason."""
+    tuning = f"; {seeds(fixed.tuning)} for tuning" if fixed.tuning else ""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for change in fixed.changes:
+        reasons.setdefault((change.date, change.reason), []).append(change.part)
+    changes = [f"{date}, {'; '.join(parts)}: {reason}" for (date, reason), parts in reasons.items()]
+    return {
+        "Seeds": [nodes.paragraph(text=f"{seeds(fixed.seeds)}{tuning}")],
+        "Conditions": [nodes.paragraph(text=words) for words in fixed.conditions],
+        f"Changed since {fixed.fixed}": [nodes.paragraph(text=words) for words in changes],
+    }
 
 
 def seeds(numbers: Collection[int]) -> str:
