@@ -284,3 +284,10 @@ def test_the_verdicts_of_the_shipped_records():
         assert "no bonus is needed in KeyCorridorS3R1" in found[name].detail
     assert "RND 2.7 to 68; AGAC 8 to 200; RC-GVF 19 to 470" in found["C2"].detail
     assert all(own.interval.count >= 5 for own in found.values() if own.interval)
+
+
+def test_a_best_weight_at_an_end_is_said() -> None:
+    """Of RND with as large a predictor the largest weight of three is the best; RND's and NovelD's lie inside."""
+    (against,) = judge(claims.CLAIMS[0]).against
+    assert against.endswith("may be better: RND, large (2.5 of 0.1, 0.5, 2.5).")
+    assert "At an end" not in judge(claims.CLAIMS[0]).detail

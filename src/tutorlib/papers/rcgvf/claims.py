@@ -155,7 +155,25 @@ def _horizon() -> tuple[str, bool]:
         f"{'; '.join(f'{gap} with weight {weight:g}' for weight, gap in gaps.items())}: {conclusion}. "
         f"RND with as large a predictor: {interval(farthest(parts['RND, large']))}."
     )
+    tried = {
+        label: select(recorded("rcgvf.ablations"), **analysis.PARTS[label]) for label in ("no future", "RND, large")
+    }
+    words += _at_edges(tried, parts)
     return words, len(ahead) < len(gaps)
+
+
+def _at_edges(tried: Mapping[str, Sequence[Record]], best: Mapping[str, Sequence[Record]]) -> str:
+    """Return which of these have their best weight at an end of those that were tried, as a sentence after others."""
+    edges = []
+    for label, records in tried.items():
+        weights, chosen = list(by_weight(records)), weight_of(best[label][0])
+        if chosen in (weights[0], weights[-1]):
+            edges.append(f"{label} ({chosen:g} of {', '.join(f'{w:g}' for w in weights)})")
+    return (
+        f" At an end of the weights that were tried, so that another may be better: {'; '.join(edges)}."
+        if edges
+        else ""
+    )
 
 
 def _told(detail: str) -> tuple[str, tuple[str, ...]]:
@@ -176,7 +194,8 @@ def _lock() -> Evidence:
     parts[PRECONDITION] = below(farthest(groups["PPO"]), STUCK)
     said = [f"{label} {interval(farthest(groups[label]))}" for label in ("PPO", "RND", "NovelD")]
     said += [f"RC-GVF with weight {weight:g} {interval(farthest(runs))}" for weight, runs in ours.items()]
-    detail, against = _told(f"How many columns farther. Farthest column: {'; '.join(said)}.")
+    tried = {label: select(records, **analysis.METHODS[label]) for label in ("RND", "NovelD")}
+    detail, against = _told(f"How many columns farther. Farthest column: {'; '.join(said)}.{_at_edges(tried, groups)}")
     best = weight_of(analysis.at_best([r for runs in ours.values() for r in runs], explored)[0])
     return Evidence(parts, _at("ahead of RND", best), detail, against)
 

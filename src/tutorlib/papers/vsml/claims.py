@@ -68,7 +68,8 @@ GENERALISES = Terms(
     },
     (
         "Chance is .1, and at sizes that were never trained.",
-        "The Meta RNN has as much computing as VSML, and the best of four rates on the tuning seeds.",
+        "The Meta RNN has as much computing as VSML, and the best of four rates on the tuning seeds: that of its row "
+        "of prototypes, which the other rows share.",
         "All runs count as they are, those of VSML that never left the plateau too.",
     ),
     SEEDS,
