@@ -2,46 +2,31 @@
 files, pages on paper, and repairs of the theme.
 """
 
+from importlib import import_module
 from typing import Any
 
 from sphinx.application import Sphinx
 
-from tutorlib_book import (
-    api,
-    board,
-    cells,
-    citing,
-    finding,
-    front,
-    head,
-    icons,
-    loading,
-    mathematics,
-    pages,
-    printing,
-    scripts,
-    tables,
-)
-
 PARTS = (
-    api,
-    board,
-    cells,
-    citing,
-    finding,
-    front,
-    head,
-    icons,
-    loading,
-    mathematics,
-    pages,
-    printing,
-    scripts,
-    tables,
+    "api",
+    "board",
+    "cells",
+    "citing",
+    "finding",
+    "front",
+    "head",
+    "icons",
+    "loading",
+    "mathematics",
+    "pages",
+    "printing",
+    "scripts",
+    "tables",
 )
+"""the modules beside this one that set something up"""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     for part in PARTS:
-        part.setup(app)
+        import_module(f"{__name__}.{part}").setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
