@@ -112,3 +112,5 @@ def test_counted_coverage_is_that_of_simulated_outcomes(true: float):
 
 def test_an_interval_reads_well():
     assert str(Interval(0.5, 0.41239, 0.6, 5)) == "0.500 [0.412, 0.600]"
+    assert str(Interval(-0.0002, -0.00049, 0.0001, 5)) == "0.000 [0.000, 0.000]"  # no zero has a sign
+    assert str(Interval(-0.1, -0.2, -0.0, 5)) == "-0.100 [-0.200, 0.000]"

@@ -12,6 +12,7 @@ PARTS = (
     "board",
     "cells",
     "citing",
+    "figures",
     "finding",
     "front",
     "head",

@@ -30,7 +30,7 @@ class Interval:
         expect_fields(self, maximum={"count": MOST}, choices={"unit": UNITS})
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:z.3f} [{self.low:z.3f}, {self.high:z.3f}]"  # z: no zero has a sign
 
     @property
     def sample(self) -> str:

@@ -1,11 +1,6 @@
-// A formula that is wider than its place scrolls there, by touch and by keyboard, and shows at which end there is more.
+// A formula that is wider than its place scrolls there, by touch and by keyboard, and shows at which end there
+// is more (edges.js).
 const FORMULAS = "div.math, span.math";
-
-function showMore(box) {
-  const left = box.scrollLeft > 1;
-  const right = box.scrollLeft + box.clientWidth < box.scrollWidth - 1;
-  box.dataset.more = (left ? "left " : "") + (right ? "right" : "");
-}
 
 // A formula on lines of its own has a box; an inline one has the paragraph, or whatever else it stands in.
 function isWide(box) {
@@ -41,9 +36,6 @@ addEventListener("load", async () => {
   await document.fonts.ready;
   fitAll();
   document.documentElement.dataset.formulas = "drawn";
-  document.addEventListener("scroll", (event) => {
-    if (event.target.matches?.(".math.scrolls")) showMore(event.target);
-  }, { capture: true, passive: true });
   const article = document.querySelector("article");
   let width = article.clientWidth;
   new ResizeObserver(() => {

@@ -53,7 +53,9 @@ class FastWeightProgrammer(Online):
 
     With u = [x_t, o_{t-1}, e_{t-1}, y_{t-1}], where o is what was answered to the example before, each example does::
 
-        [k, v, q, beta] = u W + b     M <- M + sigmoid(beta) (v - M k) k^T     o = squash(M q)
+        [k, v, q, beta] = u W + b
+        M <- M + sigmoid(beta) (v - M k) k^T
+        o = squash(M q)
 
     M [classes, 64] starts random (see ``baselines.initial_memory``), values have one entry for each class, and neither
     keys nor queries go through a nonlinearity. V_L is (M, o).

@@ -1,0 +1,46 @@
+"""What of a page that a browser shows is cut, or scrolls without a sign: code, tables, figures, and what explorers draw."""
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+MEASURE = """() => {
+  const found = [], article = document.querySelector("article"), room = article.getBoundingClientRect();
+  const name = e => `${e.tagName} ${e.className.baseVal ?? e.className}: ` +
+    (e.alt ?? e.textContent).trim().replace(/\\s+/g, " ").slice(0, 60);
+  let scroll = 0;
+  for (const e of article.querySelectorAll("*")) {
+    // Formulas are measured elsewhere, and what is there for screen readers alone is not seen.
+    if (e.closest("mjx-container, .visually-hidden, .math") || !e.checkVisibility()) continue;
+    const { overflowX, maskImage } = getComputedStyle(e);
+    if (overflowX !== "visible" && e.scrollWidth > e.clientWidth + 1) {
+      scroll += 1;
+      const more = (e.dataset.more ?? "").includes("right") && maskImage !== "none";
+      if (!["auto", "scroll"].includes(overflowX) || !more) found.push(`cut, or no sign that there is more: ${name(e)}`);
+    }
+    if (!e.matches("pre, table, img, svg, figure, figcaption, details, p")) continue;
+    const { right, left } = e.getBoundingClientRect();
+    let scrolls = e.parentElement;  // what scrolls may be wider
+    while (scrolls !== article && getComputedStyle(scrolls).overflowX === "visible") scrolls = scrolls.parentElement;
+    if (scrolls === article && (right > room.right + 1 || left < room.left - 1)) found.push(`too wide: ${name(e)}`);
+  }
+  // 9 points are 13.75 pixels in a figure of full size, and 8 are the least (see test_style.py).
+  for (const image of article.querySelectorAll("a.image-reference > img")) {
+    const scale = image.getBoundingClientRect().width / image.getAttribute("width");
+    if (image.checkVisibility() && (8 * 110) / 72 * scale < 9) found.push(`too small, ${scale}: ${name(image)}`);
+  }
+  for (const host of article.querySelectorAll(".tutorlib-explorer *")) {
+    for (const text of host.shadowRoot?.querySelectorAll("text") ?? []) {
+      const size = parseFloat(getComputedStyle(text).fontSize) * Math.abs(text.getScreenCTM()?.d ?? 1);
+      if (text.checkVisibility() && text.textContent.trim() && size < 9)
+        found.push(`letters of ${size.toFixed(1)} pixels: ${name(text)}`);
+    }
+  }
+  return { found, scroll };
+}"""
+
+
+def measured(page: Page) -> dict[str, Any]:
+    """Return what is wrong, a sentence each, as ``found``, and how many boxes scroll sideways, as ``scroll``."""
+    result: dict[str, Any] = page.evaluate(MEASURE)
+    return result
