@@ -1,4 +1,4 @@
-"""What of a page that a browser shows is cut, or scrolls without a sign: code, tables, figures, and what explorers draw."""
+"""What of a page in a browser is cut, too small, or scrolls without a sign: code, tables, figures, explorers."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ MEASURE = """() => {
     if (overflowX !== "visible" && e.scrollWidth > e.clientWidth + 1) {
       scroll += 1;
       const more = (e.dataset.more ?? "").includes("right") && maskImage !== "none";
-      if (!["auto", "scroll"].includes(overflowX) || !more) found.push(`cut, or no sign that there is more: ${name(e)}`);
+      if (!["auto", "scroll"].includes(overflowX) || !more) found.push(`cut, or without a sign: ${name(e)}`);
     }
     if (!e.matches("pre, table, img, svg, figure, figcaption, details, p")) continue;
     const { right, left } = e.getBoundingClientRect();

@@ -1,6 +1,5 @@
 """What ``make links`` says of outside links, asked of a server of this machine: no test needs a network."""
 
-import importlib.util
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,16 +8,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from toc import REPOSITORY, ROOT
+from toc import REPOSITORY
+from tree import program
 
 
 @pytest.fixture(scope="module")
 def links() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("links", ROOT / "book" / "links.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = program("book/links.py")
     module.PAUSE = 0.01
     return module
 

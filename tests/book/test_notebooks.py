@@ -12,7 +12,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from packaging.version import Version
-from pairs import PAIRS, REPOSITORY, ROOT, make
+from pairs import PAIRS, REPOSITORY, make
+from tree import ROOT
 
 STATUS = json.loads((ROOT / "notebooks" / "status.json").read_text(encoding="utf-8"))
 
@@ -237,6 +238,11 @@ def test_what_is_no_result_is_not_stored(text: Path) -> None:
         ("raise ValueError('too small')", "ValueError: too small"),
         ("import sys\nprint('beware', file=sys.stderr)", "code cell 1 wrote to standard error:\nbeware"),
         ("import warnings\nwarnings.warn('beware')", "beware"),
+        (
+            "import matplotlib.pyplot as plt\nfrom tutorlib.show import notebook\nnotebook.begin()\n"
+            "plt.plot([0, 1], [1, 1], label='a')\nplt.legend(loc='center')",
+            "figure: a legend covers the line 'a'",
+        ),
     ],
 )
 def test_a_notebook_that_fails_or_complains_is_not_stored(text: Path, source: str, sentence: str) -> None:

@@ -1,6 +1,5 @@
 """What ``make pdf`` makes of a small book: contents, bookmarks, footers, links; and what it says where it can not."""
 
-import importlib.util
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,18 +11,14 @@ import pytest
 from pypdf import PageObject, PdfReader
 from pypdf.generic import NullObject
 from toc import ROOT
+from tree import program
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def pdf() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pdf", ROOT / "book" / "pdf.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("book/pdf.py")
 
 
 TOC = {

@@ -1,5 +1,6 @@
 """The files of this tree, as git sees them; a tree without git, such as a downloaded archive, is read alike."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from packaging.utils import canonicalize_name
 
@@ -37,6 +39,16 @@ def listed(*options: str, root: Path = ROOT) -> list[str]:
         found = _git("ls-files", "-z", *(options or EVERY), cwd=root, **variables)
     assert found is not None, "git ls-files failed"
     return [name for name in found.split("\0") if name and (root / name).exists()]
+
+
+def program(place: str) -> ModuleType:
+    """Return the program of this tree in the file ``place``, such as ``book/pdf.py``, as a module."""
+    spec = importlib.util.spec_from_file_location(place.removesuffix(".py").replace("/", "_"), ROOT / place)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def pins() -> dict[str, str]:

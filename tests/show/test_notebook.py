@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +58,27 @@ def test_in_a_notebook_figures_have_twice_the_pixels(state: None, monkeypatch: p
     del shell.kernel
     notebook.begin()
     assert len(said) == 1, "a shell of IPython has no pictures"
+
+
+def test_faults_of_open_figures_are_told_where_outputs_are_stored(
+    state: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figure = plt.figure()
+    figure.text(0.1, 0.1, "gamma_z")
+    told = ["what shows figures"]
+    events = SimpleNamespace(callbacks={"post_execute": told})
+    shell = SimpleNamespace(run_line_magic=lambda *_: None, kernel=None, events=events)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.delenv("TUTORLIB_EXPLORER", raising=False)
+    notebook.begin()
+    assert len(told) == 1, "a reader may draw what they like"
+    monkeypatch.setenv("TUTORLIB_EXPLORER", "static")
+    notebook.begin()
+    assert told == [notebook.complain, "what shows figures"]
+    capsys.readouterr()
+    notebook.complain()
+    plt.close(figure)
+    assert capsys.readouterr().err == "figure: 'gamma_z' shows raw notation\n"
 
 
 def test_the_same_seed_draws_the_same_numbers_and_another_seed_others(state: None) -> None:

@@ -24,7 +24,7 @@ const CSS = `
 .last { fill: none; stroke: var(--ink); stroke-width: .5; stroke-dasharray: 1.6 1; }
 .new { fill: var(--paper); stroke: var(--accent); stroke-width: 1; }
 .plane text.asked { fill: var(--ink); font-size: 4.6px; }
-.sign { width: 1.35rem; height: 1.35rem; flex: none; font-size: 3.6px; overflow: visible; }
+.sign { width: 1.35rem; height: 1.35rem; flex: none; font-size: 4.3px; overflow: visible; }
 .ask { text-align: center; margin: .6rem 0 .4rem; font-weight: 600; }
 .buttons { display: flex; flex-wrap: wrap; gap: .4rem; justify-content: center; margin-bottom: .6rem; }
 button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: .35rem;

@@ -19,6 +19,7 @@ from tutorlib import __version__
 from tutorlib.lab.device import pick_device
 from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.lab.tiers import pick_tier
+from tutorlib.show.faults import faults
 from tutorlib.show.style import STYLE
 
 MEASURED = " · measured: "
@@ -57,8 +58,19 @@ def begin(seed: int = 0) -> torch.Generator:
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if hasattr(shell, "kernel"):  # a notebook's: figures that are sharp on every screen
         shell.run_line_magic("config", "InlineBackend.figure_format = 'retina'")
+        if os.environ.get("TUTORLIB_EXPLORER") == "static":  # its outputs are stored or compared
+            after: list[Any] = shell.events.callbacks["post_execute"]
+            after.insert(0, complain)  # before what shows the figures, and closes them
     print(f"tutorlib {__version__} · {device.type} · tier {tier}")
     return torch.Generator().manual_seed(seed)
+
+
+def complain() -> None:
+    """Write to standard error, which no stored notebook may do, what is wrong with the figures that are open."""
+    if "matplotlib.pyplot" in sys.modules:
+        pyplot: Any = sys.modules["matplotlib.pyplot"]
+        for fault in [fault for number in pyplot.get_fignums() for fault in faults(pyplot.figure(number))]:
+            print(f"figure: {fault}", file=sys.stderr)
 
 
 def _one(name: str, value: Any) -> Any:

@@ -8,7 +8,9 @@ function showMore(box) {
   box.dataset.more = (left ? "left " : "") + (right ? "right" : "");
 }
 
-const showAll = () => document.querySelectorAll(BOXES).forEach(showMore);
+function showAll() {
+  document.querySelectorAll(BOXES).forEach(showMore);
+}
 showAll();
 addEventListener("resize", showAll);
 document.addEventListener("toggle", showAll, true); // what is folded has no width until it opens

@@ -28,6 +28,7 @@ function fitAll(part = document) {
   const boxes = [...part.querySelectorAll(FORMULAS)];
   const wide = boxes.map(isWide);  // all are measured before any changes
   boxes.forEach((box, i) => fit(box, wide[i]));
+  showAll();  // tables, too, are wider with their formulas drawn
 }
 
 // MathJax has started when this runs, which is after the scripts that the page defers.
