@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,32 @@ def test_the_workflows_do_what_they_are_for() -> None:
     }  # fmt: skip
     assert WORKFLOWS["publish.yml"]["on"]["push"] == {"branches": ["main"], "tags": ["v*"]}
     assert WORKFLOWS["release.yml"]["on"]["push"] == {"tags": ["v*"]}
+
+
+COMMANDS = sorted({step["run"] for workflow in WORKFLOWS.values() for step in steps(workflow) if "run" in step})
+
+
+def rehearsal(command: str) -> subprocess.CompletedProcess[str]:
+    """Go through a command without its work: make finds all that a target needs, bash reads a script to its end."""
+    first, *words = shlex.split(command.replace("$GITHUB_REF_NAME", "v1.0.0"))
+    dry = ["make", "-n", *words] if first == "make" else ["bash", "-n", first]
+    return subprocess.run(dry, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_a_workflow_can_be_rehearsed_here(command: str) -> None:
+    assert rehearsal(command).returncode == 0
+
+
+def test_a_command_that_lacks_something_fails_its_rehearsal() -> None:
+    assert "No rule to make target" in rehearsal("make pdff").stderr
+    assert rehearsal(".ci/chrome").returncode == 127
+
+
+def test_a_machine_that_has_chromium_installs_nothing() -> None:
+    done = subprocess.run([ROOT / ".ci" / "chromium"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path(done.stdout.strip()).is_file()
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

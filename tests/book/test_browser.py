@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from boxes import measured as measured_boxes
 from formulas import measured, without_glyph
 from playwright.sync_api import Browser, Page
 from toc import PAGES
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.browser
 
 MADE = ["search", "genindex", "py-modindex"]  # pages that no file of the book stands for
 MAX_BYTES = 600_000
+MAX_SECONDS = 1.5
+"""of one core, until a page and its formulas are drawn and it answers"""
 FONTS = "_static/mathjax/output/chtml/fonts/woff-v2"
 COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
 
@@ -102,11 +105,13 @@ def test_page(visitor: Visitor, site: Path, mode: str, place: str) -> None:
     weight = sum(transferred(site / name) for name in visitor.requested)
     assert 50_000 < weight <= MAX_BYTES
     assert not [name for name in visitor.requested if "webfonts" in name], "an icon is not in the small fonts"
-    formulas = measured(page)
-    assert not formulas["found"]
+    assert 0.01 < visitor.seconds <= MAX_SECONDS
+    formulas, boxes = measured(page), measured_boxes(page)
+    assert not formulas["found"] + boxes["found"]
     if mode == "light":
         assert brightness(page, "body") > 0.85
         assert not formulas["scroll"]
+        assert not boxes["scroll"]
         assert not without_glyph(page, site / FONTS)
         assert not ours(faults(page))
     else:  # the rules that depend on colours and on widths; the others have seen this page

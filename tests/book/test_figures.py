@@ -60,7 +60,7 @@ def test_colours_can_be_told_from_the_dark_ground_and_from_each_other() -> None:
     colours = [*dict.fromkeys([*style.METHODS.values(), *style.CYCLE]), *texts]
     twins = dark(of_hex(*colours))
     contrast = (luminance(twins) + 0.05) / (luminance(np.array(GROUND)) + 0.05)
-    assert dict(zip(colours, contrast, strict=True)) == {c: pytest.approx(12.25, abs=7.75) for c in colours}  # 4.5 to 20
+    assert {colour: share for colour, share in zip(colours, contrast, strict=True) if share < 4.5} == {}
     assert len(set(map(tuple, dark(of_hex(*style.NAMES)).tolist()))) == len(style.NAMES)
 
 
@@ -130,14 +130,14 @@ def test_nothing_jumps_when_pictures_come(chromium: Browser, address: str, mode:
     context = chromium.new_context(**MODES[mode])
     page = context.new_page()
     context.route("**/_images/*", lambda route: route.abort())
-    measure = "all => all.map(e => [e.complete && e.naturalWidth > 0, e.clientWidth * e.dataset.ratio, e.clientHeight])"
+    measure = """all => all.map(e => [e.complete && e.naturalWidth > 0, e.clientHeight,
+      e.clientWidth * e.getAttribute("height") / e.getAttribute("width")])"""
     page.goto(f"{address}{PAGE}.html")
     images = page.locator("article a.image-reference > img >> visible=true")
-    images.evaluate_all("all => all.forEach(e => { e.dataset.ratio = e.getAttribute('height') / e.getAttribute('width') })")
     before = images.evaluate_all(measure)
     context.close()
     assert len(before) > 5
-    for loaded, expected, height in before:
+    for loaded, height, expected in before:
         assert not loaded
         assert height == pytest.approx(expected, abs=1.5)
         assert height > 100
@@ -160,7 +160,7 @@ def test_a_figure_of_a_phone_scrolls_at_a_size_that_can_be_read_and_says_so(visi
 
 
 BROKEN = {
-    "cut": "pre { overflow: hidden !important }",
+    "cut": "[data-more] { overflow: hidden !important }",
     "cut, or without a sign": "[data-more] { mask-image: none !important }",
     "too wide": "article p { width: 120% }",
 }

@@ -27,6 +27,8 @@ def code_cells(page: str) -> list[dict]:
 def test_every_picture_has_words_that_say_what_to_see(soups: Soups, page: str) -> None:
     alts = []
     for image in soups[page].select("article .cell_output img, article figure img"):
+        if "in-the-dark" in (image.get("class") or ()):
+            continue  # the twin says the same
         alt = str(image.get("alt", "")).strip()
         assert not re.fullmatch(r"[\w./-]*[0-9a-f]{12,}[\w./-]*", alt), f"{page}: {alt}"
         assert 40 <= len(alt) <= 600, f"{page}: {image.get('src')}: {alt!r}"
@@ -92,3 +94,32 @@ def test_exercises_have_a_level_a_hint_and_a_solution_in_words(soups: Soups, pag
             assert fold.summary is not None
             assert fold.summary.get_text() == name
             assert len(fold.get_text().split()) >= 5, f"{page}: {fold}"
+
+
+TEXTS = [page for page in PAGES if not page.startswith("book/api/")]
+FAULTS = {
+    "a word twice": re.compile(r"\b([A-Za-z]{2,}) \1\b"),
+    "TeX": re.compile(r"\$\S|\\[a-zA-Z(]|\w\^"),
+    "a zero with a sign": re.compile(r"(?<![\w.)\]-])[-−]0(\.0+)?(?![\d.\w])"),
+}
+
+
+def faults(said: str) -> list[str]:
+    """Return what is wrong with a text that a reader sees, each with the words around it."""
+    found = [(kind, match) for kind, pattern in FAULTS.items() for match in pattern.finditer(said)]
+    return [f"{kind}: {said[max(0, match.start() - 30) : match.end() + 20]}" for kind, match in found]
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_sentences_and_tables_have_words_and_numbers_that_are_in_order(soups: Soups, page: str) -> None:
+    article = BeautifulSoup(str(soups[page].select_one("article.bd-article")), "html.parser")
+    for part in article.select("pre, code, .math, details.cite, details.checks, .tutorlib-explorer"):
+        part.replace_with(" … ")
+    for text in article.select("p, figcaption, li, td, th, dd"):
+        assert not faults(" ".join(text.get_text(" ").split())), page
+
+
+@pytest.mark.parametrize("said", ["it is is 1", "near $10^{-3}$", r"the \gamma of", "2^13 tasks", "-0.000 [−0.0, 0.1]"])
+def test_words_and_numbers_out_of_order_are_found(said: str) -> None:
+    assert faults(said)
+    assert not faults("The mean, 0.0, lies in [−0.1, 1.0]; a 0-0 draw, x-0 and 1e-05: that is, is it not?")

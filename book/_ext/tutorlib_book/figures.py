@@ -133,7 +133,7 @@ def dark(colours: np.ndarray) -> np.ndarray:
     lab = oklab(colours)
     light, chroma = lab[:, 0], np.hypot(lab[:, 1], lab[:, 2])
     tint = np.clip((chroma - GREY[0]) / (GREY[1] - GREY[0]), 0, 1)
-    ink = 0.96 - (0.96 - 0.18) * light**1.3  # white becomes the ground, black nearly white
+    ink = 0.96 - (0.96 - 0.18) * light**1.35  # white becomes the ground, black nearly white
     colour = np.maximum(light, 0.45 + 0.35 * light)  # the darkest colours a little lighter
     lab[:, 0] = tint * colour + (1 - tint) * ink
     cones = (lab @ np.linalg.inv(TO_LAB).T) ** 3

@@ -35,7 +35,7 @@ def test_all_that_is_tested_holds_in_a_good_world(monkeypatch):
         "C1": {terms.LOST_MAP, terms.SAME_POLE},
         "C4": {terms.LOST_MAP, terms.SAME_POLE},
         "C6": {terms.QUARTERS},
-        "C8": {"N^2 operations"},
+        "C8": {"N² operations"},
     }
     for name, evidence in found.items():
         parts = {part: own.verdict for part, own in evidence.parts.items()}

@@ -326,7 +326,7 @@ CLAIMS = (
     Claim(
         "gpicl.C2",
         "Number of tasks and model size decide, by sharp transitions, between memorising, generalising and failing.",
-        "unseen accuracy jumps from chance to 0.6 above it between 2^13 and 2^15 tasks (Fig. 4, eye reading)",
+        "unseen accuracy jumps from chance to 0.6 above it between 2¹³ and 2¹⁵ tasks (Fig. 4, eye reading)",
         _transition,
         TRANSITION,
         budget=BUDGET,
@@ -375,7 +375,7 @@ CLAIMS = (
     Claim(
         "gpicl.C8",
         "At the transition, runs end either identifying tasks or learning in general, rarely in between.",
-        "seen near 2^14 tasks; numbers unknown",
+        "seen near 2¹⁴ tasks; numbers unknown",
         _bimodal,
         BIMODAL,
         budget=BUDGET,

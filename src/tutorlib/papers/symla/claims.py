@@ -331,7 +331,7 @@ def _cost() -> Evidence:
     name = "seconds of a generation"
     parts = {
         name: exceeds(each, terms.COST.bars[name], unit=UNIT),
-        "N^2 operations": untested("a count of operations for each weight, which no study measures"),
+        "N² operations": untested("a count of operations for each weight, which no study measures"),
     }
     detail = (
         "Seconds of a generation, SymLA over MetaRNN, one row and two columns of sub-RNNs against an LSTM of 32; tests "
@@ -399,7 +399,7 @@ CLAIMS = (
     ),
     Claim(
         "symla.C8",
-        "It costs about N^2 times as much for each unit, and needs starts that are equal or i.i.d.",
+        "It costs about N² times as much for each unit, and needs starts that are equal or i.i.d.",
         "stated as a limit",
         _cost,
         terms.COST,
