@@ -30,15 +30,17 @@ MEASURE = """() => {
     if (innerWidth < 500 && image.checkVisibility() && (8 * 110) / 72 * scale < 9)
       found.push(`too small, ${scale}: ${name(image)}`);
   }
+  const small = text => {
+    const size = parseFloat(getComputedStyle(text).fontSize) * Math.abs(text.getScreenCTM()?.d ?? 1);
+    if (innerWidth < 500 && text.checkVisibility() && text.textContent.trim() && size < 9)
+      found.push(`letters of ${size.toFixed(1)} pixels: ${name(text)}`);
+  };
+  for (const text of article.querySelectorAll("svg text")) if (!text.closest("mjx-container")) small(text);
   for (const host of article.querySelectorAll(".tutorlib-explorer *")) {
     const words = [...host.shadowRoot?.querySelectorAll(":not(style)") ?? []].flatMap(e => [...e.childNodes])
       .filter(node => node.nodeType === Node.TEXT_NODE).map(node => node.data);
     for (const word of words) if (/[$^\\\\]|[a-zA-Zα-ω]_\\w/.test(word)) found.push(`raw notation: ${word}`);
-    for (const text of host.shadowRoot?.querySelectorAll("text") ?? []) {
-      const size = parseFloat(getComputedStyle(text).fontSize) * Math.abs(text.getScreenCTM()?.d ?? 1);
-      if (innerWidth < 500 && text.checkVisibility() && text.textContent.trim() && size < 9)
-        found.push(`letters of ${size.toFixed(1)} pixels: ${name(text)}`);
-    }
+    for (const text of host.shadowRoot?.querySelectorAll("text") ?? []) small(text);
   }
   return { found, scroll };
 }"""

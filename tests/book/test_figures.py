@@ -118,6 +118,9 @@ def test_one_of_both_is_seen_and_has_the_ground_of_the_page(visitor: Visitor, si
     seen = page.locator("article a.image-reference > img").evaluate_all(SEEN)
     assert len(seen) == page.locator("article a.image-reference").count() > 5
     assert {name for name, _ in seen} == {"" if mode == "light" else "in-the-dark"}
+    look = "all => all.map(e => getComputedStyle(e)).map(e => [e.filter, e.padding, e.backgroundColor])"
+    for looks in page.locator("article a.image-reference > img >> visible=true").evaluate_all(look):
+        assert looks == ["none", "0px", "rgba(0, 0, 0, 0)"]
     body = page.evaluate("getComputedStyle(document.body).backgroundColor")
     for _, address in seen:
         with Image.open(site / "_images" / address.rpartition("/")[2]) as picture:

@@ -48,7 +48,8 @@ class PaperMap(SphinxDirective):
             ready = chapter.ready(pages)
             words = f"{chapter.name}: {'the chapter' if ready else 'the paper, on arXiv'}"
             links[chapter.slug] = (page if ready else chapter.paper, words)
-        drawn = nodes.raw("", with_links(path.read_text(encoding="utf-8"), links), format="html")
+        drawing = with_links(path.read_text(encoding="utf-8"), links)
+        drawn = nodes.raw("", f'<div class="map-box">{drawing}</div>', format="html")
         figure = nodes.figure("", drawn, nodes.caption("", " ".join(self.content)), classes=["paper-map"])
         self.add_name(figure)
         return [figure]

@@ -1,5 +1,5 @@
 // What is wider than its place scrolls there and fades where there is more: the style sheet reads this from data-more.
-const BOXES = "a.image-reference, article pre, .pst-scrollable-table-container, .matrix-box, " +
+const BOXES = "a.image-reference, article pre, .pst-scrollable-table-container, .matrix-box, .map-box, " +
   ".output.text_html:has(> .table-box, table.dataframe)";
 
 function showMore(box) {
