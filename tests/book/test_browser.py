@@ -22,6 +22,9 @@ pytestmark = pytest.mark.browser
 
 MADE = ["search", "genindex", "py-modindex"]  # pages that no file of the book stands for
 MAX_BYTES = 600_000
+MAX_HEIGHT = 20_000
+"""pixels of a chapter's page at a width of 1280"""
+TALL = [f"notebooks/{slug}/results" for slug in ("vsml", "gpicl", "symla", "rcgvf", "mbrl")]  # to be split
 MAX_SECONDS = 1.5
 """of one core, until a page and its formulas are drawn and it answers"""
 FONTS = "_static/mathjax/output/chtml/fonts/woff-v2"
@@ -112,6 +115,8 @@ def test_page(visitor: Visitor, site: Path, mode: str, place: str) -> None:
         assert brightness(page, "body") > 0.85
         assert not formulas["scroll"]
         assert not boxes["scroll"]
+        if place.startswith("notebooks/") and place not in TALL:
+            assert page.evaluate("document.documentElement.scrollHeight") <= MAX_HEIGHT
         assert not without_glyph(page, site / FONTS)
         assert not ours(faults(page))
     else:  # the rules that depend on colours and on widths; the others have seen this page
