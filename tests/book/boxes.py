@@ -5,7 +5,8 @@ from typing import Any
 from playwright.sync_api import Page
 
 MEASURE = """() => {
-  const found = [], article = document.querySelector("article"), room = article.getBoundingClientRect();
+  const found = [], article = document.querySelector("article") ?? document.querySelector("main");
+  const room = article.getBoundingClientRect();
   const name = e => `${e.tagName} ${e.className.baseVal ?? e.className}: ` +
     (e.alt ?? e.textContent).trim().replace(/\\s+/g, " ").slice(0, 60);
   let scroll = 0;

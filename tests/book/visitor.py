@@ -50,15 +50,14 @@ class Visitor:
         self.requested: set[str] = set()
         self.meters: dict[str, CDPSession] = {}
         self.seconds = 0.0
-        """what the thread of the page computed in the last visit until all was drawn, whatever else the machine did"""
+        """how long the thread of the page worked in the last visit until all was drawn, whatever else ran then"""
 
     def visit(self, mode: str, place: str) -> Page:
         if mode not in self.pages:
             self.pages[mode] = self.open(self.browser.new_context(**MODES[mode]))
             self.meters[mode] = self.pages[mode].context.new_cdp_session(self.pages[mode])
             self.meters[mode].send("Performance.enable", {"timeDomain": "threadTicks"})
-            self.pages[mode].goto(self.address + "search.html")  # so that all visits are of one process
-        page, before = self.pages[mode], self.worked(mode)
+        page = self.pages[mode]
         self.problems.clear()
         self.requested.clear()
         page.goto(self.address + place)
@@ -67,12 +66,9 @@ class Visitor:
         page.wait_for_selector(".tutorlib-explorer .fallback", state="detached")
         # Formulas are drawn, and fitted into their places, after the page has loaded.
         page.wait_for_selector("html:not(:has(.math)), html[data-formulas=drawn]")
-        self.seconds = self.worked(mode) - before
+        metrics = self.meters[mode].send("Performance.getMetrics")["metrics"]  # they begin anew with each page
+        self.seconds = next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
         return page
-
-    def worked(self, mode: str) -> float:
-        metrics = self.meters[mode].send("Performance.getMetrics")["metrics"]
-        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
     def open(self, context: BrowserContext) -> Page:
         context.route(lambda url: not url.startswith(self.address), self.outside)

@@ -89,9 +89,9 @@ def descend_online(
 
     With e = dCE/dz, and z the outputs before they are squashed, the gradients are::
 
-        one layer    z = x W + b                                dW = x e^T   db = e
-        two layers   h = tanh(x W_1 + b_1), z = h W_2 + b_2     dW_2 = h e^T, db_2 = e, and with
-                     d = (1 - h^2) * (W_2 e)                    dW_1 = x d^T, db_1 = d
+        one layer    z = x W + b                             dW = x e^T, db = e
+        two layers   h = tanh(x W_1 + b_1), z = h W_2 + b_2  dW_2 = h e^T, db_2 = e,
+                     d = (1 - h^2) * (W_2 e)                 dW_1 = x d^T, db_1 = d
     """
     check_stream(x, y, classes)
     weights = initial_parameters(x, classes, hidden, generator)
