@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.transforms import BboxBase
+from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike
 
 from tutorlib.lab.errors import checked
 
@@ -31,28 +33,28 @@ def faults(figure: Figure) -> list[str]:
         words = text.get_text()
         if not words.strip() or not text.get_visible():
             continue
-        if text.get_fontsize() < LEAST:
-            found.append(f"{words!r} has {text.get_fontsize():g} points, expected at least {LEAST:g}")
+        if (size := float(text.get_fontsize())) < LEAST:
+            found.append(f"{words!r} has {size:g} points, expected at least {LEAST:g}")
         if set("_^\\$") & set(MATHEMATICS.sub("", words)):
             found.append(f"{words!r} shows raw notation")
     for legend in figure.findobj(Legend):
-        box = legend.get_window_extent()
+        box = Bbox.from_extents(*legend.get_window_extent().extents)
         for ax in figure.axes:
             found += [f"a legend covers {what}" for what in _met(ax, box)]
     return found
 
 
-def _met(ax: Axes, box: BboxBase) -> Iterator[str]:
+def _met(ax: Axes, box: Bbox) -> Iterator[str]:
     """Yield what of the data of ``ax`` meets ``box``, in pixels."""
     for line in ax.lines:
         drawn = line.get_transform().transform_path(line.get_path())
         joined = line.get_linestyle() != "None"
-        if drawn.intersects_bbox(box, filled=False) if joined else any(box.contains(x, y) for x, y in drawn.vertices):
+        if drawn.intersects_bbox(box, filled=False) if joined else _within(drawn.vertices, box):
             yield f"the line {line.get_label()!r}"
     for cloud in ax.collections:
         if isinstance(cloud, PathCollection):
-            points = cloud.get_offset_transform().transform(cloud.get_offsets())
-            if any(box.contains(x, y) for x, y in points):
+            points = cloud.get_offset_transform().transform(np.asarray(cloud.get_offsets(), dtype=float))
+            if _within(points, box):
                 yield f"points of {cloud.get_label()!r}"
     for bar in ax.patches:
         if isinstance(bar, Rectangle) and bar.get_window_extent().overlaps(box):
@@ -60,3 +62,9 @@ def _met(ax: Axes, box: BboxBase) -> Iterator[str]:
     for text in ax.texts:
         if text.get_text() and text.get_window_extent().overlaps(box):
             yield f"the words {text.get_text()!r}"
+
+
+def _within(points: ArrayLike, box: Bbox) -> bool:
+    """Return whether one of ``points``, [n, 2], lies in ``box``."""
+    x, y = np.asarray(points, dtype=float).reshape(-1, 2).T
+    return bool(((x >= box.x0) & (x <= box.x1) & (y >= box.y0) & (y <= box.y1)).any())
