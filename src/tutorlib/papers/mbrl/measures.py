@@ -202,10 +202,10 @@ def run_ensemble(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     learned = ensemble.train(c, seeds, context)
     table = torch.stack(learned.evals).cpu()  # [evals, measures, runs]
     metrics: list[Metrics] = []
-    for own in table.unbind(dim=-1):
-        evals: Metrics = {"updates": learned.updates, "residual": [rounded(row) for row in own[:, : c.members]]}
+    for of_run in table.unbind(dim=-1):
+        evals: Metrics = {"updates": learned.updates, "residual": [rounded(row) for row in of_run[:, : c.members]]}
         for place, (name, *where) in enumerate(ensemble.measures(c)[c.members :], c.members):
-            values = own[:, place].int().tolist() if name == "fit" else rounded(own[:, place])
+            values = of_run[:, place].int().tolist() if name == "fit" else rounded(of_run[:, place])
             if where:
                 evals.setdefault(name, {})[where[0]] = values
             else:

@@ -65,9 +65,9 @@ def draw_losses(ax: Axes, groups: Mapping[str, Sequence[Record]]) -> None:
 
 def draw_matrix(ax: Axes, records: Sequence[Record], learner: str) -> None:
     """Draw accuracy on examples 101 to 200, by meta-training set (rows) and meta-test set (columns), as in Fig. 8."""
-    found = matrix(records, learner, MATRIX_TRAIN, list(MATRIX_TEST))
-    rows = [name for name in MATRIX_TRAIN if any(name == row for row, _ in found)]
-    numbers = np.array([[found[row, column].value for column in MATRIX_TEST] for row in rows])
+    accuracies = matrix(records, learner, MATRIX_TRAIN, list(MATRIX_TEST))
+    rows = [name for name in MATRIX_TRAIN if any(name == row for row, _ in accuracies)]
+    numbers = np.array([[accuracies[row, column].value for column in MATRIX_TEST] for row in rows])
     ax.imshow(numbers, cmap="cividis", vmin=0.0, vmax=1.0, aspect="auto")
     for (i, j), value in np.ndenumerate(numbers):
         ax.text(j, i, f"{value:.2f}"[1:] if value < 0.995 else "1", ha="center", va="center", fontsize=8,
@@ -86,10 +86,10 @@ def draw_learners(ax: Axes, records: Sequence[Record], trained: str, test: str) 
     looks = dict(zip(LEARNERS, ((OURS, "-"), (BASELINE, "-"), (PURPLE, "--"), (SKY, "-."), (REFERENCE, "--"),
                                 (REFERENCE, ":")), strict=True))  # fmt: skip
     for name, (colour, line) in looks.items():
-        own = [r for r in records if r.config["learner"] == name]
-        own = [r for r in own if stream_name(r.config["streams"], MATRIX_TRAIN) == trained]
-        if own:
-            mean, low, high = mean_curve(own, test)
+        runs = [r for r in records if r.config["learner"] == name]
+        runs = [r for r in runs if stream_name(r.config["streams"], MATRIX_TRAIN) == trained]
+        if runs:
+            mean, low, high = mean_curve(runs, test)
             seen = BIN * (np.arange(len(mean)) + 0.5)
             band(ax, seen, mean, low, high, label=LEARNERS[name], colour=colour, linestyle=line)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=test, ylim=(0, 1.02))
@@ -108,9 +108,9 @@ def draw_trace(ax: Axes, probabilities: Sequence[Sequence[float]], labels: Seque
 def draw_windows(ax: Axes, learned: Sequence[Record], names: Sequence[str], window: str = "100_200") -> None:
     """Draw accuracy on examples 101 to 200 at sizes, orders and projections never trained, as in Fig. 7."""
     for place, name in enumerate(names):
-        found = interval([r.metrics[name][window] for r in learned])
-        ax.bar(place, found.value, color=OURS, width=0.7)
-        whiskers(ax, [place], [found])
+        around = interval([r.metrics[name][window] for r in learned])
+        ax.bar(place, around.value, color=OURS, width=0.7)
+        whiskers(ax, [place], [around])
         chance = 1 / {"digits-3": 3, "digits-5": 5, "prototypes": 4, "sum-sign": 2}.get(name, 10)
         ax.plot([place - 0.35, place + 0.35], [chance, chance], color=BLACK, linestyle=":")  # seen on the bar too
     ax.set_xticks(range(len(names)), [SETS[name] for name in names], rotation=40, ha="right")
@@ -123,10 +123,10 @@ def draw_one_shot(ax: Axes, learned: Sequence[Record], references: Sequence[Reco
     shots |= {_words(name): [r.metrics[name]["one_shot"] for r in references] for name in learners}
     bars = (("before", "before"), ("other", "another image of the class"), ("same", "the same image"))
     for offset, ((metric, label), colour) in enumerate(zip(bars, (REFERENCE, SKY, OURS), strict=True)):
-        found = [interval([shot[metric] for shot in runs]) for runs in shots.values()]
+        intervals = [interval([shot[metric] for shot in runs]) for runs in shots.values()]
         places = np.arange(len(shots)) + 0.27 * (offset - 1)
-        ax.bar(places, [f.value for f in found], width=0.25, color=colour, label=label)
-        whiskers(ax, places, found)
+        ax.bar(places, [f.value for f in intervals], width=0.25, color=colour, label=label)
+        whiskers(ax, places, intervals)
     ax.set_xticks(range(len(shots)), list(shots))
     ax.set(ylabel="probability of the label", ylim=(0, 1.02))
 
@@ -142,8 +142,8 @@ def draw_jumps(ax: Axes, learned: Sequence[Record], references: Sequence[Record]
     level = [np.full(2, value) for value in (ours.value, ours.low, ours.high)]
     band(ax, ends, *level, label="VSML", colour=OURS)
     for kind, rates, colour, line in (("sgd", SGD_RATES, BASELINE, "--"), ("adam", ADAM_RATES, REFERENCE, ":")):
-        found = [interval(jump(references, (f"{kind}_{rate:g}",), name)) for rate in rates]
-        mean, low, high = (np.array([getattr(f, part) for f in found]) for part in ("value", "low", "high"))
+        intervals = [interval(jump(references, (f"{kind}_{rate:g}",), name)) for rate in rates]
+        mean, low, high = (np.array([getattr(f, part) for f in intervals]) for part in ("value", "low", "high"))
         label = "SGD" if kind == "sgd" else "Adam"
         band(ax, np.array(rates), mean, low, high, label=label, colour=colour, linestyle=line, marker="o", markersize=3)
     ax.set_xscale("log")
