@@ -363,6 +363,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         },
         "nn.grid.split": {"theta": theta, "config": small},
         "nn.stacked.split_layers": {"theta": f(2, 13), "shapes": shapes},
+        "nn.training.eval_generator": {"seed": 0, "trained": 4, "device": torch.device("cpu"), "number": 1},
         "nn.training.step_generator": {"seed": 0, "step": 1, "device": torch.device("cpu")},
         "nn.grid.zero_state": {
             "config": small,
