@@ -487,6 +487,13 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "label": "a",
             "colour": "#000000",
         },
+        "show.style.interval_band": {
+            "ax": ax,
+            "x": [1.0],
+            "intervals": [interval],
+            "label": "a",
+            "colour": "#000000",
+        },
         "show.style.whiskers": {"ax": ax, "at": [1.0], "intervals": [interval]},
         "show.style.fit_title": {"ax": ax, "words": "a title", "share": 0.5},
         "show.style.png": {"figure": Figure(figsize=(1, 1))},

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tutorlib.lab import Interval, Record, interval, select
+from tutorlib.lab import Record, interval, select
 from tutorlib.lab.errors import bad_argument
 from tutorlib.lab.verdicts import FEWEST
 from tutorlib.papers.mbrl.analysis import (
@@ -32,7 +32,7 @@ from tutorlib.papers.mbrl.analysis import (
     transition_counts,
 )
 from tutorlib.papers.mbrl.offline import best_rate
-from tutorlib.show.style import BASELINE, METHODS, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style, whiskers
+from tutorlib.show.style import BASELINE, METHODS, OURS, PURPLE, REFERENCE, SKY, WIDTH, interval_band, style, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType({agent: METHODS[label] for agent, label in AGENTS.items()})
 """of agents; the perfect model, which nobody has, is black"""
@@ -40,20 +40,13 @@ MF, MB = r"$Q_{\mathrm{MF}}$", r"$Q_{\mathrm{MB}}$"
 """the sets of values, as formulas write them"""
 
 
-def draw_intervals(
-    ax: Axes, x: Sequence[float] | Sequence[int], intervals: Sequence[Interval], label: str, colour: str, **line: Any
-) -> None:
-    """Draw intervals over ``x`` as a line with its band."""
-    low, high = [i.low for i in intervals], [i.high for i in intervals]
-    band(ax, np.array(x, float), [i.value for i in intervals], low, high, label=label, colour=colour, **line)
-
-
 def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> None:
     """Draw the sizes of Q_MB and Q_MF over the number of transitions, for one class of models."""
     runs = select(records, bits=bits, more=more)
     for name, label, colour in (("free", f"model-free, {MF}", BASELINE), ("based", f"model-based, {MB}", OURS)):
         sizes = np.array([r.metrics[name] for r in runs])
-        draw_intervals(ax, range(sizes.shape[1]), [interval(column.tolist()) for column in sizes.T], label, colour)
+        intervals = [interval(column.tolist()) for column in sizes.T]
+        interval_band(ax, range(sizes.shape[1]), intervals, label=label, colour=colour)
     ax.set(xlabel="transitions", ylabel="value functions left", yscale="log", title=class_label(bits, more))
 
 
@@ -118,7 +111,7 @@ def draw_spreads(ax: Axes, records: Sequence[Record], period: int, where: str = 
                 points.append((stop, interval([seen_at(r, "spread", stop, where) for r in runs])))
         if points:
             x, intervals = zip(*points, strict=True)
-            draw_intervals(ax, x, intervals, AGENTS[agent], COLOURS[agent], marker="o", markersize=4)
+            interval_band(ax, x, intervals, label=AGENTS[agent], colour=COLOURS[agent], marker="o", markersize=4)
     ax.set(xlabel="update", ylabel="spread of Q", ylim=(0, None))
 
 
@@ -150,7 +143,7 @@ def draw_misses(ax: Axes, records: Sequence[Record]) -> None:
     ):
         shares = np.array(evals(records, "missed", group))
         intervals = [interval(column.tolist()) for column in shares.T]
-        draw_intervals(ax, records[0].metrics["evals"]["updates"], intervals, label, colour)
+        interval_band(ax, records[0].metrics["evals"]["updates"], intervals, label=label, colour=colour)
     ax.set(xlabel="update", ylabel="wrong next patterns", ylim=(0, None))
 
 
@@ -174,9 +167,8 @@ def draw_courses(ax: Axes, records: Sequence[Record], environment: str, data: st
     for agent in AGENTS:
         courses = [course(r) for r in online(records, environment, data, agent)]
         scores = np.array([values for _, values in courses])
-        draw_intervals(
-            ax, courses[0][0], [interval(column.tolist()) for column in scores.T], AGENTS[agent], COLOURS[agent]
-        )
+        intervals = [interval(column.tolist()) for column in scores.T]
+        interval_band(ax, courses[0][0], intervals, label=AGENTS[agent], colour=COLOURS[agent])
     if best is not None:
         ax.axhline(best, color=REFERENCE, linestyle="--", linewidth=1.2, label="best")
     ax.set(xlabel="step in the environment", ylabel="return" if environment == "maze" else "reward of a step")

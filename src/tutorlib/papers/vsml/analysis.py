@@ -118,15 +118,10 @@ def jump(records: Sequence[Record], learner: tuple[str, ...], name: str) -> list
     return [b - a for a, b in zip(before, after, strict=True)]
 
 
-def mean_curve(records: Sequence[Record], *path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, lower and upper end of the 95 % interval over seeds of the ``curve`` of what lies at ``path``."""
+def curve_intervals(records: Sequence[Record], *path: str) -> list[Interval]:
+    """Return the mean over seeds of the ``curve`` of what lies at ``path``, each point with its 95 % interval."""
     curves = np.array([metric(r, *path, "curve") for r in records])
-    intervals = [interval(column.tolist()) for column in curves.T]
-    return (
-        np.array([f.value for f in intervals]),
-        np.array([f.low for f in intervals]),
-        np.array([f.high for f in intervals]),
-    )
+    return [interval(column.tolist()) for column in curves.T]
 
 
 def stream_name(streams: Mapping[str, Any], named: Mapping[str, Streams]) -> str:

@@ -11,16 +11,16 @@ from tutorlib.papers.vsml.analysis import (
     LEARNERS,
     SETS,
     best_online,
+    curve_intervals,
     jump,
     matrix,
-    mean_curve,
     stream_name,
     variants,
 )
 from tutorlib.papers.vsml.descent import ADAM_RATES, SGD_RATES
 from tutorlib.papers.vsml.experiments import MATRIX_TRAIN
 from tutorlib.papers.vsml.measures import BIN, MATRIX_TEST
-from tutorlib.show.style import BASELINE, BLACK, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style, whiskers
+from tutorlib.show.style import BASELINE, BLACK, HEAT, OURS, PURPLE, REFERENCE, SKY, interval_band, style, whiskers
 
 
 def draw_online(ax: Axes, learned: Sequence[Record], references: Sequence[Record], name: str, last: int = 500) -> None:
@@ -35,10 +35,10 @@ def draw_online(ax: Axes, learned: Sequence[Record], references: Sequence[Record
     if late != early:
         curves.append((references, (late, name), f"{_words(late)} (best later)", dotted))
     for runs, path, label, look in curves:
-        mean, low, high = mean_curve(runs, *path)
-        seen = BIN * (np.arange(len(mean)) + 0.5)
-        kept = seen < last
-        band(ax, seen[kept], mean[kept], low[kept], high[kept], label=label, **look)
+        intervals = curve_intervals(runs, *path)
+        seen = BIN * (np.arange(len(intervals)) + 0.5)
+        seen = seen[seen < last]
+        interval_band(ax, seen, intervals[: len(seen)], label=label, **look)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=SETS[name], ylim=(0, 1.02))
 
 
@@ -89,9 +89,9 @@ def draw_learners(ax: Axes, records: Sequence[Record], trained: str, test: str) 
         runs = [r for r in records if r.config["learner"] == name]
         runs = [r for r in runs if stream_name(r.config["streams"], MATRIX_TRAIN) == trained]
         if runs:
-            mean, low, high = mean_curve(runs, test)
-            seen = BIN * (np.arange(len(mean)) + 0.5)
-            band(ax, seen, mean, low, high, label=LEARNERS[name], colour=colour, linestyle=line)
+            intervals = curve_intervals(runs, test)
+            seen = BIN * (np.arange(len(intervals)) + 0.5)
+            interval_band(ax, seen, intervals, label=LEARNERS[name], colour=colour, linestyle=line)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=test, ylim=(0, 1.02))
 
 
@@ -138,14 +138,12 @@ def draw_jumps(ax: Axes, learned: Sequence[Record], references: Sequence[Record]
     rate, is level. Bands are 95 % intervals over seeds.
     """
     ours = interval(jump(learned, (), name))
-    ends = np.array([min(*SGD_RATES, *ADAM_RATES), max(*SGD_RATES, *ADAM_RATES)])
-    level = [np.full(2, value) for value in (ours.value, ours.low, ours.high)]
-    band(ax, ends, *level, label="VSML", colour=OURS)
+    ends = (min(*SGD_RATES, *ADAM_RATES), max(*SGD_RATES, *ADAM_RATES))
+    interval_band(ax, ends, [ours, ours], label="VSML", colour=OURS)
     for kind, rates, colour, line in (("sgd", SGD_RATES, BASELINE, "--"), ("adam", ADAM_RATES, REFERENCE, ":")):
         intervals = [interval(jump(references, (f"{kind}_{rate:g}",), name)) for rate in rates]
-        mean, low, high = (np.array([getattr(f, part) for f in intervals]) for part in ("value", "low", "high"))
         label = "SGD" if kind == "sgd" else "Adam"
-        band(ax, np.array(rates), mean, low, high, label=label, colour=colour, linestyle=line, marker="o", markersize=3)
+        interval_band(ax, rates, intervals, label=label, colour=colour, linestyle=line, marker="o", markersize=3)
     ax.set_xscale("log")
     ax.set(xlabel="learning rate", ylabel="rise of the probability", ylim=(0, 1.02))
 
@@ -159,8 +157,8 @@ def draw_cloning(ax: Axes, records: Sequence[Record], kind: str, network: str) -
         "exact": ("SGD itself", BLACK, {"linestyle": "--", "linewidth": 1.2}),
     }
     for side, (label, colour, line) in looks.items():
-        mean, low, high = mean_curve(runs, kind, network, side)
-        band(ax, 50 * (np.arange(len(mean)) + 0.5), mean, low, high, label=label, colour=colour, **line)
+        intervals = curve_intervals(runs, kind, network, side)
+        interval_band(ax, 50 * (np.arange(len(intervals)) + 0.5), intervals, label=label, colour=colour, **line)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=f"{kind}, {network}", ylim=(0, 1.02))
 
 
