@@ -186,7 +186,7 @@ def uniform_rate(env: PanFlute) -> float:
 
 def best_rate(pipes: int) -> float:
     """Return the reward of a step of the best player, who plays the pipes in turn: 1/n + 1/n^2 - 1/n^3."""
-    return 1 / pipes + 1 / pipes**2 - 1 / pipes**3
+    return 1 / pipes + 1 / pipes**2 - 1 / pipes**3  # mbrl-method-best
 
 
 def missed(

@@ -280,7 +280,7 @@ def sample(
 
 def _prototypes(s: Streams, n: int, generator: torch.Generator, _: str) -> tuple[Tensor, Tensor]:
     """Class means ~ N(0, I), examples around them with sd ``NOISE``, scaled to variance 1."""
-    scale = 1 / math.sqrt(1 + NOISE**2)
+    scale = 1 / math.sqrt(1 + NOISE**2)  # vsml-method-prototypes
     means = scale * _normal(generator, n, s.shown or s.classes, s.inputs)
     y = _integers(generator, s.shown or s.classes, n, s.length)
     return torch.add(_taken(means, y), _normal(generator, n, s.length, s.inputs), alpha=scale * NOISE), y
