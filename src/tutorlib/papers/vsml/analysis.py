@@ -9,7 +9,6 @@ import torch
 
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.descent import ADAM_RATES, SGD_RATES
 from tutorlib.papers.vsml.problem import Streams
 from tutorlib.shapes import Float, Tensor
@@ -46,12 +45,6 @@ LEARNERS = MappingProxyType(
     }
 )
 """Learners that are meta-trained, as a reader knows them."""
-
-
-def config_of(record: Record) -> Config:
-    """Return the configuration of a record as the dataclass that it was."""
-    fields = dict(record.config)
-    return Config(**{**fields, "hidden": tuple(fields["hidden"]), "streams": streams_of(fields["streams"])})
 
 
 def streams_of(config: Mapping[str, Any]) -> Streams:
