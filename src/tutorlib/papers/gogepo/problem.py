@@ -1,0 +1,122 @@
+"""The worlds of GoGePo, with the ranges of returns that scale commands, and episodes of many policies side by side.
+
+An episode is played by one policy from its start to its end, and only its return counts: the sum of its rewards.
+Observations are normalised by running means and deviations over all steps of training.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+
+from tutorlib.envs import MountainCarContinuous
+from tutorlib.lab.errors import bad_argument, checked, expect_fields
+from tutorlib.papers.gogepo.model import Policy
+from tutorlib.shapes import Bool, Float, Int, Tensor
+
+EPSILON = 1e-8
+"""added to a deviation by which an observation is divided"""
+
+
+@dataclass(frozen=True)
+class World:
+    """An environment, and what the paper's code knows of its returns."""
+
+    env: Any
+    """a batch of environments whose actions are numbers, such as ``MountainCarContinuous``"""
+    low: float
+    """r_min"""
+    high: float
+    """r_max: commands are divided by r_max - r_min"""
+
+    def __post_init__(self) -> None:
+        expect_fields(self)
+        if self.high <= self.low:
+            raise bad_argument("high", self.high, f"a number above low={self.low:g}")
+
+
+WORLDS: Mapping[str, World] = MappingProxyType({"mountaincar": World(MountainCarContinuous(), -100.0, 100.0)})
+"""By name."""
+
+
+class Statistics(NamedTuple):
+    """Running statistics of observations: their number, their mean, and the sum of squared distances from it."""
+
+    count: Float[Tensor, "runs"]
+    mean: Float[Tensor, "runs observations"]
+    squares: Float[Tensor, "runs observations"]
+
+
+@checked(sizes=("runs", "observations"))
+def no_statistics(runs: int, observations: int, device: torch.device) -> Statistics:
+    """Return the statistics before the first step."""
+    zeros = torch.zeros(runs, observations, device=device)
+    return Statistics(zeros[:, 0], zeros, zeros)
+
+
+@checked()
+def observed(
+    statistics: Statistics, x: Float[Tensor, "runs observations"], counted: Bool[Tensor, "runs"]
+) -> Statistics:
+    """Return the statistics with one more observation of each run that is ``counted`` (Welford's update)."""
+    share = counted.to(x.dtype)
+    count = statistics.count + share
+    off = x - statistics.mean
+    mean = statistics.mean + off * (share / count.clamp(min=1)).unsqueeze(-1)
+    return Statistics(count, mean, statistics.squares + share.unsqueeze(-1) * off * (x - mean))
+
+
+@checked()
+def normalised(statistics: Statistics, x: Float[Tensor, "runs *any observations"]) -> Float[Tensor, "..."]:
+    """Return (x - mean) / (deviation + 1e-8), entry by entry."""
+    deviation = (statistics.squares / statistics.count.clamp(min=1).unsqueeze(-1)).sqrt() + EPSILON
+    shape = (len(x), *(1,) * (x.dim() - 2), -1)
+    return (x - statistics.mean.view(shape)) / deviation.view(shape)
+
+
+class Played(NamedTuple):
+    """What episodes came to."""
+
+    returns: Float[Tensor, "runs policies episodes"]
+    steps: Int[Tensor, "runs policies episodes"]
+    statistics: Statistics
+
+
+@checked()
+def play(
+    env: Any,
+    policy: Policy,
+    theta: Float[Tensor, "runs policies weights"],
+    statistics: Statistics,
+    u: Float[Tensor, "runs policies episodes start_noise"],
+    *,
+    normalise: bool = True,
+    learn: bool = False,
+) -> Played:
+    """Play episodes of each policy side by side, from starts that ``u``, uniforms, say, and return what they came to.
+
+    ``normalise``: whether policies see normalised observations. ``learn``: whether each step's observation enters the
+    statistics before it is normalised by them; then there is one policy, with one episode.
+
+    All go on until the longest that an episode can be; what comes after an end does not count. Raises ``UsageError`` if
+    ``learn`` is asked of more than one episode.
+    """
+    if learn and u.shape[1:3] != (1, 1):
+        raise bad_argument("u", tuple(u.shape), "one policy with one episode, where statistics learn")
+    state = env.start(u)
+    playing = torch.ones(u.shape[:3], dtype=torch.bool, device=u.device)
+    returns, steps = torch.zeros_like(u[..., 0]), torch.zeros(u.shape[:3], dtype=torch.long, device=u.device)
+    for _ in range(env.episode):
+        x = env.observe(state)
+        if learn:
+            statistics = observed(statistics, x[:, 0, 0], playing[:, 0, 0])
+        action = policy.act(theta, normalised(statistics, x) if normalise else x)
+        state, reward, ended = env.step(state, action, u)
+        returns, steps = returns + torch.where(playing, reward, 0.0), steps + playing
+        playing = playing & ~ended
+    return Played(returns, steps, statistics)
+
+
+__all__ = ["WORLDS", "Played", "Statistics", "World", "no_statistics", "normalised", "observed", "play"]
