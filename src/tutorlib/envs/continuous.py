@@ -87,7 +87,7 @@ class MountainCarContinuous:
         return state.x
 
     def step(
-        self, state: ControlState, action: Float[Tensor, "*#batch 1"], u: Float[Tensor, "*#batch step_noise"]
+        self, state: ControlState, action: Float[Tensor, "*#batch action_size"], u: Float[Tensor, "*#batch step_noise"]
     ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state, the reward, and whether the episode ended."""
         expect_last("u", u, self.step_noise)
