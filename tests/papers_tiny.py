@@ -50,6 +50,11 @@ TINY: dict[str, dict[str, Any]] = {
         "pipes": 2, "transitions": 20, "updates": 6, "copy_every": 3, "looks": 3, "batch": 4, "length": 2, "starts": 4,
         "hidden": 8, "layers": 1,
     },
+    "gogepo": {
+        "steps": 30, "episodes": 4, "horizon": 12, "width": 8, "block": 4, "embedding": 2, "net_width": 8, "states": 3,
+        "batch": 3, "evaluator_steps": 2, "generator_steps": 2, "eval_episodes": 2, "sweep_every": 2,
+        "sweep_commands": 3, "sweep_episodes": 2,
+    },
 } | {
     f"rcgvf.{name}": {
         "task": "MultiRoom-N2-S4", "levels": 2, "envs": 2, "steps": 2, "updates": 4, "looks": 2, "minibatch": 4,

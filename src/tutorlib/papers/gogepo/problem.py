@@ -44,7 +44,7 @@ WORLDS: Mapping[str, World] = MappingProxyType({"mountaincar": World(MountainCar
 class Statistics(NamedTuple):
     """Running statistics of observations: their number, their mean, and the sum of squared distances from it."""
 
-    count: Float[Tensor, "runs"]
+    seen: Float[Tensor, "runs"]
     mean: Float[Tensor, "runs observations"]
     squares: Float[Tensor, "runs observations"]
 
@@ -62,16 +62,16 @@ def observed(
 ) -> Statistics:
     """Return the statistics with one more observation of each run that is ``counted`` (Welford's update)."""
     share = counted.to(x.dtype)
-    count = statistics.count + share
+    seen = statistics.seen + share
     off = x - statistics.mean
-    mean = statistics.mean + off * (share / count.clamp(min=1)).unsqueeze(-1)
-    return Statistics(count, mean, statistics.squares + share.unsqueeze(-1) * off * (x - mean))
+    mean = statistics.mean + off * (share / seen.clamp(min=1)).unsqueeze(-1)
+    return Statistics(seen, mean, statistics.squares + share.unsqueeze(-1) * off * (x - mean))
 
 
 @checked()
 def normalised(statistics: Statistics, x: Float[Tensor, "runs *any observations"]) -> Float[Tensor, "..."]:
     """Return (x - mean) / (deviation + 1e-8), entry by entry."""
-    deviation = (statistics.squares / statistics.count.clamp(min=1).unsqueeze(-1)).sqrt() + EPSILON
+    deviation = (statistics.squares / statistics.seen.clamp(min=1).unsqueeze(-1)).sqrt() + EPSILON
     shape = (len(x), *(1,) * (x.dim() - 2), -1)
     return (x - statistics.mean.view(shape)) / deviation.view(shape)
 
