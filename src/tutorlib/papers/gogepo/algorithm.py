@@ -23,7 +23,7 @@ from torch.utils import _pytree as pytree
 
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import common
-from tutorlib.lab.errors import checked
+from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.lab.loop import repeat
 from tutorlib.nn import Moments, adam_step, no_moments, slope, step_generator
 from tutorlib.papers.gogepo.config import Config
@@ -287,6 +287,20 @@ def kept_where(going: Bool[Tensor, "runs"], new: T, old: T) -> T:
     return cast(T, choice)
 
 
+@checked()
+def ask(
+    setting: Setting, rho: Float[Tensor, "runs generator"], commands: Sequence[float]
+) -> Float[Tensor, "runs commands weights"]:
+    """Return the policies that generators write for ``commands``, in units of return, without noise.
+
+    Raises ``UsageError`` for a command that is not finite, and for no commands.
+    """
+    if not commands:
+        raise bad_argument("commands", list(commands), "at least one command")
+    c = torch.tensor(commands, dtype=rho.dtype, device=rho.device) * setting.config.scale
+    return setting.generator.generate(rho, c.expand(len(rho), -1))
+
+
 class Sweep(NamedTuple):
     """What a generator makes of commands all over the range of returns."""
 
@@ -414,6 +428,7 @@ __all__ = [
     "State",
     "Sweep",
     "Trained",
+    "ask",
     "begin",
     "drawn",
     "evaluator_loss",

@@ -66,9 +66,9 @@ class Policy:
     @checked()
     def act(
         self,
-        theta: Float[Tensor, "runs policies {self.size}"],
-        x: Float[Tensor, "runs #policies batch {self.observations}"],
-    ) -> Float[Tensor, "runs policies batch {self.actions}"]:
+        theta: Float[Tensor, "runs policies weights"],
+        x: Float[Tensor, "runs #policies batch observations"],
+    ) -> Float[Tensor, "runs policies batch actions"]:
         """Return a_max tanh(... tanh(W_1 x + b_1) ...): each policy's actions for its own observations.
 
         With one entry in its axis of policies, ``x`` is for all policies of a run. Raises ``UsageError`` for another
@@ -161,7 +161,7 @@ class Generator:
         return sum(self._sizes())
 
     @checked()
-    def initial(self, generator: torch.Generator) -> Float[Tensor, "{self.size}"]:
+    def initial(self, generator: torch.Generator) -> Float[Tensor, "generator"]:
         """Return rho before training: embeddings normal, the shared networks as PyTorch starts linear layers."""
         pieces = []
         for kind in self.kinds:
@@ -170,7 +170,7 @@ class Generator:
         return torch.cat(pieces)
 
     @checked()
-    def split(self, rho: Float[Tensor, "runs {self.size}"]) -> dict[str, Shared]:
+    def split(self, rho: Float[Tensor, "runs generator"]) -> dict[str, Shared]:
         """Return the parts of rho by the name of a kind; raise ``UsageError`` for another number of entries."""
         if rho.shape[-1] != self.size:
             raise bad_argument("rho", tuple(rho.shape), f"{self.size} entries in the last axis")
@@ -188,8 +188,8 @@ class Generator:
 
     @checked()
     def generate(
-        self, rho: Float[Tensor, "runs {self.size}"], c: Float[Tensor, "runs policies"]
-    ) -> Float[Tensor, "runs policies {self.policy.size}"]:
+        self, rho: Float[Tensor, "runs generator"], c: Float[Tensor, "runs policies"]
+    ) -> Float[Tensor, "runs policies weights"]:
         """Return theta = G_rho(c) for each command of each run; commands are in units of the range of returns.
 
         All blocks of one kind, of all commands, are one batch of each shared network.
@@ -241,15 +241,13 @@ class Evaluator:
         return self.states * self.policy.observations + parameter_count(self.shapes)
 
     @checked()
-    def initial(self, generator: torch.Generator) -> Float[Tensor, "{self.size}"]:
+    def initial(self, generator: torch.Generator) -> Float[Tensor, "evaluator"]:
         """Return w before training: probing states uniform in [0, 1], U as PyTorch starts linear layers."""
         states = torch.rand(self.states * self.policy.observations, generator=generator, device=generator.device)
         return torch.cat([states, _linear(self.shapes, generator)])
 
     @checked()
-    def probing_states(
-        self, w: Float[Tensor, "runs {self.size}"]
-    ) -> Float[Tensor, "runs {self.states} {self.policy.observations}"]:
+    def probing_states(self, w: Float[Tensor, "runs evaluator"]) -> Float[Tensor, "runs states observations"]:
         """Return the K states of each run, as the policy sees them: normalised observations."""
         if w.shape[-1] != self.size:
             raise bad_argument("w", tuple(w.shape), f"{self.size} entries in the last axis")
@@ -258,14 +256,14 @@ class Evaluator:
 
     @checked()
     def fingerprint(
-        self, w: Float[Tensor, "runs {self.size}"], theta: Float[Tensor, "runs policies {self.policy.size}"]
+        self, w: Float[Tensor, "runs evaluator"], theta: Float[Tensor, "runs policies weights"]
     ) -> Float[Tensor, "runs policies actions"]:
         """Return [pi_theta(s_1), ..., pi_theta(s_K)], K A numbers for each policy."""
         return self.policy.act(theta, self.probing_states(w).unsqueeze(1)).flatten(2)
 
     @checked()
     def value(
-        self, w: Float[Tensor, "runs {self.size}"], theta: Float[Tensor, "runs policies {self.policy.size}"]
+        self, w: Float[Tensor, "runs evaluator"], theta: Float[Tensor, "runs policies weights"]
     ) -> Float[Tensor, "runs policies"]:
         """Return V_w(theta) = U([pi_theta(s_1), ..., pi_theta(s_K)]), in units of return."""
         u = split_layers(w[:, self.states * self.policy.observations :], self.shapes)
