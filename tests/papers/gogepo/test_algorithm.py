@@ -85,13 +85,15 @@ def test_with_an_exponent_of_0_all_are_alike():
 # Statistics
 
 
-def test_running_statistics_are_those_of_all_observations_that_count():
-    x, counted = 3 + 2 * draw(50, 2, 4), uniform(50, 2, seed=1) < 0.7
+@pytest.mark.parametrize("many", [1, 5])
+def test_running_statistics_are_those_of_all_observations_that_count(many):
+    x, counted = 3 + 2 * draw(50, 2, many, 4), uniform(50, 2, many, seed=1) < 0.7
     statistics = no_statistics(2, 4, CPU)
-    for row, own in zip(x, counted, strict=True):
-        statistics = observed(statistics, row, own)
+    for rows, own in zip(x, counted, strict=True):
+        statistics = observed(statistics, rows, own)
     for run in range(2):
-        seen = x[counted[:, run], run]
+        seen = x[:, run][counted[:, run]]
+        assert statistics.seen[run] == len(seen)
         torch.testing.assert_close(statistics.mean[run], seen.mean(dim=0))
         torch.testing.assert_close(statistics.squares[run] / statistics.seen[run], seen.var(dim=0, unbiased=False))
         again = normalised(statistics, seen[None, :].expand(2, -1, -1))[run]
@@ -127,13 +129,6 @@ def test_what_comes_after_an_end_does_not_count(monkeypatch):
     assert played.returns.tolist() == [[[100.0]]]
     assert played.steps.tolist() == [[[1]]]
     assert played.statistics.seen.tolist() == [1.0]
-
-
-def test_statistics_learn_from_one_episode_alone():
-    setting, _ = begin(TINY, [0], CPU)
-    theta = torch.zeros(1, 1, setting.policy.size)
-    with pytest.raises(UsageError, match="u=.*one policy with one episode"):
-        play(TINY.env, setting.policy, theta, no_statistics(1, 2, CPU), torch.rand(1, 1, 2, 1), learn=True)
 
 
 # Losses and steps

@@ -16,7 +16,7 @@ for its return. What the paper's code leaves open is said where it stands.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch.utils import _pytree as pytree
@@ -26,8 +26,9 @@ from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.lab.loop import repeat
 from tutorlib.nn import Moments, adam_step, no_moments, slope, step_generator
+from tutorlib.papers.gogepo.buffer import Buffer, recency_table, recency_weights, sample
 from tutorlib.papers.gogepo.config import Config
-from tutorlib.papers.gogepo.model import Evaluator, Generator, Policy
+from tutorlib.papers.gogepo.model import Evaluator, Policy
 from tutorlib.papers.gogepo.problem import WORLDS, Played, Statistics, no_statistics, play
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
@@ -37,12 +38,25 @@ REFERENCES = 64
 """states in which policies of all stages are compared, normal numbers: normalised observations have these moments"""
 
 
+@runtime_checkable
+class Writer(Protocol):
+    """What writes policies: ``Generator``, or what takes its place."""
+
+    def initial(self, generator: torch.Generator) -> Float[Tensor, "generator"]:
+        """Return rho before training."""
+
+    def generate(
+        self, rho: Float[Tensor, "runs generator"], c: Float[Tensor, "runs policies"]
+    ) -> Float[Tensor, "runs policies weights"]:
+        """Return a policy for each command."""
+
+
 class Setting(NamedTuple):
     """What stays the same in a batch of runs."""
 
     config: Config
     policy: Policy
-    generator: Generator
+    generator: Writer
     evaluator: Evaluator
 
 
@@ -53,13 +67,6 @@ class Learner(NamedTuple):
     w: Float[Tensor, "runs evaluator"]
     rho_moments: Moments
     w_moments: Moments
-
-
-class Buffer(NamedTuple):
-    """D, a ring of policies and their returns, written in place: a run that is set back keeps what it stored since."""
-
-    theta: Float[Tensor, "runs capacity weights"]
-    r: Float[Tensor, "runs capacity"]
 
 
 class State(NamedTuple):
@@ -112,39 +119,6 @@ class Luck(NamedTuple):
     """which policies are sampled, for the evaluator's steps and then for the generator's"""
     starts: Float[Tensor, "runs 1 episodes start_noise"]
     """of the evaluation; both policies have the same"""
-
-
-# D
-
-
-@checked(counts=("stored",), not_negative=("exponent",))
-def recency_weights(stored: int, exponent: float, device: torch.device) -> Float[Tensor, "stored"]:
-    """Return the probabilities of ``stored`` policies, oldest first: that of the k-th newest is as k^-exponent."""
-    weights = torch.arange(stored, 0, -1, device=device, dtype=torch.double) ** -exponent
-    return weights / weights.sum()
-
-
-@checked()
-def recency_table(capacity: int, exponent: float, device: torch.device) -> Float[Tensor, "capacity"]:
-    """Return the sums of k^-exponent for k = 1, 1..2, ...: one table for every number of stored policies."""
-    ranks = torch.arange(1, capacity + 1, device=device, dtype=torch.double)
-    return (ranks**-exponent).cumsum(dim=0).float()
-
-
-@checked(maximum={"newest": 2**31})
-def sample(
-    buffer: Buffer, table: Float[Tensor, "capacity"], newest: int, u: Float[Tensor, "runs batch"]
-) -> tuple[Float[Tensor, "runs batch weights"], Float[Tensor, "runs batch"]]:
-    """Return policies and their returns, drawn with replacement by ``u``, uniforms; pair number ``newest`` came last.
-
-    Pairs are counted from 0. The k-th newest has a share of the sum of the table up to what is stored.
-    """
-    capacity = buffer.r.shape[1]
-    stored = min(newest + 1, capacity)
-    k = torch.searchsorted(table[:stored], u * table[stored - 1], right=True).clamp(max=stored - 1)  # 0: the newest
-    place = (newest - k) % capacity
-    theta = buffer.theta.gather(1, place.unsqueeze(-1).expand(-1, -1, buffer.theta.shape[-1]))
-    return theta, buffer.r.gather(1, place)
 
 
 # Learning
@@ -220,7 +194,12 @@ def learn(
 
 def begin(config: Config, seeds: Sequence[int], device: torch.device) -> tuple[Setting, State]:
     """Return a batch of runs before the first episode."""
-    setting = Setting(config, config.policy, config.generator, config.evaluator)
+    return begin_with(config.generator, config, seeds, device)
+
+
+def begin_with(writer: Writer, config: Config, seeds: Sequence[int], device: torch.device) -> tuple[Setting, State]:
+    """Return a batch of runs before the first episode, whose policies ``writer`` writes."""
+    setting = Setting(config, config.policy, writer, config.evaluator)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     rho, w = (
         torch.stack([net.initial(g) for g in generators]).to(device) for net in (setting.generator, setting.evaluator)
@@ -355,8 +334,16 @@ class Trained(NamedTuple):
     """before the first episode, and after each ``sweep_every`` of them"""
 
 
-def train(trials: Sequence[Trial], context: Context) -> Trained:
-    """Run ``trials`` side by side; for what is kept, and for runs that diverge, see ``lab.loop.repeat``."""
+def train(
+    trials: Sequence[Trial],
+    context: Context,
+    begin: Callable[[Config, Sequence[int], torch.device], tuple[Setting, State]] = begin,
+    generator_step: Callable[..., Learner] = generator_step,
+) -> Trained:
+    """Run ``trials`` side by side; for what is kept, and for runs that diverge, see ``lab.loop.repeat``.
+
+    ``begin`` and ``generator_step``: others, for a baseline.
+    """
     c, device = common(trials, VARIES), context.device
     seeds = [trial.seed for trial in trials]
     setting, start = begin(c, seeds, device)
@@ -428,8 +415,10 @@ __all__ = [
     "State",
     "Sweep",
     "Trained",
+    "Writer",
     "ask",
     "begin",
+    "begin_with",
     "drawn",
     "evaluator_loss",
     "evaluator_step",

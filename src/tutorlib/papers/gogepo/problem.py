@@ -58,14 +58,22 @@ def no_statistics(runs: int, observations: int, device: torch.device) -> Statist
 
 @checked()
 def observed(
-    statistics: Statistics, x: Float[Tensor, "runs observations"], counted: Bool[Tensor, "runs"]
+    statistics: Statistics, x: Float[Tensor, "runs many observations"], counted: Bool[Tensor, "runs many"]
 ) -> Statistics:
-    """Return the statistics with one more observation of each run that is ``counted`` (Welford's update)."""
-    share = counted.to(x.dtype)
-    seen = statistics.seen + share
-    off = x - statistics.mean
-    mean = statistics.mean + off * (share / seen.clamp(min=1)).unsqueeze(-1)
-    return Statistics(seen, mean, statistics.squares + share.unsqueeze(-1) * off * (x - mean))
+    """Return the statistics with those of more observations of each run that are ``counted``.
+
+    It is Welford's update for one of them, and Chan's for many.
+    """
+    share = counted.to(x.dtype).unsqueeze(-1)
+    more = share.sum(dim=1)  # [runs, 1]
+    before, now = statistics.seen.unsqueeze(-1), statistics.seen.unsqueeze(-1) + more
+    mean = (share * x).sum(dim=1) / more.clamp(min=1)
+    off = mean - statistics.mean
+    spread = (share * (x - mean.unsqueeze(1)).square()).sum(dim=1)
+    part = more / now.clamp(min=1)
+    return Statistics(
+        now.squeeze(-1), statistics.mean + part * off, statistics.squares + spread + before * part * off.square()
+    )
 
 
 @checked()
@@ -98,20 +106,17 @@ def play(
     """Play episodes of each policy side by side, from starts that ``u``, uniforms, say, and return what they came to.
 
     ``normalise``: whether policies see normalised observations. ``learn``: whether each step's observation enters the
-    statistics before it is normalised by them; then there is one policy, with one episode.
+    statistics before it is normalised by them.
 
-    All go on until the longest that an episode can be; what comes after an end does not count. Raises ``UsageError`` if
-    ``learn`` is asked of more than one episode.
+    All go on until the longest that an episode can be; what comes after an end does not count.
     """
-    if learn and u.shape[1:3] != (1, 1):
-        raise bad_argument("u", tuple(u.shape), "one policy with one episode, where statistics learn")
     state = env.start(u)
     playing = torch.ones(u.shape[:3], dtype=torch.bool, device=u.device)
     returns, steps = torch.zeros_like(u[..., 0]), torch.zeros(u.shape[:3], dtype=torch.long, device=u.device)
     for _ in range(env.episode):
         x = env.observe(state)
         if learn:
-            statistics = observed(statistics, x[:, 0, 0], playing[:, 0, 0])
+            statistics = observed(statistics, x.flatten(1, 2), playing.flatten(1))
         action = policy.act(theta, normalised(statistics, x) if normalise else x)
         state, reward, ended = env.step(state, action, u)
         returns, steps = returns + torch.where(playing, reward, 0.0), steps + playing
