@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import torch
 
-from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, rounded
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
 from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, reference_states, sweep_commands, train
+from tutorlib.papers.gogepo.baselines import Ars, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.shapes import Float, Tensor
 
@@ -14,6 +15,8 @@ DIGITS = 4
 """significant digits of a number in a record"""
 STAGES = 10
 """parts of a run's steps, after each of which a sweep is recorded; the paper's code makes one each 10,000 steps"""
+TUNING = (1000, 1001, 1002)
+"""seeds on which baselines' rates are chosen"""
 ON_MAP = 200
 """policies of the buffer on the map, evenly spaced in time"""
 
@@ -29,6 +32,33 @@ def run_commands(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """
     trained = train(trials, context)
     return [_metrics(trained, i) for i in range(len(trials))]
+
+
+def run_single(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Train one policy in place of a generator (PSSVF); metrics are those of ``run_commands``."""
+    trained = train_single(trials, context)
+    return [_metrics(trained, i) for i in range(len(trials))]
+
+
+def run_ars(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Search at random (ARS) and return how far it came.
+
+    Metrics: ``course``, one entry for each iteration: ``steps`` in the environment so far, the mean of the perturbed
+    policies' ``returns``, the ``best`` of them so far, and the mean return of the policy itself (``greedy``).
+    """
+    log = train_ars(trials, context).log
+    played = [int(count) for count in log.played.sum(dim=0)]
+    return [
+        {
+            "course": {
+                "steps": log.used[:count, i].tolist(),
+                "returns": rounded(log.r[:count, i], DIGITS),
+                "best": rounded(log.best[:count, i], DIGITS),
+                "greedy": rounded(log.greedy[:count, i], DIGITS),
+            }
+        }
+        for i, count in enumerate(played)
+    ]
 
 
 def _metrics(trained: Trained, i: int) -> Metrics:
@@ -119,4 +149,29 @@ MOUNTAINCAR = Experiment(
     varies=VARIES,
 )
 
-EXPERIMENTS = (MOUNTAINCAR,)
+SINGLE = Experiment(
+    name="gogepo.single",
+    title="One deep policy that climbs its value (PSSVF), in place of a generator",
+    figure="none",
+    run=run_single,
+    tiers={
+        "live": Tier((replace(LIVE, steps=5_000, episodes=10, sweep_every=10, generator_lr=1e-3),), seeds=(0,)),
+        "tuning": Tier(grid(PAPER, generator_lr=(1e-5, 1e-4, 1e-3, 1e-2)), seeds=TUNING),
+    },
+    varies=VARIES,
+)
+
+SEARCH = Experiment(
+    name="gogepo.ars",
+    title="Augmented random search with the same deep policies",
+    figure="return against steps; MountainCarContinuous",
+    run=run_ars,
+    tiers={
+        "live": Tier((Ars(replace(LIVE, steps=16_000), iterations=4),), seeds=(0,)),
+        "tuning": Tier(grid(Ars(PAPER), lr=(0.01, 0.03, 0.1, 0.3, 1.0), noise=(0.03, 0.1, 0.3)), seeds=TUNING),
+    },
+    varies=VARIES,
+)
+"""Its rates are unknown of the paper, so they are chosen on seeds of their own before it is compared."""
+
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH)

@@ -124,4 +124,56 @@ def play(
     return Played(returns, steps, statistics)
 
 
-__all__ = ["WORLDS", "Played", "Statistics", "World", "no_statistics", "normalised", "observed", "play"]
+# One weight, two answers: why a generator is not taught the weights that were seen.
+
+
+@checked()
+def two_peaks(theta: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Return J(theta) = 1 - (theta^2 - 1)^2, the return of a policy of one weight: 1 at -1 and at 1, and 0 between."""
+    return 1 - (theta.square() - 1).square()
+
+
+@checked(counts=("steps",), positive=("lr",))
+def answer_by_regression(
+    seen: Float[Tensor, "examples"], start: Float[Tensor, "answers"], steps: int, lr: float
+) -> Float[Tensor, "steps answers"]:
+    """Return where answers g go from ``start`` that descend along the mean of (g - theta)^2 over the weights ``seen``.
+
+    Its minimum is their mean, whatever return that gets. Rows are after each step.
+    """
+    path, g = [], start
+    for _ in range(steps):
+        g = g - lr * 2 * (g - seen.mean())
+        path.append(g)
+    return torch.stack(path)
+
+
+@checked(counts=("steps",), positive=("lr",))
+def answer_by_evaluator(
+    command: float, start: Float[Tensor, "answers"], steps: int, lr: float
+) -> Float[Tensor, "steps answers"]:
+    """Return where answers g go from ``start`` that descend along (J(g) - c)^2, for a command c; J is known.
+
+    Each answer with the return c is a minimum. Between two of them, where J is flat, any noise decides. Rows are after
+    each step.
+    """
+    path, g = [], start
+    for _ in range(steps):
+        g = g - lr * 2 * (two_peaks(g) - command) * (-4 * g * (g.square() - 1))
+        path.append(g)
+    return torch.stack(path)
+
+
+__all__ = [
+    "WORLDS",
+    "Played",
+    "Statistics",
+    "World",
+    "answer_by_evaluator",
+    "answer_by_regression",
+    "no_statistics",
+    "normalised",
+    "observed",
+    "play",
+    "two_peaks",
+]
