@@ -1,5 +1,7 @@
 """GoGePo: a generator of policies that is asked for a return, and for a little more each time (2207.01570).
 
+::
+
     init rho, w; D = {}
     for each episode:
         c = best return so far + drive                         (1 in the first episode)
@@ -12,7 +14,7 @@ Every tensor begins with an axis of runs, each with random numbers of its own, s
 are one by one, up to rounding. A run whose steps are used up stays as it is, while others go on.
 
 Beyond the paper: the best of all policies so far is kept, and looked at beside what the generator makes of the command
-for its return. What the paper's code leaves open is said where it stands.
+for its return. Evaluations come after each episode, not after 1,000 steps, and the last episode is played to its end.
 """
 
 from collections.abc import Callable, Sequence
