@@ -70,13 +70,13 @@ def test_the_map_is_a_projection_on_the_plane_where_policies_differ_most(metrics
 
 
 def test_a_plane_has_one_sign():
-    x = torch.randn(20, 5, generator=torch.Generator().manual_seed(0))
-    _, axes, shares = plane(x)
-    assert (axes.sum(dim=0) >= 0).all()
-    torch.testing.assert_close(axes.T @ axes, torch.eye(2), atol=1e-5, rtol=0)
-    assert 1 >= shares[0] >= shares[1] > 0
-    _, same, _ = plane(-x)
-    torch.testing.assert_close(axes, same, atol=1e-4, rtol=0)
+    """Of ten planes some would come out the other way round."""
+    for seed in range(10):
+        x = torch.randn(20, 5, generator=torch.Generator().manual_seed(seed))
+        _, axes, shares = plane(x)
+        assert (axes.sum(dim=0) >= 0).all()
+        torch.testing.assert_close(axes.T @ axes, torch.eye(2), atol=1e-5, rtol=0)
+        assert 1 >= shares[0] >= shares[1] > 0
 
 
 def test_runs_side_by_side_are_the_runs(metrics):
