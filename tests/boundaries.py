@@ -374,7 +374,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         },
         "envs.classic.Acrobot": {"episode": 5},
         "envs.classic.CartPole": {"episode": 5},
-        "envs.continuous.MountainCarContinuous": {"episode": 5},
+        "envs.continuous.MountainCarContinuous": {"horizon": 5},
         "envs.continuous.continuous_mountaincar_dynamics": {"state": f(3, 2), "action": f(3, 1)},
         "envs.continuous.continuous_mountaincar_reaches": {"state": f(3, 2)},
         "envs.classic.MountainCar": {"episode": 5, "shaped": 0.5},

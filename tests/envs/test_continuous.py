@@ -52,7 +52,7 @@ RUNS = pytest.mark.parametrize("choose", [at_random, pumping, holding])
 def test_500_steps_are_gymnasiums(choose):
     runs = [gym_run(choose, seed) for seed in (0, 1, 2)]
     expected, actions, rewards, ends = (torch.stack(parts, dim=1) for parts in zip(*runs, strict=True))
-    env = MountainCarContinuous(episode=10_000)
+    env = MountainCarContinuous(horizon=10_000)
     x, u = expected[0], torch.full((3, 1), 0.5)
     for t in range(STEPS):
         # As Gymnasium: computed in double precision, and kept in single.
@@ -80,7 +80,7 @@ def test_an_episode_is_gymnasiums_with_its_time_limit():
     """Gymnasium's own wrapper ends an episode after 999 steps."""
     limit = gymnasium.spec("MountainCarContinuous-v0").max_episode_steps
     env = MountainCarContinuous()
-    assert env.episode == limit == 999
+    assert env.horizon == limit == 999
     state = env.start(torch.tensor([[0.25], [0.75]]))
     torch.testing.assert_close(state.x, torch.tensor([[-0.55, 0.0], [-0.45, 0.0]]))
     total, lengths = torch.zeros(2), torch.zeros(2, dtype=torch.long)
@@ -98,13 +98,31 @@ def test_an_episode_is_gymnasiums_with_its_time_limit():
 
 
 def test_the_next_episode_begins_where_its_uniform_says():
-    env = MountainCarContinuous(episode=1)
+    env = MountainCarContinuous(horizon=1)
     state = env.start(torch.full((4, 1), 0.1))
     after, _, ended = env.step(state, torch.zeros(4, 1), torch.tensor([[0.0], [0.25], [0.5], [1.0]]))
     assert ended.all()
     assert (after.t == 0).all()
     torch.testing.assert_close(after.x[:, 0], torch.tensor([-0.6, -0.55, -0.5, -0.4]))
     assert torch.equal(env.observe(after), after.x)
+
+
+def test_a_step_is_an_advance_and_a_renewal():
+    """Without the second an episode goes on past its end."""
+    env = MountainCarContinuous(horizon=2)
+    state, u = env.start(torch.full((3, 1), 0.3)), torch.full((3, 1), 0.7)
+    for _ in range(2):
+        before, push = state, torch.tensor([[0.5], [0.0], [-1.0]])
+        state, reward, ended = env.step(before, push, u)
+        after, same, over = env.advance(before, push)
+        assert torch.equal(reward, same)
+        assert torch.equal(ended, over)
+        for one, other in zip(env.renew(after, over, u), state, strict=True):
+            assert torch.equal(one, other)
+    assert ended.all()
+    assert after.t.tolist() == [2, 2, 2]
+    assert (after.x[:, 0] - before.x[:, 0]).abs().max() < 0.01
+    torch.testing.assert_close(state.x[:, 0], torch.full((3,), -0.46))
 
 
 def test_the_flag_is_reached_by_a_car_that_does_not_roll_back():
@@ -129,5 +147,5 @@ def test_bad_input_is_named():
         env.step(state, torch.rand(3, 1), torch.rand(3, 2))
     with pytest.raises(UsageError, match="u="):
         env.start(torch.rand(3, 2))
-    with pytest.raises(UsageError, match="episode=0"):
-        MountainCarContinuous(episode=0)
+    with pytest.raises(UsageError, match="horizon=0"):
+        MountainCarContinuous(horizon=0)

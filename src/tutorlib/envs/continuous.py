@@ -1,7 +1,8 @@
 """Environments whose actions are numbers: MountainCarContinuous-v0 with the dynamics and rewards of Gymnasium.
 
 They are what ``protocol`` says of environments, but for their actions: in place of whole numbers ``[*batch]`` they take
-numbers ``[*batch, action_size]``, each from ``-action_limit`` to ``action_limit``.
+numbers ``[*batch, action_size]``, each from ``-action_limit`` to ``action_limit``. ``step`` begins the next episode by
+itself; ``advance`` and ``renew`` are its two halves, for those who play one episode.
 """
 
 from dataclasses import dataclass
@@ -42,11 +43,11 @@ def continuous_mountaincar_reaches(state: Float[Tensor, "*batch 2"]) -> Bool[Ten
 class MountainCarContinuous:
     """Drive to the flag, for 100, and pay 0.1 a^2 for each action, as in Gymnasium's MountainCarContinuous-v0."""
 
-    episode: int = 999
+    horizon: int = 999
     """steps after which an episode ends in any case"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, counts=("episode",))
+        expect_fields(self, counts=("horizon",))
 
     @property
     def observations(self) -> int:
@@ -86,18 +87,32 @@ class MountainCarContinuous:
         """Return (position, velocity), from (-1.2, -.07) to (.6, .07)."""
         return state.x
 
-    def step(
-        self, state: ControlState, action: Float[Tensor, "*#batch action_size"], u: Float[Tensor, "*#batch step_noise"]
+    def advance(
+        self, state: ControlState, action: Float[Tensor, "*#batch action_size"]
     ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
-        """Return the next state, the reward, and whether the episode ended."""
-        expect_last("u", u, self.step_noise)
+        """Return the next state of the same episode, the reward, and whether the episode ended with this step."""
         expect_last("action", action, self.action_size)
         x, t = continuous_mountaincar_dynamics(state.x, action), state.t + 1
         reached = continuous_mountaincar_reaches(x)
-        ended = reached | (t >= self.episode)
         reward = PRIZE * reached.to(x.dtype) - PRICE * action.squeeze(-1).square()
-        after = torch.where(ended.unsqueeze(-1), self._first(u), x)
-        return ControlState(after, torch.where(ended, 0, t)), reward, ended
+        return ControlState(x, t.expand(reached.shape)), reward, reached | (t >= self.horizon)
+
+    def renew(
+        self, state: ControlState, ended: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> ControlState:
+        """Return ``state``, or the first one of the next episode where one ended."""
+        expect_last("u", u, self.step_noise)
+        return ControlState(torch.where(ended.unsqueeze(-1), self._first(u), state.x), torch.where(ended, 0, state.t))
+
+    def step(
+        self,
+        state: ControlState,
+        action: Float[Tensor, "*#batch action_size"],
+        u: Float[Tensor, "*#batch step_noise"],
+    ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return what ``renew`` makes of what ``advance`` returns, the reward, and whether an episode ended."""
+        after, reward, ended = self.advance(state, action)
+        return self.renew(after, ended, u), reward, ended
 
 
 __all__ = ["MountainCarContinuous", "continuous_mountaincar_dynamics", "continuous_mountaincar_reaches"]

@@ -102,7 +102,7 @@ def test_running_statistics_are_those_of_all_observations_that_count(many):
 
 
 def test_an_episode_learns_each_observation_before_it_is_shown_and_stops_at_its_end():
-    env = MountainCarContinuous(episode=200)
+    env = MountainCarContinuous(horizon=200)
     setting, _ = begin(TINY, [0], CPU)
     theta = torch.zeros(1, 1, setting.policy.size)
     theta[..., -1] = 0.5  # a push that does not depend on what is seen
@@ -120,7 +120,7 @@ def test_an_episode_learns_each_observation_before_it_is_shown_and_stops_at_its_
 
 def test_what_comes_after_an_end_does_not_count(monkeypatch):
     """A car that starts before the flag is there at once."""
-    env = MountainCarContinuous(episode=30)
+    env = MountainCarContinuous(horizon=30)
     at_flag = ControlState(torch.tensor([[[[0.4, 0.07]]]]), torch.zeros(1, 1, 1, dtype=torch.long))
     monkeypatch.setattr(MountainCarContinuous, "start", lambda self, u: at_flag)
     setting, _ = begin(TINY, [0], CPU)
@@ -189,18 +189,24 @@ def test_the_generator_learns_to_answer_the_evaluator():
 def test_the_first_command_is_1_and_then_the_best_and_20_more():
     setting, state = begin(TINY, [0, 1], CPU)
     state = state._replace(best=torch.tensor([-30.0, 50.0]))
-    luck = drawn(setting, [step_generator(seed, 0, CPU) for seed in (0, 1)], CPU)
+    draws = drawn(setting, [step_generator(seed, 0, CPU) for seed in (0, 1)], CPU)
     for number, commands in ((0, [1.0, 1.0]), (1, [-10.0, 70.0])):
-        command, theta, played = explored(setting, state, number, luck)
+        command, theta, played = explored(setting, state, number, draws)
         assert command.tolist() == commands
         written = setting.generator.generate(state.learner.rho, torch.tensor(commands).unsqueeze(-1) / 200)
-        torch.testing.assert_close(theta, written.squeeze(1) + 0.1 * luck.noise)
+        torch.testing.assert_close(theta, written.squeeze(1) + 0.1 * draws.noise)
         again = play(
-            TINY.env, setting.policy, theta.unsqueeze(1), state.statistics, luck.start, normalise=number > 0, learn=True
+            TINY.env,
+            setting.policy,
+            theta.unsqueeze(1),
+            state.statistics,
+            draws.start,
+            normalise=number > 0,
+            learn=True,
         )
         assert torch.equal(played.returns, again.returns)
     still = setting._replace(config=replace(TINY, command="first"))
-    assert explored(still, state, 1, luck)[0].tolist() == [1.0, 1.0]
+    assert explored(still, state, 1, draws)[0].tolist() == [1.0, 1.0]
 
 
 def test_training_keeps_the_best_and_counts_steps():

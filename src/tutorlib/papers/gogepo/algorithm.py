@@ -111,7 +111,7 @@ def nothing(state: State) -> Log:
     return Log(zero, zero, state.used, torch.zeros_like(zero, dtype=torch.bool), zero, zero, zero)
 
 
-class Luck(NamedTuple):
+class Draws(NamedTuple):
     """What is random in an episode."""
 
     start: Float[Tensor, "runs 1 1 start_noise"]
@@ -219,7 +219,7 @@ def begin_with(writer: Writer, config: Config, seeds: Sequence[int], device: tor
     return setting, state
 
 
-def drawn(setting: Setting, generators: Sequence[torch.Generator], device: torch.device) -> Luck:
+def drawn(setting: Setting, generators: Sequence[torch.Generator], device: torch.device) -> Draws:
     """Return what is random in an episode, each run's from its own generator."""
     c, noise = setting.config, setting.config.env.start_noise
     updates = c.evaluator_steps + c.generator_steps
@@ -232,10 +232,10 @@ def drawn(setting: Setting, generators: Sequence[torch.Generator], device: torch
         )
         for g in generators
     ]
-    return Luck(*(torch.stack(part) for part in zip(*parts, strict=True)))
+    return Draws(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
 
-def explored(setting: Setting, state: State, number: int, luck: Luck) -> tuple[Tensor, Tensor, Played]:
+def explored(setting: Setting, state: State, number: int, draws: Draws) -> tuple[Tensor, Tensor, Played]:
     """Return the command of episode ``number``, the perturbed policy that was written for it, and its episode.
 
     The first episode shows observations as they are, for there are no statistics yet; from then on each step's
@@ -245,16 +245,16 @@ def explored(setting: Setting, state: State, number: int, luck: Luck) -> tuple[T
     asking = c.command == "best" and number > 0
     command = state.best + c.drive if asking else torch.full_like(state.best, c.first_command)
     theta = setting.generator.generate(state.learner.rho, command.unsqueeze(-1) * c.scale)
-    theta = theta + c.sigma * luck.noise.unsqueeze(1)
-    played = play(c.env, setting.policy, theta, state.statistics, luck.start, normalise=number > 0, learn=True)
+    theta = theta + c.sigma * draws.noise.unsqueeze(1)
+    played = play(c.env, setting.policy, theta, state.statistics, draws.start, normalise=number > 0, learn=True)
     return command, theta.squeeze(1), played
 
 
-def looked_at(setting: Setting, state: State, luck: Luck) -> tuple[Tensor, Tensor, Tensor]:
+def looked_at(setting: Setting, state: State, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mean returns of G(best) and of the best policy so far, from equal starts, and V(G(best))."""
     greedy = setting.generator.generate(state.learner.rho, state.best.unsqueeze(-1) * setting.config.scale)
     both = torch.cat([greedy, state.champion.unsqueeze(1)], dim=1)
-    starts = luck.starts.expand(-1, 2, -1, -1)
+    starts = draws.starts.expand(-1, 2, -1, -1)
     means = play(setting.config.env, setting.policy, both, state.statistics, starts).returns.mean(dim=-1)
     return means[:, 0], means[:, 1], setting.evaluator.value(state.learner.w, greedy)[:, 0]
 
@@ -358,9 +358,9 @@ def train(
     def step(state: State, number: int) -> tuple[State, Log]:
         if over:
             return state, nothing(state)
-        luck = drawn(setting, [step_generator(seed, number, device) for seed in seeds], device)
+        draws = drawn(setting, [step_generator(seed, number, device) for seed in seeds], device)
         going = state.used < c.steps
-        command, theta, played = explored(setting, state, number, luck)
+        command, theta, played = explored(setting, state, number, draws)
         r = played.returns[:, 0, 0]
 
         place = number % c.capacity
@@ -368,7 +368,7 @@ def train(
         state.buffer.r[:, place] = kept_where(going, r, state.buffer.r[:, place])
         better = going & ((r > state.best) | (number == 0))
 
-        learner = learn(setting, state.learner, state.buffer, table, number, luck.batches, of_evaluator, of_generator)
+        learner = learn(setting, state.learner, state.buffer, table, number, draws.batches, of_evaluator, of_generator)
         after = State(
             kept_where(going, learner, state.learner),
             state.buffer,
@@ -377,7 +377,7 @@ def train(
             kept_where(better, theta, state.champion),
             state.used + torch.where(going, played.steps[:, 0, 0], 0),
         )
-        return after, Log(command, r, after.used, going, *looked_at(setting, after, luck))
+        return after, Log(command, r, after.used, going, *looked_at(setting, after, draws))
 
     def look(state: State, done: int) -> Tensor:
         nonlocal over
@@ -410,9 +410,9 @@ def _unpacked(c: Config, seen: Float[Tensor, "runs numbers"]) -> Sweep:
 __all__ = [
     "Buffer",
     "Config",
+    "Draws",
     "Learner",
     "Log",
-    "Luck",
     "Setting",
     "State",
     "Sweep",

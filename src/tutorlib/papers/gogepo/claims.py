@@ -55,7 +55,7 @@ def _better() -> Evidence:
         terms.RISES: exceeds(greedy, terms.BETTER.bars[terms.RISES], alive=live),
         terms.EXPLORES: exceeds(noisy, terms.BETTER.bars[terms.EXPLORES], alive=live),
     }
-    mean = {name: interval([late(r, "greedy") for r in own]) for name, own in (("ours", ours), ("untrained", noise))}
+    mean = {name: interval([late(r, "greedy") for r in line]) for name, line in (("ours", ours), ("untrained", noise))}
     detail = (
         f"Without noise the trained generator's best command gets {mean['ours']}, the untrained one's "
         f"{mean['untrained']}."

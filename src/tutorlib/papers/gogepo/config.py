@@ -96,7 +96,7 @@ class Config:
     @property
     def env(self) -> Any:
         """The environment."""
-        return replace(WORLDS[self.environment].env, episode=self.horizon)
+        return replace(WORLDS[self.environment].env, horizon=self.horizon)
 
     @property
     def scale(self) -> float:

@@ -86,11 +86,11 @@ def stages_of(used: Sequence[int], steps: int) -> list[int]:
 
     ``used``: the steps before each sweep, in order. A run that was cut has its last sweep as its last stage.
     """
-    found = []
+    places = []
     for stage in range(STAGES + 1):
         later = [place for place, so_far in enumerate(used) if so_far * STAGES >= stage * steps]
-        found.append(later[0] if later else len(used) - 1)
-    return list(dict.fromkeys(found))
+        places.append(later[0] if later else len(used) - 1)
+    return list(dict.fromkeys(places))
 
 
 def policy_map(trained: Trained, sweeps: Sequence[Sweep], i: int, played: int) -> Metrics:

@@ -175,16 +175,16 @@ class Generator:
         if rho.shape[-1] != self.size:
             raise bad_argument("rho", tuple(rho.shape), f"{self.size} entries in the last axis")
         parts = iter(rho.split(self._sizes(), dim=-1))
-        found = {}
+        shared = {}
         for kind in self.kinds:
             z, weights, biases = next(parts), next(parts), next(parts)
             of_weights, of_biases = self._shapes(kind)
-            found[kind.name] = Shared(
+            shared[kind.name] = Shared(
                 z.unflatten(-1, (kind.blocks, self.embedding)),
                 split_layers(weights, of_weights),
                 split_layers(biases, of_biases),
             )
-        return found
+        return shared
 
     @checked()
     def generate(
@@ -208,9 +208,9 @@ class Generator:
             blocks, biases = (run_layers(h, rows, torch.relu).unflatten(1, (policies, -1)) for h in (h_w, h_b))
             counts = [i * j for i, j in kind.tiles]
             each = zip(kind.layers, kind.tiles, blocks.split(counts, 2), biases.split(counts, 2), strict=True)
-            for layer, (i, j), own, own_b in each:
-                w = rearrange(own, "r p (i j) (o n) -> r p (j o i n)", i=i, j=j, o=kind.rows)
-                b = own_b.unflatten(2, (i, j)).mean(dim=2).flatten(2)  # over the tiles of the inputs
+            for layer, (i, j), in_w, in_b in each:
+                w = rearrange(in_w, "r p (i j) (o n) -> r p (j o i n)", i=i, j=j, o=kind.rows)
+                b = in_b.unflatten(2, (i, j)).mean(dim=2).flatten(2)  # over the tiles of the inputs
                 layers[layer] = torch.cat([w, b], dim=-1) * _scale(self.policy.shapes[layer][0])
         return torch.cat(layers, dim=-1)
 

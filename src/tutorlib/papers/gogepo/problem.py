@@ -113,12 +113,12 @@ def play(
     state = env.start(u)
     playing = torch.ones(u.shape[:3], dtype=torch.bool, device=u.device)
     returns, steps = torch.zeros_like(u[..., 0]), torch.zeros(u.shape[:3], dtype=torch.long, device=u.device)
-    for _ in range(env.episode):
+    for _ in range(env.horizon):
         x = env.observe(state)
         if learn:
             statistics = observed(statistics, x.flatten(1, 2), playing.flatten(1))
         action = policy.act(theta, normalised(statistics, x) if normalise else x)
-        state, reward, ended = env.step(state, action, u)
+        state, reward, ended = env.advance(state, action)
         returns, steps = returns + torch.where(playing, reward, 0.0), steps + playing
         playing = playing & ~ended
     return Played(returns, steps, statistics)
