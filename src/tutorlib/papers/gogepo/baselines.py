@@ -3,7 +3,7 @@
 - ``train_single``: PSSVF, the ablation with one policy. The evaluator is GoGePo's; theta climbs V_w(theta) itself.
 - ``train_ars``: augmented random search (Mania et al. 2018, V2-t), with the same deep policies. No network is learned:
   theta moves along differences of returns of antithetic pairs.
-- ``regression_step``: the generator learns the stored weights, E |G_rho(r) - theta|^2, and no evaluator is asked.
+- ``regression_step``: the generator learns the stored weights, E (G_rho(r) - theta)^2, and no evaluator is asked.
 
 All begin with the policy that GoGePo's untrained generator writes for its first command with the same seed.
 """
@@ -210,7 +210,7 @@ def regression_loss(
     theta: Float[Tensor, "runs batch weights"],
     r: Float[Tensor, "runs batch"],
 ) -> Float[Tensor, "runs"]:
-    """Return the mean of |G_rho(r) - theta|^2, summed over weights: what hindsight would teach a generator."""
+    """Return the mean of (G_rho(r) - theta)^2, summed over weights: what hindsight would teach a generator."""
     return (setting.generator.generate(rho, r * setting.config.scale) - theta).square().sum(dim=-1).mean(dim=-1)
 
 
