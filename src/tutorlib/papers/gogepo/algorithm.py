@@ -4,11 +4,14 @@
 
     init rho, w; D = {}
     for each episode:
-        c = best return so far + drive                         (1 in the first episode)
-        theta = G_rho(c / (r_max - r_min)) + sigma N(0, I)     one perturbation for the whole episode
-        r = return of one episode of pi_theta                  D gets (theta, r)
-        4 times:   w   descends along  L_V = E (V_w(theta) - r)^2        over D, newer pairs more often
-        19 times:  rho descends along  L_G = E (V_w(G_rho(r)) - r)^2     with w as it is, commands r from D
+        c = best return so far + drive           (1 in the first episode)
+        theta = G_rho(c / (r_max - r_min)) + sigma N(0, I)
+        r = return of one episode of pi_theta    (theta, r) goes to D
+        4 times:   w   descends along  L_V = E (V_w(theta) - r)^2
+        19 times:  rho descends along  L_G = E (V_w(G_rho(r)) - r)^2
+
+Noise is drawn once for an episode. Both losses sample D, newer pairs more often: L_G takes its commands from there, and
+leaves w as it is.
 
 Every tensor begins with an axis of runs, each with random numbers of its own, so that a batch of runs is what its runs
 are one by one, up to rounding. A run whose steps are used up stays as it is, while others go on.
