@@ -17,12 +17,12 @@ ALIKE = {
     "lr", "eps", "bias", "forget_bias", "input_bias", "max_grad_norm", "temperature", "eval_every", "target_period",
     "predictor_lr", "beta", "gamma_z", "lambda_z", "ent_coef", "beta_counts", "adversary", "anneal", "family",
     "learner.beta", "learner.gamma_z", "learner.lambda_z", "learner.predictor_lr", "official_bernoulli_logit",
-    "official_stale_observation",
+    "official_stale_observation", "updates",
 }  # fmt: skip
-"""Fields that are one number, or choose among operations of one size."""
+"""Fields that are one number, choose among operations of one size, or repeat what gives back the memory it took."""
 SIZES = {
     "width", "head_dim", "layers", "batch", "length", "tasks", "hidden", "size", "sequences", "streams.classes",
-    "streams.length", "streams.kinds", "streams.shown", "learner.hidden", "learner.layers", "task", "updates", "steps",
+    "streams.length", "streams.kinds", "streams.shown", "learner.hidden", "learner.layers", "task", "steps",
     "bits", "more", "pipes", "transitions", "starts", "model_hidden",
 }  # fmt: skip
 """Fields with which what is asked for can only grow."""
@@ -80,7 +80,8 @@ def peak(name, config, **changes):
         found = rehearse(EXPERIMENTS[name], [Trial(override(config, changes), 0)], compile=True)
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
-    return max((loop.peak for loop in found.loops), default=0)
+    # Without a loop, the most of all that was done.
+    return max((loop.peak for loop in found.loops), default=found.ledger.peak)
 
 
 def asked(name, config):
@@ -92,6 +93,15 @@ def asked(name, config):
         return peak(name, config, **once)
     low, high = (peak(name, config, **once, **{field: length}) for length in (short, longer))
     return low + (whole - short) * (high - low) / (longer - short)
+
+
+@pytest.mark.parametrize(("name", "place", "whole"), [("vsml.learn", 1, 100), ("symla.bandits", 0, 50)])
+def test_what_a_longer_loop_asks_lies_on_the_line_through_two_short_ones(name, place, whole):
+    config = EXPERIMENTS[name].tiers["paper"].configs[place]
+    field = TIMES[name.partition(".")[0]][0]
+    longer = override(config, {field: whole})
+    assert asked(name, longer) == pytest.approx(peak(name, longer), rel=0.02)
+    assert peak(name, longer) > 1.02 * peak(name, override(config, {field: whole // 5}))
 
 
 def test_every_paper_tier_takes_part():
