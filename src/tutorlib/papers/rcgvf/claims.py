@@ -289,8 +289,8 @@ def _grid(
             else:
                 gaps = analysis.return_differences(runs, groups[other])
                 # A success pays at most 1, so actions at random have at most this mean return.
-                both = {label: analysis.mean_return(own) for label, own in ((ours, runs), (other, groups[other]))}
-                live = alive(both, LUCK[TASKS[study]])
+                pair = {ours: runs, other: groups[other]}
+                live = alive({k: analysis.mean_return(v) for k, v in pair.items()}, LUCK[TASKS[study]])
                 parts[name] = exceeds(gaps, bars[name], side * bars[name], alive=live)
     c = records[0].config
     each = [f"{label} {interval(analysis.mean_return(runs))}" for label, runs in groups.items() if label != ours]
