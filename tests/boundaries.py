@@ -363,6 +363,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         },
         "nn.grid.split": {"theta": theta, "config": small},
         "nn.stacked.split_layers": {"theta": f(2, 13), "shapes": shapes},
+        "nn.training.eval_generator": {"seed": 0, "trained": 4, "device": torch.device("cpu"), "number": 1},
         "nn.training.step_generator": {"seed": 0, "step": 1, "device": torch.device("cpu")},
         "nn.grid.zero_state": {
             "config": small,
@@ -483,6 +484,13 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "mean": line,
             "low": line - 1,
             "high": line + 1,
+            "label": "a",
+            "colour": "#000000",
+        },
+        "show.style.interval_band": {
+            "ax": ax,
+            "x": [1.0],
+            "intervals": [interval],
             "label": "a",
             "colour": "#000000",
         },
