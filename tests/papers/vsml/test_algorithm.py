@@ -28,6 +28,7 @@ from tutorlib.papers.vsml.algorithm import (
     share_over_batch,
     tasks,
 )
+from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.model import convolutional, dense
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Tensor

@@ -329,12 +329,12 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
 
         def losses(members: Tensor) -> Tensor:
             halves = (part.split(at_once) for part in members.chunk(2))
-            found = []
+            pieces = []
             for plus, minus, u, v in zip(*halves, x.split(at_once), y.split(at_once), strict=True):
                 u, v = torch.cat([u, u]), torch.cat([v, v])  # the same for + and -, as are the initial states
-                own = online_loss(run(torch.cat([plus, minus]), u, v, generator), v, config.loss_type)
-                found.append(own.unflatten(0, (2, -1)))
-            return torch.cat(found, dim=1).flatten()
+                piece = online_loss(run(torch.cat([plus, minus]), u, v, generator), v, config.loss_type)
+                pieces.append(piece.unflatten(0, (2, -1)))
+            return torch.cat(pieces, dim=1).flatten()
 
         g, loss = estimate(losses, theta, config.population, generator)
         return g.unsqueeze(0), loss.unsqueeze(0)
