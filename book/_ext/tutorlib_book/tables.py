@@ -171,10 +171,10 @@ def notebook_mark(slug: str, kind: str, entry: Mapping[str, Any]) -> str:
     """Return the mark of a notebook, a link to its page; that of a further page has its name, since no column has."""
     word, time = "passed" if entry["passed"] else "failed", duration(entry["seconds"])
     words = escape(f"{slug} {kind}: {word}, {time}")
-    name = "" if kind in KINDS else f" {kind}"
+    said = [SIGNS[word], time.replace(" ", "\N{NO-BREAK SPACE}"), *([] if kind in KINDS else [kind])]
     return (
         f'<a class="mark {word_class(word)}" href="../notebooks/{slug}/{kind}.html" aria-label="{words}" '
-        f'title="{words}">{SIGNS[word]} {time}{name}</a>'
+        f'title="{words}">{" ".join(said)}</a>'
     )
 
 
