@@ -610,6 +610,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "lab.verdicts.untested": {"why": "w"},
         "lab.verdicts.alive": {"learners": {"a": [1.0, 2.0]}, "random": [0.5, 0.6], "lower": False, "unit": "seeds"},
         "lab.verdicts.combine": {"parts": {"p": part}},
+        "lab.verdicts.unasked": {"parts": {"p": part}},
         "lab.verdicts.lowest": {"verdicts": ["holds", "in part"]},
         "lab.seeds.tuned": {
             "records": [

@@ -120,3 +120,17 @@ def kinds(*tiers: str) -> Iterator[Kind]:
                 beside = e.varies is not None and len(side_by_side(e, [Trial(config, 0), Trial(config, 1)])) == 1
                 yield Kind(e, config, 2 if beside else 1)
             met.add(own)
+
+
+def leaves(config: Any) -> dict[str, Any]:
+    """Return the fields of a configuration, those of one inside by their path."""
+    found = {}
+    for name in plain(config):
+        value = getattr(config, name)
+        inside = (
+            {f"{name}.{below}": own for below, own in leaves(value).items()}
+            if hasattr(value, "__dataclass_fields__")
+            else {}
+        )
+        found |= inside or {name: value}
+    return found

@@ -18,6 +18,7 @@ from tutorlib.lab.verdicts import (
     fact,
     lowest,
     rejudged,
+    unasked,
     untested,
 )
 
@@ -95,6 +96,16 @@ def test_learners_that_do_not_beat_random_test_nothing():
         alive({"ours": good}, random[:4])
     with pytest.raises(UsageError, match="at least one learner"):
         alive({}, 0.25)
+
+
+def test_a_question_that_comes_late_raises_no_verdict():
+    """Dead comparisons are judged as if nobody had asked; all else stays, whatever the reason."""
+    for values, verdict in (([0.9] * 5, HOLDS), (FIVE, INCONCLUSIVE), ([0.1] * 5, CONTRADICTED)):
+        assert unasked({"a": exceeds(values, 0.81, alive=())}) == verdict
+        assert unasked({"a": below([-x for x in values], -0.81, alive=())}) == verdict
+    assert unasked({"a": exceeds([0.9] * 4, 0.8, alive=())}) == UNTESTED  # of too few
+    assert unasked({"a": untested("no study")}) == UNTESTED
+    assert unasked({"a": exceeds(FIVE, 0.5, alive=()), "b": exceeds(FIVE, 0.9)}) == CONTRADICTED_IN_PART
 
 
 def part(verdict: str) -> Part:

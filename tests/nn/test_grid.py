@@ -92,6 +92,15 @@ def test_the_factorised_tick_is_the_plain_one(config: GridConfig) -> None:
     torch.testing.assert_close(fast, plain_tick(config, theta, state, m, mb, r), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+def test_what_a_compiler_is_given_is_the_same_tick(config: GridConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    theta, state, m, mb, r = case(config, (2, 3, 4))
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    monkeypatch.setattr("tutorlib.nn.grid._Cell", None)  # the gradient that is written out is no formula for a compiler
+    formulas = grid_tick(split(theta, config), state, m, mb, config, r if config.aux else None)
+    torch.testing.assert_close(formulas, plain_tick(config, theta, state, m, mb, r), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("config", [VSML, SYMLA], ids=["vsml", "symla"])
 def test_in_single_precision_they_agree_to_1e_5_at_the_size_of_mnist(config: GridConfig) -> None:
     theta, state, m, mb, r = case(config, (1, 784, 10), dtype=torch.float32)
@@ -206,3 +215,11 @@ def test_gate_biases_hold_an_unwritten_memory() -> None:
 def test_what_does_not_fit_is_refused(make, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         make()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 4), (3, 5)])
+def test_messages_for_another_grid_are_refused(rows: int, columns: int) -> None:
+    theta, state, *_ = case(VSML, (1, 3, 4))
+    m, mb = (torch.zeros(1, n, VSML.message, dtype=theta.dtype) for n in (rows, columns))
+    with pytest.raises(UsageError, match=rf"\({rows}, {columns}\): expected messages for 3 rows and 4 columns"):
+        grid_tick(split(theta, VSML), state, m, mb, VSML)

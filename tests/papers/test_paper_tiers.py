@@ -9,12 +9,12 @@ import jaxtyping
 import pytest
 import torch
 from paper_tiers import BY_METHOD, NOT_IN_THE_PAPER, PAIRS, SOURCES, TABLES, TESTS, TOGETHER, Row
-from papers_tiny import EXPERIMENTS
+from papers_tiny import EXPERIMENTS, leaves
 
 from tutorlib.data import load_images
 from tutorlib.data.images import files_of
 from tutorlib.lab.dry import Rehearsal, rehearse
-from tutorlib.lab.experiment import Experiment, Trial, override, plain
+from tutorlib.lab.experiment import Experiment, Trial, override
 from tutorlib.papers.gpicl import measures as gpicl
 from tutorlib.papers.symla import experiments as symla
 from tutorlib.papers.vsml import measures as vsml
@@ -22,20 +22,6 @@ from tutorlib.papers.vsml.problem import images
 
 TIERS = {name: e.tiers["paper"] for name, e in EXPERIMENTS.items() if "paper" in e.tiers}
 FEWEST = 5
-
-
-def leaves(config) -> dict:
-    """Return the fields of a configuration, those of one inside by their path."""
-    found = {}
-    for name in plain(config):
-        value = getattr(config, name)
-        inside = (
-            {f"{name}.{below}": own for below, own in leaves(value).items()}
-            if hasattr(value, "__dataclass_fields__")
-            else {}
-        )
-        found |= inside or {name: value}
-    return found
 
 
 def test_every_experiment_has_a_paper_tier_or_a_reason_to_have_none():

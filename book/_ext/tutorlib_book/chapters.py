@@ -27,13 +27,12 @@ class Chapter:
         return f"https://arxiv.org/abs/{self.arxiv}"
 
     def page(self, pages: Collection[str]) -> str:
-        """Return the chapter's first page among ``pages``: its idea, or its preview until there is one."""
-        idea = f"notebooks/{self.slug}/idea"
-        return idea if idea in pages else f"book/previews/{self.slug}"
+        """Return the chapter's first page among ``pages``: its idea, or its preview until it has results."""
+        return f"notebooks/{self.slug}/idea" if self.ready(pages) else f"book/previews/{self.slug}"
 
     def ready(self, pages: Collection[str]) -> bool:
-        """Return whether ``pages`` hold the chapter, and not just its preview."""
-        return self.page(pages).startswith("notebooks/")
+        """Return whether ``pages`` hold the chapter with its results, and not just its preview or its idea."""
+        return f"notebooks/{self.slug}/results" in pages
 
 
 CHAPTERS = (

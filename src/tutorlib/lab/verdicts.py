@@ -1,7 +1,7 @@
 """Verdicts: what an interval says of a bar, and what the parts of a claim say together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
@@ -21,6 +21,9 @@ OF_PARTS = (HOLDS, INCONCLUSIVE, UNTESTED, CONTRADICTED)
 """The verdicts that a single part can have."""
 FEWEST = 5
 """units of which a test needs at least so many"""
+
+DEAD = "no learner beats random"
+"""why a comparison is not tested in which nobody is ``alive``"""
 
 Side = Literal["above", "below"]
 
@@ -104,7 +107,7 @@ def _judged(
     if measured.count < FEWEST:
         why = f"fewer than {FEWEST} {measured.unit}"
     elif alive is not None and not alive:
-        why = "no learner beats random"
+        why = DEAD
     verdict = UNTESTED if why else _of(measured, bar, opposite, side)
     return Part(verdict, measured, bar, opposite, side, why)
 
@@ -191,6 +194,21 @@ def combine(parts: Mapping[str, Part]) -> str:
     if CONTRADICTED in verdicts:
         return CONTRADICTED_IN_PART
     return IN_PART if HOLDS in verdicts else INCONCLUSIVE
+
+
+@checked()
+def unasked(parts: Mapping[str, Part]) -> str:
+    """Return the verdict on a claim had nobody asked of its ``parts`` whether a learner in them is ``alive``.
+
+    Where that is asked since a study was seen, the verdict is the ``lowest`` of this one and of what parts say now.
+    """
+    before = {
+        name: replace(part, verdict=_of(part.interval, part.bar, part.opposite, part.side), why="")
+        if part.why == DEAD and part.interval and part.bar is not None and part.opposite is not None
+        else part
+        for name, part in parts.items()
+    }
+    return combine(before)
 
 
 @checked(choices={"verdicts": VERDICTS})

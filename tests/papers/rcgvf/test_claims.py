@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from rcgvf_worlds import BY_NAME, bad, good, made_up
 
+from tutorlib.envs.lock import Lock
 from tutorlib.lab import judge
 from tutorlib.lab.records import NoRecordsError
-from tutorlib.papers.rcgvf import claims, recurrent
+from tutorlib.lab.verdicts import DEAD
+from tutorlib.papers.rcgvf import claims, recurrent, untrained
 from tutorlib.papers.rcgvf.algorithm import Config
 from tutorlib.papers.rcgvf.fading import Fading
 from tutorlib.papers.rcgvf.maze import Maze
@@ -96,6 +98,64 @@ def test_each_part_of_the_first_claim_can_fail(monkeypatch, method, column, part
     assert found.parts[part].verdict == verdict
     if method == "rcgvf":
         assert found.interval.value == pytest.approx(1.0)
+
+
+def in_the_lock(ours, theirs):
+    """A world in which RC-GVF comes to one column and all others to another."""
+    return lambda c: (ours if c.method == "rcgvf" else theirs) if isinstance(c, Config) else good(c)
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_bonuses_are_not_compared_where_nobody_comes_farther_than_chance(monkeypatch, below):
+    """Chance comes to 3.5 here, and half a column is added by seeds. What was contradicted is not raised."""
+    ours, theirs = (0.0, 2.9) if below else (2.9, 0.0)
+    found = judged(monkeypatch, made_up(in_the_lock(ours, theirs)))["C1"]
+    ahead = [part for name, part in found.parts.items() if name.startswith("ahead of")]
+    assert {(part.verdict, part.why) for part in ahead} == {("not tested here", DEAD)}
+    assert len(ahead) == 6
+    assert found.verdict == ("contradicted in part" if below else "in part")
+    found = judged(monkeypatch, made_up(in_the_lock(4.5, 1.0)))["C1"]
+    assert {part.verdict for name, part in found.parts.items() if name.startswith("ahead of")} == {"holds"}
+
+
+def test_chance_has_as_many_episodes_as_the_lock_had():
+    record = made_up(good, ["lock"])["rcgvf.lock"][0]
+    assert claims._farthest_by_chance(record) == untrained.random_farthest(Lock(20, 10), 6144) > 3
+
+
+@pytest.mark.usefixtures("fair")
+def test_in_a_grid_world_where_nobody_succeeds_nothing_is_compared(monkeypatch):
+    found = judged(monkeypatch, made_up(lambda c: 0.0, GRIDS))
+    for name in ("C2", "C3"):
+        assert {part.why for part in found[name].parts.values()} == {DEAD}
+        assert found[name].verdict == "not tested here"
+    found = judged(monkeypatch, made_up(lambda c: 0.05 * (c.method == "rcgvf"), GRIDS))
+    assert {part.verdict for part in found["C2"].parts.values()} == {"inconclusive"}
+    assert {part.verdict for part in found["C3"].parts.values()} == {"holds"}
+
+
+@pytest.mark.parametrize(
+    ("which", "dead"),
+    [
+        ({"method": "rnd"}, ["RND is blind", "RND fades", "RC-GVF keeps more than RND"]),
+        (
+            {"method": "rcgvf", "gamma_z": 0.9, "memory": True},
+            ["RC-GVF sees the difference", "RC-GVF keeps more than RND", claims.LASTS, claims.SEES_MORE],
+        ),
+        ({"method": "rcgvf", "gamma_z": 0.0, "memory": True}, [claims.LASTS, claims.SEES_MORE]),
+    ],
+)
+def test_a_predictor_that_has_learned_nothing_keeps_all_and_that_is_no_merit(monkeypatch, which, dead):
+    records = made_up(good)
+    flat = {"cell": [1.0, 1.0, 1.0], "end": [1.0, 1.0, 1.0]}
+    records["rcgvf.aliasing"] = [
+        replace(r, metrics={"evals": r.metrics["evals"] | {"visited": flat}})
+        if which.items() <= r.config.items() else r
+        for r in records["rcgvf.aliasing"]
+    ]  # fmt: skip
+    found = judged(monkeypatch, records)["C4"]
+    assert [name for name, part in found.parts.items() if part.why == DEAD] == dead
+    assert found.verdict != "holds"
 
 
 def test_the_weights_and_tasks_are_those_that_were_run():

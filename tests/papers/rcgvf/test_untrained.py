@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tutorlib.envs.lock import Lock
+from tutorlib.nn import uniform
 from tutorlib.papers.rcgvf import claims, experiments, recurrent, untrained
 
 GRID = replace(experiments.GRID, levels=512)
@@ -52,3 +54,20 @@ def test_methods_without_random_networks_have_the_released_weights():
     assert claims.MATCHING["AGAC"] == agac.adversary
     assert claims.MATCHING["AGAC + counts"] == agac.beta_counts
     assert claims.MATCHING["PPO + counts"] == ppo.beta_counts
+
+
+def test_how_far_chance_comes_in_the_lock():
+    """By hand for one episode and for three columns; and as it is in the lock itself."""
+    assert untrained.random_farthest(Lock(20, 10), 0) == 0
+    assert untrained.random_farthest(Lock(20, 10), 1) == pytest.approx(sum(10.0**-k for k in range(1, 20)))
+    assert untrained.random_farthest(Lock(3, 2), 2) == pytest.approx((1 - 1 / 4) + (1 - 9 / 16))
+    assert untrained.random_farthest(Lock(3, 2), 10**6) == pytest.approx(2)
+    env, generator, episodes, times = Lock(6, 3), torch.Generator().manual_seed(0), 20, 2000
+    state, far = env.start(uniform(generator, times, episodes, env.start_noise)), torch.zeros(times, episodes)
+    for _ in range(env.horizon):
+        far = torch.maximum(far, state.good_column.to(far.dtype))
+        action = torch.randint(env.actions, far.shape, generator=generator)
+        state, _, _ = env.step(state, action, uniform(generator, times, episodes, env.step_noise))
+    found = far.amax(dim=1)
+    error = float(found.std()) / times**0.5
+    assert float(found.mean()) == pytest.approx(untrained.random_farthest(env, episodes), abs=3 * error)

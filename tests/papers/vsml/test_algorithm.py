@@ -28,6 +28,7 @@ from tutorlib.papers.vsml.algorithm import (
     share_over_batch,
     tasks,
 )
+from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.model import convolutional, dense
 from tutorlib.papers.vsml.problem import Streams, sample
 from tutorlib.shapes import Tensor
@@ -233,6 +234,21 @@ def test_es_and_bptt_estimate_the_same_gradient() -> None:
 
     g, _ = estimate(losses, theta, Population(2000, 0.02), torch.Generator().manual_seed(2))
     assert F.cosine_similarity(g, exact, dim=0) > 0.7
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4])
+def test_pairs_in_pieces_give_the_gradient_of_all_at_once(chunk: int) -> None:
+    """From silent states; and from random ones members of a pair start alike, so the gradient is no larger."""
+    quiet = replace(TINY, estimator="es", state_noise=False, streams=replace(TINY.streams, length=3))
+    theta = initial_parameters(quiet, 0)[None]
+
+    def found(c: Config) -> tuple[Tensor, Tensor]:
+        return algorithm.meta_gradient(c)(theta, [torch.Generator().manual_seed(0)])
+
+    for own, whole in zip(found(replace(quiet, chunk=chunk)), found(quiet), strict=True):
+        torch.testing.assert_close(own, whole, rtol=1e-4, atol=1e-6)
+    noisy = [found(replace(quiet, state_noise=True, sigma=1e-3, chunk=c))[0].norm() for c in (chunk, 0)]
+    assert 0.3 < noisy[0] / noisy[1] < 3
 
 
 @pytest.mark.parametrize("estimator", ["bptt", "es"])

@@ -8,7 +8,7 @@ import pytest
 
 from tutorlib.lab import Evidence, Record, judge, recorded
 from tutorlib.lab.seeds import tuned
-from tutorlib.lab.verdicts import CONTRADICTED, CONTRADICTED_IN_PART, HOLDS, IN_PART, INCONCLUSIVE, UNTESTED
+from tutorlib.lab.verdicts import CONTRADICTED, CONTRADICTED_IN_PART, DEAD, HOLDS, IN_PART, INCONCLUSIVE, UNTESTED
 from tutorlib.papers.vsml import analysis, claims, experiments
 
 BY_ID = {claim.id.removeprefix("vsml."): claim for claim in claims.CLAIMS}
@@ -158,6 +158,21 @@ def test_the_meta_rnn_is_compared_where_it_left_its_plateau(monkeypatch: pytest.
     everywhere = made_up.longer(stuck=tuple(experiments.MATRIX_TRAIN))
     found = judged(monkeypatch, "C4", matrix=matrix, longer=everywhere)
     assert found.parts[claims.OFF_PLATEAU].verdict == UNTESTED
+    assert found.parts[claims.MATRIX].verdict == HOLDS
+
+
+@pytest.mark.parametrize(("ours", "theirs", "verdict"), [(0.26, 0.1, UNTESTED), (0.1, 0.26, CONTRADICTED_IN_PART)])
+def test_learners_that_only_guess_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch, ours: float, theirs: float, verdict: str
+) -> None:
+    """Guesses are right in .278: .25, and .5 of Sum Sign. What was contradicted is not raised."""
+    assert claims._guessing(()) == pytest.approx((8 * 0.25 + 0.5) / 9)
+    assert claims._guessing(["digits", "kmnist"]) == claims._guessing(())
+    found = judged(monkeypatch, "C4", matrix=made_up.matrix(off=ours), longer=made_up.longer(off=theirs))
+    for name in (claims.MATRIX, claims.OFF_PLATEAU):
+        assert (found.parts[name].verdict, found.parts[name].why) == (UNTESTED, DEAD)
+    assert found.verdict == (IN_PART if verdict == UNTESTED else verdict)
+    found = judged(monkeypatch, "C4", matrix=made_up.matrix(off=0.3), longer=made_up.longer(off=0.1))
     assert found.parts[claims.MATRIX].verdict == HOLDS
 
 

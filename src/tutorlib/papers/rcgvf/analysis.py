@@ -290,6 +290,12 @@ def kept(records: Sequence[Record]) -> list[float]:
     return [course[-1] / course[0] for course in courses]
 
 
+def lost(records: Sequence[Record]) -> list[float]:
+    """Return the share of its bonus before learning that the corridor which was walked through has lost at the end."""
+    courses = [r.metrics["evals"]["visited"]["cell"] for r in records]
+    return [1 - course[-1] / course[0] for course in courses]
+
+
 def maze_table(records: Sequence[Record]) -> pd.DataFrame:
     """Return ``unseen_share`` and ``kept`` for each kind of predictor, as intervals."""
     rows = {}

@@ -14,11 +14,24 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from tutorlib.envs.lock import Lock
 from tutorlib.lab import Change, Claim, Evidence, Record, Terms, interval, recorded, select, withdrawals
 from tutorlib.lab.records import NoRecordsError, WithdrawnError
-from tutorlib.lab.verdicts import HOLDS, INCONCLUSIVE, Part, below, exceeds, untested
+from tutorlib.lab.verdicts import (
+    HOLDS,
+    INCONCLUSIVE,
+    Part,
+    alive,
+    below,
+    combine,
+    exceeds,
+    lowest,
+    unasked,
+    untested,
+)
 from tutorlib.papers.rcgvf import analysis
 from tutorlib.papers.rcgvf.analysis import by_weight, differences, explored, farthest, weight_of
+from tutorlib.papers.rcgvf.untrained import random_farthest
 
 AHEAD = 2.0
 """columns that RC-GVF must come farther than a baseline"""
@@ -85,13 +98,17 @@ EXPLORES = Terms(
     "2026-11-26",
     {_at(f"ahead of {other}", weight): AHEAD for weight in LOCK_WEIGHTS for other in ("RND", "NovelD")}
     | {PRECONDITION: STUCK},
-    ("RND and NovelD have the weight that is best for them on these seeds; none of RC-GVF's is chosen.",),
+    (
+        "RND and NovelD have the weight that is best for them on these seeds; none of RC-GVF's is chosen.",
+        "Since 2026-12-01: of the two in a comparison at least one comes farther than actions at random.",
+    ),
     SEEDS,
 )
 BEST = ("Others have the weight that is best for them on these seeds; none of RC-GVF's is chosen.",)
 FAIR = (
     "Since 2026-11-30: actions at random succeed in at most 1 % of episodes.",
     "Since 2026-11-30: weights bracket those with which untrained networks pay what the released ones do.",
+    "Since 2026-12-01: of the two in a comparison at least one has a higher return than actions at random.",
 )
 WITHOUT_COUNTS = Terms(
     "2026-11-26",
@@ -122,7 +139,10 @@ ALIASING = Terms(
         LASTS: 0.0,
         SEES_MORE: BLIND,
     },
-    ("Since 2026-11-30: that RC-GVF sees the difference is inconclusive unless it sees more than memory alone.",),
+    (
+        "Since 2026-11-30: that RC-GVF sees the difference is inconclusive unless it sees more than memory alone.",
+        "Since 2026-12-01: each predictor in a part has learned where it walked; one that has not keeps all, too.",
+    ),
     SEEDS,
     changes=(
         Change("2026-11-26", "Added after a look at one seed of two corridors.", LASTS, None, 0.0),
@@ -187,17 +207,32 @@ def _lock() -> Evidence:
     records = recorded("rcgvf.lock")
     groups = analysis.methods(records)
     ours = by_weight(select(records, **analysis.METHODS["RC-GVF"]))
+    by_chance = _farthest_by_chance(records[0])
     parts = {}
     for weight, runs in ours.items():
         for other in ("RND", "NovelD"):
-            parts[_at(f"ahead of {other}", weight)] = exceeds(differences(runs, groups[other]), AHEAD, -AHEAD)
+            live = alive({"RC-GVF": farthest(runs), other: farthest(groups[other])}, by_chance)
+            gaps = differences(runs, groups[other])
+            parts[_at(f"ahead of {other}", weight)] = exceeds(gaps, AHEAD, -AHEAD, alive=live)
     parts[PRECONDITION] = below(farthest(groups["PPO"]), STUCK)
     said = [f"{label} {interval(farthest(groups[label]))}" for label in ("PPO", "RND", "NovelD")]
     said += [f"RC-GVF with weight {weight:g} {interval(farthest(runs))}" for weight, runs in ours.items()]
     tried = {label: select(records, **analysis.METHODS[label]) for label in ("RND", "NovelD")}
     detail, against = _told(f"How many columns farther. Farthest column: {'; '.join(said)}.{_at_edges(tried, groups)}")
     best = weight_of(analysis.at_best([r for runs in ours.values() for r in runs], explored)[0])
-    return Evidence(parts, _at("ahead of RND", best), detail, against)
+    return Evidence(parts, _at("ahead of RND", best), detail, against, _verdict(parts))
+
+
+def _farthest_by_chance(record: Record) -> float:
+    """Return how far actions at random come in the lock of a record, in as many episodes as it has."""
+    c = record.config
+    lock = Lock(c["horizon"], c["actions"])
+    return random_farthest(lock, c["updates"] * c["num_envs"] * c["num_steps"] // c["horizon"])
+
+
+def _verdict(parts: Mapping[str, Part]) -> str:
+    """Return what parts say; what is asked since 2026-12-01, that a learner beats random, can only lower it."""
+    return lowest([combine(parts), unasked(parts)])
 
 
 def _no_bonus_needed(study: str) -> str:
@@ -253,7 +288,10 @@ def _grid(
                 parts[name] = untested(f"before learning, times the released strength: {why}")
             else:
                 gaps = analysis.return_differences(runs, groups[other])
-                parts[name] = exceeds(gaps, bars[name], side * bars[name])
+                # A success pays at most 1, so actions at random have at most this mean return.
+                pair = {ours: runs, other: groups[other]}
+                live = alive({k: analysis.mean_return(v) for k, v in pair.items()}, LUCK[TASKS[study]])
+                parts[name] = exceeds(gaps, bars[name], side * bars[name], alive=live)
     c = records[0].config
     each = [f"{label} {interval(analysis.mean_return(runs))}" for label, runs in groups.items() if label != ours]
     each += [f"{ours} with weight {w:g} {interval(analysis.mean_return(runs))}" for w, runs in runs_of[ours].items()]
@@ -265,7 +303,9 @@ def _grid(
 def _evidence(parts: Mapping[str, Part], words: str) -> Evidence:
     """Return the evidence beside the part whose interval is lowest; without any interval the words alone."""
     measured = {name: around.value for name, part in parts.items() if (around := part.interval)}
-    return Evidence(parts, min(measured, key=lambda n: measured[n]), words) if measured else Evidence(detail=words)
+    if not measured:
+        return Evidence(detail=words)
+    return Evidence(parts, min(measured, key=lambda n: measured[n]), words, verdict=_verdict(parts))
 
 
 def _without_counts() -> Evidence:
@@ -293,12 +333,12 @@ def _aliasing() -> Evidence:
     blind, faded, sees, keeps, lasts, more = ALIASING.bars
     unit = "networks"
     parts = {
-        blind: below([abs(share - 0.5) for share in analysis.unseen_share(rnd)], BLIND, unit=unit),
-        faded: below(analysis.kept(rnd), FADED, unit=unit),
-        sees: exceeds(analysis.unseen_share(ours), SEES, unit=unit),
-        keeps: exceeds(_more(ours, rnd), 0.0, unit=unit),
-        lasts: exceeds(_more(ours, short), 0.0, unit=unit),
-        more: exceeds(_sees_more(ours, short), BLIND, -BLIND, unit=unit),
+        blind: below([abs(share - 0.5) for share in analysis.unseen_share(rnd)], BLIND, unit=unit, alive=_learned(rnd)),
+        faded: below(analysis.kept(rnd), FADED, unit=unit, alive=_learned(rnd)),
+        sees: exceeds(analysis.unseen_share(ours), SEES, unit=unit, alive=_learned(ours)),
+        keeps: exceeds(_more(ours, rnd), 0.0, unit=unit, alive=_learned(ours, rnd)),
+        lasts: exceeds(_more(ours, short), 0.0, unit=unit, alive=_learned(ours, short)),
+        more: exceeds(_sees_more(ours, short), BLIND, -BLIND, unit=unit, alive=_learned(ours, short)),
         "the paper's grid worlds": untested("two corridors of our own"),
     }
     against: tuple[str, ...] = ()
@@ -317,7 +357,13 @@ def _aliasing() -> Evidence:
         f"{_kept(rnd)}. In parts: memory without a future {_share_and_kept(short)}; a future without memory "
         f"{_share_and_kept(forgetful)}."
     )
-    return Evidence(parts, lasts, detail, against + of_lock)
+    return Evidence(parts, lasts, detail, against + of_lock, _verdict(parts))
+
+
+def _learned(*predictors: Sequence[Record]) -> tuple[str, ...]:
+    """Return predictors that have learned: in the corridor where they walked the bonus fell. None if one has not."""
+    live = alive({str(place): analysis.lost(runs) for place, runs in enumerate(predictors)}, 0.0, unit="networks")
+    return live if len(live) == len(predictors) else ()
 
 
 def _sees_more(records: Sequence[Record], others: Sequence[Record]) -> list[float]:

@@ -1,15 +1,17 @@
-"""What can be known of a grid world before anything learns in it: what bonuses pay, and what chance finds.
+"""What can be known of a world before anything learns in it: what bonuses pay, and what chance finds.
 
 Weights of one bonus in networks of two sizes cannot be compared as they are, for R^i has another scale in each. What
 can be compared is what a step is paid before learning. And where actions at random often succeed, no bonus is needed,
 so nothing is said about bonuses there.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
+from tutorlib.envs.lock import Lock
 from tutorlib.lab import Trial
 from tutorlib.lab.errors import checked
 from tutorlib.nn import uniform
@@ -51,4 +53,15 @@ def random_play(c: Config, rounds: int, generator: torch.Generator) -> tuple[int
     return won, ended
 
 
-__all__ = ["first_pay", "matching_weight", "random_play"]
+@checked(not_negative=("episodes",))
+def random_farthest(lock: Lock, episodes: int) -> float:
+    """Return the expected farthest column in whose good rows actions at random come in so many episodes.
+
+    An episode comes to column k or farther with probability A^-k, and farther than H - 1 there is nothing. The farthest
+    of N episodes is the sum over k of the probability that one of them does, 1 - (1 - A^-k)^N.
+    """
+    columns = range(1, lock.horizon)
+    return sum(-math.expm1(episodes * math.log1p(-(float(lock.actions) ** -k))) for k in columns)
+
+
+__all__ = ["first_pay", "matching_weight", "random_farthest", "random_play"]

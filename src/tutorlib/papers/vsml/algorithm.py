@@ -307,7 +307,8 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
     """Return the function from thetas [runs, parameters] and a generator for each run to the meta-gradients, of the
     same shape, and the meta-losses [runs] (Alg. 1).
 
-    By BPTT runs are one batch. An evolution strategy needs the axis of runs for its members, so it takes one run.
+    By BPTT runs are one batch. An evolution strategy needs the axis of runs for its members, so it takes one run. With
+    a ``chunk`` it holds the lifetimes of so many pairs at a time, which then have initial states of another draw.
     """
     run = learner(config, context=context)
 
@@ -324,10 +325,16 @@ def meta_gradient(config: Config, context: Context | None = None) -> Estimate:
         (theta,), (generator,) = thetas, generators
         x, y = tasks(config.streams, config.sequences, generator, config.batch)
         x, y = (part.unflatten(0, (config.sequences, config.batch)) for part in (x, y))  # pair p has a task to itself
-        x, y = torch.cat([x, x]), torch.cat([y, y])  # the same for + and -, as are the initial states
+        at_once = config.chunk or config.sequences
 
         def losses(members: Tensor) -> Tensor:
-            return online_loss(run(members, x, y, generator), y, config.loss_type)
+            halves = (part.split(at_once) for part in members.chunk(2))
+            pieces = []
+            for plus, minus, u, v in zip(*halves, x.split(at_once), y.split(at_once), strict=True):
+                u, v = torch.cat([u, u]), torch.cat([v, v])  # the same for + and -, as are the initial states
+                piece = online_loss(run(torch.cat([plus, minus]), u, v, generator), v, config.loss_type)
+                pieces.append(piece.unflatten(0, (2, -1)))
+            return torch.cat(pieces, dim=1).flatten()
 
         g, loss = estimate(losses, theta, config.population, generator)
         return g.unsqueeze(0), loss.unsqueeze(0)

@@ -71,7 +71,7 @@ class Config:
     max_grad_norm: float = 5.0
     """largest gradient norm; ES: none [25]"""
     chunk: int = 0
-    """BPTT: examples between activation checkpoints; 0: none"""
+    """BPTT: examples between activation checkpoints; ES: pairs of which the lifetimes run at once; 0: none, and all"""
     num_evals: int = 12
     """how often the losses are summed up"""
 
