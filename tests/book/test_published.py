@@ -68,7 +68,7 @@ def test_the_published_symmetry_breaker_of_symla_shows_the_records(visitor: Visi
         runs[(runs["agent"] == "meta-rnn") & (runs["permuted"] == "none")],
         runs[runs["permuted"] == "both"],
     ]
-    page = visitor.visit("light", "notebooks/symla/results.html")
+    page = visitor.visit("light", "notebooks/symla/worlds.html")
     explorer = page.locator(".tutorlib-curves-explorer")
     visited = set()
 
@@ -96,7 +96,7 @@ def test_the_published_symmetry_breaker_of_symla_shows_the_records(visitor: Visi
 
 def test_the_published_plateau_of_vsml_shows_the_records(visitor: Visitor) -> None:
     runs = [(r, {**r.config, **r.config["streams"]}) for r in recorded("vsml.plateau")]
-    page = visitor.visit("light", "notebooks/vsml/results.html")
+    page = visitor.visit("light", "notebooks/vsml/inside.html")
     explorer = page.locator(".tutorlib-curves-explorer")
     visited = set()
 

@@ -12,7 +12,7 @@ from tutorlib.lab.records import NoRecordsError, Record
 from tutorlib.papers.symla import claims, figures, terms
 from tutorlib.show.style import HEAT
 
-PAGE = Path(__file__).parents[3] / "notebooks/symla/results.md"
+PAGES = Path(__file__).parents[3] / "notebooks/symla"
 
 
 def judged(monkeypatch, records):
@@ -215,7 +215,7 @@ def test_sizes_that_meta_training_had_not_are_told_and_judged(shipped):
         assert "4 x 4 0.326 [0.276, 0.376] (chance 0.250)" in " ".join(shipped[name].against)
     larger = shipped["C4"].parts[terms.LARGER]
     assert (larger.interval.value, larger.verdict) == (pytest.approx(0.029, abs=5e-4), "inconclusive")
-    page = PAGE.read_text(encoding="utf-8")
+    page = (PAGES / "worlds.md").read_text(encoding="utf-8")
     assert "0.326 [0.276, 0.376]" in page
     assert "0.03 [−0.07, 0.13]" in page
 
@@ -234,7 +234,8 @@ def test_the_caption_of_the_matrix_says_which_end_is_dark():
         red, green, blue, *_ = colour
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
-    (cell,) = (c for c in PAGE.read_text(encoding="utf-8").split("```{code-cell}") if "name: symla-fig-matrix" in c)
+    page = (PAGES / "results.md").read_text(encoding="utf-8")
+    (cell,) = (c for c in page.split("```{code-cell}") if "name: symla-fig-matrix" in c)
     (dark,) = re.findall(r"Dark is (low|high)", cell)
     assert "fig.colorbar(image" in cell
     axes = Figure().subplots()
