@@ -19,7 +19,7 @@ from tutorlib.lab import coverage
 from tutorlib_book.chapters import CHAPTERS
 
 STATUS = Path("notebooks/status.json")
-KINDS = ("idea", "derivations", "search", "method", "results", "interventions")
+KINDS = ("idea", "method", "results")  # what every chapter has; other pages share a column
 """The notebooks that a chapter can have, in the order in which they are read."""
 
 SIGNS = {
@@ -119,7 +119,7 @@ def status_nodes(status: Mapping[str, Any], here: str) -> list[nodes.Node]:
         nodes.paragraph(text=f"Executed on {status['device']} with Python {status['python']}, {versions}."),
     ]
     for chapter in CHAPTERS:
-        own = {kind: entries[f"{chapter.slug}/{kind}"] for kind in KINDS if f"{chapter.slug}/{kind}" in entries}
+        own = notebooks_of(entries, chapter.slug)
         if not own:
             continue
         word = "passed" if all(entry["passed"] for entry in own.values()) else "failed"
@@ -146,28 +146,35 @@ def status_matrix(entries: Mapping[str, Any]) -> str:
     """Return the matrix of the notebooks as HTML: a row per chapter, a mark and a time per notebook."""
     rows = []
     for chapter in CHAPTERS:
-        cells = ""
-        for kind in KINDS:
-            entry = entries.get(f"{chapter.slug}/{kind}")
-            if entry is None:
-                cells += '<td class="none"></td>'
-                continue
-            word = "passed" if entry["passed"] else "failed"
-            time, address = duration(entry["seconds"]), f"../notebooks/{chapter.slug}/{kind}.html"
-            words = escape(f"{chapter.slug} {kind}: {word}, {time}")
-            cells += (
-                f'<td><a class="mark {word_class(word)}" href="{address}" aria-label="{words}" title="{words}">'
-                f"{SIGNS[word]} {time}</a></td>"
-            )
-        if "<a" not in cells:
-            cells = f'<td class="none" colspan="{len(KINDS)}">in preparation</td>'
+        marks = {kind: notebook_mark(chapter.slug, kind, e) for kind, e in notebooks_of(entries, chapter.slug).items()}
+        further = "".join(mark for kind, mark in marks.items() if kind not in KINDS)
+        cells = "".join(f"<td>{part}</td>" for part in (*(marks.get(kind, "") for kind in KINDS), further))
+        if not marks:
+            cells = f'<td class="none" colspan="{len(KINDS) + 1}">in preparation</td>'
         rows.append(f'<tr><th scope="row">{escape(chapter.name)}</th>{cells}</tr>\n')
-    head = "".join(f'<th scope="col">{kind.capitalize()}</th>' for kind in KINDS)
+    head = "".join(f'<th scope="col">{kind.capitalize()}</th>' for kind in (*KINDS, "further pages"))
     return (
-        '<div class="matrix-box"><table class="matrix long-heads">\n'
+        '<div class="matrix-box"><table class="matrix notebooks">\n'
         "<caption>The notebooks at their last execution</caption>\n"
         f'<thead><tr><th scope="col">Chapter</th>{head}</tr></thead>\n'
         f"<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n"
+    )
+
+
+def notebooks_of(entries: Mapping[str, Any], slug: str) -> dict[str, Any]:
+    """Return the entries of a chapter's notebooks by kind: first what every chapter has, then its further pages."""
+    own = {name.removeprefix(f"{slug}/"): entry for name, entry in entries.items() if name.startswith(f"{slug}/")}
+    return {kind: own[kind] for kind in sorted(own, key=lambda kind: (kind not in KINDS, kind))}
+
+
+def notebook_mark(slug: str, kind: str, entry: Mapping[str, Any]) -> str:
+    """Return the mark of a notebook, a link to its page; that of a further page has its name, since no column has."""
+    word, time = "passed" if entry["passed"] else "failed", duration(entry["seconds"])
+    words = escape(f"{slug} {kind}: {word}, {time}")
+    said = [SIGNS[word], time.replace(" ", "\N{NO-BREAK SPACE}"), *([] if kind in KINDS else [kind])]
+    return (
+        f'<a class="mark {word_class(word)}" href="../notebooks/{slug}/{kind}.html" aria-label="{words}" '
+        f'title="{words}">{" ".join(said)}</a>'
     )
 
 
