@@ -22,6 +22,7 @@ from tutorlib.envs.classic import (
     cartpole_dynamics,
     mountaincar_dynamics,
 )
+from tutorlib.envs.continuous import MountainCarContinuous, continuous_mountaincar_dynamics
 from tutorlib.envs.grids import DarkRoom, HeartGrid, HeartState, RoomState
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.envs.minigrid import Levels, MiniGrid, MiniGridState
@@ -93,6 +94,7 @@ __all__ = [
     "MiniGrid",
     "MiniGridState",
     "MountainCar",
+    "MountainCarContinuous",
     "OrderState",
     "Padded",
     "Permuted",
@@ -108,6 +110,7 @@ __all__ = [
     "cartpole_dynamics",
     "check_action",
     "check_noise",
+    "continuous_mountaincar_dynamics",
     "environment",
     "expected_regret",
     "key_corridor",

@@ -7,7 +7,7 @@ from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, i
 from tutorlib.nn.initial import truncated_normal
 from tutorlib.nn.lstm import lstm
 from tutorlib.nn.stacked import Layers, parameter_count, run_layers, slope, split_layers
-from tutorlib.nn.training import Descent, Trained, descend, step_generator
+from tutorlib.nn.training import Descent, Trained, descend, eval_generator, step_generator
 
 __all__ = [
     "Descent",
@@ -22,6 +22,7 @@ __all__ = [
     "adam_step",
     "clip_by_norm",
     "descend",
+    "eval_generator",
     "grid_tick",
     "gumbel",
     "initial_parameters",
