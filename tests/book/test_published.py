@@ -148,7 +148,7 @@ def test_the_published_fading_bonus_of_rcgvf_shows_the_records(visitor: Visitor)
         found = [r for r in recorded("rcgvf.dissipation") if wanted.items() <= r.config["learner"].items()]
         return [r for r in found if (r.config["right"], r.config["scale"]) == (0.5, 1.0)]
 
-    page = visitor.visit("light", "notebooks/rcgvf/results.html")
+    page = visitor.visit("light", "notebooks/rcgvf/predictors.html")
     explorer = page.locator(".tutorlib-curves-explorer", has_text="How a bonus fades under a fixed policy")
     visited = set()
 
@@ -194,7 +194,7 @@ def test_the_published_version_spaces_of_mbrl_show_the_records(visitor: Visitor)
         ]
         for bits, more in classes(recorded("mbrl.sets"))
     }
-    page = visitor.visit("light", "notebooks/mbrl/results.html")
+    page = visitor.visit("light", "notebooks/mbrl/offline.html")
     explorer = page.locator(".tutorlib-curves-explorer", has_text="Which values are still possible")
     visited = set()
 
@@ -217,7 +217,7 @@ def test_the_published_dream_of_mbrl_shows_the_record(visitor: Visitor) -> None:
     (record,) = recorded("mbrl.dreams")
     found, pipes = record.metrics, record.config["pipes"]
     cells = [f"pipe {i}, cell {j}" for i in range(pipes) for j in range(i + 1)]
-    page = visitor.visit("light", "notebooks/mbrl/results.html")
+    page = visitor.visit("light", "notebooks/mbrl/offline.html")
     explorer = page.locator(".tutorlib-grid-explorer", has_text="A tune as it is, and as the model dreams it")
     visited = set()
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 import pytest
@@ -47,6 +48,46 @@ def test_printed_results_are_short_and_longer_ones_are_tables(page: str) -> None
                 continue
             assert len(lines) <= LINES, f"{page}: {lines}"
             assert max(map(len, lines), default=0) <= WIDTH, f"{page}: {lines}"
+
+
+PREVIEWS = [page for page in PAGES if page.startswith("book/previews/")]
+DRAWN = ["notebooks/rcgvf/idea", "notebooks/mbrl/method", *PREVIEWS]
+PHONE = 350  # pixels of a drawing on a page of 400
+LEAST = 9
+
+
+def drawings(page: str) -> list[str]:
+    """Return the drawings that the text of a page names."""
+    return re.findall(r"^```\{figure\} (\S+\.svg)$", (ROOT / f"{page}.md").read_text(encoding="utf-8"), re.M)
+
+
+@pytest.mark.parametrize("page", DRAWN)
+def test_an_idea_is_drawn_before_its_formula(soups: Soups, page: str) -> None:
+    shown = [image for image in soups[page].select("article figure > img") if str(image["src"]).endswith(".svg")]
+    assert len(shown) == len(drawings(page)) > 0
+    for image in shown:
+        assert 40 <= len(str(image["alt"])) <= 600, f"{page}: {image['alt']}"
+        figure, section = image.find_parent("figure"), image.find_parent("section")
+        assert figure is not None
+        assert section is not None
+        assert figure.select_one("figcaption")
+        before = [formula for formula in figure.find_all_previous("div", class_="math") if section in formula.parents]
+        assert not before, f"{page}: a formula stands before {image['src']}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if drawings(page)])
+def test_a_drawing_is_read_on_a_phone_and_on_any_ground(page: str) -> None:
+    for name in drawings(page):
+        drawing = ET.parse((ROOT / page).parent / name).getroot()
+        spaces = {"s": "http://www.w3.org/2000/svg"}
+        wide, high = map(float, drawing.attrib["viewBox"].split()[2:])
+        for text in drawing.iterfind(".//s:text", spaces):
+            assert float(text.attrib["font-size"]) * PHONE / wide >= LEAST, f"{name}: {''.join(text.itertext())}"
+        ground = drawing.find("s:rect", spaces)
+        assert ground is not None
+        assert float(ground.attrib["width"]) >= wide - 2
+        assert float(ground.attrib["height"]) >= high - 2
+        assert drawing.find("s:title", spaces) is not None
 
 
 def is_code(text: str) -> bool:
