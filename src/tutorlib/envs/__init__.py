@@ -22,11 +22,12 @@ from tutorlib.envs.classic import (
     cartpole_dynamics,
     mountaincar_dynamics,
 )
+from tutorlib.envs.control import CartUp, Pend, Point, Reach
 from tutorlib.envs.grids import DarkRoom, HeartGrid, HeartState, RoomState
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.envs.minigrid import Levels, MiniGrid, MiniGridState
 from tutorlib.envs.minigrid_rooms import key_corridor, multi_room, obstructed_maze
-from tutorlib.envs.protocol import Environment, check_action, check_noise
+from tutorlib.envs.protocol import ControlEnvironment, Environment, check_action, check_noise
 from tutorlib.envs.wrappers import (
     Checked,
     Duplicated,
@@ -56,16 +57,32 @@ BY_NAME: Mapping[str, type] = MappingProxyType(
         "lock": Lock,
     }
 )
-"""Every environment that is no wrapper."""
+"""Every environment with discrete actions that is no wrapper."""
+
+CONTROL: Mapping[str, type] = MappingProxyType({"point": Point, "pend": Pend, "cartup": CartUp, "reach": Reach})
+"""Every environment with continuous actions."""
 
 
 @checked()
 def environment(name: str, **options: Any) -> Environment:
-    """Return the environment called ``name`` with the given fields.
+    """Return the environment with discrete actions called ``name`` with the given fields.
 
     Raises ``UsageError`` for a name, a field or a value that cannot be used.
     """
-    cls = BY_NAME[choose("name", name, BY_NAME)]
+    return _made(BY_NAME, name, options)
+
+
+@checked()
+def control_environment(name: str, **options: Any) -> ControlEnvironment:
+    """Return the environment with continuous actions called ``name`` with the given fields.
+
+    Raises ``UsageError`` for a name, a field or a value that cannot be used.
+    """
+    return _made(CONTROL, name, options)
+
+
+def _made(known: Mapping[str, type], name: str, options: Mapping[str, Any]) -> Any:
+    cls = known[choose("name", name, known)]
     for option in options:
         choose("option", option, [field.name for field in fields(cls) if field.init])
     return cls(**options)
@@ -73,14 +90,17 @@ def environment(name: str, **options: Any) -> Environment:
 
 __all__ = [
     "BY_NAME",
+    "CONTROL",
     "FAMILIES",
     "Acrobot",
     "BanditState",
     "BernoulliBandit",
     "CartPole",
+    "CartUp",
     "Checked",
     "ContextState",
     "ContextualBandit",
+    "ControlEnvironment",
     "ControlState",
     "DarkRoom",
     "Duplicated",
@@ -95,9 +115,12 @@ __all__ = [
     "MountainCar",
     "OrderState",
     "Padded",
+    "Pend",
     "Permuted",
+    "Point",
     "Projected",
     "ProjectedState",
+    "Reach",
     "Reordered",
     "Rewarded",
     "RoomState",
@@ -108,6 +131,7 @@ __all__ = [
     "cartpole_dynamics",
     "check_action",
     "check_noise",
+    "control_environment",
     "environment",
     "expected_regret",
     "key_corridor",

@@ -49,6 +49,9 @@ class NormedMLP:
     """whether the last layer is linear; else it is one of the hidden layers' kind"""
     epsilon: float = 1e-12
     """added to a variance"""
+    constant_mean: bool = False
+    """whether a variance takes its mean for a constant: first derivatives are the same, second ones are wrong. So did
+    TensorFlow, in which papers of its time differentiate twice"""
     sizes: list[tuple[int, int]] = field(init=False, repr=False, compare=False)
     """inputs and outputs of each layer"""
     pieces: list[int] = field(init=False, repr=False, compare=False)
@@ -129,8 +132,15 @@ class NormedMLP:
                 y = ACTIVATIONS[self.activation](y)
                 if self.normed:
                     gain, offset = next(parts), next(parts)
-                    y = F.layer_norm(y, (shape[1],), eps=self.epsilon) * gain.unsqueeze(-2) + offset.unsqueeze(-2)
+                    y = self._normalised(y) * gain.unsqueeze(-2) + offset.unsqueeze(-2)
         return y.reshape(*x.shape[:-1], self.outputs)
+
+    def _normalised(self, y: Tensor) -> Tensor:
+        if not self.constant_mean:
+            return F.layer_norm(y, y.shape[-1:], eps=self.epsilon)
+        mean = y.mean(dim=-1, keepdim=True)
+        variance = (y - mean.detach()).square().mean(dim=-1, keepdim=True)
+        return (y - mean) / (variance + self.epsilon).sqrt()
 
 
 __all__ = ["ACTIVATIONS", "INITIALS", "NormedMLP", "mixed"]
