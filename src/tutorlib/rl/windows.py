@@ -124,7 +124,8 @@ def windows_from(replay: WindowReplay, written: int | Tensor, length: int, u: Fl
         found = kept.flatten(1, 2)[net.unsqueeze(-1), flat]
         return found * mask.reshape(*mask.shape, *(1 for _ in found.shape[3:]))
 
-    return Windows(*(taken(kept) for kept in replay[:5]), mask.to(u.dtype))
+    o, action, reward, following, done = (taken(kept) for kept in replay[:5])
+    return Windows(o, action, reward, following, done, mask.to(u.dtype))
 
 
 @checked(maximum={"written": MOST}, counts=("length",))

@@ -160,7 +160,7 @@ def test_the_second_order_gradient(case, form):
 
 @pytest.mark.parametrize("form", ["exact", "product"])
 def test_the_papers_code_takes_another_gradient_than_that_of_its_loss(golden, form):
-    """Its layer normalisation holds means constant in second derivatives; central differences say which one is right."""
+    """Its layer normalisation holds means constant in second derivatives; central differences say who is right."""
     mended = Case(golden("metagenrl"), replace(SMALL, official_moments=False))
     g, losses = meta_gradient(*mended.all, form)
     theirs = flat(mended.arrays, "grad_meta_loss/objective/", OBJECTIVE)[0]

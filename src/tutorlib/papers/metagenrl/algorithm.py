@@ -213,7 +213,7 @@ def meta_gradient(
         return grad(loss, has_aux=True)(alpha)
     first = _split(setting, w)[0]
     seen, scale = look(setting, phi, theta, first), _gain_scale(setting, phi, theta, w)
-    step, back = vjp(partial(_scaled, setting), inner_gradient(setting, alpha, phi, theta, first))
+    step, back, *_ = vjp(partial(_scaled, setting), inner_gradient(setting, alpha, phi, theta, first))
 
     def value(phi: Tensor) -> tuple[Tensor, Tensor]:
         losses = _valued(setting, phi, theta, w, scale)
@@ -221,7 +221,7 @@ def meta_gradient(
 
     v, losses = grad(value, has_aux=True)(phi - step)
     (v,) = back(v)  # eta, and what normalising the step turns it by
-    pi, u = jvp(lambda phi: act(setting, phi, first.o), (phi,), (v,))
+    pi, u, *_ = jvp(lambda phi: act(setting, phi, first.o), (phi,), (v,))
 
     def aligned(alpha: Tensor) -> Tensor:
         push = grad(lambda pi: (setting.objective(alpha, pi, seen) * seen.mask).sum())(pi)

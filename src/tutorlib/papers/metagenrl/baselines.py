@@ -9,7 +9,7 @@ import math
 import torch
 
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.metagenrl.model import Objective, Seen, distance, standardised, standardised_values
+from tutorlib.papers.metagenrl.model import INPUTS, Objective, Seen, distance, standardised, standardised_values
 from tutorlib.shapes import Float, Tensor
 
 
@@ -46,12 +46,7 @@ def gae_by_hand(
     structured one that reads everything, without hidden layers.
     """
     o = objective
-    if (
-        o.kind != "structured"
-        or o.other_layers
-        or o.head_layers
-        or o.inputs != ("reward", "time", "following", "value")
-    ):
+    if o.kind != "structured" or o.other_layers or o.head_layers or o.inputs != INPUTS:
         raise bad_argument("objective", o, "structured, with other_layers=0, head_layers=0 and all inputs in order")
     x, nets = seen.reward, len(seen.reward)
 

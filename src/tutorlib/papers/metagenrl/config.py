@@ -100,7 +100,7 @@ class Config:
     """whether second derivatives take the means in layer normalisation for constants, as the paper's code does: its
     meta-gradient is then another one"""
     time_limit_ends: bool = True
-    """whether nothing is worth anything after the last step of an episode that only time ended, as in the paper's code"""
+    """whether nothing is worth anything after the last step of an episode that time alone ended, as in their code"""
 
     copies: int = 1
     """of its environment, in which an agent acts at the same time"""

@@ -8,7 +8,7 @@ was, and the distance of the action from the policy's is given.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -22,7 +22,7 @@ INPUTS = ("reward", "time", "following", "value")
 
 
 class Seen(NamedTuple):
-    """What an objective may read of windows. None of it changes with the policy that is updated: values are constants."""
+    """What an objective may read of windows. None of it moves with the policy that is updated: values are constants."""
 
     action: Float[Tensor, "nets batch time actions"]
     reward: Float[Tensor, "nets batch time"]
@@ -73,8 +73,8 @@ def read_backwards(
 ) -> Float[Tensor, "nets batch time units"]:
     """Return what an LSTM says at each step that reads from the last step to the first, in forward order.
 
-    Gates stand in the order input, candidate, forget, output; 1 is added to the forget gate. It starts from zeros. Where
-    a step is not ``active`` its state stays and it says 0: so padding at a window's end is not read.
+    Gates stand in the order input, candidate, forget, output; 1 is added to the forget gate. It starts from zeros.
+    Where a step is not ``active`` its state stays and it says 0: so padding at a window's end is not read.
     """
     gates = torch.baddbmm(b.unsqueeze(1), x.flatten(1, 2), w_x).unflatten(1, x.shape[1:3])
     h = c = x.new_zeros(*x.shape[:2], w_h.shape[1])
@@ -134,7 +134,8 @@ class Objective:
         )
         if not self.inputs or len(set(self.inputs)) < len(self.inputs):
             raise bad_argument("inputs", self.inputs, "at least one, and none twice")
-        n, how = self.hidden, {"epsilon": self.epsilon, "constant_mean": self.constant_mean}
+        n = self.hidden
+        how: dict[str, Any] = {"epsilon": self.epsilon, "constant_mean": self.constant_mean}
         actions = NormedMLP(2, n, n, self.action_layers - 1, "mixed", open=False, **how)
         others = NormedMLP(len(self.inputs), self.summary, n, self.other_layers, "mixed", normed=False)
         object.__setattr__(self, "on_actions", actions)
