@@ -78,9 +78,8 @@ def test_windows_are_consecutive_steps_of_kept_finished_episodes(capacity, itera
     assert torch.equal(w.o[full], torch.stack([w.reward[full], -w.reward[full]], dim=-1))
     assert torch.equal(w.next[full], w.o[full] + 0.5)
     assert torch.equal(w.action[full][:, 0], w.reward[full] / 2)
-    ends = torch.tensor(
-        [float(uneven(*written[round(float(r))][:2], written[round(float(r))][4])) for r in w.reward[full]]
-    )
+    steps = [written[round(float(r))] for r in w.reward[full]]
+    ends = torch.tensor([float(uneven(n, lane, t)) for n, lane, _, _, t in steps])
     assert torch.equal(w.done[full], ends)
     assert 0 < ends.sum() < len(ends)
 

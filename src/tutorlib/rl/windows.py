@@ -121,8 +121,8 @@ def windows_from(replay: WindowReplay, written: int | Tensor, length: int, u: Fl
     flat = (last // capacity * capacity).unsqueeze(-1) + places % capacity
 
     def taken(kept: Tensor) -> Tensor:
-        found = kept.flatten(1, 2)[net.unsqueeze(-1), flat]
-        return found * mask.reshape(*mask.shape, *(1 for _ in found.shape[3:]))
+        part = kept.flatten(1, 2)[net.unsqueeze(-1), flat]
+        return part * mask.reshape(*mask.shape, *(1 for _ in part.shape[3:]))
 
     o, action, reward, following, done = (taken(kept) for kept in replay[:5])
     return Windows(o, action, reward, following, done, mask.to(u.dtype))

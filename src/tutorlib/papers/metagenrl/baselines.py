@@ -21,11 +21,11 @@ def gae(seen: Seen, gamma: float, lam: float, bonus: float = 0.0) -> Float[Tenso
     """
     delta = seen.reward + bonus * seen.done + gamma * (1 - seen.done) * seen.following - seen.value
     delta = delta * seen.mask
-    a, found = torch.zeros_like(delta[..., 0]), []
+    a, advantages = torch.zeros_like(delta[..., 0]), []
     for t in reversed(range(delta.shape[-1])):
         a = delta[..., t] + gamma * lam * a
-        found.append(a)
-    return torch.stack(found[::-1], dim=-1)
+        advantages.append(a)
+    return torch.stack(advantages[::-1], dim=-1)
 
 
 def gae_objective(
@@ -50,12 +50,12 @@ def gae_by_hand(
         raise bad_argument("objective", o, "structured, with other_layers=0, head_layers=0 and all inputs in order")
     x, nets = seen.reward, len(seen.reward)
 
-    def line(raw: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
-        """Return slope and place of raw = slope told + place, from two steps in which they differ."""
-        raw, told = raw.flatten(1), told.flatten(1)
-        low, high = told.argmin(dim=1, keepdim=True), told.argmax(dim=1, keepdim=True)
-        slope = (raw.gather(1, high) - raw.gather(1, low)) / (told.gather(1, high) - told.gather(1, low))
-        return slope.squeeze(1), (raw.gather(1, low) - slope * told.gather(1, low)).squeeze(1)
+    def line(raw: Tensor, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return slope and place of raw = slope scaled + place, from two steps in which they differ."""
+        raw, scaled = raw.flatten(1), scaled.flatten(1)
+        low, high = scaled.argmin(dim=1, keepdim=True), scaled.argmax(dim=1, keepdim=True)
+        slope = (raw.gather(1, high) - raw.gather(1, low)) / (scaled.gather(1, high) - scaled.gather(1, low))
+        return slope.squeeze(1), (raw.gather(1, low) - slope * scaled.gather(1, low)).squeeze(1)
 
     value, _ = standardised_values(seen)
     (r_slope, r_place), (v_slope, v_place) = line(x, standardised(x, seen.mask)), line(seen.value, value)

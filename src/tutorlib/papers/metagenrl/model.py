@@ -192,13 +192,13 @@ class Objective:
         value, following = standardised_values(seen)
         steps = seen.mask.shape[-1]
         time = torch.arange(steps, device=value.device, dtype=value.dtype) / steps
-        found = {
+        known = {
             "reward": standardised(seen.reward, seen.mask),
             "time": time.expand_as(value),
             "following": following * (1 - seen.done),
             "value": value,
         }
-        return torch.stack([found[name] for name in self.inputs], dim=-1)
+        return torch.stack([known[name] for name in self.inputs], dim=-1)
 
 
 def distance(pi: Float[Tensor, "nets batch time actions"], seen: Seen) -> Float[Tensor, "nets batch time"]:
