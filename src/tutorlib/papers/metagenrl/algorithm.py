@@ -241,7 +241,7 @@ def alignment(
     seen, pi = look(setting, phi, theta, w), act(setting, phi, w.o)
     push = -grad(lambda pi: (setting.objective(alpha, pi, seen) * seen.mask).sum())(pi)
     rise = grad(lambda pi: setting.ac.q(theta, w.o, pi).sum())(pi) * _beside(setting.used, pi)
-    cosine = (push * rise).sum(dim=-1) / (push.norm(dim=-1) * rise.norm(dim=-1)).clamp(min=1e-12)
+    cosine = (push * rise).sum(dim=-1) / (push.norm(dim=-1) * rise.norm(dim=-1)).clamp(min=1e-30)
     return masked_mean(cosine, w.mask)
 
 
