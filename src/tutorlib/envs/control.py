@@ -22,6 +22,8 @@ from tutorlib.shapes import Bool, Float, Tensor
 
 LAWS = ("uniform", "normal")
 """Evenly within the spread on both sides of the centre, or normal with the spread as standard deviation."""
+FORMS = ("sum", "product")
+"""of the reward of ``CartUp``"""
 
 
 def _drawn(u: Tensor, centre: float, spread: float, law: str) -> Tensor:
@@ -93,8 +95,10 @@ class _Control:
 
 def _expect(env: Any, **rules: Any) -> None:
     """Check the fields of an environment."""
-    laws = {name: LAWS for name in type(env).__dataclass_fields__ if name.endswith("law")}
-    expect_fields(env, counts=("horizon",), choices=laws, **rules)
+    choices = {name: LAWS for name in type(env).__dataclass_fields__ if name.endswith("law")}
+    if hasattr(env, "form"):
+        choices["form"] = FORMS
+    expect_fields(env, counts=("horizon",), choices=choices, **rules)
 
 
 @dataclass(frozen=True)
@@ -224,9 +228,6 @@ class Pend(_Control):
         return torch.stack([angle, speed], dim=-1), reward
 
 
-FORMS = ("sum", "product")
-
-
 @dataclass(frozen=True)
 class CartUp(_Control):
     """Swing a pole up by pushing the cart that it stands on. A = 1, O = 5: place and velocity of the cart, cosine, sine
@@ -266,8 +267,6 @@ class CartUp(_Control):
     """of first places and velocities, around 0"""
 
     def __post_init__(self) -> None:
-        if self.form not in FORMS:
-            raise bad_argument("form", self.form, f"one of {', '.join(FORMS)}")
         _expect(
             self,
             positive=("cart", "pole", "half_length", "dt", "track", "max_spin"),

@@ -97,6 +97,7 @@ def _finished(replay: WindowReplay, written: int | Tensor) -> Bool[Tensor, "nets
     return (replay.ended & whole).flatten(1)
 
 
+@checked(maximum={"written": MOST})
 def num_finished(replay: WindowReplay, written: int | Tensor) -> Int[Tensor, "nets"]:
     """Return how many finished episodes of each agent are kept whole, after ``written`` iterations."""
     return _finished(replay, written).sum(dim=1)
@@ -146,6 +147,7 @@ def sample_windows(replay: WindowReplay, written: int, length: int, u: Float[Ten
     return windows_from(replay, written, length, u)
 
 
+@checked(maximum={"written": MOST})
 def longest_episode(replay: WindowReplay, written: int) -> int:
     """Return the smallest, over agents, of the lengths of their longest finished episodes; this waits for a GPU."""
     capacity = replay.reward.shape[2]

@@ -233,6 +233,8 @@ def test_the_slope_of_gaes_objective_by_the_action():
     slope = torch.func.grad(lambda p: gae_objective(p, seen, 0.9, 0.8).sum())(PI)
     a = gae(seen, 0.9, 0.8).unsqueeze(-1)
     torch.testing.assert_close(slope, -2 * a * (seen.action - PI) / 2)
+    scaled = standardised(gae(seen, 0.9, 0.8), seen.mask) * distance(PI, seen)
+    torch.testing.assert_close(gae_objective(PI, seen, 0.9, 0.8, scaled=True), scaled)
 
 
 def test_an_lstm_set_by_hand_is_gae():

@@ -95,7 +95,7 @@ def policy_gradient(
         parts = (
             lambda: setting.objective(alpha, pi, seen),
             lambda: -ac.q(theta, w.o, pi),
-            lambda: gae_objective(pi, seen, c.gamma, c.gae_lambda, c.terminal_bonus),
+            lambda: gae_objective(pi, seen, c.gamma, c.gae_lambda, c.terminal_bonus, c.scaled_advantages),
         )
         for i, part in enumerate(parts):
             if terms[i]:

@@ -29,10 +29,19 @@ def gae(seen: Seen, gamma: float, lam: float, bonus: float = 0.0) -> Float[Tenso
 
 
 def gae_objective(
-    pi: Float[Tensor, "nets batch time actions"], seen: Seen, gamma: float, lam: float, bonus: float = 0.0
+    pi: Float[Tensor, "nets batch time actions"],
+    seen: Seen,
+    gamma: float,
+    lam: float,
+    bonus: float = 0.0,
+    scaled: bool = False,
 ) -> Float[Tensor, "nets batch time"]:
-    """Return A_t times the mean of (a_t - pi_t)^2 over actions, whose gradient by pi_t is -2 A_t (a_t - pi_t) / D."""
-    return gae(seen, gamma, lam, bonus) * distance(pi, seen)
+    """Return A_t times the mean of (a_t - pi_t)^2 over actions, whose gradient by pi_t is -2 A_t (a_t - pi_t) / D.
+
+    ``scaled``: whether the advantages are standardised over the batch first.
+    """
+    a = gae(seen, gamma, lam, bonus)
+    return (standardised(a, seen.mask) if scaled else a) * distance(pi, seen)
 
 
 def gae_by_hand(

@@ -57,6 +57,8 @@ class Config:
     gamma: float = 0.99
     gae_lambda: float = 0.97
     """of the baseline"""
+    scaled_advantages: bool = False
+    """whether the baseline's advantages are standardised over the batch, as the structured objective's are"""
     critic_lr: float = 1e-3
     policy_lr: float = 1e-3
     max_grad_norm: float = 1.0
