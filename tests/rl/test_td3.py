@@ -71,6 +71,19 @@ def test_a_perceptron_is_a_plain_one(name, activation, normed, open_end):
                 torch.testing.assert_close(y[i, j, k], torch.tensor(expected, dtype=torch.double))
 
 
+@pytest.mark.parametrize("name", ["relu", "tanh", "mixed"])
+@pytest.mark.parametrize(("normed", "open_end"), [(True, True), (True, False), (False, True)])
+def test_a_derivative_forwards_is_a_central_difference(name, normed, open_end):
+    net = NormedMLP(3, 4, hidden=6, layers=2, activation=name, normed=normed, open=open_end)
+    theta, along, x = drawn(2, net.parameters), drawn(2, net.parameters, seed=2), drawn(2, 3, 2, 3, seed=1)
+    y, dy = net.moved(theta, along, x)
+    torch.testing.assert_close(y, net(theta, x))
+    h = 1e-6
+    torch.testing.assert_close(
+        dy, (net(theta + h * along, x) - net(theta - h * along, x)) / (2 * h), rtol=1e-5, atol=1e-6
+    )
+
+
 def test_a_mean_that_is_held_constant_changes_second_derivatives_alone():
     right, held = (NormedMLP(3, 1, 4, 2, constant_mean=constant) for constant in (False, True))
     theta, x = drawn(1, right.parameters), drawn(1, 5, 3, seed=1)

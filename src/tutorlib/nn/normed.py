@@ -19,14 +19,26 @@ from tutorlib.shapes import Float, Tensor
 
 def mixed(x: Float[Tensor, "*batch units"]) -> Float[Tensor, "*batch units"]:
     """Return max(x, 0) for the first half of the units and x^2 for the second."""
-    first, second = x.tensor_split(2, dim=-1)
-    return torch.cat([first.relu(), second.square()], dim=-1)
+    return _halves(x, torch.relu, torch.square)
+
+
+def _halves(x: Tensor, first: Callable[[Tensor], Tensor], second: Callable[[Tensor], Tensor]) -> Tensor:
+    a, b = x.tensor_split(2, dim=-1)
+    return torch.cat([first(a), second(b)], dim=-1)
 
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
     {"relu": torch.relu, "tanh": torch.tanh, "mixed": mixed}
 )
 """of hidden layers"""
+SLOPES: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {
+        "relu": lambda x: (x > 0).to(x.dtype),
+        "tanh": lambda x: 1 - x.tanh().square(),
+        "mixed": lambda x: _halves(x, lambda first: (first > 0).to(x.dtype), lambda second: 2 * second),
+    }
+)
+"""of the activations"""
 INITIALS = ("glorot", "fan-in")
 """Glorot's uniform weights and biases 0; or both uniform up to 1 / sqrt(inputs)."""
 
@@ -134,6 +146,34 @@ class NormedMLP:
                     gain, offset = next(parts), next(parts)
                     y = self._normalised(y) * gain.unsqueeze(-2) + offset.unsqueeze(-2)
         return y.reshape(*x.shape[:-1], self.outputs)
+
+    def moved(
+        self,
+        theta: Float[Tensor, "nets parameters"],
+        direction: Float[Tensor, "nets parameters"],
+        x: Float[Tensor, "nets *batch inputs"],
+    ) -> tuple[Float[Tensor, "nets *batch outputs"], Float[Tensor, "nets *batch outputs"]]:
+        """Return the outputs, and how fast they change where theta moves along ``direction``: a derivative forwards.
+
+        Raises as a call does.
+        """
+        parts, turns = (iter(t.split(self.pieces, dim=-1)) for t in (theta, direction))
+        y, dy = x.reshape(len(x), -1, self.inputs), torch.zeros_like(x).reshape(len(x), -1, self.inputs)
+        for i, shape in enumerate(self.sizes):
+            w, b, dw, db = next(parts).unflatten(-1, shape), next(parts), next(turns).unflatten(-1, shape), next(turns)
+            dy = torch.baddbmm(db.unsqueeze(-2), y, dw) + dy @ w
+            y = torch.baddbmm(b.unsqueeze(-2), y, w)
+            if self._bent(i):
+                dy = dy * SLOPES[self.activation](y)
+                y = ACTIVATIONS[self.activation](y)
+                if self.normed:
+                    gain, offset, dgain, doffset = (next(t).unsqueeze(-2) for t in (parts, parts, turns, turns))
+                    sd = (y.var(dim=-1, keepdim=True, correction=0) + self.epsilon).sqrt()
+                    y = self._normalised(y)
+                    along = (y * dy).mean(dim=-1, keepdim=True)
+                    dy = (dy - dy.mean(dim=-1, keepdim=True) - y * along) / sd
+                    y, dy = y * gain + offset, dy * gain + y * dgain + doffset
+        return y.reshape(*x.shape[:-1], self.outputs), dy.reshape(*x.shape[:-1], self.outputs)
 
     def _normalised(self, y: Tensor) -> Tensor:
         if not self.constant_mean:

@@ -98,7 +98,7 @@ def _finished(replay: WindowReplay, written: int | Tensor) -> Bool[Tensor, "nets
 
 
 @checked(maximum={"written": MOST})
-def num_finished(replay: WindowReplay, written: int | Tensor) -> Int[Tensor, "nets"]:
+def num_finished(replay: WindowReplay, written: int | Int[Tensor, ""]) -> Int[Tensor, "nets"]:
     """Return how many finished episodes of each agent are kept whole, after ``written`` iterations."""
     return _finished(replay, written).sum(dim=1)
 

@@ -41,9 +41,9 @@ def test_networks_have_the_sizes_of_the_largest_environment():
     setting, life = fresh(names=("cartup", "reach"))
     assert (setting.ac.observations, setting.ac.actions) == (6, 2)
     assert setting.used.tolist() == 2 * [[1, 0], [1, 0], [1, 1], [1, 1]]
-    assert life.o.shape == (2, 4, 2, 6)
-    assert (life.o[:, :2, :, 5] == 0).all(), "a cart shows five numbers"
-    assert (life.o[:, 2:] != 0).all()
+    assert life.place.o.shape == (2, 4, 2, 6)
+    assert (life.place.o[:, :2, :, 5] == 0).all(), "a cart shows five numbers"
+    assert (life.place.o[:, 2:] != 0).all()
 
 
 def test_policies_begin_with_the_bounds_of_their_own_sizes():
@@ -58,7 +58,7 @@ def test_twins_begin_alike_and_meet_the_same_luck():
     setting, life = fresh(twins=3)
     assert life.learner.phi.shape[1] == 12
     noise = drawn(setting, generators(5, 6), CPU, policy=True)
-    for x in (life.learner.phi, life.learner.theta, life.o, *noise):
+    for x in (life.learner.phi, life.learner.theta, life.place.o, *noise):
         own = x.unflatten(1, (2, 3, 2))
         assert torch.equal(own[:, :, 0], own[:, :, 1])
         assert torch.equal(own[:, :, 0], own[:, :, 2])
@@ -69,21 +69,21 @@ def test_twins_begin_alike_and_meet_the_same_luck():
 def test_actions_with_noise_and_at_random():
     setting, life = fresh(exploration=0.3)
     noise = drawn(setting, generators(5, 6), CPU, policy=False)
-    steps, after = acted(setting, life.learner.phi, life, noise, torch.tensor(False))
-    pi = split(setting.ac.act(flat(life.learner.phi), flat(life.o)), 2)
+    steps, after = acted(setting, life.learner.phi, life.place, noise, torch.tensor(False))
+    pi = split(setting.ac.act(flat(life.learner.phi), flat(life.place.o)), 2)
     used = split(setting.used, 2).unsqueeze(2)
     torch.testing.assert_close(steps.action, ((pi * used + 0.3 * noise.action).clamp(-1, 1)) * used)
     assert (steps.action[:, 2:, :, 1] == 0).all(), "a pendulum has one action"
-    random, _ = acted(setting, life.learner.phi, life, noise, torch.tensor(True))
+    random, _ = acted(setting, life.learner.phi, life.place, noise, torch.tensor(True))
     assert torch.equal(random.action, noise.first * used)
     assert random.action.abs().max() > 0.5
     point, pend = setting.envs
     for n, env, size in ((slice(0, 2), point, 2), (slice(2, 4), pend, 1)):
-        state = life.envs[n.start // 2]
+        state = life.place.envs[n.start // 2]
         expected, reward, _ = env.advance(state, steps.action[:, n, :, :size])
         torch.testing.assert_close(steps.reward[:, n], reward)
         torch.testing.assert_close(steps.next[:, n, :, : env.observations], env.observe(expected))
-    assert torch.equal(steps.o, life.o)
+    assert torch.equal(steps.o, life.place.o)
     torch.testing.assert_close(after.o, steps.next)
     torch.testing.assert_close(after.total, steps.reward)
 
@@ -95,20 +95,20 @@ def test_ends_returns_and_what_is_seen_last(terminal):
     rewards = []
     for t in range(100):
         noise = drawn(setting, generators(2 * t, 2 * t + 1), CPU, policy=False)
-        steps, after = acted(setting, life.learner.phi, life, noise, torch.tensor(True))
+        steps, after = acted(setting, life.learner.phi, life.place, noise, torch.tensor(True))
         rewards.append(steps.reward)
         assert steps.ended[:, :2].all() == steps.ended[:, :2].any() == (t in (49, 99))
         assert steps.ended[:, 2:].all() == steps.ended[:, 2:].any() == (t == 99)
         assert torch.equal(steps.done, steps.ended.float() if terminal else torch.zeros_like(steps.done))
         new = (after.o != steps.next).any(dim=-1)
         assert torch.equal(new, steps.ended), "the next episode begins elsewhere"
-        life = after
+        life = life._replace(place=after)
     rewards = torch.stack(rewards)
-    torch.testing.assert_close(life.returns[:, :2, :, 1], rewards[50:, :, :2].sum(dim=0))
-    torch.testing.assert_close(life.returns[:, :2, :, 0], rewards[:50, :, :2].sum(dim=0))
-    torch.testing.assert_close(life.returns[:, 2:, :, 1], rewards[:, :, 2:].sum(dim=0))
-    assert (life.returns[:, 2:, :, 0] == 0).all()
-    assert (life.total == 0).all()
+    torch.testing.assert_close(life.place.returns[:, :2, :, 1], rewards[50:, :, :2].sum(dim=0))
+    torch.testing.assert_close(life.place.returns[:, :2, :, 0], rewards[:50, :, :2].sum(dim=0))
+    torch.testing.assert_close(life.place.returns[:, 2:, :, 1], rewards[:, :, 2:].sum(dim=0))
+    assert (life.place.returns[:, 2:, :, 0] == 0).all()
+    assert (life.place.total == 0).all()
 
 
 def test_nobody_learns_before_all_have_finished_an_episode():
@@ -206,9 +206,8 @@ def test_the_defaults_are_the_papers():
         "polyak": 0.995, "delay": 2, "target_noise": 0.2, "noise_clip": 0.5, "exploration": 0.1, "random_steps": 10_000,
         "anneal": 10_000, "meta_lr": 1e-3, "inner_lr": 1e-3, "inner_steps": 1, "kind": "full", "copies": 1, "hold": 0,
         "meta_starts": 0, "inner_scale": "raw", "scaled_gain": False, "average": 0.0, "reset": 0.0, "penalty": 0.0,
-        "initial": "glorot", "scaled_advantages": False, "last_scale": 1.0, "norm_epsilon": 1e-12, "terminal_bonus": 0.0,
-        "official_padding": False,
-        "official_moments": False, "time_limit_ends": True,
+        "initial": "glorot", "scaled_advantages": False, "last_scale": 1.0, "norm_epsilon": 1e-12,
+        "terminal_bonus": 0.0, "official_padding": False, "official_moments": False, "time_limit_ends": True,
     }  # fmt: skip
     assert {name: getattr(c, name) for name in told} == told
     assert c.objective.parameters == 15_497

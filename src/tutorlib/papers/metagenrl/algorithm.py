@@ -7,7 +7,7 @@ and a copy of its run's alpha, so the gradients of alpha come out for each agent
 from functools import partial
 
 import torch
-from torch.func import grad, jvp, vjp
+from torch.func import grad, vjp
 
 from tutorlib.nn import clip_by_norm, slope
 from tutorlib.papers.metagenrl.baselines import gae_objective
@@ -221,7 +221,9 @@ def meta_gradient(
 
     v, losses = grad(value, has_aux=True)(phi - step)
     (v,) = back(v)  # eta, and what normalising the step turns it by
-    pi, u, *_ = jvp(lambda phi: act(setting, phi, first.o), (phi,), (v,))
+    z, dz = setting.ac.policy.moved(phi, v, first.o)
+    used, limit = _beside(setting.used, z), setting.config.limit
+    pi, u = limit * z.tanh() * used, limit * (1 - z.tanh().square()) * dz * used
 
     def aligned(alpha: Tensor) -> Tensor:
         push = grad(lambda pi: (setting.objective(alpha, pi, seen) * seen.mask).sum())(pi)

@@ -43,12 +43,9 @@ class Shared(NamedTuple):
     updates: Float[Tensor, "runs 1"]
 
 
-class Life(NamedTuple):
-    """All that changes while agents live."""
+class Place(NamedTuple):
+    """Where agents are in their environments."""
 
-    learner: Learner
-    replay: WindowReplay
-    """``[runs, agents, lanes, ...]``, written in place: of a run that is set back, it keeps what was stored since"""
     envs: tuple[Any, ...]
     """states of each environment, ``[runs, agents of it, lanes, ...]``"""
     o: Float[Tensor, "runs agents lanes observations"]
@@ -56,6 +53,15 @@ class Life(NamedTuple):
     """rewards of the episode so far"""
     returns: Float[Tensor, "runs agents lanes 2"]
     """of the last two finished episodes"""
+
+
+class Life(NamedTuple):
+    """All that changes while agents live."""
+
+    learner: Learner
+    replay: WindowReplay
+    """``[runs, agents, lanes, ...]``, written in place: of a run that is set back, it keeps what was stored since"""
+    place: Place
 
 
 class Noise(NamedTuple):
@@ -164,7 +170,7 @@ def begin(setting: Setting, generators: Sequence[torch.Generator], iterations: i
         phi, theta, phi.clone(), theta.clone(), no_moments(phi), no_moments(theta), zero, zero.clone()
     )  # fmt: skip
     total = torch.zeros(runs, setting.each, c.copies, device=device)
-    return Life(learner, replay, states, observed(setting, states), total, total.new_zeros(*total.shape, 2))
+    return Life(learner, replay, Place(states, observed(setting, states), total, total.new_zeros(*total.shape, 2)))
 
 
 def observed(setting: Setting, states: tuple[Any, ...]) -> Float[Tensor, "runs agents lanes observations"]:
@@ -179,21 +185,21 @@ def observed(setting: Setting, states: tuple[Any, ...]) -> Float[Tensor, "runs a
 def acted(
     setting: Setting,
     phi: Float[Tensor, "runs agents parameters"],
-    life: Life,
+    place: Place,
     noise: Noise,
     at_random: Bool[Tensor, ""],
-) -> tuple[Steps, Life]:
-    """Return the steps of all copies, and what is left after them; the replay is not touched.
+) -> tuple[Steps, Place]:
+    """Return the steps of all copies, and where agents are after them.
 
     Actions are the policy's with normal noise, cut to the limit, or uniform ones ``at_random``.
     """
     c, runs = setting.config, len(phi)
-    chosen = act(setting, flat(phi), flat(life.o)) + c.exploration * flat(noise.action)
+    chosen = act(setting, flat(phi), flat(place.o)) + c.exploration * flat(noise.action)
     a = torch.where(at_random, c.limit * flat(noise.first), chosen.clamp(-c.limit, c.limit))
     a = split(a * setting.used[:, None], runs)
     each = setting.twins * setting.per
     after, rewards, ends, renewed = [], [], [], []
-    parts = zip(setting.envs, life.envs, a.split(each, dim=1), noise.start.split(each, dim=1), strict=True)
+    parts = zip(setting.envs, place.envs, a.split(each, dim=1), noise.start.split(each, dim=1), strict=True)
     for env, state, action, u in parts:
         end, reward, ended = env.advance(state, action[..., : env.action_size])
         after.append(end)
@@ -203,13 +209,11 @@ def acted(
     reward, ended = torch.cat(rewards, dim=1), torch.cat(ends, dim=1)
     # These environments end by time alone.
     done = ended.float() if c.time_limit_ends else torch.zeros_like(reward)
-    steps = Steps(life.o, a, reward, observed(setting, tuple(after)), done, ended)
-    total, over = life.total + reward, ended.unsqueeze(-1)
-    returns = torch.where(over, torch.stack([life.returns[..., 1], total], dim=-1), life.returns)
+    steps = Steps(place.o, a, reward, observed(setting, tuple(after)), done, ended)
+    total, over = place.total + reward, ended.unsqueeze(-1)
+    returns = torch.where(over, torch.stack([place.returns[..., 1], total], dim=-1), place.returns)
     states = tuple(renewed)
-    return steps, life._replace(
-        envs=states, o=observed(setting, states), total=torch.where(ended, 0.0, total), returns=returns
-    )
+    return steps, Place(envs=states, o=observed(setting, states), total=torch.where(ended, 0.0, total), returns=returns)
 
 
 def critics_learnt(
@@ -286,8 +290,9 @@ class Iteration:
         """Return agents after acting once and, if they learn, after one step of their critics."""
         setting, c = self.setting, self.setting.config
         early = torch.full((), number < c.random_steps, dtype=torch.bool, device=self.device)
-        steps, after = self.act(setting, life.learner.phi, life, noise, early)
-        add_steps(flat(life.replay), number, flat(steps))  # in place: a step that is compiled may not
+        steps, place = self.act(setting, life.learner.phi, life.place, noise, early)
+        add_steps(flat(life.replay), number, flat(steps))  # in place, which a compiled step may not do
+        after = life._replace(place=place)
         if not self.learns(number):
             return after
         w = self.windows(after, noise.critic, number)

@@ -166,7 +166,7 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         agents = flat(state.population.learner)
         alpha = state.shared.mean.repeat_interleave(c.agents, dim=0)
         cosine = split(alignment(population, alpha, agents.phi, agents.theta, w), len(seeds))
-        returns = [life.returns.mean(dim=(-1, -2)) for life in (state.population, state.fresh)]
+        returns = [life.place.returns.mean(dim=(-1, -2)) for life in (state.population, state.fresh)]
         return torch.cat([*returns, cosine], dim=1)
 
     every = (c.steps + c.test_steps) // c.num_evals
