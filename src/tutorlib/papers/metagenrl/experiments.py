@@ -54,6 +54,7 @@ MINUTE = Config(
     batch=16,
     window=10,
     gamma=0.95,
+    scaled_advantages=True,
     critic_lr=3e-3,
     polyak=0.98,
     exploration=0.2,
