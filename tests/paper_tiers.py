@@ -35,6 +35,8 @@ NOT_IN_THE_PAPER = {
     "rcgvf.aliasing": "a thought experiment of two corridors",
     "rcgvf.tdlambda": "a chain of known values",
     "mbrl.dreams": "an explorer's dreams",
+    "gogepo.single": "a baseline that the paper does not have; its rate is tuned first",
+    "gogepo.ars": "a baseline whose settings in the paper are unknown; its rates are tuned first",
     "symla.exchanged": "new seeds of our own study; the paper's bandits are in symla.biased",
     "symla.player": "an explorer's opponent",
     "symla.rl2": "a baseline that the paper does not have",
@@ -209,6 +211,33 @@ MBRL = {
     "official_stale_observation": Row("code", False, "mended; mbrl.bugs has the code's"),
     "seeds": Row("code", 30),
 }  # fmt: skip
+GOGEPO = {
+    "environment": Row("paper", "mountaincar"),
+    "steps": Row("code", 100_000),
+    "episodes": Row("ours", 1000, "more than there are"),
+    "horizon": Row("recalled", 999),
+    "width": Row("code", 256),
+    "layers": Row("code", 2),
+    "block": Row("code", 16),
+    "embedding": Row("code", 8),
+    "net_width": Row("code", 256),
+    "states": Row("code", 200),
+    "sigma": Row("code", 0.1),
+    "first_command": Row("code", 1.0),
+    "command": Row("code", {"best", "first"}, "first: ours, of the line that learns nothing"),
+    "drive": Row("code", 20.0),
+    "batch": Row("code", 16),
+    "recency": Row("code", 1.1),
+    "evaluator_steps": Row("code", {4, 0}, "0: ours, of the line that learns nothing"),
+    "generator_steps": Row("code", {19, 0}, "0: ours, of the line that learns nothing"),
+    "evaluator_lr": Row("code", 5e-3),
+    "generator_lr": Row("code", 2e-6),
+    "eval_episodes": Row("code", 10),
+    "sweep_every": Row("ours", 10, "episodes; the code's: 10,000 steps"),
+    "sweep_commands": Row("code", 21),
+    "sweep_episodes": Row("ours", 10, "the code's: 1"),
+    "seeds": Row("recalled", 20),
+}
 OFFLINE = {
     "agent": Row("paper", {"er", "simple", "gaussian", "categorical", "perfect"}),
     **unknown("pipes", "transitions", "updates", "target_period", "lr", "model_lr", "temperature", "hidden", "layers"),
@@ -370,6 +399,7 @@ TABLES: dict[str, dict[str, Row]] = {
         **ours("num_evals"),
         "seeds": Row("ours", 30),
     },
+    "gogepo.mountaincar": GOGEPO,
     "mbrl.online": MBRL,
     "mbrl.bugs": MBRL | {
         "agent": Row("paper", {"er", "simple", "gaussian", "categorical"}),
@@ -435,6 +465,10 @@ PAIRS = {
 }
 """mbrl.online: rate and temperature of each agent and world, with much data and with little [code]"""
 TOGETHER = {
+    "gogepo.mountaincar": (
+        ("command", "evaluator_steps", "generator_steps"),
+        {("best", 4, 19), ("first", 0, 0)},
+    ),
     "rcgvf.lock": (
         ("method", "beta", "predictor_lr", "hidden", "layers"),
         {("rcgvf", 20.0, 0.5, 256, 2), ("rnd", 0.5, 0.25, 128, 1), ("noveld", 0.5, 0.25, 128, 1)},

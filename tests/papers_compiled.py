@@ -16,6 +16,8 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tutorlib.lab import Context, Trial, compiling, experiment
+from tutorlib.papers.gogepo.algorithm import Config as Gogepo
+from tutorlib.papers.gogepo.algorithm import train as train_gogepo
 from tutorlib.papers.gpicl.algorithm import Config as Gpicl
 from tutorlib.papers.gpicl.algorithm import meta_train as train_gpicl
 from tutorlib.papers.mbrl import offline
@@ -31,6 +33,9 @@ from tutorlib.papers.vsml import cloning
 from tutorlib.papers.vsml.problem import Streams
 
 GPICL = Gpicl(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=4, num_evals=2)
+GOGEPO = Gogepo(steps=100, episodes=2, horizon=4, width=8, block=4, embedding=2, net_width=8, states=3, batch=3,
+                evaluator_steps=2, generator_steps=3, generator_lr=1e-3, eval_episodes=2, sweep_every=2,
+                sweep_commands=2, sweep_episodes=1)  # fmt: skip
 RCGVF = Rcgvf("rcgvf", horizon=5, actions=3, num_envs=6, num_steps=8, updates=2, minibatch_size=16, update_epochs=2,
               d=6, hidden_z=8, hidden=8, width=16, num_evals=1)  # fmt: skip
 FLUTE = Mbrl(environment="flute", size=2, steps=12, learning_starts=8, target_period=2, batch=4, length=2, capacity=16,
@@ -78,6 +83,10 @@ def clone(context: Context) -> object:
     return cloning.clone_backprop(Trial(CLONING, 0), context)
 
 
+def generate(context: Context) -> object:
+    return train_gogepo([Trial(GOGEPO, seed) for seed in (0, 1)], context).state.learner
+
+
 def of_life(name: str, size: str) -> Callable[[Context], object]:
     return of_trials(symla.meta_train, replace(SYMLA, environment=name, sizes=size))
 
@@ -90,6 +99,7 @@ RUNS: dict[str, tuple[Callable[[Context], object], dict[str, int], int]] = {
         1,
     ),
     "gpicl, sign": (of_trials(train_gpicl, replace(GPICL, optimizer="sign")), {"meta_step": 4}, 1),
+    "gogepo": (generate, {"evaluator_step": 4, "generator_step": 6}, 1),
     "rcgvf": (of_trials(train_rcgvf, RCGVF), {"act": 16, "policy_gradient": 12, "predictor_gradient": 12}, 1),
     "rcgvf, recurrent": (
         of_trials(train_recurrent, RECURRENT),

@@ -26,6 +26,11 @@ LOCK = {
     "horizon": 5, "actions": 3, "envs": 4, "steps": 4, "updates": 4, "looks": 2, "minibatch": 8, "d": 4, "hidden_z": 6,
     "hidden": 8, "width": 8,
 }  # fmt: skip
+COMMANDED = {
+    "steps": 30, "episodes": 4, "horizon": 12, "width": 8, "block": 4, "embedding": 2, "net_width": 8, "states": 3,
+    "batch": 3, "evaluator_steps": 2, "generator_steps": 2, "eval_episodes": 2, "sweep_every": 2, "sweep_commands": 3,
+    "sweep_episodes": 2,
+}  # fmt: skip
 TINY: dict[str, dict[str, Any]] = {
     "gpicl": {
         "steps": 4, "evaluations": 2, "warmup": 2, "width": 8, "layers": 1, "heads": 2, "head_dim": 4, "batch": 3,
@@ -49,6 +54,10 @@ TINY: dict[str, dict[str, Any]] = {
     "mbrl": {
         "pipes": 2, "transitions": 20, "updates": 6, "copy_every": 3, "looks": 3, "batch": 4, "length": 2, "starts": 4,
         "hidden": 8, "layers": 1,
+    },
+    "gogepo": COMMANDED,
+    "gogepo.ars": {f"base.{name}": COMMANDED[name] for name in ("steps", "horizon", "width", "block")} | {
+        "base.steps": 100, "pairs": 2, "top": 1, "iterations": 4,
     },
 } | {
     f"rcgvf.{name}": {

@@ -209,14 +209,11 @@ VAGUE = {"earned", "felt", "found", "held", "least", "luck", "own", "taken_in", 
 
 
 def test_no_name_in_the_library_could_stand_for_anything() -> None:
-    """Neither a variable, an argument, an attribute or a keyword, nor a function, a class or what is imported.
-
-    Not yet held to it: the wings mbrl and vsml.
-    """
+    """Neither a variable, an argument, an attribute or a keyword, nor a function, a class or what is imported."""
     vague = [
         f"{name}:{node.lineno}: {word}"
         for name in OURS
-        if re.fullmatch(r"src/tutorlib/(?!papers/(?:mbrl|vsml)/).*\.py", name)
+        if re.fullmatch(r"src/tutorlib/.*\.py", name)
         for node in ast.walk(ast.parse(read(name)))
         for word in (getattr(node, field, None) for field in ("id", "arg", "attr", "name", "asname", "rest"))
         if isinstance(word, str) and word in VAGUE
@@ -226,7 +223,7 @@ def test_no_name_in_the_library_could_stand_for_anything() -> None:
 
 # References. A number of a section or step is the paper's own, and says so; what is derived here has an anchor.
 
-CHAPTERS = "|".join(path.name for path in sorted((ROOT / "notebooks").iterdir()) if path.is_dir())
+CHAPTERS = "|".join(sorted({path.parent.name for path in ROOT.glob("notebooks/*/*.md")}))
 
 LEADS_NOWHERE = {
     "a section of no named text": r"(?<!the paper's )\b(?:[Ss]ections?|§)\s*\d[\w.]*(?! of the paper)",
@@ -253,11 +250,15 @@ def test_no_reference_leads_to_what_is_not_here() -> None:
     assert found == []
 
 
-def test_every_anchor_that_a_docstring_names_is_in_a_notebook() -> None:
-    """Docstrings name an anchor in single quotes: a place, ``(name)=``, an equation, ``:label:``, or a figure."""
+def there() -> set[str]:
+    """Return the anchors of all notebooks: places, ``(name)=``, equations, ``:label:``, and figures, ``name:``."""
     written_down = "\n".join(text for name, text in texts().items() if re.fullmatch(r"notebooks/.*\.md", name))
     anchors = set(re.findall(r"^(?:\(([\w-]+)\)=|:label: ([\w-]+)| +name: ([\w-]+))$", written_down, re.M))
-    there = {name for group in anchors for name in group if name}
+    return {name for group in anchors for name in group if name}
+
+
+def test_every_anchor_that_a_docstring_names_is_in_a_notebook() -> None:
+    """Docstrings name an anchor in single quotes: a place, ``(name)=``, an equation, ``:label:``, or a figure."""
     named = {
         (name, anchor)
         for name, text in texts().items()
@@ -265,7 +266,19 @@ def test_every_anchor_that_a_docstring_names_is_in_a_notebook() -> None:
         for anchor in re.findall(rf"'((?:{CHAPTERS})-[a-z0-9-]+)'", text)
     }
     assert named
-    assert {pair for pair in named if pair[1] not in there} == set()
+    assert {pair for pair in named if pair[1] not in there()} == set()
+
+
+def test_lines_that_compute_an_equation_bear_its_label() -> None:
+    """In comments, such as ``# mbrl-method-dqn``; each paper has some, and each is in a notebook."""
+    labels = {
+        (name, label)
+        for name in OURS
+        if re.fullmatch(r"src/tutorlib/papers/.*\.py", name)
+        for label in re.findall(rf"#.*?\b((?:{CHAPTERS})-(?:idea|method)-[a-z0-9-]+)", read(name))
+    }
+    assert {pair for pair in labels if pair[1] not in there()} == set()
+    assert {label.partition("-")[0] for _, label in labels} == set(CHAPTERS.split("|"))
 
 
 def test_every_step_of_an_idea_that_a_notebook_names_is_a_heading_there() -> None:

@@ -278,3 +278,10 @@ def test_every_mark_of_a_matrix_is_in_view_on_a_narrow_page(visitor: Visitor, pl
     )
     assert min(min(width, height) for width, height, _ in sizes) >= 24  # a finger's least
     assert max(right for *_, right in sizes) <= 400
+
+
+def test_the_preview_of_gogepo_has_no_explorer_yet(visitor: Visitor) -> None:
+    """Its library is there. Tests of the chapter's explorers will stand here."""
+    page = visitor.visit("light", "book/previews/gogepo.html")
+    assert page.get_by_text("It reports no result of ours yet.").count() == 1
+    assert page.locator("[class*=tutorlib-][class*=-explorer]").count() == 0

@@ -18,6 +18,7 @@ from tutorlib.envs import (
     Lock,
     MiniGrid,
     MountainCar,
+    MountainCarContinuous,
     Padded,
     Pend,
     Permuted,
@@ -69,6 +70,7 @@ CONTINUOUS = (
     CartUp(horizon=5),
     CartUp(form="product", track_cost=1.0, max_spin=float("inf")),
     Reach(horizon=4),
+    MountainCarContinuous(horizon=6),
 )
 EVERY = (*PLAIN, *WRAPPED, *CONTINUOUS)
 

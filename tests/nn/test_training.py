@@ -7,7 +7,7 @@ import torch
 
 from tutorlib.lab import Checkpoint, Context
 from tutorlib.lab.errors import NonFiniteError, UsageError
-from tutorlib.nn import Descent, adam_step, descend, no_moments, step_generator
+from tutorlib.nn import Descent, adam_step, descend, eval_generator, no_moments, step_generator
 
 TARGET = torch.tensor([1.0, -2.0, 3.0])
 
@@ -110,6 +110,14 @@ def test_steps_have_generators_of_their_own() -> None:
     draws = {(s, t): torch.randn(4, generator=step_generator(s, t, cpu)) for s in (0, 1) for t in (0, 1)}
     assert torch.equal(draws[0, 1], torch.randn(4, generator=step_generator(0, 1, cpu)))
     assert len({tuple(draw.tolist()) for draw in draws.values()}) == 4
+
+
+def test_evaluations_have_the_numbers_after_those_of_training() -> None:
+    cpu = torch.device("cpu")
+    steps = [torch.randn(4, generator=step_generator(3, number, cpu)) for number in range(8)]
+    evals = [torch.randn(4, generator=eval_generator(3, 5, cpu, number)) for number in range(3)]
+    assert [evals[place].tolist() for place in range(3)] == [steps[place].tolist() for place in (5, 6, 7)]
+    assert torch.equal(torch.randn(4, generator=eval_generator(3, 5, cpu)), steps[5])
 
 
 @pytest.mark.parametrize(

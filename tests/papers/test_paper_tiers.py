@@ -102,6 +102,7 @@ CUT = {
     "symla": {"length": 4, "pairs": 2, "lifetimes": 2},
     "mbrl.sets": {"models": 2},
     "mbrl.ensemble": {"members": 2, "pairs": 16},
+    "gogepo": {"horizon": 4},
 }
 SHORT = 3
 
@@ -162,7 +163,14 @@ def few(monkeypatch):
 
     monkeypatch.setattr(vsml, "probabilities", beginning)
     monkeypatch.setattr("tutorlib.papers.mbrl.config.MAZES", 5)
-    for measures in ("gpicl.measures", "vsml.measures", "symla.experiments", "rcgvf.experiments", "mbrl.measures"):
+    for measures in (
+        "gpicl.measures",
+        "vsml.measures",
+        "symla.experiments",
+        "rcgvf.experiments",
+        "mbrl.measures",
+        "gogepo.experiments",
+    ):
         # Thousands of numbers that mean nothing would be rounded one by one.
         stand_in = [0.0] if measures.startswith("symla") else 0.0
         monkeypatch.setattr(f"tutorlib.papers.{measures}.rounded", lambda values, digits=5, own=stand_in: own)

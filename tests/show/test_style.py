@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tutorlib import papers
 from tutorlib.lab import Interval
 from tutorlib.lab.errors import UsageError
 from tutorlib.show import style as look
@@ -60,6 +61,30 @@ def test_band_draws_what_it_is_given() -> None:
     assert (line.get_label(), line.get_color(), line.get_linestyle()) == ("ours", look.OURS, "--")
     edge = ax.collections[0].get_paths()[0].vertices
     assert {(1, 1), (3, 3), (1, 3), (3, 6)} <= {tuple(point) for point in edge.tolist()}
+
+
+def test_intervals_are_a_line_with_its_band() -> None:
+    ax = Figure().subplots()
+    line = look.interval_band(
+        ax, [1, 3], [Interval(2.0, 1.0, 5.0, 5), Interval(4.0, 3.5, 4.25, 5)], label="ours", colour=look.OURS, ls=":"
+    )
+    assert line.get_xydata().tolist() == [[1, 2], [3, 4]]
+    assert (line.get_label(), line.get_color(), line.get_linestyle()) == ("ours", look.OURS, ":")
+    edge = ax.collections[0].get_paths()[0].vertices
+    assert {(1, 1), (3, 3.5), (1, 5), (3, 4.25)} <= {tuple(point) for point in edge.tolist()}
+    with pytest.raises(UsageError, match=r"^x shape=\(1,\): expected one position for each of 2 intervals"):
+        look.interval_band(ax, [1], [Interval(2.0, 1.0, 5.0, 5)] * 2, label="a", colour=look.OURS)
+
+
+def test_no_paper_takes_intervals_apart_to_draw_them() -> None:
+    figures = list(Path(papers.__file__).parent.glob("*/figures.py"))
+    assert len(figures) == len(papers.PAPERS)
+    apart = [
+        f"{path.parent.name}: {match}"
+        for path in figures
+        for match in re.findall(r"\w+\.(?:low|high)\b", path.read_text())
+    ]
+    assert apart == []
 
 
 @pytest.mark.parametrize("horizontal", [False, True])

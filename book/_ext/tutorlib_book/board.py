@@ -60,7 +60,10 @@ class Scoreboard(SphinxDirective):
 
     def paper(self, chapter: Chapter, rows: Sequence[tuple[Claim, Evidence]]) -> nodes.section:
         made = nodes.section("", nodes.title(text=chapter.name), ids=[chapter.slug], names=[chapter.slug])
-        results = doc(f"notebooks/{chapter.slug}/results", self.env.docname, f"{chapter.name}'s results")
+        if chapter.ready(self.env.found_docs):
+            results = doc(f"notebooks/{chapter.slug}/results", self.env.docname, f"{chapter.name}'s results")
+        else:  # it is being built: its claims have bars, and no page has results
+            results = doc(chapter.page(self.env.found_docs), self.env.docname, f"{chapter.name}'s preview")
         counts = tally(evidence.verdict for _, evidence in rows)
         made += nodes.paragraph("", f"{counts}: ", results, classes=["tally"])
         made += [line(claim, evidence) for claim, evidence in rows]

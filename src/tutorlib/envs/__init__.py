@@ -22,6 +22,7 @@ from tutorlib.envs.classic import (
     cartpole_dynamics,
     mountaincar_dynamics,
 )
+from tutorlib.envs.continuous import MountainCarContinuous, continuous_mountaincar_dynamics
 from tutorlib.envs.control import CartUp, Pend, Point, Reach
 from tutorlib.envs.grids import DarkRoom, HeartGrid, HeartState, RoomState
 from tutorlib.envs.lock import Lock, LockState
@@ -59,7 +60,9 @@ BY_NAME: Mapping[str, type] = MappingProxyType(
 )
 """Every environment with discrete actions that is no wrapper."""
 
-CONTROL: Mapping[str, type] = MappingProxyType({"point": Point, "pend": Pend, "cartup": CartUp, "reach": Reach})
+CONTROL: Mapping[str, type] = MappingProxyType(
+    {"point": Point, "pend": Pend, "cartup": CartUp, "reach": Reach, "mountaincar-continuous": MountainCarContinuous}
+)
 """Every environment with continuous actions."""
 
 
@@ -113,6 +116,7 @@ __all__ = [
     "MiniGrid",
     "MiniGridState",
     "MountainCar",
+    "MountainCarContinuous",
     "OrderState",
     "Padded",
     "Pend",
@@ -131,6 +135,7 @@ __all__ = [
     "cartpole_dynamics",
     "check_action",
     "check_noise",
+    "continuous_mountaincar_dynamics",
     "control_environment",
     "environment",
     "expected_regret",

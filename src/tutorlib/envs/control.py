@@ -52,6 +52,11 @@ class _Control:
         """A, entries of an action."""
         raise NotImplementedError
 
+    @property
+    def action_limit(self) -> float:
+        """The largest action; what lies beyond is cut."""
+        return 1.0
+
     def _first(self, u: Tensor) -> Tensor:
         """Return the numbers of a first state."""
         raise NotImplementedError

@@ -72,6 +72,10 @@ class ControlEnvironment(Protocol):
         """A, entries of an action."""
 
     @property
+    def action_limit(self) -> float:
+        """The largest useful action."""
+
+    @property
     def start_noise(self) -> int:
         """How many uniforms in (0, 1) ``start`` takes for each lifetime."""
 

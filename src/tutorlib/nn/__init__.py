@@ -8,7 +8,7 @@ from tutorlib.nn.initial import truncated_normal
 from tutorlib.nn.lstm import lstm
 from tutorlib.nn.normed import NormedMLP, mixed
 from tutorlib.nn.stacked import Layers, parameter_count, run_layers, slope, split_layers
-from tutorlib.nn.training import Descent, Trained, descend, step_generator
+from tutorlib.nn.training import Descent, Trained, descend, eval_generator, step_generator
 
 __all__ = [
     "Descent",
@@ -24,6 +24,7 @@ __all__ = [
     "adam_step",
     "clip_by_norm",
     "descend",
+    "eval_generator",
     "grid_tick",
     "gumbel",
     "initial_parameters",

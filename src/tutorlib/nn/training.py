@@ -59,7 +59,21 @@ class Trained(NamedTuple):
 @checked(maximum={"seed": 2**63 - 1, "step": 2**63 - 1})
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
     """Return the generator of step number ``step``: a pure function of its arguments, so a run can go on anywhere."""
-    (word,) = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
+    return _numbered(seed, step, device)
+
+
+@checked(maximum={"seed": 2**63 - 1, "trained": 2**62, "number": 2**62})
+def eval_generator(seed: int, trained: int, device: torch.device, number: int = 0) -> torch.Generator:
+    """Return the generator of evaluation ``number`` of a run whose training has the step numbers below ``trained``.
+
+    It is that of the step ``trained + number``, so an evaluation meets nothing that training draws, leaves training as
+    it is without it, and is the same after a resume.
+    """
+    return _numbered(seed, trained + number, device)
+
+
+def _numbered(seed: int, number: int, device: torch.device) -> torch.Generator:
+    (word,) = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(word) >> 1)
 
 
@@ -117,4 +131,4 @@ class Descending(NamedTuple):
     moments: Moments
 
 
-__all__ = ["Descent", "Estimate", "Evaluate", "Trained", "descend", "step_generator"]
+__all__ = ["Descent", "Estimate", "Evaluate", "Trained", "descend", "eval_generator", "step_generator"]

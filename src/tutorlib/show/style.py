@@ -170,6 +170,24 @@ def band(
 
 
 @checked()
+def interval_band(
+    ax: Axes, x: ArrayLike | Sequence[Any], intervals: Sequence[Interval], *, label: str, colour: str, **line: Any
+) -> Line2D:
+    """Draw ``intervals`` as the line of their values with its ``band``, and return the line.
+
+    ``x``: a position for each, [n]. ``label``, ``colour`` and ``line`` are those of ``band``.
+
+    Raises:
+        UsageError: if there are not as many positions as intervals.
+    """
+    places = _numbers("x", x)
+    if places.shape != (len(intervals),):
+        raise bad_argument("x shape", places.shape, f"one position for each of {len(intervals)} intervals")
+    values, low, high = ([getattr(each, name) for each in intervals] for name in ("value", "low", "high"))
+    return band(ax, places, values, low, high, label=label, colour=colour, **line)
+
+
+@checked()
 def whiskers(ax: Axes, at: ArrayLike, intervals: Sequence[Interval], *, horizontal: bool = False) -> None:
     """Draw ``intervals`` over what shows their values: a thin line from low to high, with caps.
 
@@ -221,7 +239,7 @@ def fit_title(ax: Axes, words: str, share: float = 1.0) -> None:
     ax.set_title("\n".join(lines), loc=mpl.rcParams["axes.titlelocation"])
 
 
-def _numbers(name: str, values: ArrayLike) -> np.ndarray:
+def _numbers(name: str, values: Any) -> np.ndarray:
     try:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError):

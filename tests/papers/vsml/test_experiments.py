@@ -9,11 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from tutorlib.cli import main
-from tutorlib.lab import Context, Trial
+from tutorlib.lab import Context, Trial, config_of
 from tutorlib.lab.records import load_folder
 from tutorlib.papers.vsml import baselines, descent, experiments, measures
 from tutorlib.papers.vsml.algorithm import initial_parameters, learner, meta_train
-from tutorlib.papers.vsml.analysis import config_of
 from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.problem import Streams
 
@@ -202,7 +201,7 @@ def test_what_the_authors_code_can_do_is_a_word_on_the_command_line(settings, es
         (record,) = load_folder(folder / "vsml.plateau" / "live")
         name, _, value = assignments[0].partition("=")
         assert str(record.config[name]).lower() == value
-        return meta_train([Trial(config_of(record), 0)], Context()).losses[:, 0].tolist()
+        return meta_train([Trial(config_of(record, Config), 0)], Context()).losses[:, 0].tolist()
 
     neutral = {"convolutions": "convolutions=0", "loss_type": "loss_type=mean", "batch": "batch=1"}
     name, _, _ = settings[0].partition("=")

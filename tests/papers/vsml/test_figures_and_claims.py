@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tutorlib.lab import Record, UsageError, judge
+from tutorlib.lab import Record, UsageError, config_of, judge
 from tutorlib.lab.records import NoRecordsError
 from tutorlib.lab.verdicts import CONTRADICTED, CONTRADICTED_IN_PART, HOLDS, IN_PART, INCONCLUSIVE, UNTESTED
 from tutorlib.papers.vsml import analysis, claims, descent, experiments, explorers, figures, measures
+from tutorlib.papers.vsml.config import Config
 from tutorlib.show.packing import unpack
 
 BY_ID = {claim.id.removeprefix("vsml."): claim for claim in claims.CLAIMS}
@@ -140,9 +141,9 @@ def test_the_best_online_learner_is_chosen_by_the_window() -> None:
 
 def test_configurations_come_back_from_records() -> None:
     (fast, slow, es) = (made_up.learned()[i] for i in (0, 5, 10))
-    assert analysis.config_of(fast) == experiments.FAST
-    assert analysis.config_of(slow) == experiments.SLOW
-    assert analysis.config_of(es) == experiments.ES
+    assert config_of(fast, Config) == experiments.FAST
+    assert config_of(slow, Config) == experiments.SLOW
+    assert config_of(es, Config) == experiments.ES
     assert {name: len(runs) for name, runs in analysis.variants(made_up.learned()).items()} == {
         "bptt": 5,
         "bptt-slow": 5,

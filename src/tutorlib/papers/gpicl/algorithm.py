@@ -187,7 +187,7 @@ def objective(
     """Return J(theta) / T of each run: the mean over sequences and positions of ell(f_theta(D_{1:j-1}, x_j), y_j)."""
     logits = predict(f, theta, x, y)
     losses = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
-    return losses.mean(dim=(-2, -1))
+    return losses.mean(dim=(-2, -1))  # gpicl-idea-objective, over T
 
 
 def adam(state: State, g: Float[Tensor, "runs parameters"], step: int | Int[Tensor, ""], c: Config, h: Hyper) -> State:
@@ -205,6 +205,7 @@ def adam(state: State, g: Float[Tensor, "runs parameters"], step: int | Int[Tens
         m = c.beta1 * state.m + (1 - c.beta1) * g
         return State(state.theta - alpha * m.sign(), m, state.v)
     eps = h.eps.unsqueeze(-1)
+    # gpicl-idea-adam
     theta, (m, v) = adam_step(state.theta, Moments(state.m, state.v), g, t, alpha, c.beta1, c.beta2, eps)
     return State(theta, m, v)
 

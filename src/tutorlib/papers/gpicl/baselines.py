@@ -30,7 +30,7 @@ def ceiling(classes: int, length: int) -> Float[Tensor, "time"]:
     """
     c = classes
     unseen = [1.0 - sum((-1) ** i * comb(c, i) * (1.0 - i / c) ** j for i in range(c + 1)) for j in range(length)]
-    return torch.tensor([1.0 - (1.0 - 1.0 / c) ** j + unseen[j] / c for j in range(length)])
+    return torch.tensor([1.0 - (1.0 - 1.0 / c) ** j + unseen[j] / c for j in range(length)])  # gpicl-idea-ceiling
 
 
 def nearest_neighbour(x: Inputs, y: Labels, classes: int) -> Guesses:

@@ -14,7 +14,7 @@ from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.gpicl.algorithm import PHASES
 from tutorlib.papers.gpicl.analysis import COLUMNS, batch_runs, column, power_law, sizes, task_counts, tasks_label, vote
 from tutorlib.papers.gpicl.baselines import ceiling
-from tutorlib.show.style import REFERENCE, SEEN, UNSEEN, band, style
+from tutorlib.show.style import REFERENCE, SEEN, UNSEEN, interval_band, style
 
 # Warm colours work on seen tasks only, cold ones on unseen tasks too; pale, since they fill areas.
 PHASE_COLOURS = MappingProxyType(
@@ -64,13 +64,12 @@ def draw_transition(ax: Axes, records: Sequence[Record], width: int, bias: float
     frame = table(records)
     frame = frame[(frame["width"] == width) & (frame["bias"] == bias)]
     for name, colour, label in (("seen", SEEN, "seen tasks"), ("unseen", UNSEEN, "unseen tasks")):
-        rows = []
+        intervals = []
         for place, tasks in enumerate(task_counts(frame)):
             gain = frame[frame["tasks"] == tasks][f"{name}.last"] - frame[frame["tasks"] == tasks][f"{name}.first"]
             ax.plot(np.full(len(gain), place), gain, ".", color=colour, alpha=0.5, markersize=4)
-            around = interval(gain.tolist())
-            rows.append((place, around.value, around.low, around.high))
-        band(ax, *np.array(rows).T, label=label, colour=colour)
+            intervals.append(interval(gain.tolist()))
+        interval_band(ax, range(len(intervals)), intervals, label=label, colour=colour)
     ax.set_xticks(range(len(task_counts(frame))), [tasks_label(k) for k in task_counts(frame)])
     ax.set(xlabel="number of tasks K", ylabel="last minus first accuracy")
 
@@ -134,10 +133,8 @@ def draw_transfer(ax: Axes, records: Sequence[Record], tested: str) -> None:
     for dataset in sorted({r.config["dataset"] for r in runs}):
         curves = curves_of([r for r in runs if r.config["dataset"] == dataset], tested)
         intervals = [interval(values.tolist()) for values in curves.T]
-        seen, middle = np.arange(curves.shape[1]), [f.value for f in intervals]
-        colour = SETS[column(dataset)]
-        band(ax, seen, middle, [f.low for f in intervals], [f.high for f in intervals],
-             label=f"meta-trained on {COLUMNS[column(dataset)]}", colour=colour)  # fmt: skip
+        label = f"meta-trained on {COLUMNS[column(dataset)]}"
+        interval_band(ax, range(len(intervals)), intervals, label=label, colour=SETS[column(dataset)])
     ax.plot(ceiling(10, curves.shape[1]), color="black", linewidth=0.9, label="ceiling")
     ax.set(xlabel="examples seen", ylabel="accuracy", title=f"tested on {COLUMNS[column(tested)]}", ylim=(0, 1.02))
 

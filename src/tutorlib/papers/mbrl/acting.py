@@ -45,13 +45,13 @@ def evaluate(setting: Setting, learner: Learner, generators: Sequence[torch.Gene
     state = env.start(uniforms(generators, (c.eval_episodes, env.start_noise), device))
     total: Tensor = torch.zeros(len(generators), c.eval_episodes, device=device)
     alive = torch.ones_like(total)
-    for _ in range(c.eval_length):
+    for _ in range(c.eval_length):  # all episodes side by side, and none begins anew
         o = env.observe(state)
         x = read(setting, learner, o, phi_noise(setting, c.eval_episodes, generators, device))
         a = setting.net(learner.q, x).argmax(dim=-1)
         u = uniforms(generators, (c.eval_episodes, env.step_noise), device)
         state, reward, done = env.transition(state, a, u)
-        total = total + alive * reward
+        total = total + alive * reward  # the reward of the step that ends an episode counts
         alive = alive * ~done
     return (total if c.episodic else total / c.eval_length).mean(dim=-1)
 

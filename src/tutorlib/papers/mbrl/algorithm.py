@@ -17,7 +17,7 @@ import torch
 
 from tutorlib.lab import Context
 from tutorlib.lab.loop import repeat
-from tutorlib.nn import Moments, slope, step_generator
+from tutorlib.nn import Moments, eval_generator, slope, step_generator
 from tutorlib.papers.mbrl.acting import act, act_shapes, evaluate
 from tutorlib.papers.mbrl.config import AGENTS, ENVIRONMENTS, EPISODIC, TUNED, Config
 from tutorlib.papers.mbrl.learner import (
@@ -214,7 +214,8 @@ def train(
         return State(learner, replay, after, o), Nothing()
 
     def evaluated(state: State, steps: int) -> Tensor:
-        return evaluate(setting, state.learner, [step_generator(seed, steps, device) for seed in seeds])
+        # Training is one course of numbers, and has number 0 alone.
+        return evaluate(setting, state.learner, [eval_generator(seed, 1, device, steps - 1) for seed in seeds])
 
     start = env.start(uniforms(generators, (1, env.start_noise), device))
     replay = empty_replay(env.observations, start if c.agent == "perfect" else (), len(seeds), c.capacity, device)

@@ -61,11 +61,11 @@ def sets_table(records: Sequence[Record]) -> pd.DataFrame:
     """Return the sizes of both classes, of both sets after ``AT`` transitions, and their ratio, one row for a class."""
     rows = {}
     for bits, more in classes(records):
-        own = select(records, bits=bits, more=more)
-        based, free = (interval([r.metrics[name][AT] for r in own]) for name in ("based", "free"))
+        runs = select(records, bits=bits, more=more)
+        based, free = (interval([r.metrics[name][AT] for r in runs]) for name in ("based", "free"))
         rows[class_label(bits, more)] = {
-            "models": own[0].metrics["class"]["models"],
-            "value functions": own[0].metrics["class"]["values"],
+            "models": runs[0].metrics["class"]["models"],
+            "value functions": runs[0].metrics["class"]["values"],
             "model-based": based,
             "model-free": free,
             "ratio": interval(gaps(records, bits, more)),
@@ -111,8 +111,8 @@ def log_ratios(records: Sequence[Record], others: Sequence[Record], group: str =
 
 def factor(logarithms: Sequence[float], unit: str = "seeds") -> Interval:
     """Return the geometric mean of ratios from their logarithms, one for each ``unit``, with its interval."""
-    found = interval(logarithms, unit)
-    return replace(found, value=math.exp(found.value), low=math.exp(found.low), high=math.exp(found.high))
+    around = interval(logarithms, unit)
+    return replace(around, value=math.exp(around.value), low=math.exp(around.low), high=math.exp(around.high))
 
 
 def transition_counts(records: Sequence[Record]) -> list[int]:
@@ -142,16 +142,16 @@ def ablated(
     ``plain`` are the records of the example itself, of which those with as many transitions count. Under
     ``model_hidden`` its units stand, not the 0 that means as many as Q has.
     """
-    own = [r for r in ablations if r.config["agent"] == agent and not r.config["official_bernoulli_logit"]]
-    changed = [r for r in own if r.config[name] != PLAIN[name]]
+    runs = [r for r in ablations if r.config["agent"] == agent and not r.config["official_bernoulli_logit"]]
+    changed = [r for r in runs if r.config[name] != PLAIN[name]]
     if not changed:
         raise bad_argument("name", name, f"a setting that the {len(ablations)} records change")
     k = changed[0].config["transitions"]
-    found: dict[int, list[Record]] = {}
+    by_value: dict[int, list[Record]] = {}
     for r in (*changed, *select(plain, agent=agent, transitions=k)):
         value: Any = r.config[name] or r.config["hidden"]
-        found.setdefault(value, []).append(r)
-    return {value: sorted(found[value], key=lambda r: r.seed) for value in sorted(found)}
+        by_value.setdefault(value, []).append(r)
+    return {value: sorted(by_value[value], key=lambda r: r.seed) for value in sorted(by_value)}
 
 
 def one_step_share(one_step: Sequence[Record], er: Sequence[Record], perfect: Sequence[Record]) -> list[float]:
@@ -176,8 +176,8 @@ def ensembles(records: Sequence[Record], agent: str, period: int) -> list[Record
 
 def stops(records: Sequence[Record]) -> list[int]:
     """Return after how many updates ensembles were looked at."""
-    found: list[int] = records[0].metrics["evals"]["updates"]
-    return found
+    updates: list[int] = records[0].metrics["evals"]["updates"]
+    return updates
 
 
 def seen_at(record: Record, name: str, stop: int, where: str | None = None) -> Any:
@@ -185,11 +185,11 @@ def seen_at(record: Record, name: str, stop: int, where: str | None = None) -> A
 
     Raises ``UsageError`` if nothing was measured then.
     """
-    found = record.metrics["evals"]
-    if stop not in found["updates"]:
-        raise bad_argument("stop", stop, f"one of {', '.join(map(str, found['updates']))}")
-    course = found[name] if where is None else found[name][where]
-    return course[found["updates"].index(stop)]
+    measured = record.metrics["evals"]
+    if stop not in measured["updates"]:
+        raise bad_argument("stop", stop, f"one of {', '.join(map(str, measured['updates']))}")
+    course = measured[name] if where is None else measured[name][where]
+    return course[measured["updates"].index(stop)]
 
 
 def fitting(records: Sequence[Record], agents: Sequence[str], period: int, stop: int) -> list[int]:
@@ -205,7 +205,7 @@ def narrowing(
     records: Sequence[Record], period: int, stop: int, name: str = "spread", where: str = "unseen"
 ) -> list[float]:
     """Return log(spread without a model / spread with one) of Q on pairs, one for each seed of which enough fit."""
-    found = []
+    result = []
     for seed in fitting(records, ("er", "simple"), period, stop):
         without, based = (
             seen_at(r, name, stop, where)
@@ -213,8 +213,8 @@ def narrowing(
             for r in ensembles(records, agent, period)
             if r.seed == seed
         )
-        found.append(math.log(without / based))
-    return found
+        result.append(math.log(without / based))
+    return result
 
 
 def of_fitting(records: Sequence[Record], agent: str, period: int, stop: int, name: str) -> list[float]:
@@ -225,10 +225,10 @@ def of_fitting(records: Sequence[Record], agent: str, period: int, stop: int, na
 
 def mean_residual(record: Record, stop: int) -> float:
     """Return the mean Bellman residual on the data of the members that fit them; raises ``UsageError`` if none does."""
-    own = [x for x in seen_at(record, "residual", stop) if x <= record.config["tolerance"]]
-    if not own:
+    residuals = [x for x in seen_at(record, "residual", stop) if x <= record.config["tolerance"]]
+    if not residuals:
         raise bad_argument("record", f"seed {record.seed}", f"one of whose members one fits after {stop} updates")
-    return float(np.mean(own))
+    return float(np.mean(residuals))
 
 
 # Agents that act
@@ -254,9 +254,9 @@ def course(record: Record) -> tuple[list[int], list[float]]:
 
     Before it nothing was learned, and how an untrained network acts says nothing of its agent.
     """
-    found = record.metrics["evals"]
-    after = [i for i, steps in enumerate(found["steps"]) if steps > record.config["learning_starts"]]
-    return [found["steps"][i] for i in after], [found["score"][i] for i in after]
+    measured = record.metrics["evals"]
+    after = [i for i, steps in enumerate(measured["steps"]) if steps > record.config["learning_starts"]]
+    return [measured["steps"][i] for i in after], [measured["score"][i] for i in after]
 
 
 def score(record: Record) -> float:

@@ -163,7 +163,7 @@ def _worse(records: Sequence[Record], others: Sequence[Record]) -> Part:
 def _players(*agents: Sequence[Record]) -> tuple[str, ...]:
     """Return which of these agents of the illustrative example play better than random presses."""
     line = uniform_rate(agents[0][0].config["pipes"])
-    return alive({str(place): last(own, "rate") for place, own in enumerate(agents)}, line)
+    return alive({str(place): last(runs, "rate") for place, runs in enumerate(agents)}, line)
 
 
 def _theorem() -> Evidence:
@@ -242,8 +242,8 @@ def _online() -> Evidence:
         learners = {of: scores(records, *place, of) for of in (agent, "er")}
         beats = alive(learners, chance(place[0], online(records, *place, "er")[0].config["size"]))
         now, before = (
-            exceeds(advantage(records, *place, agent, of=own), AHEAD.bars[name], alive=beats)
-            for own in (analysis.score, earlier_score)
+            exceeds(advantage(records, *place, agent, of=measure), AHEAD.bars[name], alive=beats)
+            for measure in (analysis.score, earlier_score)
         )
         parts[name] = replace(now, verdict=max(now.verdict, before.verdict, key=OF_PARTS.index))
         if beats and agent == "simple":
@@ -258,7 +258,7 @@ def _online() -> Evidence:
 
 def _gone() -> str:
     """Return why some runs of agents that act do not count, as a sentence after others, or nothing."""
-    reasons = dict.fromkeys(own.reason for own in withdrawals("mbrl.online"))
+    reasons = dict.fromkeys(withdrawal.reason for withdrawal in withdrawals("mbrl.online"))
     return f" Records of the maze are withdrawn: {' '.join(reasons)}" if reasons else ""
 
 

@@ -136,9 +136,9 @@ def world(config: Ensemble, seeds: Sequence[int], device: torch.device) -> World
     drawn = [torch.randperm(c.all_pairs, generator=step_generator(seed, 0, cpu))[: c.pairs] for seed in seeds]
     pairs = torch.stack(drawn).to(device)
     seen = torch.zeros(len(pairs), c.all_pairs, dtype=torch.bool, device=device).scatter(1, pairs, True)
-    own = pairs.repeat_interleave(c.members, dim=0)
-    every = torch.arange(c.all_pairs, device=device).expand(len(own), -1)
-    data, whole = (answers(truth, which // c.pipes, which % c.pipes) for which in (own, every))
+    of_member = pairs.repeat_interleave(c.members, dim=0)
+    every = torch.arange(c.all_pairs, device=device).expand(len(of_member), -1)
+    data, whole = (answers(truth, which // c.pipes, which % c.pipes) for which in (of_member, every))
     return World(truth, seen.unflatten(1, (-1, c.pipes)), data, whole)
 
 
@@ -199,7 +199,7 @@ class Learned(NamedTuple):
 def train(config: Ensemble, seeds: Sequence[int], context: Context) -> Learned:
     """Let the members of each seed's ensemble learn; for runs that diverge see ``lab.loop.repeat``."""
     c, device = config, context.device
-    members = [own for seed in seeds for own in member_seeds(seed, c.members)]
+    members = [member for seed in seeds for member in member_seeds(seed, c.members)]
     setting, learner = begin(c.online, members, device)
     setting, given = setting._replace(env=c.env), world(c, seeds, device)
     every, learning = c.updates // c.num_evals, context.compiled(learn)
@@ -209,7 +209,7 @@ def train(config: Ensemble, seeds: Sequence[int], context: Context) -> Learned:
         learner = together(state)
         if number % c.target_period == 0:
             learner = learner._replace(target_params=learner.q.clone())  # no alias: a compiled step asks
-        u = uniforms([step_generator(own, number, device) for own in members], (noise,), device)
+        u = uniforms([step_generator(member, number, device) for member in members], (noise,), device)
         at = torch.full((), number, dtype=torch.double, device=device)
         after = learning(setting, learner._replace(updates=0), given.data, given.every, at, u)
         return by_run(after._replace(updates=number + 1), len(seeds)), Nothing()
@@ -230,14 +230,14 @@ def train(config: Ensemble, seeds: Sequence[int], context: Context) -> Learned:
 
 def together(learner: Learner) -> Learner:
     """Return the members of all runs along one axis."""
-    found: Learner = pytree.tree_map(lambda x: x.flatten(0, 1) if isinstance(x, Tensor) else x, learner)
-    return found
+    result: Learner = pytree.tree_map(lambda x: x.flatten(0, 1) if isinstance(x, Tensor) else x, learner)
+    return result
 
 
 def by_run(learner: Learner, runs: int) -> Learner:
     """Return the members by run."""
-    found: Learner = pytree.tree_map(lambda x: x.unflatten(0, (runs, -1)) if isinstance(x, Tensor) else x, learner)
-    return found
+    result: Learner = pytree.tree_map(lambda x: x.unflatten(0, (runs, -1)) if isinstance(x, Tensor) else x, learner)
+    return result
 
 
 # What is measured

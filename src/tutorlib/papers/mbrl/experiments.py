@@ -219,12 +219,12 @@ def learners(environment: str) -> tuple[str, ...]:
 def tuning() -> tuple[Config, ...]:
     """Return what each agent is tuned over, in each world and regime, for half as long as it then learns."""
     return tuple(
-        own
+        config
         for environment in WORLDS
         for little in (True, False)
         for agent in learners(environment)
         for base in [control(environment, little)]
-        for own in grid(
+        for config in grid(
             replace(base, agent=agent, steps=base.steps // 2), lr=RATES, temperature=TEMPERATURES[environment]
         )
     )
@@ -237,8 +237,8 @@ PAPER_SIZES = {"maze": 4, "buttons": 10, "flute": 5}
 def paper_config(agent: str, environment: str, little: bool) -> Config:
     """Return the paper's own setting, with its tuned rate and temperature."""
     rate, temperature = TUNED[agent, environment][int(little)]
-    own = Config(agent, environment, PAPER_SIZES[environment], lr=rate, temperature=temperature)
-    return replace(own, steps=100_000, updates=10, target_period=10, eval_every=50) if little else own
+    config = Config(agent, environment, PAPER_SIZES[environment], lr=rate, temperature=temperature)
+    return replace(config, steps=100_000, updates=10, target_period=10, eval_every=50) if little else config
 
 
 ONLINE = Experiment(

@@ -35,9 +35,9 @@ ROWS = ("truth", "dream", "probability", "dream, logit as probability")
 
 def _expect(records: Sequence[Record], experiment: str) -> None:
     """Raise ``UsageError`` unless there are records, all of ``experiment``."""
-    found = sorted({r.experiment for r in records})
-    if found != [experiment]:
-        raise bad_argument("records", found, f"records of {experiment}")
+    names = sorted({r.experiment for r in records})
+    if names != [experiment]:
+        raise bad_argument("records", names, f"records of {experiment}")
 
 
 def version_space_explorer(records: Sequence[Record]) -> Explorer:
@@ -48,7 +48,7 @@ def version_space_explorer(records: Sequence[Record]) -> Explorer:
     """
     _expect(records, "mbrl.sets")
     groups = {class_label(*c): select(records, bits=c[0], more=c[1]) for c in classes(records)}
-    first = [own[0].metrics for own in groups.values()]
+    first = [runs[0].metrics for runs in groups.values()]
     counts = len(first[0]["free"])
     bins, high = len(first[0]["histogram"]["free"][0]), first[0]["high"]
 
@@ -61,11 +61,11 @@ def version_space_explorer(records: Sequence[Record]) -> Explorer:
     lines: list[Line] = [
         {"label": "model-based", "values": based},
         {"label": "model-free", "values": free},
-        {"label": "before any data", "values": [own[0] for own in free], "over": ["models"], "thin": True},
+        {"label": "before any data", "values": [rows[0] for rows in free], "over": ["models"], "thin": True},
     ]
     ratios = [
-        [interval([r.metrics["free"][n] / r.metrics["based"][n] for r in own]).value for n in range(counts)]
-        for own in groups.values()
+        [interval([r.metrics["free"][n] / r.metrics["based"][n] for r in runs]).value for n in range(counts)]
+        for runs in groups.values()
     ]
     numbers: list[Number] = [
         {"name": name, "label": label, "values": [metrics["example"][name] for metrics in first]}
@@ -114,13 +114,13 @@ def offline_explorer(records: Sequence[Record]) -> Explorer:
     runs = {(agent, k): select(records, agent=agent, transitions=k) for agent in agents for k in ks}
 
     def median(agent: str, k: int, group: str) -> list[float] | None:
-        own = runs[agent, k]
-        if not all(r.metrics["patterns"][group] for r in own):
+        chosen = runs[agent, k]
+        if not all(r.metrics["patterns"][group] for r in chosen):
             return None  # some seed has no such pattern
-        return np.median(evals(own, "rmse", group), axis=0).tolist()
+        return np.median(evals(chosen, "rmse", group), axis=0).tolist()
 
     values = {agent: [[median(agent, k, group) for group in GROUPS] for k in ks] for agent in agents}
-    every = [v for own in values.values() for row in own for curve in row if curve for v in curve]
+    every = [v for rows in values.values() for row in rows for curve in row if curve for v in curve]
     pipes, seeds = records[0].config["pipes"], len({r.seed for r in records})
     numbers: list[Number] = [
         {"name": agent, "label": f"{AGENTS[agent]}, reward of a step",
@@ -139,7 +139,7 @@ def offline_explorer(records: Sequence[Record]) -> Explorer:
         y={"label": "error of Q", "low": 10 ** math.floor(math.log10(min(every))),
            "high": 10 ** math.ceil(math.log10(max(every) * 1.01)), "log": True},
         positions=updates,
-        lines=[{"label": AGENTS[agent], "values": own} for agent, own in values.items()],
+        lines=[{"label": AGENTS[agent], "values": rows} for agent, rows in values.items()],
         numbers=numbers,
         start={"transitions": min(1, len(ks) - 1)},
         note=(
@@ -164,20 +164,20 @@ def dream_explorer(record: Record) -> Explorer:
     """
     _expect([record], "mbrl.dreams")
     truth, actions, pipes = record.metrics["truth"], record.metrics["actions"], record.config["pipes"]
-    found = record.metrics["evals"]
-    updates = found["updates"]
+    measured = record.metrics["evals"]
+    updates = measured["updates"]
     names, steps = cell_names(pipes), range(len(actions) + 1)
 
     def at(row: str, place: int, cell: int, step: int) -> float | None:
         if row == "truth":
             return float(truth[step][cell])
         if row == "probability":
-            return found["probability"][place][step - 1][cell] if step else None
-        return float(found["dreamt" if row == "dream" else "official"][place][step][cell])
+            return measured["probability"][place][step - 1][cell] if step else None
+        return float(measured["dreamt" if row == "dream" else "official"][place][step][cell])
 
     def course(cell: int, step: int) -> list[float] | None:
         """Return the probability of one cell after one step, over the evaluations."""
-        return [own[step - 1][cell] for own in found["probability"]] if step else None
+        return [probability[step - 1][cell] for probability in measured["probability"]] if step else None
 
     def nested(value: Any) -> list:
         """Return value(row, place, cell, step) nested as [row][place][cell][step]."""

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tutorlib.lab import Interval, Record, interval, select
+from tutorlib.lab import Record, interval, select
 from tutorlib.lab.errors import bad_argument
 from tutorlib.lab.verdicts import FEWEST
 from tutorlib.papers.mbrl.analysis import (
@@ -32,7 +32,7 @@ from tutorlib.papers.mbrl.analysis import (
     transition_counts,
 )
 from tutorlib.papers.mbrl.offline import best_rate
-from tutorlib.show.style import BASELINE, METHODS, OURS, PURPLE, REFERENCE, SKY, WIDTH, band, style, whiskers
+from tutorlib.show.style import BASELINE, METHODS, OURS, PURPLE, REFERENCE, SKY, WIDTH, interval_band, style, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType({agent: METHODS[label] for agent, label in AGENTS.items()})
 """of agents; the perfect model, which nobody has, is black"""
@@ -40,30 +40,23 @@ MF, MB = r"$Q_{\mathrm{MF}}$", r"$Q_{\mathrm{MB}}$"
 """the sets of values, as formulas write them"""
 
 
-def draw_intervals(
-    ax: Axes, x: Sequence[float] | Sequence[int], intervals: Sequence[Interval], label: str, colour: str, **line: Any
-) -> None:
-    """Draw intervals over ``x`` as a line with its band."""
-    low, high = [i.low for i in intervals], [i.high for i in intervals]
-    band(ax, np.array(x, float), [i.value for i in intervals], low, high, label=label, colour=colour, **line)
-
-
 def draw_sets(ax: Axes, records: Sequence[Record], bits: int, more: int = 0) -> None:
     """Draw the sizes of Q_MB and Q_MF over the number of transitions, for one class of models."""
-    own = select(records, bits=bits, more=more)
+    runs = select(records, bits=bits, more=more)
     for name, label, colour in (("free", f"model-free, {MF}", BASELINE), ("based", f"model-based, {MB}", OURS)):
-        sizes = np.array([r.metrics[name] for r in own])
-        draw_intervals(ax, range(sizes.shape[1]), [interval(column.tolist()) for column in sizes.T], label, colour)
+        sizes = np.array([r.metrics[name] for r in runs])
+        intervals = [interval(column.tolist()) for column in sizes.T]
+        interval_band(ax, range(sizes.shape[1]), intervals, label=label, colour=colour)
     ax.set(xlabel="transitions", ylabel="value functions left", yscale="log", title=class_label(bits, more))
 
 
 def draw_gaps(ax: Axes, records: Sequence[Record]) -> None:
     """Draw how many times larger Q_MF is than Q_MB after ``AT`` transitions, one bar for each class; 1: no gap."""
-    found = {class_label(*c): interval(gaps(records, *c)) for c in classes(records)}
-    ax.bar(range(len(found)), [f.value for f in found.values()], color=OURS, alpha=0.75)
-    whiskers(ax, range(len(found)), list(found.values()))
+    by_class = {class_label(*c): interval(gaps(records, *c)) for c in classes(records)}
+    ax.bar(range(len(by_class)), [f.value for f in by_class.values()], color=OURS, alpha=0.75)
+    whiskers(ax, range(len(by_class)), list(by_class.values()))
     ax.axhline(1.0, color=REFERENCE, linestyle="--", linewidth=1.2)
-    ax.set_xticks(range(len(found)), list(found), rotation=20, ha="right")
+    ax.set_xticks(range(len(by_class)), list(by_class), rotation=20, ha="right")
     ax.set(ylabel=f"{MF} over {MB}, {AT} transitions")
 
 
@@ -75,9 +68,9 @@ def draw_errors(ax: Axes, records: Sequence[Record], group: str = "all") -> None
     for agent in AGENTS:
         points: dict[int, Sequence[float]] = {}
         for k in transition_counts(records):
-            own = [r for r in records if r.config["agent"] == agent and r.config["transitions"] == k]
-            if own and all(r.metrics["patterns"][group] for r in own):
-                points[k] = errors(own, group)
+            runs = [r for r in records if r.config["agent"] == agent and r.config["transitions"] == k]
+            if runs and all(r.metrics["patterns"][group] for r in runs):
+                points[k] = errors(runs, group)
         _dots_and_medians(ax, points, AGENTS[agent], COLOURS[agent])
     ax.set(xlabel="random transitions", ylabel="error of Q", xscale="log", yscale="log")
 
@@ -85,10 +78,10 @@ def draw_errors(ax: Axes, records: Sequence[Record], group: str = "all") -> None
 def draw_rates(ax: Axes, records: Sequence[Record]) -> None:
     """Draw the reward of a step of the greedy policy over the number of transitions, beside the best player's."""
     for agent in AGENTS:
-        own = [r for r in records if r.config["agent"] == agent]
+        runs = [r for r in records if r.config["agent"] == agent]
         points = {
-            k: last([r for r in own if r.config["transitions"] == k], "rate")
-            for k in sorted({r.config["transitions"] for r in own})
+            k: last([r for r in runs if r.config["transitions"] == k], "rate")
+            for k in sorted({r.config["transitions"] for r in runs})
         }
         _dots_and_medians(ax, points, AGENTS[agent], COLOURS[agent])
     best = best_rate(records[0].config["pipes"])
@@ -114,11 +107,11 @@ def draw_spreads(ax: Axes, records: Sequence[Record], period: int, where: str = 
         for stop in stops(records):
             seeds = fitting(records, (agent,), period, stop)
             if len(seeds) >= FEWEST:
-                own = [r for r in ensembles(records, agent, period) if r.seed in seeds]
-                points.append((stop, interval([seen_at(r, "spread", stop, where) for r in own])))
+                runs = [r for r in ensembles(records, agent, period) if r.seed in seeds]
+                points.append((stop, interval([seen_at(r, "spread", stop, where) for r in runs])))
         if points:
-            x, found = zip(*points, strict=True)
-            draw_intervals(ax, x, found, AGENTS[agent], COLOURS[agent], marker="o", markersize=4)
+            x, intervals = zip(*points, strict=True)
+            interval_band(ax, x, intervals, label=AGENTS[agent], colour=COLOURS[agent], marker="o", markersize=4)
     ax.set(xlabel="update", ylabel="spread of Q", ylim=(0, None))
 
 
@@ -132,9 +125,9 @@ def draw_narrowing(ax: Axes, records: Sequence[Record], periods: Sequence[int], 
             (stop, logs) for stop in stops(records) if len(logs := narrowing(records, period, stop, name)) >= FEWEST
         ]
         x = [stop + 60 * (place - 1) for stop, _ in points]
-        found = [factor(logs, "draws of data") for _, logs in points]
-        ax.plot(x, [f.value for f in found], marker, color=(OURS, SKY, PURPLE)[place], label=f"every {period}")
-        whiskers(ax, x, found)
+        intervals = [factor(logs, "draws of data") for _, logs in points]
+        ax.plot(x, [f.value for f in intervals], marker, color=(OURS, SKY, PURPLE)[place], label=f"every {period}")
+        whiskers(ax, x, intervals)
     ax.axhline(1.0, color=REFERENCE, linestyle="--", linewidth=1.2)
     ax.set(xlabel="update", ylabel="spread without over with a model", yscale="log")
     ax.set_yticks((0.5, 1, 2, 4), ("0.5", "1", "2", "4"))
@@ -149,8 +142,8 @@ def draw_misses(ax: Axes, records: Sequence[Record]) -> None:
         ("beyond", "in those never reached", PURPLE),
     ):
         shares = np.array(evals(records, "missed", group))
-        found = [interval(column.tolist()) for column in shares.T]
-        draw_intervals(ax, records[0].metrics["evals"]["updates"], found, label, colour)
+        intervals = [interval(column.tolist()) for column in shares.T]
+        interval_band(ax, records[0].metrics["evals"]["updates"], intervals, label=label, colour=colour)
     ax.set(xlabel="update", ylabel="wrong next patterns", ylim=(0, None))
 
 
@@ -158,10 +151,10 @@ def draw_ablation(ax: Axes, groups: Mapping[Any, Sequence[Record]], name: str, g
     """Draw the error of Q for each value of a setting, dots being seeds and bars medians (``analysis.ablated``)."""
     if not groups:
         raise bad_argument("groups", list(groups), "at least one group of runs")
-    for place, own in enumerate(groups.values()):
-        found = errors(own, group)
-        ax.bar(place, float(np.median(found)), color=COLOURS[own[0].config["agent"]], alpha=0.5)
-        ax.plot([place] * len(found), found, "o", color="black", markersize=3)
+    for place, runs in enumerate(groups.values()):
+        values = errors(runs, group)
+        ax.bar(place, float(np.median(values)), color=COLOURS[runs[0].config["agent"]], alpha=0.5)
+        ax.plot([place] * len(values), values, "o", color="black", markersize=3)
     ax.set_xticks(range(len(groups)), [str(value) for value in groups])
     ax.set(xlabel=name, ylabel="error of Q")
 
@@ -173,10 +166,9 @@ def draw_courses(ax: Axes, records: Sequence[Record], environment: str, data: st
     """
     for agent in AGENTS:
         courses = [course(r) for r in online(records, environment, data, agent)]
-        scores = np.array([own for _, own in courses])
-        draw_intervals(
-            ax, courses[0][0], [interval(column.tolist()) for column in scores.T], AGENTS[agent], COLOURS[agent]
-        )
+        scores = np.array([values for _, values in courses])
+        intervals = [interval(column.tolist()) for column in scores.T]
+        interval_band(ax, courses[0][0], intervals, label=AGENTS[agent], colour=COLOURS[agent])
     if best is not None:
         ax.axhline(best, color=REFERENCE, linestyle="--", linewidth=1.2, label="best")
     ax.set(xlabel="step in the environment", ylabel="return" if environment == "maze" else "reward of a step")
@@ -187,10 +179,10 @@ def draw_advantages(ax: Axes, records: Sequence[Record], environment: str) -> No
     others = [agent for agent in AGENTS if agent != "er"]
     width = 0.8 / len(others)
     for place, agent in enumerate(others):
-        found = [interval(advantage(records, environment, data, agent)) for data in ("much", "little")]
+        intervals = [interval(advantage(records, environment, data, agent)) for data in ("much", "little")]
         x = np.arange(2) + (place - (len(others) - 1) / 2) * width
-        ax.bar(x, [f.value for f in found], 0.9 * width, color=COLOURS[agent], alpha=0.75, label=AGENTS[agent])
-        whiskers(ax, x, found)
+        ax.bar(x, [f.value for f in intervals], 0.9 * width, color=COLOURS[agent], alpha=0.75, label=AGENTS[agent])
+        whiskers(ax, x, intervals)
     ax.axhline(0.0, color=REFERENCE, linewidth=1.2)
     ax.set_xticks(range(2), ["much data", "little data"])
     ax.set(ylabel="score minus replay's")

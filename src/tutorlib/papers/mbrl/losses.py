@@ -23,7 +23,7 @@ def dqn_loss(
     """Return the mean of w (Q(x, a) - [r + gamma c max_a' Q^-(x', a')])^2 over the batch of each seed."""
     with torch.no_grad():
         target = dqn_targets(b.reward, b.not_done, net(target_params, b.next), gamma)
-    return td_loss(pick(net(theta, b.x), b.action), target, b.weight)
+    return td_loss(pick(net(theta, b.x), b.action), target, b.weight)  # mbrl-method-dqn
 
 
 def as_replayed(b: Experience) -> Transitions:
@@ -38,7 +38,7 @@ def bits_loss(
     logits: Float[Tensor, "seeds batch observations"], o: Float[Tensor, "seeds batch observations"]
 ) -> Float[Tensor, "seeds batch"]:
     """Return -log p(o) of independent Bernoulli bits: sum_i BCE(o_i, sigmoid(l_i))."""
-    return F.binary_cross_entropy_with_logits(logits, o, reduction="none").sum(dim=-1)
+    return F.binary_cross_entropy_with_logits(logits, o, reduction="none").sum(dim=-1)  # mbrl-idea-bits
 
 
 def outcome_loss(
@@ -54,7 +54,7 @@ def simple_loss(model: SimpleModel, theta: Float[Tensor, "seeds parameters"], b:
     """Return L_next + L_rew + L_term, the mean over the batch; after a terminal step there is no next observation."""
     p = model.predict(theta, b.o, one_hot(b.action, model.actions))
     l_next = bits_loss(p.next, b.next) * ~b.done
-    return (l_next + outcome_loss(p.reward, p.not_done, b)).mean(dim=-1)
+    return (l_next + outcome_loss(p.reward, p.not_done, b)).mean(dim=-1)  # mbrl-method-simple
 
 
 def latent_loss(
@@ -73,6 +73,7 @@ def latent_loss(
     prediction = model.predict(theta, phi, one_hot(b.action, model.actions))
     q, p = model.encode(theta, b.next), prediction.next
     l_recon = bits_loss(model.decode(theta, phi), b.o) * ~b.done
+    # mbrl-method-latent
     l_next = l_recon + 0.8 * kl(stop_gradient(q), p) + 0.2 * kl(q, stop_gradient(p))
     return (l_next + outcome_loss(prediction.reward, prediction.not_done, b)).mean(dim=-1)
 

@@ -8,7 +8,7 @@ import torch
 from tutorlib.lab import Context, Metrics, Trial, rounded
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
-from tutorlib.nn import step_generator
+from tutorlib.nn import eval_generator
 from tutorlib.papers.mbrl import ensemble, offline, version_space
 from tutorlib.papers.mbrl.algorithm import train
 from tutorlib.papers.mbrl.learner import Learner, Setting
@@ -169,7 +169,8 @@ def _learned(
     truth = offline.listed(c.env, c.gamma, context.device)
 
     def evaluate(setting: Setting, learner: Learner, replay: Replay, updates: int) -> Tensor:
-        generators = [step_generator(seed, c.updates + updates, context.device) for seed in seeds]
+        # Training has number 0, that of the data, and one for each of its updates.
+        generators = [eval_generator(seed, 1 + c.updates, context.device, updates - 1) for seed in seeds]
         groups = offline.groups(replay, truth.reachable)
         numbers = offline.measure(setting, learner, truth, groups, generators)
         return torch.cat([numbers, more(setting, learner).double()]) if more else numbers
@@ -202,10 +203,10 @@ def run_ensemble(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     learned = ensemble.train(c, seeds, context)
     table = torch.stack(learned.evals).cpu()  # [evals, measures, runs]
     metrics: list[Metrics] = []
-    for own in table.unbind(dim=-1):
-        evals: Metrics = {"updates": learned.updates, "residual": [rounded(row) for row in own[:, : c.members]]}
+    for of_run in table.unbind(dim=-1):
+        evals: Metrics = {"updates": learned.updates, "residual": [rounded(row) for row in of_run[:, : c.members]]}
         for place, (name, *where) in enumerate(ensemble.measures(c)[c.members :], c.members):
-            values = own[:, place].int().tolist() if name == "fit" else rounded(own[:, place])
+            values = of_run[:, place].int().tolist() if name == "fit" else rounded(of_run[:, place])
             if where:
                 evals.setdefault(name, {})[where[0]] = values
             else:

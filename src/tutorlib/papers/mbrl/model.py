@@ -147,7 +147,7 @@ def kl(first: Law, second: Law) -> Float[Tensor, "seeds batch"]:
     """
     if isinstance(first, Normal) and isinstance(second, Normal):
         ratio = (first.sd.square() + (first.mean - second.mean).square()) / (2 * second.sd.square())
-        return (second.sd.log() - first.sd.log() + ratio - 0.5).sum(dim=-1)
+        return (second.sd.log() - first.sd.log() + ratio - 0.5).sum(dim=-1)  # mbrl-method-klnormal
     if isinstance(first, Categories) and isinstance(second, Categories):
         log_p1, log_p2 = first.logits.log_softmax(dim=-1), second.logits.log_softmax(dim=-1)
         return (log_p1.exp() * (log_p1 - log_p2)).sum(dim=(-2, -1))

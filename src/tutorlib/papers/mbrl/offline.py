@@ -78,8 +78,8 @@ class Offline(Learning):
     @property
     def online(self) -> Config:
         """The same agent, as the online algorithm knows it."""
-        own = {shared.name: getattr(self, shared.name) for shared in fields(Learning)}
-        return Config(environment="flute", size=self.pipes, capacity=self.transitions, **own)
+        values = {shared.name: getattr(self, shared.name) for shared in fields(Learning)}
+        return Config(environment="flute", size=self.pipes, capacity=self.transitions, **values)
 
     @property
     def env(self) -> PanFlute:
@@ -140,8 +140,8 @@ def groups(replay: Replay, reachable: Bool[Tensor, "patterns"]) -> dict[str, Boo
     number = pattern_number(replay.o)
     nothing = torch.zeros(len(number), len(reachable), dtype=torch.bool, device=number.device)
     seen, can = nothing.scatter(1, number, True), reachable.expand_as(nothing)
-    found = (torch.ones_like(nothing), can, seen, can & ~seen, ~can)
-    return dict(zip(GROUPS, found, strict=True))
+    members = (torch.ones_like(nothing), can, seen, can & ~seen, ~can)
+    return dict(zip(GROUPS, members, strict=True))
 
 
 # What is measured
@@ -186,7 +186,7 @@ def uniform_rate(env: PanFlute) -> float:
 
 def best_rate(pipes: int) -> float:
     """Return the reward of a step of the best player, who plays the pipes in turn: 1/n + 1/n^2 - 1/n^3."""
-    return 1 / pipes + 1 / pipes**2 - 1 / pipes**3
+    return 1 / pipes + 1 / pipes**2 - 1 / pipes**3  # mbrl-method-best
 
 
 def missed(
@@ -332,11 +332,11 @@ def imagined(
         state, _, _ = env.transition(state, a, quiet)
         truth.append(env.observe(state))
         for official, dreamt in dreams.items():
-            own = replace(model, official_bernoulli_logit=official)
-            prediction = own.predict(theta, dreamt[-1], one_hot(a, env.actions))
+            variant = replace(model, official_bernoulli_logit=official)
+            prediction = variant.predict(theta, dreamt[-1], one_hot(a, env.actions))
             if not official:
                 probability.append(prediction.next.sigmoid())
-            dreamt.append(own.sample(prediction, noise.view(1, 1, -1)))
+            dreamt.append(variant.sample(prediction, noise.view(1, 1, -1)))
     parts = (truth, probability, dreams[False], dreams[True])
     return Dream(*(torch.cat(part, dim=1)[0] for part in parts))
 

@@ -53,7 +53,7 @@ def dream(
     reward, c = model.outcome(theta, x, one_hot(action, model.actions))
     w = torch.ones_like(c)
     if episodic:
-        steps = c.unflatten(1, (length, -1))
+        steps = c.unflatten(1, (length, -1))  # mbrl-method-weights, w_{k+1} = w_k c_k
         w = torch.cat([torch.ones_like(steps[:, :1]), steps[:, :-1].cumprod(dim=1)], dim=1).flatten(1, 2)
     return Transitions(x, action, reward, following, c, w)
 
@@ -72,7 +72,7 @@ def simulate(
         state, r, done = env.transition(state, a, u[:, k])
         following, c = env.observe(state), 1.0 - done.to(chance.dtype)
         steps.append(Transitions(x, a, r, following, c, w))
-        x, w = following, w * c
+        x, w = following, w * c  # mbrl-method-weights
     return Transitions(*(torch.cat(part, dim=1) for part in zip(*steps, strict=True)))
 
 

@@ -149,7 +149,7 @@ def optimal_values(
     for at, r in zip(following.flatten(1).split(CHUNK), reward.split(CHUNK), strict=True):
         q = torch.zeros_like(r)
         for _ in range(rounds):
-            q = r + gamma * q.amax(dim=-1).gather(1, at).view_as(r)
+            q = r + gamma * q.amax(dim=-1).gather(1, at).view_as(r)  # mbrl-idea-bellman
         parts.append(q)
     return torch.cat(parts)
 
@@ -158,7 +158,7 @@ def induced(
     following: Int[Tensor, "models states actions"], reward: Float[Tensor, "models states actions"], gamma: float
 ) -> Hypotheses:
     """Return the models with the different value functions that they induce: Q(M)."""
-    q = optimal_values(following, reward, gamma)
+    q = optimal_values(following, reward, gamma)  # mbrl-idea-induced
     grid = (q / (TOLERANCE / 100)).round().long().flatten(1)
     _, which = grid.unique(dim=0, return_inverse=True)
     values = q.new_empty(int(which.max()) + 1, *q.shape[1:])
@@ -208,12 +208,12 @@ def induces(h: Hypotheses, models: Bool[Tensor, "*batch models"]) -> Bool[Tensor
 
 def model_based(h: Hypotheses, data: Data) -> Bool[Tensor, "*batch values"]:
     """Return Q_MB(D) as a mask over Q(M): the value functions of the models that agree with all of the data."""
-    return induces(h, agrees(h, data).all(dim=-2))
+    return induces(h, agrees(h, data).all(dim=-2))  # mbrl-idea-sets
 
 
 def model_free(h: Hypotheses, data: Data) -> Bool[Tensor, "*batch values"]:
     """Return Q_MF(D) as a mask over Q(M): the value functions that obey all equations of the data."""
-    return obeys(h, data).all(dim=-2)
+    return obeys(h, data).all(dim=-2)  # mbrl-idea-sets
 
 
 class Sizes(NamedTuple):

@@ -198,17 +198,17 @@ def acted(
     a = torch.where(at_random, c.limit * flat(noise.first), chosen.clamp(-c.limit, c.limit))
     a = split(a * setting.used[:, None], runs)
     each = setting.twins * setting.per
-    after, rewards, ends, renewed = [], [], [], []
+    after, rewards, ends, timed, renewed = [], [], [], [], []
     parts = zip(setting.envs, place.envs, a.split(each, dim=1), noise.start.split(each, dim=1), strict=True)
     for env, state, action, u in parts:
         end, reward, ended = env.advance(state, action[..., : env.action_size])
         after.append(end)
         rewards.append(reward)
         ends.append(ended)
+        timed.append(end.t >= env.horizon)
         renewed.append(env.renew(end, ended, u[..., : env.step_noise]))
     reward, ended = torch.cat(rewards, dim=1), torch.cat(ends, dim=1)
-    # These environments end by time alone.
-    done = ended.float() if c.time_limit_ends else torch.zeros_like(reward)
+    done = (ended if c.time_limit_ends else ended & ~torch.cat(timed, dim=1)).float()
     steps = Steps(place.o, a, reward, observed(setting, tuple(after)), done, ended)
     total, over = place.total + reward, ended.unsqueeze(-1)
     returns = torch.where(over, torch.stack([place.returns[..., 1], total], dim=-1), place.returns)

@@ -26,7 +26,7 @@ from tutorlib.lab import Context, Trial
 from tutorlib.lab.batching import column, common
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.loop import Evaluate, repeat
-from tutorlib.nn import Moments, adam_, adam_step, gumbel, no_moments, slope, step_generator, uniform
+from tutorlib.nn import Moments, adam_, adam_step, eval_generator, gumbel, no_moments, slope, step_generator, uniform
 from tutorlib.papers.rcgvf.bonus import Curiosity
 from tutorlib.papers.rcgvf.config import METHODS, VARIES, Config, Hyper
 from tutorlib.papers.rcgvf.methods import TABLE
@@ -422,8 +422,7 @@ def greedy_returns(c: Config, state: State, seeds: Sequence[int], episodes: int 
     if episodes < 1:
         raise bad_argument("episodes", episodes, "at least 1")
     env, layers = c.env, c.actor_critic.layers(state.theta)
-    # A number of an update that training never reaches.
-    generators = [step_generator(seed, c.updates, state.theta.device) for seed in seeds]
+    generators = [eval_generator(seed, c.updates, state.theta.device) for seed in seeds]
     e = env.start(torch.stack([uniform(generator, episodes, env.start_noise) for generator in generators]))
     e = e._replace(table=state.e.table[:, :1].expand_as(e.table))
     total = state.theta.new_zeros(len(seeds))

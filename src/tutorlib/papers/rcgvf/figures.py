@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from tutorlib.lab import Interval, Record, interval, select, withdrawals
+from tutorlib.lab import Record, interval, select, withdrawals
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.rcgvf import analysis
 from tutorlib.papers.rcgvf.analysis import by_weight, curve, discounts, fading, farthest, share_of_episodes
-from tutorlib.show.style import BASELINE, BLUE, CYCLE, METHODS, OURS, PURPLE, REFERENCE, band, whiskers
+from tutorlib.show.style import BASELINE, BLUE, CYCLE, METHODS, OURS, PURPLE, REFERENCE, interval_band, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {label: METHODS[label] for label in ("RC-GVF", "RND", "NovelD", "AGAC", "PPO")}
@@ -32,20 +31,12 @@ def _expect_groups(groups: Groups) -> None:
         raise bad_argument("groups", sorted(groups), "at least one group")
 
 
-def draw_intervals(
-    ax: Axes, x: Sequence[float] | Sequence[int], intervals: Sequence[Interval], label: str, colour: str, **line: Any
-) -> None:
-    """Draw intervals over ``x`` as a line with its band."""
-    low, high = [i.low for i in intervals], [i.high for i in intervals]
-    band(ax, np.array(x, float), [i.value for i in intervals], low, high, label=label, colour=colour, **line)
-
-
 def draw_course(ax: Axes, groups: Groups, name: str = "farthest", ylabel: str = "farthest column") -> None:
     """Draw a metric of ``run_lock`` over frames, one line for each group. Raises ``UsageError`` without groups."""
     _expect_groups(groups)
     for label, records in groups.items():
         frames, intervals = analysis.course(records, name)
-        draw_intervals(ax, [n / 1000 for n in frames], intervals, label, colour_of(label))
+        interval_band(ax, [n / 1000 for n in frames], intervals, label=label, colour=colour_of(label))
     ax.set(xlabel="thousand frames", ylabel=ylabel)
 
 
@@ -61,7 +52,7 @@ def draw_betas(ax: Axes, groups: Groups) -> None:
         if len(weights) == 1:
             ax.axhline(intervals[0].value, color=colour, linestyle="--", linewidth=1.2, label=label)
         else:
-            draw_intervals(ax, list(weights), intervals, label, colour, marker="o")
+            interval_band(ax, list(weights), intervals, label=label, colour=colour, marker="o")
     ax.set_xscale("log")
     ax.set(xlabel="β", ylabel="farthest column", ylim=(0, None))
 

@@ -53,7 +53,7 @@ class MLP:
         parts = []
         for n, m in self.shapes:
             w = torch.randn(n, m, generator=generator)
-            parts += [(w / w.norm(dim=0)).flatten(), torch.zeros(m)]
+            parts += [(w / w.norm(dim=0)).flatten(), torch.zeros(m)]  # a column of w goes into one unit
         return torch.cat(parts)
 
     def layers(self, theta: Float[Tensor, "nets parameters"]) -> Layers:
@@ -97,7 +97,7 @@ def policy_and_value(
 ) -> tuple[Float[Tensor, "seeds batch actions"], Float[Tensor, "seeds batch"]]:
     """Return the actor's logits and the critic's value: the last output, or that of the critic of ``Apart``."""
     if not shared:
-        half = len(layers) // 2
+        half = len(layers) // 2  # actor and critic have as many layers
         return run(layers[:half], o), run(layers[half:], o).squeeze(-1)
     y = run(layers, o)
     return y[..., :-1], y[..., -1]
@@ -107,5 +107,5 @@ def predict(
     net: MLP, heads: int, phi: Float[Tensor, "seeds parameters"], o: Float[Tensor, "seeds batch observations"]
 ) -> Float[Tensor, "seeds heads batch d"]:
     """Return V^(k)(o) of the K predictors of each seed, whose weights follow each other in ``phi``."""
-    every = net.layers(phi.unflatten(-1, (heads, -1)).flatten(0, 1))
+    every = net.layers(phi.unflatten(-1, (heads, -1)).flatten(0, 1))  # [seeds x heads, ...]: one product for all
     return run(every, o.repeat_interleave(heads, dim=0)).unflatten(0, (len(o), heads))

@@ -121,10 +121,10 @@ def live(
     for t in range(len(gumbel)):
         o = env.observe(e)
         members = o.shape[:-2]
-        # h_t from h_{t-1}, o_t, a_{t-1}, r_{t-1}
+        # symla-idea-metarnn: h_t from h_{t-1}, o_t, a_{t-1}, r_{t-1}
         h, logits = agent.step(parts, h, o.reshape(*r.shape, agent.observations), a, r)
         logits = logits.reshape(*members, lifetimes, agent.actions)
-        action = (logits + gumbel[t]).argmax(dim=-1)  # a_t ~ softmax(logits)
+        action = (logits + gumbel[t]).argmax(dim=-1)  # a_t ~ softmax(logits), symla-idea-gumbel
         e, reward, end = env.step(e, action, noise[t])  # begins a new episode by itself; h stays
         a = one_hot(action, agent.actions).to(logits).reshape(a.shape)
         r = reward.reshape(r.shape)

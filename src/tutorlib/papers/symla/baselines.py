@@ -77,7 +77,7 @@ def replay(
     parts, h = agent.prepare(policy), agent.start(policy, theta.new_zeros(len(r), 0))
     a, before = torch.zeros_like(taken[:, 0]), torch.zeros_like(r[:, 0])
     logits, values = [], []
-    for t in range(r.shape[1]):
+    for t in range(r.shape[1]):  # the memory is made anew: with another theta it is another one
         h, y = agent.step(parts, h, o[:, t], a, before)
         logits.append(y)
         values.append(h.h @ head[:-1] + head[-1])
@@ -143,6 +143,7 @@ def learn(
         before, values = replay(agent, theta[0], life)
         advantage = _advantages(life.rewards, values, config)
         returns = advantage + values
+        # Over lives and steps together; a batch of equal advantages would divide by 0.
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         log_before = before.gather(-1, life.actions.unsqueeze(-1)).squeeze(-1)
 

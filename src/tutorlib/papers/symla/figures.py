@@ -12,7 +12,7 @@ from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.symla.analysis import arms_table, metrics_of, orders_table, regret_matrix, scale, score
 from tutorlib.papers.symla.problem import ARMS, MATRIX
-from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, band, whiskers
+from tutorlib.show.style import BASELINE, HEAT, OURS, PURPLE, REFERENCE, SKY, interval_band, whiskers
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {"symla": OURS, "meta-rnn": BASELINE, "augmented": PURPLE, "rl2": SKY, "references": REFERENCE}
@@ -63,11 +63,8 @@ def draw_arms(ax: Axes, records: Sequence[Record], references: Sequence[Record])
 def draw_intervals(
     ax: Axes, x: Sequence[float] | Sequence[int], intervals: Sequence[Interval], label: str, colour: str, **line: Any
 ) -> None:
-    """Draw intervals over ``x`` as a line with its band."""
-    low, high = [f.low for f in intervals], [f.high for f in intervals]
-    band(
-        ax, np.array(x, float), [f.value for f in intervals], low, high, label=label, colour=colour, marker="o", **line
-    )
+    """Draw intervals over ``x`` as dots on a line with its band."""
+    interval_band(ax, x, intervals, label=label, colour=colour, marker="o", **line)
 
 
 def draw_bars(ax: Axes, groups: Groups, tests: Mapping[str, str], ylabel: str, part: str = "mean") -> None:
@@ -122,8 +119,7 @@ def draw_life(
         curves = np.array([metrics_of(r, test, player)["curve"] for r in records]) * factor
         intervals = [interval(values.tolist()) for values in curves.T]
         steps = (np.arange(curves.shape[1]) + 0.5) * (length or records[0].config["length"]) / curves.shape[1]
-        low, high = [f.low for f in intervals], [f.high for f in intervals]
-        band(ax, steps, [f.value for f in intervals], low, high, label=label, colour=colour_of(records))
+        interval_band(ax, steps, intervals, label=label, colour=colour_of(records))
     ax.set(xlabel="step of life", ylabel=ylabel)
 
 

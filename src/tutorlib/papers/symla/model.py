@@ -180,7 +180,7 @@ class SymLA:
         if self.observations * self.actions <= SMALL and self.self_messages:
             memory = small_tick(parts, memory, o, a, r, self.micro_ticks, self.reduce)
         else:
-            # Channel 0 of the incoming messages carries o_t and a_{t-1}, the other channels nothing.
+            # symla-idea-boundary: channel 0 of the incoming messages carries o_t and a_{t-1}, the others nothing.
             m, mb = (F.pad(x.unsqueeze(-1), (0, self.message - 1)) for x in (o, a))
             memory = grid_tick(parts.grid, memory, m, mb, self.grid, r.unsqueeze(-1))
         return memory, self.scale * memory.forward[..., 0]

@@ -234,7 +234,7 @@ def online_loss(
     if loss_type == "last":
         logits, y = logits[..., -1:, :], y[..., -1:]
     losses = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none").view(y.shape)
-    return losses.mean(dim=(-2, -1))
+    return losses.mean(dim=(-2, -1))  # vsml-method-loss
 
 
 Learner = Callable[[Tensor, Tensor, Tensor, Start], Tensor]

@@ -9,7 +9,6 @@ import torch
 
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.vsml.config import Config
 from tutorlib.papers.vsml.descent import ADAM_RATES, SGD_RATES
 from tutorlib.papers.vsml.problem import Streams
 from tutorlib.shapes import Float, Tensor
@@ -48,16 +47,12 @@ LEARNERS = MappingProxyType(
 """Learners that are meta-trained, as a reader knows them."""
 
 
-def config_of(record: Record) -> Config:
-    """Return the configuration of a record as the dataclass that it was."""
-    own = dict(record.config)
-    return Config(**{**own, "hidden": tuple(own["hidden"]), "streams": streams_of(own["streams"])})
-
-
 def streams_of(config: Mapping[str, Any]) -> Streams:
     """Return the streams in a record's configuration as the dataclass that they were."""
-    own: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
-    return Streams(**own)
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
+    }
+    return Streams(**fields)
 
 
 def theta_of(record: Record) -> Float[Tensor, "parameters"]:
@@ -67,19 +62,19 @@ def theta_of(record: Record) -> Float[Tensor, "parameters"]:
 
 def variants(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the runs of ``vsml.learn`` by what trained them: ``bptt`` (+1, 0), ``bptt-slow`` (+5, -5), and ``es``."""
-    found: dict[str, list[Record]] = {"bptt": [], "bptt-slow": [], "es": []}
+    by_name: dict[str, list[Record]] = {"bptt": [], "bptt-slow": [], "es": []}
     for record in sorted(records, key=lambda r: r.seed):
         c = record.config
-        found["es" if c["estimator"] == "es" else "bptt" if c["forget_bias"] == 1.0 else "bptt-slow"].append(record)
-    return {name: own for name, own in found.items() if own}
+        by_name["es" if c["estimator"] == "es" else "bptt" if c["forget_bias"] == 1.0 else "bptt-slow"].append(record)
+    return {name: runs for name, runs in by_name.items() if runs}
 
 
 def metric(record: Record, *path: str) -> Any:
     """Return the metric that lies at ``path``, such as ``"sgd_0.1", "digits", "0_50"``."""
-    found: Any = record.metrics
+    value: Any = record.metrics
     for name in path:
-        found = found[name]
-    return found
+        value = value[name]
+    return value
 
 
 def values(records: Sequence[Record], *path: str) -> list[float]:
@@ -92,8 +87,8 @@ def best_online(references: Sequence[Record], name: str, window: str, learners: 
 
     Chosen on the very streams that it is compared on: the comparison is kind to it.
     """
-    means = {own: float(np.mean(values(references, own, name, window))) for own in learners}
-    return max(means, key=lambda own: means[own])
+    means = {learner: float(np.mean(values(references, learner, name, window))) for learner in learners}
+    return max(means, key=lambda learner: means[learner])
 
 
 def lead(learned: Sequence[Record], references: Sequence[Record], name: str, window: str) -> list[float]:
@@ -116,15 +111,10 @@ def jump(records: Sequence[Record], learner: tuple[str, ...], name: str) -> list
     return [b - a for a, b in zip(before, after, strict=True)]
 
 
-def mean_curve(records: Sequence[Record], *path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, lower and upper end of the 95 % interval over seeds of the ``curve`` of what lies at ``path``."""
+def curve_intervals(records: Sequence[Record], *path: str) -> list[Interval]:
+    """Return the mean over seeds of the ``curve`` of what lies at ``path``, each point with its 95 % interval."""
     curves = np.array([metric(r, *path, "curve") for r in records])
-    found = [interval(column.tolist()) for column in curves.T]
-    return (
-        np.array([f.value for f in found]),
-        np.array([f.low for f in found]),
-        np.array([f.high for f in found]),
-    )
+    return [interval(column.tolist()) for column in curves.T]
 
 
 def stream_name(streams: Mapping[str, Any], named: Mapping[str, Streams]) -> str:
@@ -132,11 +122,11 @@ def stream_name(streams: Mapping[str, Any], named: Mapping[str, Streams]) -> str
 
     Raises ``UsageError`` if it does not hold them.
     """
-    own = streams_of(streams)
+    wanted = streams_of(streams)
     for name, other in named.items():
-        if other == own:
+        if other == wanted:
             return name
-    raise bad_argument("streams", own, f"one of {', '.join(named)}")
+    raise bad_argument("streams", wanted, f"one of {', '.join(named)}")
 
 
 def matrix(
@@ -151,7 +141,7 @@ def matrix(
     for record in records:
         if record.config["learner"] == learner:
             runs.setdefault(stream_name(record.config["streams"], trained), []).append(record)
-    return {(name, test): interval(values(own, test, window)) for name, own in runs.items() for test in tested}
+    return {(name, test): interval(values(of_name, test, window)) for name, of_name in runs.items() for test in tested}
 
 
 def off_diagonal(records: Sequence[Record], learner: str, trained: Mapping[str, Streams], tested: Sequence[str],
@@ -161,14 +151,14 @@ def off_diagonal(records: Sequence[Record], learner: str, trained: Mapping[str, 
     A meta-training set of several kinds is left out: nothing is off its diagonal but what it leaves out. With ``rows``
     only these meta-training sets count.
     """
-    found: dict[int, list[float]] = {}
+    by_seed: dict[int, list[float]] = {}
     for record in records:
         name = stream_name(record.config["streams"], trained)
         counts = name in rows if rows else not name.startswith("all")
         if record.config["learner"] == learner and counts:
-            own = [record.metrics[test][window] for test in tested if test != name]
-            found.setdefault(record.seed, []).extend(own)
-    return {seed: float(np.mean(own)) for seed, own in sorted(found.items())}
+            accuracies = [record.metrics[test][window] for test in tested if test != name]
+            by_seed.setdefault(record.seed, []).extend(accuracies)
+    return {seed: float(np.mean(accuracies)) for seed, accuracies in sorted(by_seed.items())}
 
 
 def off_plateau(records: Sequence[Record], learner: str, trained: Mapping[str, Streams]) -> tuple[str, ...]:

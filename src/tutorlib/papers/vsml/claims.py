@@ -156,13 +156,13 @@ def _unifying() -> Evidence:
     digits = {
         case.replace("_", " "): [-math.log10(max(g, 1e-16)) for g in values(records, "gap", case)] for case in CASES
     }
-    parts = {name: exceeds(found, UNIFYING.bars[name]) for name, found in digits.items()}
-    least = min(digits, key=lambda name: float(np.mean(digits[name])))
+    parts = {name: exceeds(agreeing, UNIFYING.bars[name]) for name, agreeing in digits.items()}
+    worst = min(digits, key=lambda name: float(np.mean(digits[name])))
     detail = (
         f"Decimal digits to which a grid of sub-RNNs and the formula of old agree, in double precision; the number is "
-        f"that of {least}, which agrees least. The derivations are in the idea notebook."
+        f"that of {worst}, which agrees least. The derivations are in the idea notebook."
     )
-    return Evidence(parts, least, detail)
+    return Evidence(parts, worst, detail)
 
 
 def _expressive() -> Evidence:
@@ -207,19 +207,19 @@ def _generalises() -> Evidence:
 
 def _against_generality(parts: Mapping[str, Part]) -> tuple[str, ...]:
     """Return what speaks against C4: other ways to find theta, and what the Meta RNN does at home."""
-    found = []
+    against = []
     runs = variants(recorded("vsml.learn"))
     for who, key in (("What evolution strategies found", "es"), ("With gate biases +5 and -5", "bptt-slow")):
         for name, bar in GENERALISES.bars.items():
             if key in runs and name not in (MATRIX, OFF_PLATEAU):
-                own = exceeds(values(runs[key], name.partition(",")[0], "50_100"), bar, unit="meta-seeds")
-                if own.verdict != HOLDS:
-                    found.append(f"{who}, {name}: {own.interval}, not shown above {bar:g}.")
+                part = exceeds(values(runs[key], name.partition(",")[0], "50_100"), bar, unit="meta-seeds")
+                if part.verdict != HOLDS:
+                    against.append(f"{who}, {name}: {part.interval}, not shown above {bar:g}.")
     if parts[MATRIX].verdict != UNTESTED:
         rows = [name for name in MATRIX_TRAIN if name in MATRIX_TEST and not MATRIX_TRAIN[name].permuted]
         gaps = ", ".join(f"{name} {_at_home(name).value:.2f}" for name in rows)
-        found.append(f"At home the Meta RNN is right more often, since it knows images by heart: {gaps}.")
-    return tuple(found)
+        against.append(f"At home the Meta RNN is right more often, since it knows images by heart: {gaps}.")
+    return tuple(against)
 
 
 def _at_home(name: str) -> Interval:
@@ -258,13 +258,13 @@ def _associates() -> Evidence:
     wanted = {what: (name, sgd) for name, what in AGAIN.items()}
     wanted |= {what: (name, f"sgd_{rate:g}") for what, (name, rate) in BY_RATE.items()}
     parts = {
-        what: exceeds(_ahead(learned, references, own, name), ASSOCIATES.bars[what], -ASSOCIATES.bars[what],
+        what: exceeds(_ahead(learned, references, learner, name), ASSOCIATES.bars[what], -ASSOCIATES.bars[what],
                       unit="meta-seeds")
-        for what, (name, own) in wanted.items()
+        for what, (name, learner) in wanted.items()
     }  # fmt: skip
-    own = [f"{rate:g}" for rate in SGD_RATES]
+    rates = [f"{rate:g}" for rate in SGD_RATES]
     ahead, behind = (
-        ", ".join(rate for rate in own if parts[f"{AGAIN['same']}, SGD at {rate}"].verdict == verdict) or "none"
+        ", ".join(rate for rate in rates if parts[f"{AGAIN['same']}, SGD at {rate}"].verdict == verdict) or "none"
         for verdict in (HOLDS, CONTRADICTED)
     )
     detail = (
@@ -274,11 +274,11 @@ def _associates() -> Evidence:
     )
     against = []
     if slow := variants(recorded("vsml.learn")).get("bptt-slow", []):
-        own_rate = exceeds(_ahead(slow, references, "sgd_0.01", "same"), 0.1, -0.1, unit="meta-seeds")
-        if own_rate.verdict != HOLDS:
+        code_rate = exceeds(_ahead(slow, references, "sgd_0.01", "same"), 0.1, -0.1, unit="meta-seeds")
+        if code_rate.verdict != HOLDS:
             against.append(
                 "With the code's own gate biases, +5 and -5, and its rate of .01, VSML's lead for the same image is "
-                f"{own_rate.interval}, not shown above 0.1."
+                f"{code_rate.interval}, not shown above 0.1."
             )
     return Evidence(parts, AGAIN["same"], detail, tuple(against))
 
@@ -302,9 +302,9 @@ def _faster() -> Evidence:
         "these very streams, which is kind to them). First by BPTT with gate biases +1 and 0; then what evolution "
         "strategies found, and BPTT with the code's gate biases."
     )
-    found = {what: part.interval for what, part in parts.items() if ALL_RUNS[what][0] != "bptt" and part.interval}
-    worst = min(found, key=lambda what: found[what].value, default=None)
-    against = (*((f"The lowest of the added means: {worst}, {found[worst]}.",) if worst else ()),)
+    intervals = {what: part.interval for what, part in parts.items() if ALL_RUNS[what][0] != "bptt" and part.interval}
+    worst = min(intervals, key=lambda what: intervals[what].value, default=None)
+    against = (*((f"The lowest of the added means: {worst}, {intervals[worst]}.",) if worst else ()),)
     return Evidence(parts, "digits", detail, against)
 
 
@@ -314,8 +314,8 @@ def _sizes() -> Evidence:
     reference = values(learned, "digits", "100_200")
     parts = {}
     for name in (*SIZES, SMALLER):
-        own = values(learned, name, "100_200")
-        gap = [a - b for a, b in zip(own, reference, strict=True)]
+        accuracies = values(learned, name, "100_200")
+        gap = [a - b for a, b in zip(accuracies, reference, strict=True)]
         parts[name] = exceeds(gap, OTHER_SIZES.bars[name], unit="meta-seeds")
     references = recorded("vsml.references")
     sgd = [f"sgd_{rate:g}" for rate in SGD_RATES]

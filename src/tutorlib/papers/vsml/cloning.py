@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from tutorlib.lab import Context, Trial
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.lab.loop import repeat
-from tutorlib.nn import Moments, adam_step, clip_by_norm, no_moments, step_generator
+from tutorlib.nn import Moments, adam_step, clip_by_norm, eval_generator, no_moments, step_generator
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, split
 from tutorlib.nn.grid import initial_parameters as grid_parameters
 from tutorlib.papers.vsml.problem import GREY
@@ -326,7 +326,7 @@ def imitation(
     squares of what was asked: y, e', and the changes of w and b.
     """
     p = split(theta, config.grid)
-    generator = step_generator(seed, config.steps, theta.device)  # of a step that cloning never takes
+    generator = eval_generator(seed, config.steps, theta.device)
     state = fresh_states(config, generator)
     off, asked = [], []
     for _ in range(examples):

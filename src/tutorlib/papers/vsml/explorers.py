@@ -49,7 +49,7 @@ def plateau_explorer(records: Sequence[Record]) -> Explorer:
         title="How long the plateau lasts",
         choosers=[
             {"name": "bias", "label": "gate biases (forget, input)", "kind": "buttons",
-             "values": [", ".join(f"{b:+g}".replace("-", "−") if b else "0" for b in own) for own in biases]},
+             "values": [", ".join(f"{b:+g}".replace("-", "−") if b else "0" for b in pair) for pair in biases]},
             {"name": "rate", "label": "learning rate", "values": lrs},
             {"name": "length", "label": "horizon: examples in a lifetime", "values": lengths},
             {"name": "classes", "label": "classes", "kind": "buttons", "values": classes},

@@ -40,9 +40,11 @@ class FastWeightMemory(Online):
         h, c, memory = state
         h, c = lstm(torch.cat([x, error, label, h], dim=-1) @ self.w_lstm + self.b_lstm, c)
         *parts, beta = (h @ self.w_memory + self.b_memory).split([self.slots] * 5 + [1], dim=-1)
-        k1, k2, v, q1, q2 = (torch.tanh(part) for part in parts)
+        k1, k2, v, q1, q2 = (torch.tanh(part) for part in parts)  # [sequences, slots] each
         memory = delta_rule(memory, outer(k1, k2).flatten(1), v, torch.sigmoid(beta))
+        # At most of norm 1: a key may be longer than 1, and writes could then make M larger and larger.
         memory = memory / torch.linalg.vector_norm(memory, dim=(1, 2), keepdim=True).clamp(min=1.0)
+        # M [sequences, slots, slots^2] reads slots numbers for a query of slots^2.
         read = (memory @ outer(q1, q2).flatten(1).unsqueeze(-1)).squeeze(-1)
         read = F.layer_norm(read, (self.slots,))
         return (h, c, memory), (h + read @ self.w_read + self.b_read) @ self.w_out + self.b_out
@@ -79,6 +81,7 @@ class FastWeightProgrammer(Online):
         memory, answer = state
         made = torch.cat([x, answer, error, label], dim=-1) @ self.w_slow + self.b_slow
         k, v, q, beta = made.split([self.fast, self.classes, self.fast, 1], dim=-1)
+        # First the write, then the read: what the example before taught counts already.
         memory = delta_rule(memory, k, v, torch.sigmoid(beta))
         z = (memory @ q.unsqueeze(-1)).squeeze(-1)
         return (memory, squash(z)), z
@@ -110,6 +113,7 @@ class DeltaRule(Online):
 
     def predict(self, state: Tensor, x: Tensor, error: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Return M and what it holds for the query."""
+        # Of the example itself no error and no label is known yet, so zeros stand there.
         q = (F.pad(x, (0, 2 * self.classes)) @ self.w_query).softmax(dim=-1)
         return state, (state @ q.unsqueeze(-1)).squeeze(-1) @ self.w_out + self.b_out
 

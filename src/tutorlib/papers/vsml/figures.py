@@ -11,16 +11,16 @@ from tutorlib.papers.vsml.analysis import (
     LEARNERS,
     SETS,
     best_online,
+    curve_intervals,
     jump,
     matrix,
-    mean_curve,
     stream_name,
     variants,
 )
 from tutorlib.papers.vsml.descent import ADAM_RATES, SGD_RATES
 from tutorlib.papers.vsml.experiments import MATRIX_TRAIN
 from tutorlib.papers.vsml.measures import BIN, MATRIX_TEST
-from tutorlib.show.style import BASELINE, BLACK, HEAT, OURS, PURPLE, REFERENCE, SKY, band, style, whiskers
+from tutorlib.show.style import BASELINE, BLACK, HEAT, OURS, PURPLE, REFERENCE, SKY, interval_band, style, whiskers
 
 
 def draw_online(ax: Axes, learned: Sequence[Record], references: Sequence[Record], name: str, last: int = 500) -> None:
@@ -35,10 +35,10 @@ def draw_online(ax: Axes, learned: Sequence[Record], references: Sequence[Record
     if late != early:
         curves.append((references, (late, name), f"{_words(late)} (best later)", dotted))
     for runs, path, label, look in curves:
-        mean, low, high = mean_curve(runs, *path)
-        seen = BIN * (np.arange(len(mean)) + 0.5)
-        kept = seen < last
-        band(ax, seen[kept], mean[kept], low[kept], high[kept], label=label, **look)
+        intervals = curve_intervals(runs, *path)
+        seen = BIN * (np.arange(len(intervals)) + 0.5)
+        seen = seen[seen < last]
+        interval_band(ax, seen, intervals[: len(seen)], label=label, **look)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=SETS[name], ylim=(0, 1.02))
 
 
@@ -65,9 +65,9 @@ def draw_losses(ax: Axes, groups: Mapping[str, Sequence[Record]]) -> None:
 
 def draw_matrix(ax: Axes, records: Sequence[Record], learner: str) -> None:
     """Draw accuracy on examples 101 to 200, by meta-training set (rows) and meta-test set (columns), as in Fig. 8."""
-    found = matrix(records, learner, MATRIX_TRAIN, list(MATRIX_TEST))
-    rows = [name for name in MATRIX_TRAIN if any(name == row for row, _ in found)]
-    numbers = np.array([[found[row, column].value for column in MATRIX_TEST] for row in rows])
+    accuracies = matrix(records, learner, MATRIX_TRAIN, list(MATRIX_TEST))
+    rows = [name for name in MATRIX_TRAIN if any(name == row for row, _ in accuracies)]
+    numbers = np.array([[accuracies[row, column].value for column in MATRIX_TEST] for row in rows])
     ax.imshow(numbers, cmap="cividis", vmin=0.0, vmax=1.0, aspect="auto")
     for (i, j), value in np.ndenumerate(numbers):
         ax.text(j, i, f"{value:.2f}"[1:] if value < 0.995 else "1", ha="center", va="center", fontsize=8,
@@ -86,12 +86,12 @@ def draw_learners(ax: Axes, records: Sequence[Record], trained: str, test: str) 
     looks = dict(zip(LEARNERS, ((OURS, "-"), (BASELINE, "-"), (PURPLE, "--"), (SKY, "-."), (REFERENCE, "--"),
                                 (REFERENCE, ":")), strict=True))  # fmt: skip
     for name, (colour, line) in looks.items():
-        own = [r for r in records if r.config["learner"] == name]
-        own = [r for r in own if stream_name(r.config["streams"], MATRIX_TRAIN) == trained]
-        if own:
-            mean, low, high = mean_curve(own, test)
-            seen = BIN * (np.arange(len(mean)) + 0.5)
-            band(ax, seen, mean, low, high, label=LEARNERS[name], colour=colour, linestyle=line)
+        runs = [r for r in records if r.config["learner"] == name]
+        runs = [r for r in runs if stream_name(r.config["streams"], MATRIX_TRAIN) == trained]
+        if runs:
+            intervals = curve_intervals(runs, test)
+            seen = BIN * (np.arange(len(intervals)) + 0.5)
+            interval_band(ax, seen, intervals, label=LEARNERS[name], colour=colour, linestyle=line)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=test, ylim=(0, 1.02))
 
 
@@ -108,9 +108,9 @@ def draw_trace(ax: Axes, probabilities: Sequence[Sequence[float]], labels: Seque
 def draw_windows(ax: Axes, learned: Sequence[Record], names: Sequence[str], window: str = "100_200") -> None:
     """Draw accuracy on examples 101 to 200 at sizes, orders and projections never trained, as in Fig. 7."""
     for place, name in enumerate(names):
-        found = interval([r.metrics[name][window] for r in learned])
-        ax.bar(place, found.value, color=OURS, width=0.7)
-        whiskers(ax, [place], [found])
+        around = interval([r.metrics[name][window] for r in learned])
+        ax.bar(place, around.value, color=OURS, width=0.7)
+        whiskers(ax, [place], [around])
         chance = 1 / {"digits-3": 3, "digits-5": 5, "prototypes": 4, "sum-sign": 2}.get(name, 10)
         ax.plot([place - 0.35, place + 0.35], [chance, chance], color=BLACK, linestyle=":")  # seen on the bar too
     ax.set_xticks(range(len(names)), [SETS[name] for name in names], rotation=40, ha="right")
@@ -123,10 +123,10 @@ def draw_one_shot(ax: Axes, learned: Sequence[Record], references: Sequence[Reco
     shots |= {_words(name): [r.metrics[name]["one_shot"] for r in references] for name in learners}
     bars = (("before", "before"), ("other", "another image of the class"), ("same", "the same image"))
     for offset, ((metric, label), colour) in enumerate(zip(bars, (REFERENCE, SKY, OURS), strict=True)):
-        found = [interval([shot[metric] for shot in runs]) for runs in shots.values()]
+        intervals = [interval([shot[metric] for shot in runs]) for runs in shots.values()]
         places = np.arange(len(shots)) + 0.27 * (offset - 1)
-        ax.bar(places, [f.value for f in found], width=0.25, color=colour, label=label)
-        whiskers(ax, places, found)
+        ax.bar(places, [f.value for f in intervals], width=0.25, color=colour, label=label)
+        whiskers(ax, places, intervals)
     ax.set_xticks(range(len(shots)), list(shots))
     ax.set(ylabel="probability of the label", ylim=(0, 1.02))
 
@@ -138,14 +138,12 @@ def draw_jumps(ax: Axes, learned: Sequence[Record], references: Sequence[Record]
     rate, is level. Bands are 95 % intervals over seeds.
     """
     ours = interval(jump(learned, (), name))
-    ends = np.array([min(*SGD_RATES, *ADAM_RATES), max(*SGD_RATES, *ADAM_RATES)])
-    level = [np.full(2, value) for value in (ours.value, ours.low, ours.high)]
-    band(ax, ends, *level, label="VSML", colour=OURS)
+    ends = (min(*SGD_RATES, *ADAM_RATES), max(*SGD_RATES, *ADAM_RATES))
+    interval_band(ax, ends, [ours, ours], label="VSML", colour=OURS)
     for kind, rates, colour, line in (("sgd", SGD_RATES, BASELINE, "--"), ("adam", ADAM_RATES, REFERENCE, ":")):
-        found = [interval(jump(references, (f"{kind}_{rate:g}",), name)) for rate in rates]
-        mean, low, high = (np.array([getattr(f, part) for f in found]) for part in ("value", "low", "high"))
+        intervals = [interval(jump(references, (f"{kind}_{rate:g}",), name)) for rate in rates]
         label = "SGD" if kind == "sgd" else "Adam"
-        band(ax, np.array(rates), mean, low, high, label=label, colour=colour, linestyle=line, marker="o", markersize=3)
+        interval_band(ax, rates, intervals, label=label, colour=colour, linestyle=line, marker="o", markersize=3)
     ax.set_xscale("log")
     ax.set(xlabel="learning rate", ylabel="rise of the probability", ylim=(0, 1.02))
 
@@ -159,8 +157,8 @@ def draw_cloning(ax: Axes, records: Sequence[Record], kind: str, network: str) -
         "exact": ("SGD itself", BLACK, {"linestyle": "--", "linewidth": 1.2}),
     }
     for side, (label, colour, line) in looks.items():
-        mean, low, high = mean_curve(runs, kind, network, side)
-        band(ax, 50 * (np.arange(len(mean)) + 0.5), mean, low, high, label=label, colour=colour, **line)
+        intervals = curve_intervals(runs, kind, network, side)
+        interval_band(ax, 50 * (np.arange(len(intervals)) + 0.5), intervals, label=label, colour=colour, **line)
     ax.set(xlabel="examples seen", ylabel="accuracy", title=f"{kind}, {network}", ylim=(0, 1.02))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from tutorlib.lab import Context, Metrics, Trial, rounded
-from tutorlib.nn import step_generator
+from tutorlib.nn import eval_generator
 from tutorlib.papers.vsml import cloning, descent, special_cases
 from tutorlib.papers.vsml.algorithm import Learner, Start, learner, meta_train, tasks
 from tutorlib.papers.vsml.config import Config
@@ -87,7 +87,7 @@ WATCHED = ("digits", "mnist")
 
 def meta_test_streams(streams: Streams, sequences: int, seed: int, batch: int = 1) -> tuple[Tensor, Tensor]:
     """Return the meta-test streams of a seed: the same for every learner that sees ``batch`` examples at once."""
-    return tasks(streams, sequences, step_generator(seed, TEST, torch.device("cpu")), batch)
+    return tasks(streams, sequences, eval_generator(seed, TEST, torch.device("cpu")), batch)
 
 
 def one_shot_streams(seed: int, same: bool, of: Streams = ONE_SHOT) -> tuple[Tensor, Tensor]:
@@ -118,7 +118,7 @@ def accuracies(right: Float[Tensor, "time"]) -> Metrics:
 @torch.no_grad()
 def probabilities(run: Learner, theta: Tensor, x: Tensor, y: Tensor, seed: int) -> Tensor:
     """Return the probabilities [sequences, time, classes] that a learner gives before each label."""
-    return run(theta, x, y, step_generator(seed, TEST + 1, x.device)).softmax(dim=-1)
+    return run(theta, x, y, eval_generator(seed, TEST, x.device, 1)).softmax(dim=-1)
 
 
 def right_answers(p: Tensor, y: Tensor) -> Float[Tensor, "time"]:

@@ -43,8 +43,8 @@ class Plastic(Online):
     def learn(self, state: Tensor, x: Tensor, error: Tensor, label: Tensor) -> Tensor:
         """Return F after the second look, at [x, e, y]."""
         u = torch.cat([x, error, label], dim=-1)
-        v = self.outputs(state, u).softmax(dim=-1)
-        eta = torch.sigmoid(self.eta)
-        if self.oja:
+        v = self.outputs(state, u).softmax(dim=-1)  # [sequences, classes]
+        eta = torch.sigmoid(self.eta)  # within (0, 1), so Hebb's F stays an average of outer products
+        if self.oja:  # the last term is a decay, stronger the larger v_b is: it bounds F without (1 - eta)
             return state + eta * (outer(u, v) - v.square().unsqueeze(-2) * state)
         return (1 - eta) * state + eta * outer(u, v)

@@ -226,10 +226,10 @@ def _by_class(y: Int[Tensor, "examples"], classes: int) -> tuple[Int[Tensor, "cl
     if rehearsal():
         each = -(-len(y) // classes)
         return torch.empty(classes, each, dtype=torch.int64), torch.full((classes,), each)
-    found = [(y == c).nonzero().flatten() for c in range(int(y.max()) + 1)]
-    most = max(len(own) for own in found)
-    of_class = torch.stack([torch.cat([own, own[-1:].expand(most - len(own))]) for own in found])
-    return of_class, torch.tensor([len(own) for own in found])
+    members = [(y == c).nonzero().flatten() for c in range(int(y.max()) + 1)]
+    most = max(len(rows) for rows in members)
+    of_class = torch.stack([torch.cat([rows, rows[-1:].expand(most - len(rows))]) for rows in members])
+    return of_class, torch.tensor([len(rows) for rows in members])
 
 
 def _characters(kind: str, part: str) -> tuple[Float[Tensor, "examples 1 height width"], Int[Tensor, "examples"]]:
@@ -280,7 +280,7 @@ def sample(
 
 def _prototypes(s: Streams, n: int, generator: torch.Generator, _: str) -> tuple[Tensor, Tensor]:
     """Class means ~ N(0, I), examples around them with sd ``NOISE``, scaled to variance 1."""
-    scale = 1 / math.sqrt(1 + NOISE**2)
+    scale = 1 / math.sqrt(1 + NOISE**2)  # vsml-method-prototypes
     means = scale * _normal(generator, n, s.shown or s.classes, s.inputs)
     y = _integers(generator, s.shown or s.classes, n, s.length)
     return torch.add(_taken(means, y), _normal(generator, n, s.length, s.inputs), alpha=scale * NOISE), y

@@ -1,0 +1,177 @@
+"""The experiments of GoGePo, each with its tiers. Reduced settings stand here and nowhere else."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
+from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, reference_states, sweep_commands, train
+from tutorlib.papers.gogepo.baselines import Ars, train_ars, train_single
+from tutorlib.papers.gogepo.config import Config
+from tutorlib.shapes import Float, Tensor
+
+DIGITS = 4
+"""significant digits of a number in a record"""
+STAGES = 10
+"""parts of a run's steps, after each of which a sweep is recorded; the paper's code makes one each 10,000 steps"""
+TUNING = (1000, 1001, 1002)
+"""seeds on which baselines' rates are chosen"""
+ON_MAP = 200
+"""policies of the buffer on the map, evenly spaced in time"""
+
+
+def run_commands(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Train generators and return what they made of their commands.
+
+    Metrics: ``course``, one entry for each episode: ``steps`` in the environment up to its end, the ``command``, the
+    ``returns`` of the perturbed policy, and after learning the mean returns, without noise, of the policy for the best
+    return so far (``greedy``, and what V says of it: ``predicted``) and of the best policy so far (``champion``).
+    ``sweeps``, one entry for each stage, the first before any learning: ``steps``, and for each of the ``commands`` the
+    mean return ``achieved`` and ``predicted``. ``map``: see ``policy_map``.
+    """
+    trained = train(trials, context)
+    return [_metrics(trained, i) for i in range(len(trials))]
+
+
+def run_single(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Train one policy in place of a generator (PSSVF); metrics are those of ``run_commands``."""
+    trained = train_single(trials, context)
+    return [_metrics(trained, i) for i in range(len(trials))]
+
+
+def run_ars(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Search at random (ARS) and return how far it came.
+
+    Metrics: ``course``, one entry for each iteration: ``steps`` in the environment so far, the mean of the perturbed
+    policies' ``returns``, the ``best`` of them so far, and the mean return of the policy itself (``greedy``).
+    """
+    log = train_ars(trials, context).log
+    played = [int(count) for count in log.played.sum(dim=0)]
+    return [
+        {
+            "course": {
+                "steps": log.used[:count, i].tolist(),
+                "returns": rounded(log.r[:count, i], DIGITS),
+                "best": rounded(log.best[:count, i], DIGITS),
+                "greedy": rounded(log.greedy[:count, i], DIGITS),
+            }
+        }
+        for i, count in enumerate(played)
+    ]
+
+
+def _metrics(trained: Trained, i: int) -> Metrics:
+    """Return the metrics of the run number ``i`` of those that ran side by side."""
+    log, c = trained.log, trained.setting.config
+    played = int(log.played[:, i].sum())
+    names = {"command": "command", "r": "returns", "greedy": "greedy", "champion": "champion", "predicted": "predicted"}
+    course = {new: rounded(getattr(log, old)[:played, i], DIGITS) for old, new in names.items()}
+    stages = stages_of([int(sweep.used[i]) for sweep in trained.sweeps], c.steps)
+    sweeps = [trained.sweeps[stage] for stage in stages]
+    return {
+        "course": {"steps": log.used[:played, i].tolist()} | course,
+        "sweeps": {
+            "steps": [int(sweep.used[i]) for sweep in sweeps],
+            "commands": rounded(sweep_commands(c, log.r.device), DIGITS),
+            "achieved": [rounded(sweep.achieved[i], DIGITS) for sweep in sweeps],
+            "predicted": [rounded(sweep.predicted[i], DIGITS) for sweep in sweeps],
+        },
+        "map": policy_map(trained, sweeps, i, played),
+    }
+
+
+def stages_of(used: Sequence[int], steps: int) -> list[int]:
+    """Return the places of the sweeps to record: of each tenth of ``steps`` the first that comes at it or later.
+
+    ``used``: the steps before each sweep, in order. A run that was cut has its last sweep as its last stage.
+    """
+    places = []
+    for stage in range(STAGES + 1):
+        later = [place for place, so_far in enumerate(used) if so_far * STAGES >= stage * steps]
+        places.append(later[0] if later else len(used) - 1)
+    return list(dict.fromkeys(places))
+
+
+def policy_map(trained: Trained, sweeps: Sequence[Sweep], i: int, played: int) -> Metrics:
+    """Return what policies of run ``i`` do in the same states, on the plane in which those of the buffer differ most.
+
+    Metrics: ``policies``, where up to ``ON_MAP`` policies of the buffer lie; their ``returns``; ``chains``, for each
+    stage where the policies for rising commands lie, without noise; ``shares`` of the variance that the two axes hold.
+    """
+    setting, buffer = trained.setting, trained.state.buffer
+    places = torch.linspace(0, min(played, buffer.r.shape[1]) - 1, min(played, ON_MAP), device=buffer.r.device)
+    chosen = places.round().long()
+    theta = buffer.theta[i : i + 1, chosen]
+    actions = setting.policy.act(theta, reference_states(setting, theta.device)).flatten(2)[0]
+    mean, axes, shares = plane(actions)
+    return {
+        "policies": rounded((actions - mean) @ axes, DIGITS),
+        "returns": rounded(buffer.r[i, chosen], DIGITS),
+        "chains": [rounded((sweep.actions[i] - mean) @ axes, DIGITS) for sweep in sweeps],
+        "shares": rounded(shares, DIGITS),
+    }
+
+
+def plane(
+    x: Float[Tensor, "points entries"],
+) -> tuple[Float[Tensor, "entries"], Float[Tensor, "entries 2"], Float[Tensor, "2"]]:
+    """Return the mean of points, the two directions in which they vary most, and the shares of the variance there.
+
+    Of a direction and its opposite that one is returned whose entries have a sum that is not negative.
+    """
+    mean = x.mean(dim=0)
+    off = x - mean
+    variances, directions = torch.linalg.eigh(off.mT @ off)  # in rising order
+    axes = directions[:, [-1, -2]]
+    axes = axes * torch.where(axes.sum(dim=0) < 0, -1.0, 1.0)
+    return mean, axes, variances[[-1, -2]].clamp(min=0) / variances.sum().clamp(min=1e-30)
+
+
+PAPER = Config()
+NOISE = replace(PAPER, command="first", evaluator_steps=0, generator_steps=0)
+"""nothing is learned: deep policies at random, around one network that was never trained"""
+LIVE = Config(
+    steps=20_000, episodes=40, width=32, block=8, net_width=64, states=32, sigma=0.25, generator_lr=3e-4,
+    sweep_every=20, sweep_episodes=4,
+)  # fmt: skip
+"""a policy of 32 units with noise as wide before each unit, a generator of 64, and a rate that moves it"""
+
+MOUNTAINCAR = Experiment(
+    name="gogepo.mountaincar",
+    title="A generator of deep policies for MountainCarContinuous, asked for the best return so far and a little more",
+    figure="return against steps, and the command sweep; MountainCarContinuous",
+    run=run_commands,
+    tiers={
+        "live": Tier((LIVE,), seeds=(0,)),
+        "paper": Tier((PAPER, NOISE), seeds=tuple(range(20))),
+    },
+    varies=VARIES,
+)
+
+SINGLE = Experiment(
+    name="gogepo.single",
+    title="One deep policy that climbs its value (PSSVF), in place of a generator",
+    figure="none",
+    run=run_single,
+    tiers={
+        "live": Tier((replace(LIVE, steps=5_000, episodes=10, sweep_every=10, generator_lr=1e-3),), seeds=(0,)),
+        "tuning": Tier(grid(PAPER, generator_lr=(1e-5, 1e-4, 1e-3, 1e-2)), seeds=TUNING),
+    },
+    varies=VARIES,
+)
+
+SEARCH = Experiment(
+    name="gogepo.ars",
+    title="Augmented random search with the same deep policies",
+    figure="return against steps; MountainCarContinuous",
+    run=run_ars,
+    tiers={
+        "live": Tier((Ars(replace(LIVE, steps=16_000), iterations=4),), seeds=(0,)),
+        "tuning": Tier(grid(Ars(PAPER), lr=(0.01, 0.03, 0.1, 0.3, 1.0), noise=(0.03, 0.1, 0.3)), seeds=TUNING),
+    },
+    varies=VARIES,
+)
+"""Its rates are unknown of the paper, so they are chosen on seeds of their own before it is compared."""
+
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH)
