@@ -457,7 +457,10 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "envs.protocol.check_noise": {"name": "u", "u": f(3, 2), "size": 2},
         "envs.environment": {"name": "bandit"},
         "envs.control_environment": {"name": "pend"},
-        **{f"envs.control.{cls.__name__}": dataclasses.asdict(cls()) for cls in envs.CONTROL.values()},
+        **{
+            f"{cls.__module__.removeprefix('tutorlib.')}.{cls.__name__}": dataclasses.asdict(cls())
+            for cls in envs.CONTROL.values()
+        },
         "envs.bandits.expected_regret": {"state": bandit.start(f(3, 3)), "action": i(3)},
         "envs.minigrid_rooms.key_corridor": {"number": 1, "generator": g(), "size": 3, "rows": 2},
         "envs.minigrid_rooms.multi_room": {"number": 1, "generator": g(), "rooms": 2, "size": 4, "width": 15},
