@@ -43,6 +43,7 @@ EXCEPTIONS: dict[str, str] = {
     "envs.tensors.pick": STEP,
     "envs.tensors.reorder": STEP,
     "nn.lstm.lstm": STEP,
+    "nn.normed.mixed": "a part of a network, whose caller has checked",
     "envs.grids.move": STEP,
     "envs.grids.other_cell": STEP,
     "envs.minigrid.react": STEP,
@@ -82,6 +83,7 @@ EXCEPTIONS: dict[str, str] = {
     "lab.errors.expect_dataclass": "is itself a check",
     "lab.errors.expect_fields": "is itself the check; tested in lab/test_errors",
     "rl.replay.sample_from": "a part of one compiled step; ``sample`` is the same with checks",
+    "rl.windows.windows_from": "a part of one compiled step; ``sample_windows`` is the same with checks",
     "nn.grid.incoming": TICK,
     "nn.grid.micro_tick": TICK,
     "nn.grid.send": TICK,
@@ -189,7 +191,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     from tutorlib.lab.records import save
     from tutorlib.lab.verdicts import Part
     from tutorlib.nn.grid import zero_state
-    from tutorlib.rl import Experience, empty_replay
+    from tutorlib.rl import Experience, Steps, add_steps, empty_replay, empty_windows
     from tutorlib.show.bandit import bandit_data
     from tutorlib.show.curves import curves_data
     from tutorlib.show.guess import guess_data
@@ -209,6 +211,10 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     rollout = {"rewards": f(5, 3), "values": f(5, 3), "last": f(3), "done": f(5, 3) > 0.5, "gamma": 0.9, "lam": 0.8}
     replay = empty_replay(4, (), 2, 8, torch.device("cpu"))
     one = Experience(f(2, 1, 4), i(2, 1), f(2, 1), f(2, 1, 4), f(2, 1) > 0.5, ())
+    ring = empty_windows(3, 2, 2, 2, 6, torch.device("cpu"))
+    for t in range(5):
+        acted = Steps(f(2, 2, 3), f(2, 2, 2), f(2, 2), f(2, 2, 3), f(2, 2), torch.full((2, 2), t == 3))
+        add_steps(ring, t, acted)
     small = nn.GridConfig(hidden=3, message=2)
     theta = nn.initial_parameters(small, g())
     state = zero_state(small, (), 2, 3, 4, theta)
@@ -275,6 +281,51 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "seeds": 2,
             "capacity": 8,
             "device": torch.device("cpu"),
+        },
+        "rl.td3.ActorCritic": {
+            "observations": 3,
+            "actions": 2,
+            "hidden": 4,
+            "layers": 1,
+            "activation": "relu",
+            "normed": True,
+            "epsilon": 1e-5,
+            "limit": 1.0,
+            "constant_mean": False,
+        },
+        "rl.td3.masked_mean": {"x": f(2, 3), "mask": f(2, 3)},
+        "rl.td3.polyak": {"target": f(2, 3), "params": f(2, 3), "keep": 0.9},
+        "rl.td3.smoothed_action": {"action": f(2, 3, 2), "noise": f(2, 3, 2), "clip": 0.5, "limit": 1.0},
+        "rl.td3.td3_targets": {
+            "reward": f(2, 3),
+            "done": f(2, 3),
+            "following": f(2, 2, 3),
+            "gamma": 0.9,
+            "bonus": 0.0,
+        },
+        "rl.td3.twin_loss": {"q": f(2, 2, 3), "target": f(2, 3), "mask": f(2, 3)},
+        "rl.windows.add_steps": {"replay": ring, "number": 5, "steps": acted},
+        "rl.windows.empty_windows": {
+            "observations": 3,
+            "actions": 2,
+            "nets": 2,
+            "lanes": 2,
+            "capacity": 6,
+            "device": torch.device("cpu"),
+        },
+        "rl.windows.longest_episode": {"replay": ring, "written": 5},
+        "rl.windows.num_finished": {"replay": ring, "written": 5},
+        "rl.windows.sample_windows": {"replay": ring, "written": 5, "length": 3, "u": f(2, 4, 2)},
+        "nn.normed.NormedMLP": {
+            "inputs": 3,
+            "outputs": 2,
+            "hidden": 4,
+            "layers": 2,
+            "activation": "mixed",
+            "normed": True,
+            "open": False,
+            "epsilon": 1e-5,
+            "constant_mean": False,
         },
         "rl.ppo.entropy": {"log_pi": f(2, 3, 4).log_softmax(-1)},
         "rl.ppo.policy_loss": {"ratio": f(2, 3), "advantage": f(2, 3), "clip_coef": 0.2},
@@ -406,6 +457,11 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "envs.protocol.check_action": {"env": bandit, "action": i(3)},
         "envs.protocol.check_noise": {"name": "u", "u": f(3, 2), "size": 2},
         "envs.environment": {"name": "bandit"},
+        "envs.control_environment": {"name": "pend"},
+        **{
+            f"{cls.__module__.removeprefix('tutorlib.')}.{cls.__name__}": dataclasses.asdict(cls())
+            for cls in envs.CONTROL.values()
+        },
         "envs.bandits.expected_regret": {"state": bandit.start(f(3, 3)), "action": i(3)},
         "envs.minigrid_rooms.key_corridor": {"number": 1, "generator": g(), "size": 3, "rows": 2},
         "envs.minigrid_rooms.multi_room": {"number": 1, "generator": g(), "rooms": 2, "size": 4, "width": 15},

@@ -12,12 +12,18 @@ from typing import Any
 
 import pytest
 import torch
-from lives import EVERY, name_of, uniform
+from lives import EVERY, name_of, random_actions, uniform
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tutorlib.envs import MiniGrid
+from tutorlib.lab import Context
+from tutorlib.nn import no_moments, step_generator
 from tutorlib.papers.mbrl import algorithm as mbrl
+from tutorlib.papers.metagenrl import population as metagenrl
+from tutorlib.papers.metagenrl.config import FORMS as METAGENRL
+from tutorlib.papers.metagenrl.config import Config as MetaGenRL
+from tutorlib.papers.metagenrl.config import setting_of
 from tutorlib.papers.rcgvf import algorithm as rcgvf
 
 LIBRARY = Path(__file__).parents[1] / "src" / "tutorlib"
@@ -25,6 +31,7 @@ FOLDERS = (
     "papers/*/algorithm.py",
     "papers/mbrl/acting.py",
     "papers/mbrl/l*.py",
+    "papers/metagenrl/[bmp]*.py",
     "papers/rcgvf/b*.py",
     "papers/rcgvf/recurrent*.py",
     "rl/*.py",
@@ -147,7 +154,7 @@ def environment_step(env: Any, device: str) -> Callable[[], Any]:
     if isinstance(env, MiniGrid):  # it lives on the device of its levels
         env = MiniGrid(env.levels.to(device), env.max_steps)
     state, u = env.start(uniform(5, env.start_noise).to(device)), uniform(5, env.step_noise).to(device)
-    action = torch.arange(5, device=device) % env.actions
+    action = random_actions(env, 5).to(device)
     return lambda: env.observe(env.step(state, action, u)[0])
 
 
@@ -175,8 +182,30 @@ def mbrl_iteration(agent: str, device: str) -> Callable[[], Any]:
     return lambda: mbrl.update(setting, learner, replay, 16, generators)
 
 
+def metagenrl_iteration(form: str, device: str) -> Callable[[], Any]:
+    """Return a function that acts and learns once: critics, policies by all three parts, and the objective."""
+    on = torch.device(device)
+    c = MetaGenRL(agents=2, hidden=6, batch=3, window=5, objective_hidden=4, memory=4, second_order=form)
+    setting = setting_of(c, on, c.environments)
+    life = metagenrl.begin(setting, [torch.Generator().manual_seed(0)], 200, on)
+    noise = metagenrl.drawn(setting, [step_generator(0, 0, on)], on, policy=True)
+    alpha = setting.objective.initial_parameters(1, torch.Generator().manual_seed(0)).to(on)
+    shared = metagenrl.Shared(alpha, alpha, no_moments(alpha), torch.zeros(1, 1, device=on))
+    iteration = metagenrl.Iteration(setting, Context(on))
+    weights = torch.full((2, 3), 0.5, device=on)
+
+    def step() -> Any:
+        lived = iteration.lived(life, noise, 150)
+        taught = iteration.taught(lived, alpha.expand(2, -1), weights, noise, 150, (True, True, True))
+        w = iteration.windows(taught, noise.meta, 150)
+        return iteration.objective(setting, shared, taught.learner, w)
+
+    return step
+
+
 STEPS = [
     *(pytest.param(environment_step, env, id=name_of(env)) for env in EVERY),
+    *(pytest.param(metagenrl_iteration, form, id=f"metagenrl, {form}") for form in METAGENRL),
     *(pytest.param(rcgvf_iteration, method, id=f"rcgvf, {method}") for method in rcgvf.METHODS),
     *(pytest.param(mbrl_iteration, agent, id=f"mbrl, {agent}") for agent in mbrl.AGENTS),
 ]

@@ -8,7 +8,9 @@ from tutorlib.envs import (
     Acrobot,
     BernoulliBandit,
     CartPole,
+    CartUp,
     ContextualBandit,
+    ControlEnvironment,
     DarkRoom,
     Duplicated,
     Environment,
@@ -16,9 +18,13 @@ from tutorlib.envs import (
     Lock,
     MiniGrid,
     MountainCar,
+    MountainCarContinuous,
     Padded,
+    Pend,
     Permuted,
+    Point,
     Projected,
+    Reach,
     Reordered,
     Rewarded,
     SignFlipped,
@@ -56,13 +62,30 @@ WRAPPED = (
     Rewarded(BernoulliBandit(), scale=2.0, shift=-1.0),
     Permuted(Padded(SignFlipped(Projected(CartPole(episode=8))), zeros=2), shuffle_actions=False, at=4),
 )
-EVERY = (*PLAIN, *WRAPPED)
+CONTINUOUS = (
+    Point(horizon=6),
+    Point(spread=0.05, law="normal", centre=(-1.0, -1.0), goal=(1.0, 1.0), reward_at_goal=0.0),
+    Pend(horizon=7),
+    Pend(angle_spread=0.1, angle_law="normal", action_cost=0.004),
+    CartUp(horizon=5),
+    CartUp(form="product", track_cost=1.0, max_spin=float("inf")),
+    Reach(horizon=4),
+    MountainCarContinuous(horizon=6),
+)
+EVERY = (*PLAIN, *WRAPPED, *CONTINUOUS)
 
 
 def uniform(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """Return numbers in (0, 1); float32 ones could be 0."""
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(*shape, generator=generator, dtype=dtype).clamp(min=1e-7)
+
+
+def random_actions(env: Environment | ControlEnvironment, *shape: int, seed: int = 0) -> torch.Tensor:
+    """Return actions of ``env``, all alike."""
+    if isinstance(env, ControlEnvironment):
+        return 2 * uniform(*shape, env.action_size, seed=seed) - 1
+    return torch.randint(env.actions, shape, generator=torch.Generator().manual_seed(seed))
 
 
 def name_of(env: Environment) -> str:
@@ -91,7 +114,8 @@ def live(env: Environment, actions: torch.Tensor, start: torch.Tensor, step: tor
 
 def random_lives(env: Environment, steps: int, *batch: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Lives:
     """Return lives of random actions."""
-    actions = torch.randint(env.actions, (steps, *batch), generator=torch.Generator().manual_seed(seed))
+    actions = random_actions(env, steps, *batch, seed=seed)
+    actions = actions.to(dtype) if actions.is_floating_point() else actions
     start = uniform(*batch, env.start_noise, seed=seed + 1, dtype=dtype)
     return live(env, actions, start, uniform(steps, *batch, env.step_noise, seed=seed + 2, dtype=dtype))
 

@@ -5,21 +5,26 @@ import inspect
 import jaxtyping
 import pytest
 import torch
-from lives import EVERY, leaves, live, name_of, random_lives, uniform
+from lives import EVERY, leaves, live, name_of, random_actions, random_lives, uniform
 
 from tutorlib import envs
 from tutorlib.envs import (
     BY_NAME,
+    CONTROL,
     BernoulliBandit,
     CartPole,
+    CartUp,
     Checked,
+    ControlEnvironment,
     DarkRoom,
     HeartGrid,
     Lock,
     MiniGrid,
+    Pend,
     Wrapper,
     check_action,
     check_noise,
+    control_environment,
     environment,
     key_corridor,
 )
@@ -43,7 +48,7 @@ def test_shapes_and_types(env):
 
 @every
 def test_a_batch_is_its_lives_one_by_one(env):
-    actions = torch.randint(env.actions, (15, 3, 2), generator=torch.Generator().manual_seed(3))
+    actions = random_actions(env, 15, 3, 2, seed=3)
     start, step = uniform(3, 2, env.start_noise), uniform(15, 3, 2, env.step_noise, seed=1)
     together = live(env, actions, start, step)
     for i in range(3):
@@ -58,7 +63,7 @@ def test_a_batch_is_its_lives_one_by_one(env):
 @every
 def test_members_can_share_their_noise(env):
     members, lifetimes, steps = 3, 4, 15
-    actions = torch.randint(env.actions, (steps, members, lifetimes), generator=torch.Generator().manual_seed(5))
+    actions = random_actions(env, steps, members, lifetimes, seed=5)
     start, step = uniform(lifetimes, env.start_noise), uniform(steps, lifetimes, env.step_noise, seed=1)
     # Every member has a copy of the noise: the plain way.
     own = live(env, actions, start.repeat(members, 1, 1), step.unsqueeze(1).repeat(1, members, 1, 1))
@@ -81,7 +86,7 @@ def test_a_life_is_a_function_of_its_noise_and_changes_no_state(env):
     kept = [leaf.clone() for leaf in leaves(first.states[0])]
     again = random_lives(env, 10, 6)
     assert torch.equal(first.observations, again.observations)
-    env.step(first.states[0], torch.zeros(6, dtype=torch.long), uniform(6, env.step_noise, seed=9))
+    env.step(first.states[0], random_actions(env, 6), uniform(6, env.step_noise, seed=9))
     assert all(torch.equal(a, b) for a, b in zip(kept, leaves(first.states[0]), strict=True))
     drawn = env.start_noise and not isinstance(env, HeartGrid)
     other = random_lives(env, 10, 6, seed=100)
@@ -95,7 +100,7 @@ def test_no_value_is_read_and_no_device_is_hidden(env):
         env = MiniGrid(env.levels.to("meta"), env.max_steps)
     state = env.start(torch.rand(4, env.start_noise, device="meta"))
     for _ in range(2):
-        action = torch.zeros(4, dtype=torch.long, device="meta")
+        action = random_actions(env, 4).to("meta")
         state, reward, ended = env.step(state, action, torch.rand(4, env.step_noise, device="meta"))
         for tensor in (*leaves(state), reward, ended, env.observe(state)):
             assert tensor.device.type == "meta"
@@ -103,7 +108,7 @@ def test_no_value_is_read_and_no_device_is_hidden(env):
 
 @every
 def test_noise_of_the_wrong_size_is_refused(env):
-    state, action = env.start(uniform(5, env.start_noise)), torch.zeros(5, dtype=torch.long)
+    state, action = env.start(uniform(5, env.start_noise)), random_actions(env, 5)
     with pytest.raises(UsageError, match=rf"u=\(5, {env.start_noise + 1}\): expected .* ends with {env.start_noise}$"):
         env.start(uniform(5, env.start_noise + 1))
     with pytest.raises(UsageError, match=rf"u=\(5, {env.step_noise + 2}\): expected"):
@@ -130,6 +135,18 @@ def test_actions_are_checked_where_it_is_asked_for():
         check_action(env, torch.zeros(2))
     with pytest.raises(UsageError, match="action=torch.bool"):
         check_action(env, torch.zeros(2, dtype=torch.bool))
+
+
+def test_continuous_actions_are_checked_where_it_is_asked_for():
+    env = CartUp()
+    check_action(env, torch.tensor([[0.5], [-1.0]]))
+    for wrong in (1.5, -1.25, float("nan")):
+        with pytest.raises(UsageError, match=f"action={wrong:.4}.*: expected entries from -1 to 1"):
+            check_action(env, torch.tensor([[0.0], [wrong]]))
+    with pytest.raises(UsageError, match=r"action=\(2,\): expected a shape that ends with 1"):
+        check_action(env, torch.zeros(2))
+    with pytest.raises(UsageError, match="action=torch.int64: expected a floating-point type"):
+        check_action(env, torch.zeros(2, 1, dtype=torch.long))
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1.0, -0.5, float("nan"), float("inf")])
@@ -171,13 +188,19 @@ def test_environments_by_name():
         environment("minigrid", levels=levels, max_steps=9, rows=3)
 
 
+def test_environments_of_control_by_name():
+    assert control_environment("pend", gravity=15.0) == Pend(gravity=15.0)
+    with pytest.raises(UsageError, match="did you mean 'cartup'"):
+        control_environment("cartpole")
+    with pytest.raises(UsageError, match="option='torqe': expected one of .*did you mean 'torque'"):
+        control_environment("pend", torqe=1.0)
+
+
 def test_every_environment_has_a_name_and_every_public_one_is_tried():
-    classes = {
-        c for _, c in inspect.getmembers(envs, inspect.isclass) if hasattr(c, "step") and c is not envs.Environment
-    }
-    classes = {c for c in classes if not hasattr(c, "action_size")}  # whose actions are numbers: test_continuous
+    protocols = (envs.Environment, ControlEnvironment)
+    classes = {c for _, c in inspect.getmembers(envs, inspect.isclass) if hasattr(c, "step") and c not in protocols}
     plain = {c for c in classes if not issubclass(c, Wrapper)}
-    assert plain == set(BY_NAME.values())
+    assert plain == {*BY_NAME.values(), *CONTROL.values()}
     tried = {type(env) for env in EVERY}
     assert classes - tried == {Wrapper, Checked}
     assert DarkRoom in tried

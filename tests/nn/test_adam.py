@@ -53,3 +53,17 @@ def test_in_place_it_is_the_same_step_and_nothing_else_changes() -> None:
     for found, known in zip((theta, *own), (expected, *moments), strict=True):
         torch.testing.assert_close(found, known, rtol=0, atol=1e-12)
     assert isinstance(own, Moments)
+
+
+def test_runs_that_began_at_different_times_have_numbers_of_their_own() -> None:
+    generator = torch.Generator().manual_seed(0)
+    theta, m, g = (torch.randn(3, 4, generator=generator, dtype=torch.double) for _ in range(3))
+    moments, numbers = Moments(m, m.square()), torch.tensor([[0.0], [7.0], [5000.0]], dtype=torch.double)
+    after, kept = adam_step(theta, moments, g, numbers, 0.1)
+    for i in range(3):
+        n = slice(i, i + 1)
+        alone, own = adam_step(theta[n], Moments(m[n], m[n].square()), g[n], int(numbers[i]), 0.1)
+        torch.testing.assert_close(after[n], alone)
+        torch.testing.assert_close(kept.v[n], own.v)
+    in_float32, _ = adam_step(theta.float(), Moments(m.float(), m.square().float()), g.float(), numbers.float(), 0.1)
+    torch.testing.assert_close(in_float32.double(), after, rtol=1e-5, atol=1e-5)

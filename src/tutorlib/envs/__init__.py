@@ -23,11 +23,12 @@ from tutorlib.envs.classic import (
     mountaincar_dynamics,
 )
 from tutorlib.envs.continuous import MountainCarContinuous, continuous_mountaincar_dynamics
+from tutorlib.envs.control import CartUp, Pend, Point, Reach
 from tutorlib.envs.grids import DarkRoom, HeartGrid, HeartState, RoomState
 from tutorlib.envs.lock import Lock, LockState
 from tutorlib.envs.minigrid import Levels, MiniGrid, MiniGridState
 from tutorlib.envs.minigrid_rooms import key_corridor, multi_room, obstructed_maze
-from tutorlib.envs.protocol import Environment, check_action, check_noise
+from tutorlib.envs.protocol import ControlEnvironment, Environment, check_action, check_noise
 from tutorlib.envs.wrappers import (
     Checked,
     Duplicated,
@@ -57,16 +58,34 @@ BY_NAME: Mapping[str, type] = MappingProxyType(
         "lock": Lock,
     }
 )
-"""Every environment that is no wrapper."""
+"""Every environment with discrete actions that is no wrapper."""
+
+CONTROL: Mapping[str, type] = MappingProxyType(
+    {"point": Point, "pend": Pend, "cartup": CartUp, "reach": Reach, "mountaincar-continuous": MountainCarContinuous}
+)
+"""Every environment with continuous actions."""
 
 
 @checked()
 def environment(name: str, **options: Any) -> Environment:
-    """Return the environment called ``name`` with the given fields.
+    """Return the environment with discrete actions called ``name`` with the given fields.
 
     Raises ``UsageError`` for a name, a field or a value that cannot be used.
     """
-    cls = BY_NAME[choose("name", name, BY_NAME)]
+    return _made(BY_NAME, name, options)
+
+
+@checked()
+def control_environment(name: str, **options: Any) -> ControlEnvironment:
+    """Return the environment with continuous actions called ``name`` with the given fields.
+
+    Raises ``UsageError`` for a name, a field or a value that cannot be used.
+    """
+    return _made(CONTROL, name, options)
+
+
+def _made(known: Mapping[str, type], name: str, options: Mapping[str, Any]) -> Any:
+    cls = known[choose("name", name, known)]
     for option in options:
         choose("option", option, [field.name for field in fields(cls) if field.init])
     return cls(**options)
@@ -74,14 +93,17 @@ def environment(name: str, **options: Any) -> Environment:
 
 __all__ = [
     "BY_NAME",
+    "CONTROL",
     "FAMILIES",
     "Acrobot",
     "BanditState",
     "BernoulliBandit",
     "CartPole",
+    "CartUp",
     "Checked",
     "ContextState",
     "ContextualBandit",
+    "ControlEnvironment",
     "ControlState",
     "DarkRoom",
     "Duplicated",
@@ -97,9 +119,12 @@ __all__ = [
     "MountainCarContinuous",
     "OrderState",
     "Padded",
+    "Pend",
     "Permuted",
+    "Point",
     "Projected",
     "ProjectedState",
+    "Reach",
     "Reordered",
     "Rewarded",
     "RoomState",
@@ -111,6 +136,7 @@ __all__ = [
     "check_action",
     "check_noise",
     "continuous_mountaincar_dynamics",
+    "control_environment",
     "environment",
     "expected_regret",
     "key_corridor",

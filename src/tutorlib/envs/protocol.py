@@ -55,6 +55,54 @@ class Environment(Protocol):
         """
 
 
+@runtime_checkable
+class ControlEnvironment(Protocol):
+    """A batch of environments with continuous actions ``[*batch, action_size]`` in [-1, 1]."""
+
+    @property
+    def horizon(self) -> int:
+        """Steps after which an episode ends in any case."""
+
+    @property
+    def observations(self) -> int:
+        """O, entries of an observation."""
+
+    @property
+    def action_size(self) -> int:
+        """A, entries of an action."""
+
+    @property
+    def action_limit(self) -> float:
+        """The largest useful action."""
+
+    @property
+    def start_noise(self) -> int:
+        """How many uniforms in (0, 1) ``start`` takes for each lifetime."""
+
+    @property
+    def step_noise(self) -> int:
+        """How many uniforms in (0, 1) ``step`` takes for each step."""
+
+    def start(self, u: Float[Tensor, "*batch start_noise"]) -> Any:
+        """Return the state at the start of a lifetime, on the device of ``u``."""
+
+    def observe(self, state: Any) -> Float[Tensor, "*batch observations"]:
+        """Return what the agent sees."""
+
+    def advance(
+        self, state: Any, action: Float[Tensor, "*#batch actions"]
+    ) -> tuple[Any, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state of the same episode, the reward, and whether the episode ended with this step."""
+
+    def renew(self, state: Any, ended: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]) -> Any:
+        """Return ``state``, or the first one of the next episode where one ended."""
+
+    def step(
+        self, state: Any, action: Float[Tensor, "*#batch actions"], u: Float[Tensor, "*#batch step_noise"]
+    ) -> tuple[Any, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return what ``renew`` makes of what ``advance`` returns, the reward, and whether an episode ended."""
+
+
 def expect_last(name: str, tensor: Tensor, size: int) -> None:
     """Raise ``UsageError`` unless the last axis of ``tensor`` has length ``size``; this never waits for a device."""
     if tensor.dim() == 0 or tensor.shape[-1] != size:
@@ -62,11 +110,19 @@ def expect_last(name: str, tensor: Tensor, size: int) -> None:
 
 
 @checked()
-def check_action(env: Environment, action: Tensor) -> None:
-    """Raise ``UsageError`` unless ``action`` holds actions of ``env``.
+def check_action(env: Environment | ControlEnvironment, action: Tensor) -> None:
+    """Raise ``UsageError`` unless ``action`` holds actions of ``env``: whole numbers, or entries in [-1, 1].
 
     This reads values, so on a GPU the program waits. ``step`` therefore leaves it to the caller.
     """
+    if isinstance(env, ControlEnvironment):
+        expect_last("action", action, env.action_size)
+        if not action.is_floating_point():
+            raise bad_argument("action", action.dtype, "a floating-point type")
+        beyond = action[~(action.abs() <= 1)]  # a number that is not finite is outside, too
+        if len(beyond):
+            raise bad_argument("action", float(beyond[0]), "entries from -1 to 1")
+        return
     if action.is_floating_point() or action.is_complex() or action.dtype == torch.bool:
         raise bad_argument("action", action.dtype, "an integer type")
     outside = action[(action < 0) | (action >= env.actions)]
@@ -88,4 +144,4 @@ def check_noise(name: str, u: Tensor, size: int) -> None:
         raise bad_argument(name, float(outside[0]), "uniforms in (0, 1)")
 
 
-__all__ = ["Environment", "check_action", "check_noise", "expect_last"]
+__all__ = ["ControlEnvironment", "Environment", "check_action", "check_noise", "expect_last"]

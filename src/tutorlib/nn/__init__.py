@@ -6,6 +6,7 @@ from tutorlib.nn.flat import FlatModule
 from tutorlib.nn.grid import GridConfig, GridParameters, GridState, grid_tick, initial_parameters, split, zero_state
 from tutorlib.nn.initial import truncated_normal
 from tutorlib.nn.lstm import lstm
+from tutorlib.nn.normed import NormedMLP, mixed
 from tutorlib.nn.stacked import Layers, parameter_count, run_layers, slope, split_layers
 from tutorlib.nn.training import Descent, Trained, descend, eval_generator, step_generator
 
@@ -17,6 +18,7 @@ __all__ = [
     "GridState",
     "Layers",
     "Moments",
+    "NormedMLP",
     "Trained",
     "adam_",
     "adam_step",
@@ -27,6 +29,7 @@ __all__ = [
     "gumbel",
     "initial_parameters",
     "lstm",
+    "mixed",
     "no_moments",
     "parameter_count",
     "run_layers",

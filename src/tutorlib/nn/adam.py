@@ -33,7 +33,7 @@ def adam_step(
     theta: Float[Tensor, "*runs parameters"],
     moments: Moments,
     g: Float[Tensor, "*runs parameters"],
-    step: int | Float[Tensor, ""],
+    step: int | Float[Tensor, ""] | Float[Tensor, "*runs 1"],
     lr: float | Float[Tensor, "*runs 1"],
     beta1: float = 0.9,
     beta2: float = 0.999,
@@ -41,11 +41,14 @@ def adam_step(
 ) -> tuple[Float[Tensor, "*runs parameters"], Moments]:
     """Return theta and the moments after step number ``step``, counted from 0 (Kingma and Ba 2015, Algorithm 1).
 
-    In a compiled step its number is a tensor of float64: a whole number would be compiled anew in each step.
+    Runs that began at different times have a number each. In a compiled step its number is a tensor of float64, or one
+    for each run: a whole number would be compiled anew in each step.
     """
     m = beta1 * moments.m + (1 - beta1) * g
     v = beta2 * moments.v + (1 - beta2) * g.square()
-    if isinstance(step, Tensor) and torch.compiler.is_compiling():
+    if isinstance(step, Tensor) and step.dim():
+        m_hat, v_hat = (x / -(math.log(b) * (step + 1)).expm1() if b else x for x, b in ((m, beta1), (v, beta2)))
+    elif isinstance(step, Tensor) and torch.compiler.is_compiling():
         m_hat, v_hat = m * _correction(beta1, step), v * _correction(beta2, step)
     else:
         m_hat = m / (1 - beta1 ** (step + 1))

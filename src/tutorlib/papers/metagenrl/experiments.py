@@ -1,0 +1,98 @@
+"""The experiments of MetaGenRL, each with its tiers. Reduced settings stand here and nowhere else."""
+
+from collections.abc import Sequence
+
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, rounded
+from tutorlib.lab.batching import common
+from tutorlib.papers.metagenrl.config import Config
+from tutorlib.papers.metagenrl.training import VARIES, train, ways
+
+
+def run_train(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Let populations learn an objective, and fresh agents learn with it.
+
+    Metrics: ``returns``, by environment of the fresh agents and by way to learn (``training.ways``) those of each agent
+    at the end, the mean of its last two episodes; ``evals``, at each of some ``iterations``, meta-training first:
+    ``population``, by environment the mean return of its agents, ``alignment``, the mean cosine of -dL/da and dQ/da,
+    and ``fresh``, by environment and way the mean return.
+    """
+    c: Config = common(trials, VARIES)
+    trained = train(trials, context)
+    looks = [x.double().cpu() for x in trained.looks]
+    metrics: list[Metrics] = []
+    for i in range(len(trials)):
+        population, fresh, cosine = (x[:, i] for x in looks)
+        metrics.append(
+            {
+                "returns": {
+                    env: {way: rounded(fresh[-1, e, w]) for w, way in enumerate(ways(c))}
+                    for e, env in enumerate(c.test_environments)
+                },
+                "evals": {
+                    "iterations": trained.iterations,
+                    "population": {e: rounded(population[:, k].mean(dim=-1)) for k, e in enumerate(c.environments)},
+                    "alignment": {e: rounded(cosine[:, k].mean(dim=-1)) for k, e in enumerate(c.environments)},
+                    "fresh": {
+                        env: {way: rounded(fresh[:, e, w].mean(dim=-1)) for w, way in enumerate(ways(c))}
+                        for e, env in enumerate(c.test_environments)
+                    },
+                },
+            }
+        )
+    return metrics
+
+
+MINUTE = Config(
+    environments=("point", "pend"),
+    agents=8,
+    steps=900,
+    test_agents=4,
+    test_steps=800,
+    num_evals=17,
+    hidden=64,
+    capacity=60 * 8 * 100,
+    batch=16,
+    window=10,
+    gamma=0.95,
+    scaled_advantages=True,
+    critic_lr=3e-3,
+    polyak=0.98,
+    exploration=0.2,
+    random_steps=100,
+    hold=300,
+    anneal=100,
+    meta_starts=150,
+    meta_lr=5e-3,
+    average=0.95,
+    inner_scale="normalised",
+    inner_lr=0.3,
+    scaled_gain=True,
+    reset_every=50,
+    reset=0.1,
+    penalty=0.02,
+    copies=8,
+    kind="structured",
+    objective_hidden=16,
+    action_layers=2,
+    other_layers=1,
+    summary=8,
+    memory=16,
+    head_layers=0,
+    second_order="product",
+    time_limit_ends=False,
+    initial="fan-in",
+    last_scale=0.1,
+    norm_epsilon=1e-5,
+)
+"""a population of a minute: each departure from the paper stands here"""
+
+TRAIN = Experiment(
+    name="metagenrl.train",
+    title="An objective learnt on a point and a pendulum trains fresh agents on a cart and an arm",
+    figure="Table 1 and Fig. 3, in small",
+    run=run_train,
+    tiers={"live": Tier((MINUTE,), seeds=(0,))},
+    varies=VARIES,
+)
+
+EXPERIMENTS = (TRAIN,)
