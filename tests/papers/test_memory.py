@@ -33,6 +33,7 @@ TIMES = {
     "vsml": ("streams.length", 20, 40),
     "symla": ("length", 10),
     "mbrl.offline": ("transitions", 60),
+    "gogepo": ("horizon", 5, 10),
     "rcgvf.lock": ("num_steps", 25),
     "rcgvf.ablations": ("num_steps", 25),
     "rcgvf.minigrid": ("num_steps", 16),

@@ -28,20 +28,20 @@ def faults(figure: Figure) -> list[str]:
     have at least ``LEAST`` points. Notation is raw where a word has TeX outside of dollar signs, such as ``gamma_z``.
     """
     figure.draw_without_rendering()
-    found = []
+    said = []
     for text in figure.findobj(Text):
         words = text.get_text()
         if not words.strip() or not text.get_visible():
             continue
         if (size := float(text.get_fontsize())) < LEAST:
-            found.append(f"{words!r} has {size:g} points, expected at least {LEAST:g}")
+            said.append(f"{words!r} has {size:g} points, expected at least {LEAST:g}")
         if set("_^\\$") & set(MATHEMATICS.sub("", words)):
-            found.append(f"{words!r} shows raw notation")
+            said.append(f"{words!r} shows raw notation")
     for legend in figure.findobj(Legend):
         box = Bbox.from_extents(*legend.get_window_extent().extents)
         for ax in figure.axes:
-            found += [f"a legend covers {what}" for what in _met(ax, box)]
-    return found
+            said += [f"a legend covers {what}" for what in _met(ax, box)]
+    return said
 
 
 def _met(ax: Axes, box: Bbox) -> Iterator[str]:

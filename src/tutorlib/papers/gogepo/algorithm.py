@@ -137,7 +137,7 @@ def evaluator_loss(
     r: Float[Tensor, "runs batch"],
 ) -> Float[Tensor, "runs"]:
     """L_V: the mean of (V_w(theta) - r)^2, whose minimum is the conditional mean, the expected return of theta."""
-    return (setting.evaluator.value(w, theta) - r).square().mean(dim=-1)
+    return (setting.evaluator.value(w, theta) - r).square().mean(dim=-1)  # gogepo-idea-losses
 
 
 @checked()
@@ -149,7 +149,7 @@ def generator_loss(
 ) -> Float[Tensor, "runs"]:
     """L_G: the mean of (V_w(G_rho(r)) - r)^2: whoever is asked for r shall write a policy that is expected to get r."""
     theta = setting.generator.generate(rho, r * setting.config.scale)
-    return (setting.evaluator.value(w, theta) - r).square().mean(dim=-1)
+    return (setting.evaluator.value(w, theta) - r).square().mean(dim=-1)  # gogepo-idea-losses
 
 
 def evaluator_step(setting: Setting, learner: Learner, theta: Tensor, r: Tensor, step: int | Tensor) -> Learner:

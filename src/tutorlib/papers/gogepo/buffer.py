@@ -19,7 +19,7 @@ class Buffer(NamedTuple):
 def recency_weights(stored: int, exponent: float, device: torch.device) -> Float[Tensor, "stored"]:
     """Return the probabilities of ``stored`` policies, oldest first: that of the k-th newest is as k^-exponent."""
     weights = torch.arange(stored, 0, -1, device=device, dtype=torch.double) ** -exponent
-    return weights / weights.sum()
+    return weights / weights.sum()  # gogepo-idea-recency
 
 
 @checked()

@@ -208,7 +208,7 @@ class Generator:
             blocks, biases = (run_layers(h, rows, torch.relu).unflatten(1, (policies, -1)) for h in (h_w, h_b))
             counts = [i * j for i, j in kind.tiles]
             each = zip(kind.layers, kind.tiles, blocks.split(counts, 2), biases.split(counts, 2), strict=True)
-            for layer, (i, j), in_w, in_b in each:
+            for layer, (i, j), in_w, in_b in each:  # gogepo-idea-blocks
                 w = rearrange(in_w, "r p (i j) (o n) -> r p (j o i n)", i=i, j=j, o=kind.rows)
                 b = in_b.unflatten(2, (i, j)).mean(dim=2).flatten(2)  # over the tiles of the inputs
                 layers[layer] = torch.cat([w, b], dim=-1) * _scale(self.policy.shapes[layer][0])
@@ -267,7 +267,7 @@ class Evaluator:
     ) -> Float[Tensor, "runs policies"]:
         """Return V_w(theta) = U([pi_theta(s_1), ..., pi_theta(s_K)]), in units of return."""
         u = split_layers(w[:, self.states * self.policy.observations :], self.shapes)
-        return run_layers(u, self.fingerprint(w, theta), torch.relu).squeeze(-1)
+        return run_layers(u, self.fingerprint(w, theta), torch.relu).squeeze(-1)  # gogepo-idea-fingerprint
 
 
 def _scale(inputs: int) -> float:
