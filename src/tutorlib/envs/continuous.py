@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from tutorlib.envs.classic import FASTEST, LEFT, RIGHT, SLOPE, ControlState
+from tutorlib.envs.control import Episodes
 from tutorlib.envs.protocol import expect_last
 from tutorlib.lab.errors import checked, expect_fields
 from tutorlib.shapes import Bool, Float, Tensor
@@ -40,8 +41,11 @@ def continuous_mountaincar_reaches(state: Float[Tensor, "*batch 2"]) -> Bool[Ten
 
 
 @dataclass(frozen=True)
-class MountainCarContinuous:
-    """Drive to the flag, for 100, and pay 0.1 a^2 for each action, as in Gymnasium's MountainCarContinuous-v0."""
+class MountainCarContinuous(Episodes):
+    """Drive to the flag, for 100, and pay 0.1 a^2 for each action, as in Gymnasium's MountainCarContinuous-v0.
+
+    What lies outside of -1 and 1 pushes no more, and is paid all the same.
+    """
 
     horizon: int = 999
     """steps after which an episode ends in any case"""
@@ -60,28 +64,13 @@ class MountainCarContinuous:
         return 1
 
     @property
-    def action_limit(self) -> float:
-        """What lies outside of -1 and 1 pushes no more, and is paid all the same."""
-        return 1.0
-
-    @property
     def start_noise(self) -> int:
         """One uniform for the first position."""
-        return 1
-
-    @property
-    def step_noise(self) -> int:
-        """The same for the next episode's first position."""
         return 1
 
     def _first(self, u: Tensor) -> Tensor:
         """Return rest at a position uniform in (-.6, -.4)."""
         return torch.cat([0.2 * u - 0.6, torch.zeros_like(u)], dim=-1)
-
-    def start(self, u: Float[Tensor, "*batch start_noise"]) -> ControlState:
-        """Return a first state: at rest, at a position uniform in (-.6, -.4)."""
-        expect_last("u", u, self.start_noise)
-        return ControlState(self._first(u), torch.zeros(u.shape[:-1], dtype=torch.long, device=u.device))
 
     def observe(self, state: ControlState) -> Float[Tensor, "*batch 2"]:
         """Return (position, velocity), from (-1.2, -.07) to (.6, .07)."""
@@ -96,23 +85,6 @@ class MountainCarContinuous:
         reached = continuous_mountaincar_reaches(x)
         reward = PRIZE * reached.to(x.dtype) - PRICE * action.squeeze(-1).square()
         return ControlState(x, t.expand(reached.shape)), reward, reached | (t >= self.horizon)
-
-    def renew(
-        self, state: ControlState, ended: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
-    ) -> ControlState:
-        """Return ``state``, or the first one of the next episode where one ended."""
-        expect_last("u", u, self.step_noise)
-        return ControlState(torch.where(ended.unsqueeze(-1), self._first(u), state.x), torch.where(ended, 0, state.t))
-
-    def step(
-        self,
-        state: ControlState,
-        action: Float[Tensor, "*#batch action_size"],
-        u: Float[Tensor, "*#batch step_noise"],
-    ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
-        """Return what ``renew`` makes of what ``advance`` returns, the reward, and whether an episode ended."""
-        after, reward, ended = self.advance(state, action)
-        return self.renew(after, ended, u), reward, ended
 
 
 __all__ = ["MountainCarContinuous", "continuous_mountaincar_dynamics", "continuous_mountaincar_reaches"]

@@ -10,6 +10,7 @@ must see the last state of an episode.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,15 +33,15 @@ def _drawn(u: Tensor, centre: float, spread: float, law: str) -> Tensor:
     return centre + spread * (off if law == "uniform" else math.sqrt(2) * torch.erfinv(off))
 
 
-class _Control:
-    """What these problems share: episodes of a fixed length, and ``step`` from its two halves."""
+class Episodes(ABC):
+    """What environments with continuous actions share: first states, ``step`` from its two halves, actions up to 1."""
 
     horizon: int
 
     @property
+    @abstractmethod
     def start_noise(self) -> int:
         """Uniforms of a first state."""
-        raise NotImplementedError
 
     @property
     def step_noise(self) -> int:
@@ -48,39 +49,29 @@ class _Control:
         return self.start_noise
 
     @property
+    @abstractmethod
     def action_size(self) -> int:
         """A, entries of an action."""
-        raise NotImplementedError
 
     @property
     def action_limit(self) -> float:
-        """The largest action; what lies beyond is cut."""
+        """The largest action; what lies beyond moves nothing more."""
         return 1.0
 
+    @abstractmethod
     def _first(self, u: Tensor) -> Tensor:
         """Return the numbers of a first state."""
-        raise NotImplementedError
 
-    def _moved(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the numbers of the next state, and the reward."""
-        raise NotImplementedError
+    @abstractmethod
+    def advance(
+        self, state: ControlState, action: Float[Tensor, "*#batch actions"]
+    ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state of the same episode, the reward, and whether the episode ended with this step."""
 
     def start(self, u: Float[Tensor, "*batch start_noise"]) -> ControlState:
         """Return a first state; raise ``UsageError`` unless ``u`` has ``start_noise`` entries last."""
         expect_last("u", u, self.start_noise)
         return ControlState(self._first(u), torch.zeros(u.shape[:-1], dtype=torch.long, device=u.device))
-
-    def advance(
-        self, state: ControlState, action: Float[Tensor, "*#batch actions"]
-    ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
-        """Return the next state of the same episode, the reward, and whether the episode ended with this step.
-
-        Raises ``UsageError`` unless ``action`` has ``action_size`` entries last.
-        """
-        expect_last("action", action, self.action_size)
-        x, reward = self._moved(state.x, action.clamp(-1, 1))
-        t = (state.t + 1).expand(x.shape[:-1])
-        return ControlState(x, t), reward, t >= self.horizon
 
     def renew(
         self, state: ControlState, ended: Bool[Tensor, "*batch"], u: Float[Tensor, "*#batch step_noise"]
@@ -96,6 +87,26 @@ class _Control:
         """Return the next state, the reward, and whether the episode ended; raise ``UsageError`` for wrong sizes."""
         after, reward, ended = self.advance(state, action)
         return self.renew(after, ended, u), reward, ended
+
+
+class _Control(Episodes):
+    """Episodes of a fixed length, with actions that are cut to [-1, 1]."""
+
+    @abstractmethod
+    def _moved(self, x: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the numbers of the next state, and the reward."""
+
+    def advance(
+        self, state: ControlState, action: Float[Tensor, "*#batch actions"]
+    ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+        """Return the next state of the same episode, the reward, and whether the episode ended with this step.
+
+        Raises ``UsageError`` unless ``action`` has ``action_size`` entries last.
+        """
+        expect_last("action", action, self.action_size)
+        x, reward = self._moved(state.x, action.clamp(-1, 1))
+        t = (state.t + 1).expand(x.shape[:-1])
+        return ControlState(x, t), reward, t >= self.horizon
 
 
 def _expect(env: Any, **rules: Any) -> None:

@@ -20,17 +20,12 @@ from tutorlib.lab.errors import MOST, bad_argument, checked
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
 
-@runtime_checkable
-class Environment(Protocol):
-    """A batch of environments with discrete actions."""
+class _Batch(Protocol):
+    """What all batches of environments have."""
 
     @property
     def observations(self) -> int:
         """O, entries of an observation."""
-
-    @property
-    def actions(self) -> int:
-        """The number of actions."""
 
     @property
     def start_noise(self) -> int:
@@ -45,6 +40,15 @@ class Environment(Protocol):
 
     def observe(self, state: Any) -> Float[Tensor, "*batch observations"]:
         """Return what the agent sees."""
+
+
+@runtime_checkable
+class Environment(_Batch, Protocol):
+    """A batch of environments with discrete actions."""
+
+    @property
+    def actions(self) -> int:
+        """The number of actions."""
 
     def step(
         self, state: Any, action: Int[Tensor, "*#batch"], u: Float[Tensor, "*#batch step_noise"]
@@ -56,16 +60,12 @@ class Environment(Protocol):
 
 
 @runtime_checkable
-class ControlEnvironment(Protocol):
+class ControlEnvironment(_Batch, Protocol):
     """A batch of environments with continuous actions ``[*batch, action_size]`` in [-1, 1]."""
 
     @property
     def horizon(self) -> int:
         """Steps after which an episode ends in any case."""
-
-    @property
-    def observations(self) -> int:
-        """O, entries of an observation."""
 
     @property
     def action_size(self) -> int:
@@ -74,20 +74,6 @@ class ControlEnvironment(Protocol):
     @property
     def action_limit(self) -> float:
         """The largest useful action."""
-
-    @property
-    def start_noise(self) -> int:
-        """How many uniforms in (0, 1) ``start`` takes for each lifetime."""
-
-    @property
-    def step_noise(self) -> int:
-        """How many uniforms in (0, 1) ``step`` takes for each step."""
-
-    def start(self, u: Float[Tensor, "*batch start_noise"]) -> Any:
-        """Return the state at the start of a lifetime, on the device of ``u``."""
-
-    def observe(self, state: Any) -> Float[Tensor, "*batch observations"]:
-        """Return what the agent sees."""
 
     def advance(
         self, state: Any, action: Float[Tensor, "*#batch actions"]

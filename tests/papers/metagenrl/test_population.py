@@ -198,10 +198,10 @@ def test_settings_that_cannot_be_are_named(changes, words):
         replace(SMALL, **changes)
 
 
-def test_the_defaults_are_the_papers():
+def test_the_defaults_are_those_of_the_papers_code():
     c = Config()
     told = {
-        "agents": 20, "steps": 600_000, "test_steps": 1_000_000, "hidden": 350, "capacity": 1_000_000, "batch": 100,
+        "agents": 20, "steps": 700_000, "test_steps": 700_000, "hidden": 350, "capacity": 1_000_000, "batch": 100,
         "window": 20, "gamma": 0.99, "gae_lambda": 0.97, "critic_lr": 1e-3, "policy_lr": 1e-3, "max_grad_norm": 1.0,
         "polyak": 0.995, "delay": 2, "target_noise": 0.2, "noise_clip": 0.5, "exploration": 0.1, "random_steps": 10_000,
         "anneal": 10_000, "meta_lr": 1e-3, "inner_lr": 1e-3, "inner_steps": 1, "kind": "full", "copies": 1, "hold": 0,

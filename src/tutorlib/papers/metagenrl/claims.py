@@ -20,7 +20,7 @@ C3 = Claim(
 C4 = Claim(
     id="metagenrl.C4",
     sentence="Second-order gradients from replay need far fewer steps than evolution strategies.",
-    reported="600,000 steps an agent; EPG is recalled to take 10^9",
+    reported="unknown",
 )
 C5 = Claim(
     id="metagenrl.C5",
@@ -30,17 +30,17 @@ C5 = Claim(
 C6 = Claim(
     id="metagenrl.C6",
     sentence="An early objective trains unseen agents already; later ones train them faster and with less spread.",
-    reported="from 86,000 of 600,000 steps on, as recalled",
+    reported="unknown",
 )
 C7 = Claim(
     id="metagenrl.C7",
     sentence="The objective needs values, one of V_t and V_{t+1} at the least, and hardly needs the time.",
-    reported="without values nothing is learnt at test time, as recalled",
+    reported="unknown",
 )
 C8 = Claim(
     id="metagenrl.C8",
     sentence="More inner steps do not help.",
-    reported="three have slightly more spread, five are clearly worse, as recalled",
+    reported="unknown",
 )
 C9 = Claim(
     id="metagenrl.C9",

@@ -1,4 +1,4 @@
-"""What can be set in a run of MetaGenRL (1910.04098); the defaults are the paper's, as far as they are known.
+"""What can be set in a run of MetaGenRL (1910.04098); the defaults are those of the paper's code.
 
 Fields in the second part are departures that a population of a minute needs; their defaults switch them off.
 """
@@ -30,14 +30,14 @@ class Config:
     """of the population; each has as many agents"""
     agents: int = 20
     """of the population"""
-    steps: int = 600_000
-    """iterations of meta-training: steps of each copy of an agent's environment"""
+    steps: int = 700_000
+    """iterations of meta-training, as in the paper's code: steps of each copy of an agent's environment"""
     test_environments: tuple[str, ...] = ("cartup", "reach")
     """of the fresh agents"""
     test_agents: int = 4
     """fresh agents of each environment and each way to learn"""
-    test_steps: int = 1_000_000
-    """iterations of meta-testing"""
+    test_steps: int = 700_000
+    """iterations of meta-testing, as in the paper's code"""
     _: KW_ONLY
     snapshots: int = 1
     """M: the objective is taken at M evenly spaced moments, the last at the end, and each is tested"""
