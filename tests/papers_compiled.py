@@ -23,6 +23,8 @@ from tutorlib.papers.gpicl.algorithm import meta_train as train_gpicl
 from tutorlib.papers.mbrl import offline
 from tutorlib.papers.mbrl.algorithm import Config as Mbrl
 from tutorlib.papers.mbrl.algorithm import train as train_mbrl
+from tutorlib.papers.metagenrl.config import Config as Metagenrl
+from tutorlib.papers.metagenrl.training import train as train_metagenrl
 from tutorlib.papers.rcgvf.algorithm import Config as Rcgvf
 from tutorlib.papers.rcgvf.algorithm import train as train_rcgvf
 from tutorlib.papers.rcgvf.recurrent import train as train_recurrent
@@ -36,6 +38,9 @@ GPICL = Gpicl(tasks=16, width=8, layers=1, heads=1, head_dim=8, steps=4, num_eva
 GOGEPO = Gogepo(steps=100, episodes=2, horizon=4, width=8, block=4, embedding=2, net_width=8, states=3, batch=3,
                 evaluator_steps=2, generator_steps=3, generator_lr=1e-3, eval_episodes=2, sweep_every=2,
                 sweep_commands=2, sweep_episodes=1)  # fmt: skip
+METAGENRL = Metagenrl(agents=2, steps=104, test_agents=1, test_steps=104, num_evals=1, hidden=6, capacity=500, batch=3,
+                      window=5, random_steps=50, objective_hidden=4, summary=3, memory=4, anneal=1,
+                      second_order="product")  # fmt: skip
 RCGVF = Rcgvf("rcgvf", horizon=5, actions=3, num_envs=6, num_steps=8, updates=2, minibatch_size=16, update_epochs=2,
               d=6, hidden_z=8, hidden=8, width=16, num_evals=1)  # fmt: skip
 FLUTE = Mbrl(environment="flute", size=2, steps=12, learning_starts=8, target_period=2, batch=4, length=2, capacity=16,
@@ -87,11 +92,17 @@ def generate(context: Context) -> object:
     return train_gogepo([Trial(GOGEPO, seed) for seed in (0, 1)], context).state.learner
 
 
+def objective(context: Context) -> object:
+    """Return what is left but the replay, of which a step that is no graph writes."""
+    state = train_metagenrl([Trial(METAGENRL, seed) for seed in (0, 1)], context).state
+    return state.population.learner, state.shared, state.fresh.learner
+
+
 def of_life(name: str, size: str) -> Callable[[Context], object]:
     return of_trials(symla.meta_train, replace(SYMLA, environment=name, sizes=size))
 
 
-RUNS: dict[str, tuple[Callable[[Context], object], dict[str, int], int]] = {
+RUNS: dict[str, tuple[Callable[[Context], object], dict[str, int], int | dict[str, int]]] = {
     "gpicl": (of_trials(train_gpicl, GPICL), {"meta_step": 4}, 1),
     "gpicl, three of another size": (
         of_trials(train_gpicl, replace(GPICL, width=16, length=9), 3),
@@ -100,6 +111,11 @@ RUNS: dict[str, tuple[Callable[[Context], object], dict[str, int], int]] = {
     ),
     "gpicl, sign": (of_trials(train_gpicl, replace(GPICL, optimizer="sign")), {"meta_step": 4}, 1),
     "gogepo": (generate, {"evaluator_step": 4, "generator_step": 6}, 1),
+    "metagenrl": (
+        objective,
+        {"acted": 208, "critics_learnt": 10, "policies_learnt": 6, "objective_learnt": 3},
+        {"acted": 2, "critics_learnt": 2, "policies_learnt": 2, "objective_learnt": 1},
+    ),
     "rcgvf": (of_trials(train_rcgvf, RCGVF), {"act": 16, "policy_gradient": 12, "predictor_gradient": 12}, 1),
     "rcgvf, recurrent": (
         of_trials(train_recurrent, RECURRENT),
@@ -129,7 +145,7 @@ RUNS: dict[str, tuple[Callable[[Context], object], dict[str, int], int]] = {
     "vsml, cloning": (clone, {"cloning_gradient": 3}, 1),
 }
 """A run, how often it calls each of its compiled steps, and how many graphs there are of each: one, or those of a whole
-piece of a lifetime and of its last step, for each size."""
+piece of a lifetime and of its last step, for each size; of MetaGenRL's, those of the population and of fresh agents."""
 
 
 def short_pieces() -> None:

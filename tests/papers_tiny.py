@@ -31,6 +31,11 @@ COMMANDED = {
     "batch": 3, "evaluator_steps": 2, "generator_steps": 2, "eval_episodes": 2, "sweep_every": 2, "sweep_commands": 3,
     "sweep_episodes": 2,
 }  # fmt: skip
+OBJECTIVE = {
+    "agents": 4, "steps": 108, "test_agents": 2, "test_steps": 106, "num_evals": 2, "hidden": 6, "batch": 3,
+    "window": 5, "objective_hidden": 4, "summary": 3, "memory": 4, "copies": 2, "hold": 100, "anneal": 4,
+    "meta_starts": 100, "random_steps": 50, "reset_every": 101,
+}  # fmt: skip
 TINY: dict[str, dict[str, Any]] = {
     "gpicl": {
         "steps": 4, "evaluations": 2, "warmup": 2, "width": 8, "layers": 1, "heads": 2, "head_dim": 4, "batch": 3,
@@ -55,6 +60,7 @@ TINY: dict[str, dict[str, Any]] = {
         "pipes": 2, "transitions": 20, "updates": 6, "copy_every": 3, "looks": 3, "batch": 4, "length": 2, "starts": 4,
         "hidden": 8, "layers": 1,
     },
+    "metagenrl": OBJECTIVE,
     "gogepo": COMMANDED,
     "gogepo.ars": {f"base.{name}": COMMANDED[name] for name in ("steps", "horizon", "width", "block")} | {
         "base.steps": 100, "pairs": 2, "top": 1, "iterations": 4,

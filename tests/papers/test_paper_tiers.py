@@ -89,6 +89,7 @@ CUT = {
     "mbrl.sets": {"models": 2},
     "mbrl.ensemble": {"members": 2, "pairs": 16},
     "gogepo": {"horizon": 4},
+    "metagenrl": {"agents": 2, "test_agents": 1, "batch": 2, "capacity": 200},
 }
 SHORT = 3
 
@@ -156,6 +157,7 @@ def few(monkeypatch):
         "rcgvf.experiments",
         "mbrl.measures",
         "gogepo.experiments",
+        "metagenrl.experiments",
     ):
         # Thousands of numbers that mean nothing would be rounded one by one.
         stand_in = [0.0] if measures.startswith("symla") else 0.0

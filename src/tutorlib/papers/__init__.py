@@ -6,7 +6,7 @@ from types import ModuleType
 from tutorlib.lab import Claim, Experiment
 from tutorlib.lab.errors import choose
 
-PAPERS = ("vsml", "gpicl", "symla", "rcgvf", "mbrl", "gogepo")
+PAPERS = ("vsml", "gpicl", "metagenrl", "symla", "rcgvf", "mbrl", "gogepo")
 
 
 def room(paper: str, name: str) -> ModuleType:

@@ -61,6 +61,11 @@ class Config:
     """whether the baseline's advantages are standardised over the batch, as the structured objective's are"""
     critic_lr: float = 1e-3
     policy_lr: float = 1e-3
+    """of the population, and of fresh agents that learn by the objective"""
+    gae_lr: float = 1e-3
+    """of fresh policies that learn by REINFORCE with GAE"""
+    ddpg_lr: float = 1e-3
+    """of fresh policies that learn by DDPG"""
     max_grad_norm: float = 1.0
     """of policies, and of each agent's gradient of the objective"""
     polyak: float = 0.995
@@ -138,7 +143,8 @@ class Config:
             maximum={"random_steps": MOST, "hold": MOST, "meta_starts": MOST, "capacity": MOST_STEPS,
                      "other_layers": 64, "head_layers": 64, "action_layers": 64, "inner_steps": 64},
             minimum={"action_layers": 1},
-            positive=("limit", "critic_lr", "policy_lr", "max_grad_norm", "meta_lr", "inner_lr", "norm_epsilon"),
+            positive=("limit", "critic_lr", "policy_lr", "gae_lr", "ddpg_lr", "max_grad_norm", "meta_lr", "inner_lr",
+                      "norm_epsilon"),
             not_negative=("target_noise", "noise_clip", "exploration", "penalty", "last_scale"),
             shares=("gamma", "gae_lambda", "polyak", "average", "reset"),
             choices={

@@ -1,6 +1,7 @@
 """The experiments of MetaGenRL, each with its tiers. Reduced settings stand here and nowhere else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, rounded
 from tutorlib.lab.batching import common
@@ -14,11 +15,14 @@ def run_train(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     Metrics: ``returns``, by environment of the fresh agents and by way to learn (``training.ways``) those of each agent
     at the end, the mean of its last two episodes; ``evals``, at each of some ``iterations``, meta-training first:
     ``population``, by environment the mean return of its agents, ``alignment``, the mean cosine of -dL/da and dQ/da,
-    and ``fresh``, by environment and way the mean return.
+    ``fresh``, by environment and way the mean return, and ``loss``, the mean loss of alpha over its steps since the look
+    before, 0 if there was none.
     """
     c: Config = common(trials, VARIES)
     trained = train(trials, context)
     looks = [x.double().cpu() for x in trained.looks]
+    total, steps = (x.unflatten(0, (c.num_evals, -1)).sum(dim=1).double().cpu() for x in trained.log)
+    loss = total / steps.clamp(min=1)
     metrics: list[Metrics] = []
     for i in range(len(trials)):
         population, fresh, cosine = (x[:, i] for x in looks)
@@ -32,6 +36,7 @@ def run_train(trials: Sequence[Trial], context: Context) -> list[Metrics]:
                     "iterations": trained.iterations,
                     "population": {e: rounded(population[:, k].mean(dim=-1)) for k, e in enumerate(c.environments)},
                     "alignment": {e: rounded(cosine[:, k].mean(dim=-1)) for k, e in enumerate(c.environments)},
+                    "loss": rounded(loss[:, i]),
                     "fresh": {
                         env: {way: rounded(fresh[:, e, w].mean(dim=-1)) for w, way in enumerate(ways(c))}
                         for e, env in enumerate(c.test_environments)
@@ -86,12 +91,23 @@ MINUTE = Config(
 )
 """a population of a minute: each departure from the paper stands here"""
 
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
+"""of policies, among which that of each way to learn is chosen"""
+PAPER = Config(snapshots=5, num_evals=20)
+"""The paper's sizes and rates in our environments."""
+
 TRAIN = Experiment(
     name="metagenrl.train",
     title="An objective learnt on a point and a pendulum trains fresh agents on a cart and an arm",
     figure="Table 1 and Fig. 3, in small",
     run=run_train,
-    tiers={"live": Tier((MINUTE,), seeds=(0,))},
+    tiers={
+        "live": Tier((MINUTE,), seeds=(0,)),
+        "tuning": Tier(
+            tuple(replace(MINUTE, policy_lr=lr, gae_lr=lr, ddpg_lr=lr) for lr in RATES), seeds=(1000, 1001, 1002)
+        ),
+        "paper": Tier((PAPER,), seeds=tuple(range(6))),
+    },
     varies=VARIES,
 )
 

@@ -52,7 +52,9 @@ class Place(NamedTuple):
     total: Float[Tensor, "runs agents lanes"]
     """rewards of the episode so far"""
     returns: Float[Tensor, "runs agents lanes 2"]
-    """of the last two finished episodes"""
+    """of the last two finished episodes; of the only one twice; 0 before there is one"""
+    finished: Bool[Tensor, "runs agents lanes"]
+    """whether an episode has ended"""
 
 
 class Life(NamedTuple):
@@ -170,7 +172,8 @@ def begin(setting: Setting, generators: Sequence[torch.Generator], iterations: i
         phi, theta, phi.clone(), theta.clone(), no_moments(phi), no_moments(theta), zero, zero.clone()
     )  # fmt: skip
     total = torch.zeros(runs, setting.each, c.copies, device=device)
-    return Life(learner, replay, Place(states, observed(setting, states), total, total.new_zeros(*total.shape, 2)))
+    none = total.new_zeros(*total.shape, 2), torch.zeros_like(total, dtype=torch.bool)
+    return Life(learner, replay, Place(states, observed(setting, states), total, *none))
 
 
 def observed(setting: Setting, states: tuple[Any, ...]) -> Float[Tensor, "runs agents lanes observations"]:
@@ -211,9 +214,11 @@ def acted(
     done = (ended if c.time_limit_ends else ended & ~torch.cat(timed, dim=1)).float()
     steps = Steps(place.o, a, reward, observed(setting, tuple(after)), done, ended)
     total, over = place.total + reward, ended.unsqueeze(-1)
-    returns = torch.where(over, torch.stack([place.returns[..., 1], total], dim=-1), place.returns)
+    before = torch.where(place.finished, place.returns[..., 1], total)
+    returns = torch.where(over, torch.stack([before, total], dim=-1), place.returns)
     states = tuple(renewed)
-    return steps, Place(envs=states, o=observed(setting, states), total=torch.where(ended, 0.0, total), returns=returns)
+    still = torch.where(ended, 0.0, total)
+    return steps, Place(states, observed(setting, states), still, returns, place.finished | ended)
 
 
 def critics_learnt(
@@ -231,13 +236,14 @@ def policies_learnt(
     learner: Learner,
     alpha: Float[Tensor, "nets weights"],
     weights: Float[Tensor, "nets 3"],
+    lr: Float[Tensor, "nets 1"],
     w: Windows,
     terms: tuple[bool, bool, bool],
 ) -> Learner:
-    """Return the agents after one step of their policies, and of the copies that follow."""
+    """Return the agents after one step of their policies, at a rate of each, and of the copies that follow."""
     c, agents, runs = setting.config, flat(learner), len(learner.phi)
     g = policy_gradient(setting, agents.phi, agents.theta, alpha, weights, w, terms)
-    phi, moments = adam_step(agents.phi, agents.phi_moments, g, agents.phi_updates, c.policy_lr)
+    phi, moments = adam_step(agents.phi, agents.phi_moments, g, agents.phi_updates, lr)
     agents = agents._replace(
         phi=phi,
         phi_moments=moments,
@@ -277,8 +283,11 @@ def renewed(
 class Iteration:
     """The steps of an iteration, compiled where that is asked for, and what they need besides the state."""
 
-    def __init__(self, setting: Setting, context: Context) -> None:
+    def __init__(self, setting: Setting, context: Context, lr: Float[Tensor, "nets 1"] | None = None) -> None:
+        """``lr``: the rate of each policy, if it is not ``policy_lr`` for all."""
         self.setting, self.device = setting, context.device
+        nets, rate = len(setting.used), setting.config.policy_lr
+        self.lr = torch.full((nets, 1), rate, device=context.device) if lr is None else lr
         self.act, self.critics = context.compiled(acted), context.compiled(critics_learnt)
         self.policies, self.objective = context.compiled(policies_learnt), context.compiled(objective_learnt)
 
@@ -307,7 +316,7 @@ class Iteration:
     ) -> Life:
         """Return agents after one step of their policies, by ``alpha`` and ``weights`` of each, ``[nets, ...]``."""
         w = self.windows(life, noise.policy, number)
-        return life._replace(learner=self.policies(self.setting, life.learner, alpha, weights, w, terms))
+        return life._replace(learner=self.policies(self.setting, life.learner, alpha, weights, self.lr, w, terms))
 
 
 def share_learned(config: Config, number: int) -> float:

@@ -45,8 +45,13 @@ class State(NamedTuple):
     fresh: Life
 
 
-class Nothing(NamedTuple):
-    """What a step logs: nothing, for runs are looked at instead."""
+class Logged(NamedTuple):
+    """What an iteration logs of the objective; all else is looked at."""
+
+    loss: Float[Tensor, "runs"]
+    """the population's mean of -E Q1(s, pi_phi'(s)) before the step of alpha; 0 where there was none"""
+    learnt: Float[Tensor, "runs"]
+    """1 where alpha made a step, else 0"""
 
 
 class Look(NamedTuple):
@@ -67,6 +72,7 @@ class Trained(NamedTuple):
     iterations: list[int]
     """before each look"""
     looks: Look
+    log: Logged
 
 
 def ways(config: Config) -> list[str]:
@@ -82,6 +88,12 @@ def weights_of(config: Config, device: torch.device) -> Float[Tensor, "ways 3"]:
     rows[learned, 2] = 1
     rows[learned + 1, 1] = 1
     return rows
+
+
+def rates_of(config: Config, device: torch.device) -> Float[Tensor, "ways 1"]:
+    """Return the rate of the policy of each way to learn."""
+    rates = [*(config.snapshots + 1) * [config.policy_lr], config.gae_lr, config.ddpg_lr]
+    return torch.tensor(rates, device=device).unsqueeze(-1)
 
 
 def settings(config: Config, runs: int, device: torch.device) -> tuple[Setting, Setting]:
@@ -115,22 +127,27 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
     c: Config = common(trials, VARIES)
     seeds, device = [trial.seed for trial in trials], context.device
     population, fresh = settings(c, len(seeds), device)
-    teaching, testing = Iteration(population, context), Iteration(fresh, context)
     moments = {c.steps * (i + 1) // c.snapshots: i + 1 for i in range(c.snapshots)}
-    by_way = weights_of(c, device).repeat_interleave(c.test_agents, dim=0)
-    by_way = by_way.repeat(len(seeds) * len(c.test_environments), 1)
+
+    def by_way(x: Tensor) -> Tensor:
+        return x.repeat_interleave(c.test_agents, dim=0).repeat(len(seeds) * len(c.test_environments), 1)
+
+    teaching = Iteration(population, context)
+    testing, weights_by_way = Iteration(fresh, context, by_way(rates_of(c, device))), by_way(weights_of(c, device))
+    nothing = torch.zeros(len(seeds), device=device)
     ahead = torch.zeros(len(seeds) * c.agents, 3, device=device)
 
-    def step(state: State, number: int) -> tuple[State, Nothing]:
+    def step(state: State, number: int) -> tuple[State, Logged]:
         generators = [step_generator(seed, number, device) for seed in seeds]
         if number < c.steps:
-            return teach(state, generators, number), Nothing()
-        return test(state, generators, number - c.steps), Nothing()
+            return teach(state, generators, number)
+        return test(state, generators, number - c.steps), Logged(nothing, nothing)
 
-    def teach(state: State, generators: list[torch.Generator], number: int) -> State:
+    def teach(state: State, generators: list[torch.Generator], number: int) -> tuple[State, Logged]:
         due = number % c.delay == c.delay - 1 and teaching.learns(number)
         noise = drawn(population, generators, device, due)
         life, shared, snapshots = teaching.lived(state.population, noise, number), state.shared, state.snapshots
+        log = Logged(nothing, nothing)
         if due:
             p = share_learned(c, number)
             weights = ahead + torch.stack([torch.full((), w, device=device) for w in (p, 1 - p, 0.0)])
@@ -138,7 +155,8 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
             life = teaching.taught(life, alpha, weights, noise, number, (p > 0, p < 1, False))
             if number >= c.meta_starts:
                 w = teaching.windows(life, noise.meta, number)
-                shared, _ = teaching.objective(population, shared, life.learner, w)
+                shared, loss = teaching.objective(population, shared, life.learner, w)
+                log = Logged(loss, nothing + 1)
         if c.reset and number % c.reset_every == c.reset_every - 1:
             host = [step_generator(seed, RESETS + number, torch.device("cpu")) for seed in seeds]
             new = fresh_policies(population, host).to(device)
@@ -147,7 +165,7 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         if number + 1 in moments:
             at = moments[number + 1]
             snapshots = torch.cat([snapshots[:, :at], shared.mean.unsqueeze(1), snapshots[:, at + 1 :]], dim=1)
-        return State(life, shared, snapshots, state.fresh)
+        return State(life, shared, snapshots, state.fresh), log
 
     def test(state: State, generators: list[torch.Generator], number: int) -> State:
         due = number % c.delay == c.delay - 1 and testing.learns(number)
@@ -156,7 +174,7 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         if due:
             alpha = torch.cat([state.snapshots, *2 * [state.snapshots[:, -1:]]], dim=1)  # the others do not read it
             alpha = alpha.repeat_interleave(c.test_agents, dim=1).repeat(1, len(c.test_environments), 1)
-            life = testing.taught(life, flat(alpha), by_way, noise, number, (True, True, True))
+            life = testing.taught(life, flat(alpha), weights_by_way, noise, number, (True, True, True))
         return state._replace(fresh=life)
 
     def seen(state: State, done: int) -> Tensor:
@@ -179,7 +197,7 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         seeds=seeds,
         eval_every=every,
         evaluate=seen,
-        log=Nothing,
+        log=Logged,
         advice="a smaller meta_lr, or inner_scale='normalised', may help",
     )
     parts = torch.stack(course.evals).split([c.agents, fresh.each, c.agents], dim=-1)
@@ -189,16 +207,17 @@ def train(trials: Sequence[Trial], context: Context) -> Trained:
         parts[1].unflatten(-1, (len(c.test_environments), len(ways(c)), c.test_agents)),
         parts[2].unflatten(-1, shape),
     )
-    return Trained(course.state, [every * (i + 1) for i in range(len(course.evals))], looks)
+    return Trained(course.state, [every * (i + 1) for i in range(len(course.evals))], looks, course.log)
 
 
 __all__ = [
     "VARIES",
+    "Logged",
     "Look",
-    "Nothing",
     "State",
     "Trained",
     "first_state",
+    "rates_of",
     "settings",
     "train",
     "ways",
