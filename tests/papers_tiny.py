@@ -61,6 +61,8 @@ TINY: dict[str, dict[str, Any]] = {
         "hidden": 8, "layers": 1,
     },
     "metagenrl": OBJECTIVE,
+    "metagenrl.left-out": OBJECTIVE | {"agents": 3},
+    "metagenrl.population": OBJECTIVE | {"agents": 2},
     "gogepo": COMMANDED,
     "gogepo.ars": {f"base.{name}": COMMANDED[name] for name in ("steps", "horizon", "width", "block")} | {
         "base.steps": 100, "pairs": 2, "top": 1, "iterations": 4,

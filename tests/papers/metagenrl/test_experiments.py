@@ -12,12 +12,21 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tutorlib.lab import Checkpoint, Context, Trial
-from tutorlib.lab.claims import judge
 from tutorlib.lab.dry import rehearse
+from tutorlib.lab.experiment import plain
 from tutorlib.lab.progress import Silent
-from tutorlib.papers.metagenrl.claims import CLAIMS
-from tutorlib.papers.metagenrl.experiments import EXPERIMENTS, MINUTE, TRAIN
-from tutorlib.papers.metagenrl.training import State, first_state, train, ways, weights_of
+from tutorlib.papers.metagenrl.experiments import (
+    ABLATED,
+    ALL,
+    EXPERIMENTS,
+    INNER,
+    LEFT_OUT,
+    MINUTE,
+    POPULATION,
+    TRAIN,
+    TUNED,
+)
+from tutorlib.papers.metagenrl.training import State, first_state, rates_of, train, ways, weights_of
 
 TINY = replace(
     MINUTE, agents=4, steps=108, test_agents=2, test_steps=106, num_evals=2, hidden=6, batch=4, window=5,
@@ -114,6 +123,18 @@ def test_what_a_run_tells():
     last = metrics["returns"]["cartup"]["gae"]
     assert abs(evals["fresh"]["cartup"]["gae"][-1] - sum(last) / 2) < 1e-3
     assert 0 < abs(evals["alignment"]["point"][1]) < 1
+    assert evals["loss"][0] != 0
+    assert evals["loss"][1] == 0, "the objective learns no more while fresh agents do"
+
+
+def test_the_loss_of_the_objective_is_a_mean_over_its_steps():
+    log = train([Trial(TINY, 0), Trial(TINY, 1)], Context()).log
+    assert log.loss.shape == log.learnt.shape == (214, 2)
+    steps = [101, 103, 105, 107]
+    assert log.learnt.nonzero()[:, 0].unique().tolist() == steps
+    assert (log.loss[steps] != 0).all()
+    first, _ = (metrics["evals"]["loss"] for metrics in TRAIN.run([Trial(TINY, 0), Trial(TINY, 1)], Context()))
+    assert first[0] == pytest.approx(float(log.loss[[101, 103, 105], 0].mean()), rel=1e-4), "up to the look after 107"
 
 
 @pytest.mark.parametrize("config", [TINY, FULL], ids=["structured", "full"])
@@ -132,11 +153,42 @@ def test_steps_are_whole_graphs_that_do_what_the_eager_ones_do():
     assert json.loads(done.stdout.splitlines()[-1]) == {}
 
 
-def test_the_minute_is_a_tier_of_one_batch():
-    assert EXPERIMENTS == (TRAIN,)
+def test_the_minute_is_the_live_tier():
     assert TRAIN.tiers["live"].configs == (MINUTE,)
 
 
-def test_no_claim_is_judged_before_a_study():
-    assert [claim.id for claim in CLAIMS] == [f"metagenrl.C{i}" for i in range(1, 10)]
-    assert {judge(claim).verdict for claim in CLAIMS} == {"not tested here"}
+def test_a_study_differs_from_the_minute_in_what_it_is_about():
+    """``TUNED`` may differ in rates."""
+
+    def others(config):
+        mine, base = plain(config), plain(TUNED)
+        return {name for name in mine if mine[name] != base[name]}
+
+    assert {name for name in plain(TUNED) if plain(TUNED)[name] != plain(MINUTE)[name]} <= {
+        "policy_lr", "gae_lr", "ddpg_lr",
+    }  # fmt: skip
+    fields = {
+        TRAIN: {"snapshots"}, LEFT_OUT: {"environments", "test_environments", "agents"}, ABLATED: {"inputs"},
+        INNER: {"inner_steps", "second_order"}, POPULATION: {"environments", "agents"},
+    }  # fmt: skip
+    assert set(fields) == set(EXPERIMENTS)
+    for experiment, own in fields.items():
+        for config in experiment.tiers["study"].configs:
+            assert others(config) <= own, experiment.name
+    assert {c.test_environments for c in LEFT_OUT.tiers["study"].configs} == {(name,) for name in ALL}
+    for c in LEFT_OUT.tiers["study"].configs:
+        assert {*c.environments, *c.test_environments} == {*ALL}
+
+
+def test_fresh_agents_have_the_rate_of_their_way():
+    config = replace(TINY, gae_lr=2e-3, ddpg_lr=5e-3, policy_lr=3e-3, steps=108)
+    assert rates_of(config, torch.device("cpu")).squeeze(-1).tolist() == pytest.approx([3e-3, 3e-3, 2e-3, 5e-3])
+    one, other = (train([Trial(c, 3)], Context()).state for c in (config, replace(config, ddpg_lr=1e-3)))
+    same = [torch.equal(x, y) for x, y in zip(*(by_way(s.fresh.learner.phi) for s in (one, other)), strict=True)]
+    assert same == [True, True, True, False]
+    assert torch.equal(one.shared.alpha, other.shared.alpha)
+
+
+def by_way(phi):
+    """Return what agents of each way are, from phi of one run."""
+    return phi[0].unflatten(0, (2, 4, 2)).unbind(1)

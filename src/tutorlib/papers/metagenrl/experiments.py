@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, rounded
+from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
 from tutorlib.lab.batching import common
 from tutorlib.papers.metagenrl.config import Config
+from tutorlib.papers.metagenrl.model import INPUTS
 from tutorlib.papers.metagenrl.training import VARIES, train, ways
 
 
@@ -15,8 +16,8 @@ def run_train(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     Metrics: ``returns``, by environment of the fresh agents and by way to learn (``training.ways``) those of each agent
     at the end, the mean of its last two episodes; ``evals``, at each of some ``iterations``, meta-training first:
     ``population``, by environment the mean return of its agents, ``alignment``, the mean cosine of -dL/da and dQ/da,
-    ``fresh``, by environment and way the mean return, and ``loss``, the mean loss of alpha over its steps since the look
-    before, 0 if there was none.
+    ``fresh``, by environment and way the mean return, and ``loss``, the mean loss of alpha over its steps since the
+    look before, 0 if there was none.
     """
     c: Config = common(trials, VARIES)
     trained = train(trials, context)
@@ -93,6 +94,11 @@ MINUTE = Config(
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 """of policies, among which that of each way to learn is chosen"""
+TUNED = MINUTE
+"""each way to learn at its best rate in the tuning tier; the study has five moments besides"""
+SEEDS = tuple(range(10, 20))
+"""of the studies: others than those of live runs that were looked at before"""
+ALL = ("point", "pend", "cartup", "reach")
 PAPER = Config(snapshots=5, num_evals=20)
 """The paper's sizes and rates in our environments."""
 
@@ -106,9 +112,46 @@ TRAIN = Experiment(
         "tuning": Tier(
             tuple(replace(MINUTE, policy_lr=lr, gae_lr=lr, ddpg_lr=lr) for lr in RATES), seeds=(1000, 1001, 1002)
         ),
+        "study": Tier((replace(TUNED, snapshots=5),), SEEDS),
         "paper": Tier((PAPER,), seeds=tuple(range(6))),
     },
     varies=VARIES,
 )
 
-EXPERIMENTS = (TRAIN,)
+
+def study(name: str, title: str, figure: str, configs: tuple[Config, ...]) -> Experiment:
+    """Return an experiment whose study is of ``configs``, and whose live run is the first of them."""
+    tiers = {"live": Tier(configs[:1], seeds=(0,)), "study": Tier(configs, SEEDS)}
+    return Experiment(f"metagenrl.{name}", title, figure, run_train, tiers, VARIES)
+
+
+LEFT_OUT = study(
+    "left-out",
+    "Each of four environments is left out of meta-training, and tests what was learnt on the others",
+    "Table 1, in small",
+    tuple(
+        replace(TUNED, environments=tuple(env for env in ALL if env != out), test_environments=(out,), agents=12)
+        for out in ALL
+    ),
+)
+WITHOUT = (("value", "following"), ("value",), ("following",), ("time",))
+ABLATED = study(
+    "inputs",
+    "The objective without values, without one of the two, and without the time",
+    "Fig. 5",
+    grid(TUNED, inputs=[tuple(name for name in INPUTS if name not in out) for out in WITHOUT]),
+)
+INNER = study(
+    "inner",
+    "The objective is learnt through three and five inner steps in place of one",
+    "Fig. 6",
+    grid(replace(TUNED, second_order="exact"), inner_steps=(3, 5)),
+)
+POPULATION = study(
+    "population",
+    "Fewer agents learn the objective: one in Point, or one and two in Point and in Pend",
+    "the ablation of population size",
+    (replace(TUNED, environments=("point",), agents=1), replace(TUNED, agents=2), replace(TUNED, agents=4)),
+)
+
+EXPERIMENTS = (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION)
