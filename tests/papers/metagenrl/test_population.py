@@ -102,12 +102,14 @@ def test_ends_returns_and_what_is_seen_last(terminal):
         assert torch.equal(steps.done, steps.ended.float() if terminal else torch.zeros_like(steps.done))
         new = (after.o != steps.next).any(dim=-1)
         assert torch.equal(new, steps.ended), "the next episode begins elsewhere"
+        assert not after.returns[~after.finished].any()
         life = life._replace(place=after)
     rewards = torch.stack(rewards)
     torch.testing.assert_close(life.place.returns[:, :2, :, 1], rewards[50:, :, :2].sum(dim=0))
     torch.testing.assert_close(life.place.returns[:, :2, :, 0], rewards[:50, :, :2].sum(dim=0))
     torch.testing.assert_close(life.place.returns[:, 2:, :, 1], rewards[:, :, 2:].sum(dim=0))
-    assert (life.place.returns[:, 2:, :, 0] == 0).all()
+    assert torch.equal(life.place.returns[:, 2:, :, 0], life.place.returns[:, 2:, :, 1]), "the only one, twice"
+    assert life.place.finished.all()
     assert (life.place.total == 0).all()
 
 
