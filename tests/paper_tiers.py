@@ -36,6 +36,7 @@ NOT_IN_THE_PAPER = {
     "rcgvf.tdlambda": "a chain of known values",
     "mbrl.dreams": "an explorer's dreams",
     "metagenrl.left-out": "four environments of ours; the paper's table has the objective of metagenrl.train",
+    "metagenrl.evolved": "EPG's settings in the paper are unknown but for a few",
     "metagenrl.inputs": "an ablation in our environments",
     "metagenrl.inner": "an ablation in our environments",
     "metagenrl.population": "an ablation in our environments",

@@ -61,6 +61,9 @@ TINY: dict[str, dict[str, Any]] = {
         "hidden": 8, "layers": 1,
     },
     "metagenrl": OBJECTIVE,
+    "metagenrl.evolved": {f"base.{name}": value for name, value in OBJECTIVE.items()} | {
+        "base.num_evals": 1, "base.random_steps": 10, "pairs": 1, "life": 104, "generations": 2,
+    },
     "metagenrl.left-out": OBJECTIVE | {"agents": 3},
     "metagenrl.population": OBJECTIVE | {"agents": 2},
     "gogepo": COMMANDED,

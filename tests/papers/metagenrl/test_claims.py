@@ -8,20 +8,22 @@ import pytest
 from tutorlib.lab import Record, UsageError, judge
 from tutorlib.lab.experiment import plain
 from tutorlib.papers.metagenrl import analysis, claims, terms
-from tutorlib.papers.metagenrl.experiments import ABLATED, INNER, LEFT_OUT, MINUTE, POPULATION, RATES, TRAIN
+from tutorlib.papers.metagenrl.experiments import ABLATED, EVOLVED, INNER, LEFT_OUT, MINUTE, POPULATION, RATES, TRAIN
 
 C1, C2, C3, C4, C5, C6, C7, C8, C9 = claims.CLAIMS
-LEVELS = {"untrained": 10.0, "learned": 40.0, "gae": 30.0, "ddpg": 60.0, "random": 0.0}
+LEVELS = {"untrained": 10.0, "learned": 40.0, "gae": 30.0, "ddpg": 60.0, "random": 0.0, "evolved": 12.0}
+STUDIES = (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION, EVOLVED)
 SPREAD = (-1.0, 1.0, -1.0, 1.0)
 
 
 def record(experiment, config, seed, levels, *, scale=1.0):
     """Return a record whose fresh agents end around ``levels``, by way to learn; moments lie between their ends."""
+    whole, config = config, getattr(config, "base", config)
     moments = config.snapshots
-    ends = {"gae": levels["gae"], "ddpg": levels["ddpg"]}
+    ends = {"gae": levels["gae"], "ddpg": levels["ddpg"], "evolved": levels["evolved"]}
     for m in range(moments + 1):
-        whole = levels["untrained"] + (levels["learned"] - levels["untrained"]) * m / moments
-        ends[f"learned {m}"] = levels.get(f"learned {m}", whole)
+        between = levels["untrained"] + (levels["learned"] - levels["untrained"]) * m / moments
+        ends[f"learned {m}"] = levels.get(f"learned {m}", between)
     noise = 0.1 * (seed % 3)
     width = {way: scale * (2.0 - float(way.split()[1]) / moments) if "learned" in way else 1.0 for way in ends}
     iterations = [config.steps, config.steps + config.random_steps, config.steps + config.test_steps]
@@ -38,15 +40,15 @@ def record(experiment, config, seed, levels, *, scale=1.0):
             },
         },
     }  # fmt: skip
-    config = json.loads(json.dumps(plain(config)))
-    return Record(experiment, "study", config, seed, metrics, 1.0, {"device": "cpu"})
+    own = json.loads(json.dumps(plain(whole)))
+    return Record(experiment, "study", own, seed, metrics, 1.0, {"device": "cpu"})
 
 
 def judged(monkeypatch, claim, change=lambda experiment, config: {}, seeds=range(10, 20), **how):
     """Return what is found of ``claim`` where runs end at ``LEVELS`` but for what ``change`` says of them."""
 
     def records(name):
-        experiment = next(e for e in (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION) if e.name == name)
+        experiment = next(e for e in STUDIES if e.name == name)
         return [
             record(name, config, seed, LEVELS | change(experiment, config), **how)
             for config in experiment.tiers["study"].configs
@@ -95,6 +97,17 @@ def test_reinforce_is_held_against_it_and_ddpg_is_told(monkeypatch):
     assert found.verdict == "in part"
     assert "CartUp: less than DDPG by 20.000" in found.against[0]
     assert judged(monkeypatch, C3, lambda e, c: {"gae": 45.0}).verdict == "contradicted in part"
+
+
+def test_evolution_at_equal_steps(monkeypatch):
+    found = judged(monkeypatch, C4)
+    assert found.verdict == "holds"
+    assert found.parts[terms.OVER_ES].interval.value == pytest.approx(28.0)
+    better = judged(monkeypatch, C4, lambda e, c: {"evolved": 50.0} if getattr(c, "generations", 0) == 2 else {})
+    assert better.verdict == "contradicted"
+    more = judged(monkeypatch, C4, lambda e, c: {"evolved": 50.0} if getattr(c, "generations", 0) == 20 else {})
+    assert more.verdict == "holds"
+    assert "in ten times as many 50.100" in more.detail
 
 
 def test_later_objectives_are_faster_and_steadier(monkeypatch):
@@ -152,10 +165,10 @@ def test_every_claim_has_terms_and_what_has_no_study_is_not_tested():
         assert claim.terms.bars
         assert claim.terms.changes == ()
         assert not set(claim.terms.seeds) & {0, 1, 2}, "they were looked at"
-    for e in (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION):
+    for e in STUDIES:
         assert e.tiers["study"].seeds == terms.SEEDS
     assert TRAIN.tiers["tuning"].seeds == terms.TUNING
-    assert {judge(claim).verdict for claim in (C4, C5)} == {"not tested here"}
+    assert judge(C5).verdict == "not tested here"
 
 
 # Numbers

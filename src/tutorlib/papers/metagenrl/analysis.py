@@ -12,7 +12,7 @@ from tutorlib.lab import Record
 from tutorlib.lab.errors import bad_argument, checked, choose
 from tutorlib.lab.seeds import tuned
 
-UNTRAINED, GAE, DDPG = "learned 0", "gae", "ddpg"
+UNTRAINED, GAE, DDPG, EVOLVED = "learned 0", "gae", "ddpg", "evolved"
 """ways to learn that are held against the learned objective"""
 RATES = {"learned": "policy_lr", GAE: "gae_lr", DDPG: "ddpg_lr"}
 """what each way to learn calls its rate"""
@@ -99,6 +99,7 @@ def rates(records: Sequence[Record]) -> dict[str, float]:
 
 __all__ = [
     "DDPG",
+    "EVOLVED",
     "GAE",
     "RATES",
     "UNTRAINED",

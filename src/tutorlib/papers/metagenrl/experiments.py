@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
 from tutorlib.lab.batching import common
+from tutorlib.papers.metagenrl import evolved
 from tutorlib.papers.metagenrl.config import Config
 from tutorlib.papers.metagenrl.model import INPUTS
 from tutorlib.papers.metagenrl.training import VARIES, train, ways
@@ -154,4 +155,43 @@ POPULATION = study(
     (replace(TUNED, environments=("point",), agents=1), replace(TUNED, agents=2), replace(TUNED, agents=4)),
 )
 
-EXPERIMENTS = (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION)
+
+def run_evolved(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Evolve objectives, and let fresh agents learn with them.
+
+    Metrics: ``returns``, as those of ``run_train``, by the ways of ``evolved.WAYS``; ``fitness``, the mean return of
+    the members of each generation.
+    """
+    c: Config = common(trials, ()).base
+    course = evolved.evolve(trials, context)
+    returns = course.state.fresh.place.returns.mean(dim=(-1, -2)).double().cpu()
+    returns = returns.unflatten(1, (len(c.test_environments), len(evolved.WAYS), c.test_agents))
+    fitness = course.fitness.double().cpu()
+    return [
+        {
+            "returns": {
+                env: {way: rounded(returns[i, e, w]) for w, way in enumerate(evolved.WAYS)}
+                for e, env in enumerate(c.test_environments)
+            },
+            "fitness": rounded(fitness[:, i]),
+        }
+        for i in range(len(trials))
+    ]
+
+
+ES = evolved.Evolved(TUNED)
+"""as many steps of the environments as the population takes in meta-training"""
+EVOLVED = Experiment(
+    "metagenrl.evolved",
+    "Evolution strategies over the same objective, at equal steps of the environments and at ten times as many",
+    "EPG, in small",
+    run_evolved,
+    {
+        "live": Tier((ES,), seeds=(0,)),
+        "tuning": Tier(grid(ES, sigma=(0.03, 0.1, 0.3), es_lr=(0.01, 0.03, 0.1)), seeds=(1000, 1001, 1002)),
+        "study": Tier(grid(ES, generations=(2, 20)), SEEDS),
+    },
+    VARIES,
+)
+
+EXPERIMENTS = (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION, EVOLVED)
