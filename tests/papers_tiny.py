@@ -34,9 +34,9 @@ COMMANDED = {
 OBJECTIVE = {
     "agents": 4, "steps": 108, "test_agents": 2, "test_steps": 106, "num_evals": 2, "hidden": 6, "batch": 3,
     "window": 5, "objective_hidden": 4, "summary": 3, "memory": 4, "copies": 2, "hold": 100, "anneal": 4,
-    "meta_starts": 100, "random_steps": 50, "reset_every": 101, "meta_lr": 5e-4,
+    "meta_starts": 100, "random_steps": 50, "reset_every": 101, "meta_lr": 2e-5,
 }  # fmt: skip
-"""The rate is a small one, for Adam makes as large a step of a gradient that is nearly zero, and sums round otherwise in
+"""The rate is a small one: Adam makes as large a step of a gradient that is nearly zero, and sums round otherwise in
 a batch."""
 TINY: dict[str, dict[str, Any]] = {
     "gpicl": {
