@@ -37,6 +37,7 @@ NOT_IN_THE_PAPER = {
     "mbrl.dreams": "an explorer's dreams",
     "metagenrl.left-out": "four environments of ours; the paper's table has the objective of metagenrl.train",
     "metagenrl.evolved": "EPG's settings in the paper are unknown but for a few",
+    "metagenrl.ppo": "the paper's was a public code's in MuJoCo",
     "metagenrl.inputs": "an ablation in our environments",
     "metagenrl.inner": "an ablation in our environments",
     "metagenrl.population": "an ablation in our environments",

@@ -24,6 +24,7 @@ from tutorlib.papers.mbrl import offline
 from tutorlib.papers.mbrl.algorithm import Config as Mbrl
 from tutorlib.papers.mbrl.algorithm import train as train_mbrl
 from tutorlib.papers.metagenrl.config import Config as Metagenrl
+from tutorlib.papers.metagenrl.ppo import PPO, ppo
 from tutorlib.papers.metagenrl.training import train as train_metagenrl
 from tutorlib.papers.rcgvf.algorithm import Config as Rcgvf
 from tutorlib.papers.rcgvf.algorithm import train as train_rcgvf
@@ -98,6 +99,11 @@ def objective(context: Context) -> object:
     return state.population.learner, state.shared, state.fresh.learner
 
 
+def on_policy(context: Context) -> object:
+    config = PPO(METAGENRL, rollout=26, update_epochs=2, minibatches=2)
+    return ppo([Trial(config, seed) for seed in (0, 1)], context)
+
+
 def of_life(name: str, size: str) -> Callable[[Context], object]:
     return of_trials(symla.meta_train, replace(SYMLA, environment=name, sizes=size))
 
@@ -116,6 +122,7 @@ RUNS: dict[str, tuple[Callable[[Context], object], dict[str, int], int | dict[st
         {"acted": 208, "critics_learnt": 10, "policies_learnt": 6, "objective_learnt": 3},
         {"acted": 2, "critics_learnt": 2, "policies_learnt": 2, "objective_learnt": 1},
     ),
+    "metagenrl, ppo": (on_policy, {"chosen": 104, "ppo_gradient": 16}, 1),
     "rcgvf": (of_trials(train_rcgvf, RCGVF), {"act": 16, "policy_gradient": 12, "predictor_gradient": 12}, 1),
     "rcgvf, recurrent": (
         of_trials(train_recurrent, RECURRENT),

@@ -66,6 +66,9 @@ TINY: dict[str, dict[str, Any]] = {
     "metagenrl.evolved": {f"base.{name}": value for name, value in OBJECTIVE.items()} | {
         "base.num_evals": 1, "base.random_steps": 10, "pairs": 1, "life": 104, "generations": 2,
     },
+    "metagenrl.ppo": {f"base.{name}": value for name, value in OBJECTIVE.items()} | {
+        "base.test_steps": 100, "rollout": 25, "update_epochs": 1, "minibatches": 2, "lr": 1e-4,
+    },
     "metagenrl.left-out": OBJECTIVE | {"agents": 3},
     "metagenrl.population": OBJECTIVE | {"agents": 2},
     "gogepo": COMMANDED,

@@ -8,11 +8,21 @@ import pytest
 from tutorlib.lab import Record, UsageError, judge
 from tutorlib.lab.experiment import plain
 from tutorlib.papers.metagenrl import analysis, claims, terms
-from tutorlib.papers.metagenrl.experiments import ABLATED, EVOLVED, INNER, LEFT_OUT, MINUTE, POPULATION, RATES, TRAIN
+from tutorlib.papers.metagenrl.experiments import (
+    ABLATED,
+    EVOLVED,
+    INNER,
+    LEFT_OUT,
+    MINUTE,
+    POPULATION,
+    PPO,
+    RATES,
+    TRAIN,
+)
 
 C1, C2, C3, C4, C5, C6, C7, C8, C9 = claims.CLAIMS
-LEVELS = {"untrained": 10.0, "learned": 40.0, "gae": 30.0, "ddpg": 60.0, "random": 0.0, "evolved": 12.0}
-STUDIES = (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION, EVOLVED)
+LEVELS = {"untrained": 10.0, "learned": 40.0, "gae": 30.0, "ddpg": 60.0, "random": 0.0, "evolved": 12.0, "ppo": 35.0}
+STUDIES = (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION, EVOLVED, PPO)
 SPREAD = (-1.0, 1.0, -1.0, 1.0)
 
 
@@ -20,7 +30,7 @@ def record(experiment, config, seed, levels, *, scale=1.0):
     """Return a record whose fresh agents end around ``levels``, by way to learn; moments lie between their ends."""
     whole, config = config, getattr(config, "base", config)
     moments = config.snapshots
-    ends = {"gae": levels["gae"], "ddpg": levels["ddpg"], "evolved": levels["evolved"]}
+    ends = {"gae": levels["gae"], "ddpg": levels["ddpg"], "evolved": levels["evolved"], "ppo": levels["ppo"]}
     for m in range(moments + 1):
         between = levels["untrained"] + (levels["learned"] - levels["untrained"]) * m / moments
         ends[f"learned {m}"] = levels.get(f"learned {m}", between)
@@ -93,8 +103,12 @@ def test_each_environment_that_was_left_out_counts(monkeypatch):
 def test_reinforce_is_held_against_it_and_ddpg_is_told(monkeypatch):
     found = judged(monkeypatch, C3)
     assert verdicts(found)[terms.BEATS["cartup"]] == verdicts(found)[terms.BEATS["reach"]] == "holds"
-    assert verdicts(found)[terms.OUTRUNS["cartup"]] == "not tested here"
-    assert found.verdict == "in part"
+    assert found.verdict == "holds"
+    assert found.parts[terms.OUTRUNS["cartup"]].interval.value == pytest.approx(5.0)
+    assert "With PPO Reach earns 35.100" in found.detail
+    found = verdicts(judged(monkeypatch, C3, lambda e, c: {"ppo": 45.0}))
+    assert {found[terms.OUTRUNS[name]] for name in terms.MAIN} == {"contradicted"}
+    found = judged(monkeypatch, C3)
     assert "CartUp: less than DDPG by 20.000" in found.against[0]
     assert judged(monkeypatch, C3, lambda e, c: {"gae": 45.0}).verdict == "contradicted in part"
 

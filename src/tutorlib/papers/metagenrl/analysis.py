@@ -12,7 +12,7 @@ from tutorlib.lab import Record
 from tutorlib.lab.errors import bad_argument, checked, choose
 from tutorlib.lab.seeds import tuned
 
-UNTRAINED, GAE, DDPG, EVOLVED = "learned 0", "gae", "ddpg", "evolved"
+UNTRAINED, GAE, DDPG, EVOLVED, PPO = "learned 0", "gae", "ddpg", "evolved", "ppo"
 """ways to learn that are held against the learned objective"""
 RATES = {"learned": "policy_lr", GAE: "gae_lr", DDPG: "ddpg_lr"}
 """what each way to learn calls its rate"""
@@ -101,6 +101,7 @@ __all__ = [
     "DDPG",
     "EVOLVED",
     "GAE",
+    "PPO",
     "RATES",
     "UNTRAINED",
     "chance",

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
 from tutorlib.lab.batching import common
-from tutorlib.papers.metagenrl import evolved
+from tutorlib.papers.metagenrl import evolved, ppo
 from tutorlib.papers.metagenrl.config import Config
 from tutorlib.papers.metagenrl.model import INPUTS
 from tutorlib.papers.metagenrl.training import VARIES, train, ways
@@ -194,4 +194,41 @@ EVOLVED = Experiment(
     VARIES,
 )
 
-EXPERIMENTS = (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION, EVOLVED)
+
+def run_ppo(trials: Sequence[Trial], context: Context) -> list[Metrics]:
+    """Let fresh agents learn by PPO.
+
+    Metrics: ``returns``, as those of ``run_train``, the only way being ``ppo``; ``evals``, after each rollout:
+    ``steps`` of each copy, and ``fresh``, by environment the mean return.
+    """
+    c: ppo.PPO = common(trials, ())
+    names = c.base.test_environments
+    _, log = ppo.ppo(trials, context)
+    returns = log.double().cpu().unflatten(2, (len(names), -1))
+    return [
+        {
+            "returns": {name: {"ppo": rounded(returns[-1, i, e])} for e, name in enumerate(names)},
+            "evals": {
+                "steps": [c.rollout * (k + 1) for k in range(len(returns))],
+                "fresh": {name: rounded(returns[:, i, e].mean(dim=-1)) for e, name in enumerate(names)},
+            },
+        }
+        for i in range(len(trials))
+    ]
+
+
+ON_POLICY = ppo.PPO(TUNED)
+PPO = Experiment(
+    "metagenrl.ppo",
+    "Fresh agents learn by PPO in as many steps as others",
+    "PPO of Table 1, in small",
+    run_ppo,
+    {
+        "live": Tier((ON_POLICY,), seeds=(0,)),
+        "tuning": Tier(grid(ppo.PPO(MINUTE), lr=(1e-4, *RATES)), seeds=(1000, 1001, 1002)),
+        "study": Tier((ON_POLICY,), SEEDS),
+    },
+    VARIES,
+)
+
+EXPERIMENTS = (TRAIN, LEFT_OUT, ABLATED, INNER, POPULATION, EVOLVED, PPO)

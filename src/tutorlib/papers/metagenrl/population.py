@@ -196,13 +196,22 @@ def acted(
 
     Actions are the policy's with normal noise, cut to the limit, or uniform ones ``at_random``.
     """
-    c, runs = setting.config, len(phi)
+    c = setting.config
     chosen = act(setting, flat(phi), flat(place.o)) + c.exploration * flat(noise.action)
     a = torch.where(at_random, c.limit * flat(noise.first), chosen.clamp(-c.limit, c.limit))
-    a = split(a * setting.used[:, None], runs)
+    return moved(setting, place, split(a * setting.used[:, None], len(phi)), noise.start)
+
+
+def moved(
+    setting: Setting,
+    place: Place,
+    a: Float[Tensor, "runs agents lanes actions"],
+    start: Float[Tensor, "runs agents lanes noise"],
+) -> tuple[Steps, Place]:
+    """Return the steps of all copies by actions ``a``, and where agents are after them; ``start``: of first states."""
     each = setting.twins * setting.per
     after, rewards, ends, timed, renewed = [], [], [], [], []
-    parts = zip(setting.envs, place.envs, a.split(each, dim=1), noise.start.split(each, dim=1), strict=True)
+    parts = zip(setting.envs, place.envs, a.split(each, dim=1), start.split(each, dim=1), strict=True)
     for env, state, action, u in parts:
         end, reward, ended = env.advance(state, action[..., : env.action_size])
         after.append(end)
@@ -211,7 +220,7 @@ def acted(
         timed.append(end.t >= env.horizon)
         renewed.append(env.renew(end, ended, u[..., : env.step_noise]))
     reward, ended = torch.cat(rewards, dim=1), torch.cat(ends, dim=1)
-    done = (ended if c.time_limit_ends else ended & ~torch.cat(timed, dim=1)).float()
+    done = (ended if setting.config.time_limit_ends else ended & ~torch.cat(timed, dim=1)).float()
     steps = Steps(place.o, a, reward, observed(setting, tuple(after)), done, ended)
     total, over = place.total + reward, ended.unsqueeze(-1)
     before = torch.where(place.finished, place.returns[..., 1], total)
@@ -336,6 +345,7 @@ __all__ = [
     "drawn",
     "flat",
     "fresh_policies",
+    "moved",
     "objective_learnt",
     "observed",
     "policies_learnt",
