@@ -176,6 +176,7 @@ def test_the_change_from_ddpg():
     ("changes", "words"),
     [
         ({"window": 51}, "window=51: expected at most 50, the length of the shortest episode"),
+        ({"capacity": 199}, "capacity=199: expected at least 200, the longest episode in each of 2 copies"),
         ({"agents": 5}, "agents=5: expected a multiple of 2"),
         ({"environments": ()}, "environments=.*: expected at least one environment"),
         (
@@ -213,3 +214,9 @@ def test_the_defaults_are_those_of_the_papers_code():
     }  # fmt: skip
     assert {name: getattr(c, name) for name in told} == told
     assert c.objective.parameters == 15_497
+
+
+def test_policies_stay_within_the_bounds_of_environments():
+    with pytest.raises(UsageError, match="limit=1.5: expected at most 1, the largest action that environments take"):
+        setting_of(replace(SMALL, limit=1.5), CPU, ("point",))
+    assert setting_of(replace(SMALL, limit=1.5), CPU, observations=2, actions=1).ac.limit == 1.5

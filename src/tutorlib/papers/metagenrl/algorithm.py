@@ -85,21 +85,24 @@ def policy_gradient(
 
     ``terms``: which of the three are computed at all.
     """
-    c, ac, seen = setting.config, setting.ac, look(setting, phi, theta, w)
+    c, ac = setting.config, setting.ac
+    seen = look(setting, phi, theta, w) if terms[0] or terms[2] else None  # DDPG reads nothing of it
     theta, used = theta.detach(), _beside(setting.used, w.action)
+
+    def of_windows(pi: Tensor, part: int) -> Tensor:
+        if seen is None or part == 1:
+            return -ac.q(theta, w.o, pi)
+        if part == 0:
+            return setting.objective(alpha, pi, seen)
+        return gae_objective(pi, seen, c.gamma, c.gae_lambda, c.terminal_bonus, c.scaled_advantages)
 
     def loss(phi: Tensor) -> Tensor:
         z = ac.before_limit(phi, w.o)
         pi = c.limit * z.tanh() * used
         total = c.penalty * masked_mean((z.square() * used).sum(dim=-1) / used.sum(dim=-1), w.mask)
-        parts = (
-            lambda: setting.objective(alpha, pi, seen),
-            lambda: -ac.q(theta, w.o, pi),
-            lambda: gae_objective(pi, seen, c.gamma, c.gae_lambda, c.terminal_bonus, c.scaled_advantages),
-        )
-        for i, part in enumerate(parts):
-            if terms[i]:
-                total = total + weights[:, i] * (part() * w.mask).flatten(1).mean(dim=1)
+        for part in range(3):
+            if terms[part]:
+                total = total + weights[:, part] * (of_windows(pi, part) * w.mask).flatten(1).mean(dim=1)
         return total
 
     return clip_by_norm(slope(loss, phi), c.max_grad_norm)

@@ -161,6 +161,10 @@ class Config:
         shortest = min(control_environment(name).horizon for name in every)
         if self.window > shortest:
             raise bad_argument("window", self.window, f"at most {shortest}, the length of the shortest episode")
+        longest = max(control_environment(name).horizon for name in every)
+        if self.capacity // self.copies < longest:
+            expected = f"at least {longest * self.copies}, the longest episode in each of {self.copies} copies"
+            raise bad_argument("capacity", self.capacity, expected)
         if self.second_order == "product" and self.inner_steps > 1:
             raise bad_argument("second_order", self.second_order, "exact, where there are several inner steps")
         if (self.steps + self.test_steps) % self.num_evals:
@@ -219,8 +223,11 @@ def setting_of(
     """Return the setting of ``runs`` times ``twins`` times ``per`` agents in each of ``environments``.
 
     ``observations`` and ``actions``: the smallest sizes that networks have. Without an environment, these are theirs.
+    Raises ``UsageError`` if policies may act beyond the bounds of environments.
     """
     envs = tuple(control_environment(name) for name in environments)
+    if envs and config.limit > 1:
+        raise bad_argument("limit", config.limit, "at most 1, the largest action that environments take")
     observations = max([observations, *(env.observations for env in envs)])
     actions = max([actions, *(env.action_size for env in envs)])
     ac = ActorCritic(observations, actions, config.hidden, epsilon=config.norm_epsilon, limit=config.limit,
