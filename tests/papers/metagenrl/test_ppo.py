@@ -1,15 +1,20 @@
 """PPO of fresh agents: densities, the first gradient, what time limits are worth, and that it learns."""
 
+import json
 from dataclasses import replace
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal
 
-from tutorlib.lab import Context, Trial, UsageError
+from tutorlib.lab import Context, Trial, UsageError, recorded
+from tutorlib.lab.experiment import filled, plain
+from tutorlib.lab.seeds import tuned
 from tutorlib.papers.metagenrl import ppo
 from tutorlib.papers.metagenrl.algorithm import act
+from tutorlib.papers.metagenrl.analysis import score
 from tutorlib.papers.metagenrl.experiments import ON_POLICY, PPO, TUNED
 from tutorlib.papers.metagenrl.population import moved
 
@@ -104,3 +109,15 @@ def test_it_learns_in_as_many_steps_as_others(quick):
     course = metrics["evals"]["fresh"]["reach"]
     assert metrics["evals"]["steps"][-1] == TUNED.test_steps == 50 * len(course)
     assert course[-1] > course[0] + 15, "at random an arm earns about -28"
+
+
+def test_its_rate_is_the_best_one_on_tuning_seeds():
+    records = recorded("metagenrl.ppo", "tuning")
+    assert {r.seed for r in records} == set(PPO.tiers["tuning"].seeds)
+    tried = {json.dumps(plain(c)) for c in PPO.tiers["tuning"].configs}
+    assert {json.dumps(filled(r.config, ON_POLICY)) for r in records} == {json.dumps(json.loads(t)) for t in tried}
+
+    def mean_score(own):
+        return float(np.mean([score(r, "ppo") for r in own]))
+
+    assert tuned(records, mean_score, ["lr"]) == {"lr": ON_POLICY.lr}

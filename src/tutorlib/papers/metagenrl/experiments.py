@@ -217,7 +217,8 @@ def run_ppo(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     ]
 
 
-ON_POLICY = ppo.PPO(TUNED)
+ON_POLICY = ppo.PPO(TUNED, lr=1e-3)
+"""at its best rate in the tuning tier"""
 PPO = Experiment(
     "metagenrl.ppo",
     "Fresh agents learn by PPO in as many steps as others",
