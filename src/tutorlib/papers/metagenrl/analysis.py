@@ -87,14 +87,14 @@ def rates(records: Sequence[Record]) -> dict[str, float]:
 
     Raises ``UsageError`` if that is the lowest or the highest that was tried.
     """
-    found = {}
+    best = {}
     for way, field in RATES.items():
 
-        def mean_score(own: Sequence[Record], way: str = way) -> float:
-            return float(np.mean([score(r, None if way == "learned" else way) for r in own]))
+        def mean_score(group: Sequence[Record], way: str = way) -> float:
+            return float(np.mean([score(r, None if way == "learned" else way) for r in group]))
 
-        found[way] = float(tuned(records, mean_score, [field])[field])
-    return found
+        best[way] = float(tuned(records, mean_score, [field])[field])
+    return best
 
 
 __all__ = [

@@ -72,9 +72,9 @@ def _distils() -> Evidence:
     }
     c = config_of(records[0], Config)
     ac = setting_of(c, torch.device("cpu"), c.environments).ac
-    own, others = c.objective.parameters, c.agents * (ac.policy.parameters + 2 * ac.critic.parameters)
-    parts[terms.SMALL] = fact(MUCH_SMALLER * own < others)
-    detail = f"The objective has {own:,} numbers, its population {others:,}. " + " ".join(
+    size, others = c.objective.parameters, c.agents * (ac.policy.parameters + 2 * ac.critic.parameters)
+    parts[terms.SMALL] = fact(MUCH_SMALLER * size < others)
+    detail = f"The objective has {size:,} numbers, its population {others:,}. " + " ".join(
         _told(records, name) for name in terms.MAIN
     )
     return Evidence(parts, terms.HELPS["cartup"], detail)
@@ -83,14 +83,14 @@ def _distils() -> Evidence:
 def _unseen() -> Evidence:
     """C2: it trains agents in environments unlike those of meta-training."""
     records = recorded("metagenrl.left-out")
-    parts, told = {}, []
+    parts, sentences = {}, []
     for name in terms.ALL:
-        own = select(records, test_environments=[name])
-        live = _alive(own)
-        parts[terms.HELPS[name]] = exceeds(leads(own, name, UNTRAINED), 0.0, unit=UNIT, alive=live)
-        parts[terms.TRAINS[name]] = exceeds(leads(own, name, None), 0.0, unit=UNIT, alive=live)
-        told.append(_told(own, name))
-    return Evidence(parts, terms.HELPS["cartup"], " ".join(told))
+        runs = select(records, test_environments=[name])
+        live = _alive(runs)
+        parts[terms.HELPS[name]] = exceeds(leads(runs, name, UNTRAINED), 0.0, unit=UNIT, alive=live)
+        parts[terms.TRAINS[name]] = exceeds(leads(runs, name, None), 0.0, unit=UNIT, alive=live)
+        sentences.append(_told(runs, name))
+    return Evidence(parts, terms.HELPS["cartup"], " ".join(sentences))
 
 
 def _outperforms() -> Evidence:
@@ -98,19 +98,20 @@ def _outperforms() -> Evidence:
     records = _main()
     live = _alive(records)
     parts = {terms.BEATS[name]: exceeds(leads(records, name, GAE), 0.0, unit=UNIT, alive=live) for name in terms.MAIN}
-    own = select(recorded("metagenrl.ppo"))
+    on_policy = select(recorded("metagenrl.ppo"))
     for name in terms.MAIN:
-        values = [final(a, name, learned(a)) - final(b, name, PPO) for a, b in paired(records, own)]
+        values = [final(a, name, learned(a)) - final(b, name, PPO) for a, b in paired(records, on_policy)]
         parts[terms.OUTRUNS[name]] = exceeds(values, 0.0, unit=UNIT, alive=live)
-    told = [
-        f"With PPO {NAMES[name]} earns {interval([final(r, name, PPO) for r in own], UNIT)}." for name in terms.MAIN
+    by_ppo = [
+        f"With PPO {NAMES[name]} earns {interval([final(r, name, PPO) for r in on_policy], UNIT)}."
+        for name in terms.MAIN
     ]
     behind = [
         f"{NAMES[name]}: less than DDPG by {interval([-x for x in leads(records, name, DDPG)], UNIT)}."
         for name in terms.MAIN
     ]
     return Evidence(
-        parts, terms.BEATS["cartup"], " ".join([*(_told(records, name) for name in terms.MAIN), *told]), tuple(behind)
+        parts, terms.BEATS["cartup"], " ".join([*(_told(records, name) for name in terms.MAIN), *by_ppo]), tuple(behind)
     )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def _samples() -> Evidence:
     by_steps = {n: select(records, generations=n) for n in (2, 20)}
     values = [score(a) - score(b, EVOLVED) for a, b in paired(ours, by_steps[2])]
     parts = {terms.OVER_ES: exceeds(values, 0.0, unit=UNIT, alive=_alive(ours))}
-    equal, more = (interval([score(r, EVOLVED) for r in own], UNIT) for own in by_steps.values())
+    equal, more = (interval([score(r, EVOLVED) for r in runs], UNIT) for runs in by_steps.values())
     before = interval([score(r, UNTRAINED) for r in by_steps[2]], UNIT)
     detail = (
         f"Mean return with the learned objective {interval([score(r) for r in ours], UNIT)}, with one evolved in as "
@@ -159,8 +160,8 @@ def _needs() -> Evidence:
     for part, name in ((terms.NO_TIME, "time"), (terms.NO_FOLLOWING, "following"), (terms.NO_VALUE, "value")):
         values = differences(without(name), whole, score)
         parts[part] = exceeds(values, -terms.MARGIN, unit=UNIT, alive=live)
-    own = interval([score(r) - score(r, UNTRAINED) for r in none], UNIT)
-    return Evidence(parts, terms.VALUES, f"Without values meta-training gains {own} over the untrained objective.")
+    gain = interval([score(r) - score(r, UNTRAINED) for r in none], UNIT)
+    return Evidence(parts, terms.VALUES, f"Without values meta-training gains {gain} over the untrained objective.")
 
 
 def _steps() -> Evidence:
@@ -171,8 +172,8 @@ def _steps() -> Evidence:
     for part, steps in ((terms.THREE, 3), (terms.FIVE, 5)):
         scores[steps] = select(records, inner_steps=steps)
         parts[part] = below(differences(scores[steps], one, score), terms.MARGIN, unit=UNIT, alive=live)
-    found = ", ".join(f"{k}: {interval([score(r) for r in own], UNIT)}" for k, own in scores.items())
-    return Evidence(parts, terms.FIVE, f"Mean return by inner steps {found}.")
+    listed = ", ".join(f"{k}: {interval([score(r) for r in runs], UNIT)}" for k, runs in scores.items())
+    return Evidence(parts, terms.FIVE, f"Mean return by inner steps {listed}.")
 
 
 def _crowd() -> Evidence:
@@ -186,8 +187,8 @@ def _crowd() -> Evidence:
     three = [differences(select(out, test_environments=[name]), eight, _final_in(name)) for name in terms.MAIN]
     mean = [sum(pair) / len(pair) for pair in zip(*three, strict=True)]
     parts[terms.MORE] = below(mean, terms.MARGIN, unit=UNIT, alive=live)
-    found = ", ".join(f"{k}: {interval([score(r) for r in own], UNIT)}" for k, own in sorted(scores.items()))
-    return Evidence(parts, terms.ONE, f"Mean return by agents {found}.")
+    listed = ", ".join(f"{k}: {interval([score(r) for r in runs], UNIT)}" for k, runs in sorted(scores.items()))
+    return Evidence(parts, terms.ONE, f"Mean return by agents {listed}.")
 
 
 def _final_in(name: str) -> Callable[[Record], float]:

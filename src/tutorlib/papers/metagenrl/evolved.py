@@ -132,12 +132,12 @@ def evolve(trials: Sequence[Trial], context: Context) -> Course:
     by_objective = [ahead.expand(len(setting.used), -1) for setting in (living, testing)]
 
     def advanced(
-        iteration: Iteration, life: Life, alpha: Tensor, weights: Tensor, number: int, luck: int
+        iteration: Iteration, life: Life, alpha: Tensor, weights: Tensor, number: int, draw: int
     ) -> Life:  # fmt: skip
         """Return agents after an iteration in which they learn by the objectives ``alpha``, one for each twin."""
         setting = iteration.setting
         due = number % c.delay == c.delay - 1 and iteration.learns(number)
-        noise = drawn(setting, [step_generator(seed, luck, device) for seed in seeds], device, due)
+        noise = drawn(setting, [step_generator(seed, draw, device) for seed in seeds], device, due)
         life = iteration.lived(life, noise, number)
         if not due:
             return life
@@ -149,12 +149,12 @@ def evolve(trials: Sequence[Trial], context: Context) -> Course:
             alpha = torch.stack([state.start, state.alpha], dim=1)
             life = advanced(learning, state.fresh, alpha, by_objective[1], number - whole, number)
             return state._replace(fresh=life), Logged(nothing)
-        generation, own = divmod(number, config.life)
-        if own == 0:
+        generation, moment = divmod(number, config.life)
+        if moment == 0:
             state = born(config, living, state, seeds, generation)
-        life = advanced(growing, state.members, state.tried, by_objective[0], own, number)
+        life = advanced(growing, state.members, state.tried, by_objective[0], moment, number)
         state = state._replace(members=life)
-        if own < config.life - 1:
+        if moment < config.life - 1:
             return state, Logged(nothing)
         state, fitness = selected(config, living, state, generation)
         return state, Logged(fitness)

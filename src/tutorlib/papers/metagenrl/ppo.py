@@ -164,14 +164,14 @@ def ppo(trials: Sequence[Trial], context: Context) -> tuple[State, Float[Tensor,
         for t in range(config.rollout):
             a, log_pi = choose(setting, theta, flat(place.o), flat(normal[:, t]))
             steps, place = moved(setting, place, split(a, len(seeds)), start[:, t])
-            own = flat(steps)
-            kept.append((own.o, a, log_pi, own.reward, own.next, own.done, own.ended))
+            now = flat(steps)
+            kept.append((now.o, a, log_pi, now.reward, now.next, now.done, now.ended))
         o, a, log_pi, reward, after, done, ended = (torch.stack(part) for part in zip(*kept, strict=True))
 
-        def worth(o: Tensor) -> Tensor:  # [time, nets, lanes, observations]
+        def value_at(o: Tensor) -> Tensor:  # [time, nets, lanes, observations]
             return value(v, o.transpose(0, 1)).squeeze(-1).transpose(0, 1)
 
-        values, following = worth(o), worth(after)
+        values, following = value_at(o), value_at(after)
         # Where time alone ended an episode, what would have come is worth V.
         reward = reward + c.gamma * following * (ended.float() - done)
         advantage = advantages(reward, values, following[-1], ended, c.gamma, config.gae_lambda)
