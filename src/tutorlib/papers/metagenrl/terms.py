@@ -20,7 +20,7 @@ SEEN = (
 UNIT = "The unit is a meta-seed: its population, its objective and its fresh agents. Pairs share all their luck."
 RETURNS = "Returns are means over four fresh agents, eight copies and the last two episodes, with exploration."
 EQUAL = (
-    "The rate of each way to learn was chosen among the same four on tuning seeds, by the mean return in CartUp and "
+    "The rate of each way to learn was chosen among the same ones on tuning seeds, by the mean return in CartUp and "
     "Reach; fresh agents of all ways take as many steps."
 )
 CONDITIONS = (UNIT, RETURNS, EQUAL, SEEN)
