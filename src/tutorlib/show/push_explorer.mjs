@@ -3,7 +3,7 @@
  * the objective, GAE and the slope of a critic push the policy at each step.
  *
  * One ES module in the anywidget front-end format: `export default { render }`. The model holds `data` (what
- * `tutorlib.show.push.push_data` returns), `label`, and `selection` ({base, reward, value, action, row, step}), which
+ * `tutorlib.show.push.push_data` returns), `label`, and `selection` ({reward, value, action, row, step}), which
  * this module reads and writes. It needs no kernel, no network and no other file.
  *
  * Everything is computed here in float64, as `tutorlib.papers.metagenrl.model.Objective` does. `netOf` and
@@ -15,8 +15,10 @@ import { box, draw, hostOf, index, make, settle, tableBox } from "./parts.mjs";
 const UNIT = 0.3, LONGEST = 2.6; // length of an arrow of one spread on the axis of actions; the longest, in spreads
 const PACE = 800; // milliseconds of a step while it plays
 const COLOURS = ["var(--green)", "var(--blue)", "var(--vermillion)"];
-const ROWS = { reward: [30, 112], value: [150, 240], action: [282, 482] }; // top and bottom of each, in pixels
-const HEIGHT = 520, LEFT = 40;
+const ROWS = { reward: [28, 98], value: [132, 202], credit: [236, 322], action: [354, 536] }; // top and bottom, in pixels
+const HEIGHT = 572, LEFT = 40;
+const CREDITS = 3.5; // the axis of advantages ends here, above and below
+const MUCH = 0.25; // a change of an advantage that counts
 const CSS = `
 .stage { touch-action: pan-y; }
 .stage svg { user-select: none; }
@@ -29,6 +31,7 @@ const CSS = `
 .course { fill: none; stroke: var(--soft); stroke-width: 1.5; }
 .ring { fill: var(--paper); stroke: var(--ink); stroke-width: 1.75; }
 .column { fill: var(--raised); }
+.then { stroke: var(--ink); stroke-width: 1.5; }
 .was { fill: none; stroke: var(--soft); stroke-width: 1.25; stroke-dasharray: 2 2; }
 .faint { opacity: .33; }
 .rowname { font-weight: 600; }
@@ -119,36 +122,29 @@ function pushesOf(data, s) {
   return { learned, gae, pushes: raw.map((row, i) => row.map((push) => push / data.spreads[i])) };
 }
 
-const mean = (numbers) => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
+/** The window as it was recorded, before the reader changes it. */
+const before = (data) => ({ reward: data.rewards[0], value: data.values[0], action: data.actions });
 
-/** The window as it is before the reader changes it: as recorded, or with all rewards and all values at their means. */
-function baseOf(data, base) {
-  const level = (rows, like) => like.map(() => mean(rows.flat()));
-  const flat = base === "flat";
-  return {
-    base: flat ? "flat" : "recorded",
-    reward: flat ? level(data.rewards, data.rewards[0]) : data.rewards[0],
-    value: flat ? level(data.values, data.values[0]) : data.values[0],
-    action: data.actions,
-  };
+/** The recorded window with one number at its highest. */
+function raised(data, row, step) {
+  return { ...before(data), row, step, [row]: before(data)[row].map((x, t) => (t === step ? data.ranges[row][1] : x)) };
 }
 
-/** One reward, or one value, at its highest and all else at the mean. */
-function pulseAt(data, row, step) {
-  const flat = baseOf(data, "flat");
-  return { ...flat, row, step, [row]: flat[row].map((x, t) => (t === step ? data.ranges[row][1] : x)) };
+/** The window that the stage opens with. */
+function opening(data) {
+  const { row, step, number } = data.begin;
+  return { ...before(data), row, step, [row]: before(data)[row].map((x, t) => (t === step ? number : x)) };
 }
 
-/** A legal selection: numbers within their ranges, and those of the base where there are none. */
+/** A legal selection: numbers within their ranges, recorded ones where there are none; nothing is the opening. */
 function legal(data, wanted) {
-  const base = baseOf(data, wanted?.base);
-  const row = Object.hasOwn(ROWS, wanted?.row ?? "") ? wanted.row : "action";
-  const cut = (name) => base[name].map((usual, t) => {
-    const number = wanted?.[name]?.[t], [low, high] = data.ranges[name];
+  if (!wanted || !Object.keys(wanted).length) return opening(data);
+  const row = Object.hasOwn(ROWS, wanted.row ?? "") && wanted.row !== "credit" ? wanted.row : "reward";
+  const cut = (name) => before(data)[name].map((usual, t) => {
+    const number = wanted[name]?.[t], [low, high] = data.ranges[name];
     return Number.isFinite(number) ? Math.min(high, Math.max(low, number)) : usual;
   });
-  const step = wanted?.step === undefined ? data.start : index(wanted.step, base[row].length);
-  return { base: base.base, reward: cut("reward"), value: cut("value"), action: cut("action"), row, step };
+  return { reward: cut("reward"), value: cut("value"), action: cut("action"), row, step: index(wanted.step, before(data)[row].length) };
 }
 
 const told = (x) => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(2)}`;
@@ -157,7 +153,8 @@ const plain = (x) => x.toFixed(2).replace("-", "−");
 /** Where things lie: x of a step, y of a number in a row, and the number at a y. */
 function placesOf(data, width) {
   const column = (width - LEFT - 6) / (data.policy.length + 1);
-  const [low, high] = [(row) => (row === "action" ? -1.5 : data.ranges[row][0]), (row) => (row === "action" ? 1.5 : data.ranges[row][1])];
+  const ends = { ...data.ranges, action: [-1.5, 1.5], credit: [-CREDITS, CREDITS] };
+  const [low, high] = [(row) => ends[row][0], (row) => ends[row][1]];
   const y = (row, x) => ROWS[row][1] - ((x - low(row)) / (high(row) - low(row))) * (ROWS[row][1] - ROWS[row][0]);
   const at = (row, py) => low(row) + ((ROWS[row][1] - py) / (ROWS[row][1] - ROWS[row][0])) * (high(row) - low(row));
   return { column, x: (t) => LEFT + (t + 0.5) * column, y, at };
@@ -170,6 +167,15 @@ function arrow(x, from, to, i, faint) {
     "stroke-dasharray": i === 2 ? "3 2" : null });
   const head = draw("path", { d: `M${x} ${to}l-4 ${-7 * up}h8z`, style: `fill:${COLOURS[i]}` });
   return draw("g", { class: faint ? "faint" : "push" }, Math.abs(to - from) < 1 ? [] : faint ? [stem] : [stem, head]);
+}
+
+/** A bar of an advantage, and where it was before. */
+function credit(x, width, e, was, i, y) {
+  const at = (value) => y("credit", Math.min(CREDITS, Math.max(-CREDITS, value)));
+  return [
+    draw("rect", { class: "credit", x, width, y: Math.min(at(0), at(e)), height: Math.abs(at(0) - at(e)), style: `fill:${COLOURS[i]}` }),
+    ...(was === undefined ? [] : [draw("line", { class: "then", x1: x, x2: x + width, y1: at(was), y2: at(was) })]),
+  ];
 }
 
 /** A thing to drag: a slider for the keyboard and for screen readers. */
@@ -185,8 +191,8 @@ function handle(data, s, row, t, x, y) {
 /** The stage: rewards, values, actions with arrows, and what was before as a ghost. */
 function stage(data, s, width) {
   const { x, y, column } = placesOf(data, width);
-  const was = baseOf(data, s.base), steps = data.policy.length;
-  const [now, before] = [pushesOf(data, s), pushesOf(data, was)];
+  const was = before(data), steps = data.policy.length;
+  const [now, then] = [pushesOf(data, s), pushesOf(data, was)];
   const changed = (row, t) => Math.abs(s[row][t] - was[row][t]) > 1e-9;
   const name = (words, top) => draw("text", { class: "rowname", x: 0, y: top }, words);
   const rule = (row, at) => [draw("line", { class: "gridline", x1: LEFT, x2: width, y1: y(row, at), y2: y(row, at) }),
@@ -200,16 +206,17 @@ function stage(data, s, width) {
   const shown = Math.min(s.step, steps - 1);
   return draw("svg", { width, height: HEIGHT, role: "group", "aria-label": "the window: rewards, values, actions and pushes" }, [
     draw("rect", { class: "column", x: x(shown) - column / 2, y: 16, width: column, height: HEIGHT - 40, rx: 4 }),
-    name("reward", 12), name("value", ROWS.value[0] - 12), name("action, and how it pushes the policy", ROWS.action[0] - 16),
+    name("reward", 12), name("value", ROWS.value[0] - 12), name("credit: the advantage of each step", ROWS.credit[0] - 12), name("action, and how it pushes the policy", ROWS.action[0] - 16),
     ...inside("reward").flatMap((at) => rule("reward", at)), ...inside("value").flatMap((at) => rule("value", at)),
-    ...[-1, 0, 1].flatMap((at) => rule("action", at)),
+    ...[-1, 0, 1].flatMap((at) => rule("action", at)), ...[-3, 0, 3].flatMap((at) => rule("credit", at)),
+    ...all.flatMap((t) => [now.learned, now.gae].flatMap((row, i) => credit(x(t) + (i - 1) * column * 0.32, column * 0.3, row[t], (moved ? [then.learned, then.gae] : [])[i]?.[t], i, y))),
     ...all.map((t) => draw("text", { x: x(t), y: HEIGHT - 8, "text-anchor": "middle" }, String(t + 1))),
     draw("text", { x: x(steps), y: HEIGHT - 8, "text-anchor": "middle" }, column < 40 ? "…" : "after"),
     ...all.map((t) => draw("rect", { class: "bar", x: x(t) - column / 4, width: column / 2, y: Math.min(y("reward", 0), y("reward", s.reward[t])), height: Math.abs(y("reward", 0) - y("reward", s.reward[t])) })),
     ...all.filter((t) => changed("reward", t)).map((t) => draw("line", { class: "was", x1: x(t) - column / 3, x2: x(t) + column / 3, y1: y("reward", was.reward[t]), y2: y("reward", was.reward[t]) })),
     ...(was.value.some((_, t) => changed("value", t)) ? [draw("path", { class: "was", d: course(was.value) })] : []),
     draw("path", { class: "course", d: course(s.value) }),
-    ...all.flatMap((t) => (moved ? arrows(t, before, true) : [])), ...all.flatMap((t) => arrows(t, now, false)),
+    ...all.flatMap((t) => (moved ? arrows(t, then, true) : [])), ...all.flatMap((t) => arrows(t, now, false)),
     ...all.map((t) => draw("circle", { class: "ring", cx: x(t), cy: y("action", data.policy[t]), r: 4.5 })),
     ...all.map((t) => handle(data, s, "reward", t, x(t), y("reward", s.reward[t]))),
     ...s.value.map((value, t) => handle(data, s, "value", t, x(t), y("value", value))),
@@ -217,17 +224,23 @@ function stage(data, s, width) {
   ]);
 }
 
-/** In how many steps two kinds of push go the same way. */
-const alike = (a, b) => a.filter((push, t) => Math.sign(push) === Math.sign(b[t])).length;
+/** In how many steps the change moves the advantages of each kind much; null where nothing was changed. */
+function movedIn(data, s) {
+  const was = before(data), [now, then] = [pushesOf(data, s), pushesOf(data, was)];
+  const changed = ["reward", "value", "action"].some((row) => s[row].some((x, t) => Math.abs(x - was[row][t]) > 1e-9));
+  return ["learned", "gae"].map((kind) => (changed ? now[kind].filter((e, t) => Math.abs(e - then[kind][t]) > MUCH).length : null));
+}
 
 /** What is seen, in words. */
 function verdict(data, s) {
   const { learned, gae, pushes } = pushesOf(data, s), steps = learned.length, t = Math.min(s.step, steps - 1);
+  const much = movedIn(data, s), quiet = much.every((count) => count === null);
   const off = s.action[t] - data.policy[t];
   const way = (push) => (Math.abs(push) < 1e-9 ? "not at all" : push > 0 ? "up" : "down");
   const toward = (e) => (e > 0 ? "towards the action" : "away from it");
   return [
-    make("b", {}, `The learned objective and GAE push the same way in ${alike(pushes[0], pushes[1])} of ${steps} steps. `),
+    make("b", {}, quiet ? "As recorded: drag a reward, a value or an action. "
+      : `The change moves the learned advantage by more than ${MUCH} in ${much[0]} of ${steps} steps, GAE's in ${much[1]}. `),
     `Step ${t + 1}: the action lay ${Math.abs(off).toFixed(2)} ${off < 0 ? "below" : "above"} what the policy would do. `,
     `Advantages: learned ${told(learned[t])}, ${toward(learned[t])}; GAE ${told(gae[t])}, ${toward(gae[t])}. The critic's slope points ${way(pushes[2][t])}.`,
   ];
@@ -251,18 +264,18 @@ function keysOf(data) {
 /** Draw the explorer into `el`; returns the clean-up. */
 function render({ model, el }) {
   const given = model.get("data"), recorded = given.rewards[0];
-  const data = { ...given, net: netOf(given), start: recorded.length > 3 ? 3 : 0 };
+  const data = { ...given, net: netOf(given), begin: given.start };
   const host = hostOf(model, "push-explorer", CSS);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  let s = legal(data, model.get("selection")), width = 0, drag = null, timer = null, row = "reward";
+  let s = legal(data, model.get("selection")), width = 0, drag = null, timer = null, row = given.start.row === "value" ? "value" : "reward";
   const choose = (change) => {
     model.set("selection", legal(data, { ...s, ...change }));
     model.save_changes();
   };
   const holder = box("stage", []), said = make("output", { "aria-live": "polite" }), table = tableBox("numbers of the window");
   const pause = () => { clearInterval(timer); timer = null; play.textContent = "▶ play"; };
-  const pulse = (kind, step) => { row = kind; choose(pulseAt(data, kind, step)); };
-  const next = () => pulse(row, s.base === "flat" && s.step > 0 && s.step < recorded.length ? s.step - 1 : recorded.length - 1);
+  const raise = (kind, step) => { row = kind; choose(raised(data, kind, step)); };
+  const next = () => raise(row, s.row === row && s.step > 0 && s.step < recorded.length ? s.step - 1 : recorded.length - 1);
   const button = (words, onclick) => make("button", { type: "button", onclick }, words);
   const hand = (words, act) => button(words, () => { pause(); act(); });
   const play = button("▶ play", () => {
@@ -272,9 +285,9 @@ function render({ model, el }) {
     timer = setInterval(() => (s.step === 0 ? pause() : next()), PACE);
   });
   const buttons = [
-    hand("as recorded", () => choose({ ...baseOf(data, "recorded"), row: "action", step: data.start })),
-    hand("one reward, all else even", () => pulse("reward", Math.floor(0.6 * recorded.length))),
-    hand("one high value, all else even", () => pulse("value", Math.floor(0.6 * recorded.length))),
+    hand("as recorded", () => choose(before(data))),
+    hand(`raise the reward of step ${given.start.step + 1}`, () => raise("reward", given.start.step)),
+    hand(`raise the value of step ${given.start.step + 1}`, () => raise("value", given.start.step)),
     play, hand("one step earlier", next),
   ];
   const follow = () => { play.hidden = still.matches; if (still.matches) pause(); };
@@ -303,7 +316,7 @@ function render({ model, el }) {
     const kind = node.dataset.row, step = Number(node.dataset.step), [low, high] = data.ranges[kind], size = (high - low) / 40;
     const by = { ArrowUp: size, ArrowDown: -size, PageUp: 5 * size, PageDown: -5 * size }[event.key];
     const side = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const goal = { Home: low, End: high, Delete: baseOf(data, s.base)[kind][step] }[event.key];
+    const goal = { Home: low, End: high, Delete: before(data)[kind][step] }[event.key];
     if (by === undefined && side === undefined && goal === undefined) return;
     event.preventDefault();
     pause();
@@ -328,11 +341,10 @@ function render({ model, el }) {
 
   function show() {
     s = legal(data, model.get("selection"));
-    const { learned, gae, pushes } = pushesOf(data, s);
+    const { learned, gae } = pushesOf(data, s);
     said.replaceChildren(...verdict(data, s));
     fillTable(table, data, s);
-    Object.assign(host.dataset, { base: s.base, row: s.row, step: s.step + 1, alike: alike(pushes[0], pushes[1]),
-      learned: learned.map((x) => x.toFixed(4)).join(" "), gae: gae.map((x) => x.toFixed(4)).join(" ") });
+    Object.assign(host.dataset, { row: s.row, step: s.step + 1, moved: movedIn(data, s).join(" "), learned: learned.map((x) => x.toFixed(4)).join(" "), gae: gae.map((x) => x.toFixed(4)).join(" ") });
     redraw();
   }
   follow();

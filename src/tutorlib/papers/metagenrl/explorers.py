@@ -20,7 +20,7 @@ from tutorlib.papers.metagenrl.training import settings, train, ways
 from tutorlib.rl.windows import windows_from
 from tutorlib.shapes import Float, Tensor
 from tutorlib.show.explorer import Explorer, rounded
-from tutorlib.show.push import push_data, push_picture, same_direction
+from tutorlib.show.push import push_data, push_picture
 from tutorlib.show.style import png
 
 SEED = 1000
@@ -106,12 +106,13 @@ def microscope_explorer(record: Mapping[str, Any] | None = None, config: Config 
     slope = torch.tensor(record["slope"], dtype=torch.float64)
     away = 2 * (seen.action - pi)[0, ..., 0]
     spreads = [float(push.square().mean().sqrt()) for push in (learned * away, by_gae * away, slope)]
-    same, steps = same_direction(learned[0].tolist(), by_gae[0].tolist()), c.window
     correlation = float(torch.corrcoef(torch.stack([learned.flatten(), by_gae.flatten()]))[0, 1])
-    shared = same_direction(learned.flatten().tolist(), by_gae.flatten().tolist()) / learned.numel()
+    shared = float((learned.sign() == by_gae.sign()).double().mean())
+    low, high = _range(record["reward"])
+    step = c.window - 2  # one before the last, so that there is something on both sides
     earned = record["returns"]
     data = push_data(
-        title=f"A learned objective under a microscope: it pushes as GAE does in {same} of {steps} steps",
+        title=f"Step {step + 1} is paid more: who gets the credit? A learned objective under a microscope",
         alpha=alpha[0].numpy(),
         sizes={
             "hidden": c.objective_hidden, "other_layers": c.other_layers, "summary": c.summary, "memory": c.memory,
@@ -123,14 +124,15 @@ def microscope_explorer(record: Mapping[str, Any] | None = None, config: Config 
         policy=record["policy"][0],
         slopes=record["slope"][0],
         spreads=spreads,
-        reward_range=_range(record["reward"]),
+        reward_range=(low, high),
         value_range=_range(record["value"]),
+        start={"row": "reward", "step": step, "number": high},
         note=(
             f"The objective was meta-trained for a minute on a point and a pendulum ({len(record['alpha']):,} weights, "
             f"of the structured kind), and runs in this page. The window is one of {len(record['reward'])} that a "
             f"fresh agent recorded on a cart with a pole, which the objective never met; the others stay as they are. "
-            f"Over all of them both push the same way in {shared:.0%} of steps, and the advantages correlate at "
-            f"{correlation:.2f}: this is a better window than most. Such agents earn "
+            f"Over all of them the advantages of both have one sign in {100 * shared:.0f} % of steps and correlate at "
+            f"{correlation:.2f}. Such agents earn "
             f"{earned[f'learned {c.snapshots}']:.0f} by it at the end, {earned['learned 0']:.0f} by the same network "
             f"before meta-training, {earned['gae']:.0f} by GAE and {earned['ddpg']:.0f} by DDPG: means of "
             f"{c.test_agents} agents of one seed, an example and no result. The critic's slope is that of the agent's "
@@ -139,10 +141,15 @@ def microscope_explorer(record: Mapping[str, Any] | None = None, config: Config 
         ),
     )  # fmt: skip
     label = (
-        "A window of ten steps with rewards, values and actions, and arrows for how a learned objective, GAE and the "
-        "critic's slope push the policy at each of them"
+        "A window of ten steps with rewards, values and actions, the credit that a learned objective and GAE give to "
+        "each, and arrows for how they and the critic's slope push the policy"
     )
-    picture = push_picture(data, learned[0].tolist(), by_gae[0].tolist())
+    after = seen._replace(reward=seen.reward.clone())
+    after.reward[0, 0, step] = high
+    then = learned_advantages(c, alpha, after)[0], standardised(gae(after, c.gamma, c.gae_lambda), after.mask)[0]
+    picture = push_picture(
+        data, *([a[0].tolist(), b[0].tolist()] for a, b in zip((learned, by_gae), then, strict=True))
+    )
     return Explorer("push_explorer", data, label, png(picture))
 
 
