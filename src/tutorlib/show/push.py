@@ -133,7 +133,7 @@ def _array(name: str, given: Any, shape: tuple[int | None, ...]) -> np.ndarray:
 
 def _start(start: Mapping[str, Any], ranges: Mapping[str, list[float]], steps: int) -> dict[str, Any]:
     """Return the change that the stage opens with."""
-    row = choose("start row", start.get("row"), ranges)
+    row = choose("start row", str(start.get("row")), ranges)
     step, number = start.get("step"), _array("start number", start.get("number"), ()).item()
     if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < steps:
         raise bad_argument("start step", step, f"a whole number from 0 to {steps - 1}")
