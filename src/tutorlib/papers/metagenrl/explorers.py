@@ -49,11 +49,11 @@ def examined(config: Config, seed: int, context: Context | None = None) -> dict[
     pi, seen = act(fresh, learner.phi, w.o), look(fresh, learner.phi, learner.theta, w)
     slope = grad(lambda a: fresh.ac.q(learner.theta, w.o, a).sum())(pi)
     values = torch.cat([seen.value, seen.following[..., -1:]], dim=-1)
-    returns = trained.looks.fresh[-1, 0, 0].mean(dim=-1).tolist()
+    means = trained.looks.fresh[-1, 0, 0].mean(dim=-1).tolist()
     return {
         "alpha": rounded(trained.state.snapshots[0, -1], 7),
         "environment": config.test_environments[0],
-        "returns": rounded(dict(zip(names, returns, strict=True))),
+        "returns": rounded(dict(zip(names, means, strict=True))),
         "reward": rounded(seen.reward[agent], 5),
         "value": rounded(values[agent], 5),
         "action": rounded(w.action[agent, ..., 0], 5),
@@ -66,8 +66,8 @@ def examined(config: Config, seed: int, context: Context | None = None) -> dict[
 
 def recorded_objective() -> dict[str, Any]:
     """Return the objective and the windows that the package ships, see ``examined``."""
-    found: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
-    return found
+    record: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return record
 
 
 def batch_of(record: Mapping[str, Any], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Seen]:
@@ -110,7 +110,7 @@ def microscope_explorer(record: Mapping[str, Any] | None = None, config: Config 
     shared = float((learned.sign() == by_gae.sign()).double().mean())
     low, high = _range(record["reward"])
     step = c.window - 2  # one before the last, so that there is something on both sides
-    earned = record["returns"]
+    returns = record["returns"]
     data = push_data(
         title=f"Step {step + 1} is paid more: who gets the credit? A learned objective under a microscope",
         alpha=alpha[0].numpy(),
@@ -133,8 +133,8 @@ def microscope_explorer(record: Mapping[str, Any] | None = None, config: Config 
             f"fresh agent recorded on a cart with a pole, which the objective never met; the others stay as they are. "
             f"Over all of them the advantages of both have one sign in {100 * shared:.0f} % of steps and correlate at "
             f"{correlation:.2f}. Such agents earn "
-            f"{earned[f'learned {c.snapshots}']:.0f} by it at the end, {earned['learned 0']:.0f} by the same network "
-            f"before meta-training, {earned['gae']:.0f} by GAE and {earned['ddpg']:.0f} by DDPG: means of "
+            f"{returns[f'learned {c.snapshots}']:.0f} by it at the end, {returns['learned 0']:.0f} by the same network "
+            f"before meta-training, {returns['gae']:.0f} by GAE and {returns['ddpg']:.0f} by DDPG: means of "
             f"{c.test_agents} agents of one seed, an example and no result. The critic's slope is that of the agent's "
             f"own critic; it reads states alone, so it stays when you drag. Lengths of arrows are relative to each "
             f"kind's own spread over the windows."
