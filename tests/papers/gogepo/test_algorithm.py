@@ -194,7 +194,7 @@ def test_the_first_command_is_1_and_then_the_best_and_20_more():
         command, theta, played = explored(setting, state, number, draws)
         assert command.tolist() == commands
         written = setting.generator.generate(state.learner.rho, torch.tensor(commands).unsqueeze(-1) / 200)
-        torch.testing.assert_close(theta, written.squeeze(1) + 0.1 * draws.noise)
+        torch.testing.assert_close(theta, written + 0.1 * draws.noise)
         again = play(
             TINY.env,
             setting.policy,
