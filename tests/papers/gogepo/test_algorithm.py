@@ -198,7 +198,7 @@ def test_the_first_command_is_1_and_then_the_best_and_20_more():
         again = play(
             TINY.env,
             setting.policy,
-            theta.unsqueeze(1),
+            theta,
             state.statistics,
             draws.start,
             normalise=number > 0,

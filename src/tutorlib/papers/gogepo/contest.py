@@ -18,6 +18,7 @@ from tutorlib.papers.gogepo.analysis import INSIDE
 from tutorlib.papers.gogepo.baselines import Ars, Searched, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.problem import WORLDS
+from tutorlib.shapes import Tensor
 
 DIGITS = 4
 """significant digits of a number in a record"""
@@ -69,9 +70,11 @@ class Contest:
     """the method's learning rate: of the generator, of the one policy, or alpha of random search"""
     noise: float = 0.25
     """deviation of what is added to each weight of a policy that is tried"""
+    points: int = 40
+    """entries of the course that is recorded: each is the mean over as many rounds"""
 
     def __post_init__(self) -> None:
-        expect_fields(self, positive=("lr", "noise"), choices={"method": tuple(METHODS)})
+        expect_fields(self, counts=("points",), positive=("lr", "noise"), choices={"method": tuple(METHODS)})
         if self.method == "ars" and self.base.episodes % (2 * PAIRS):
             raise bad_argument("base.episodes", self.base.episodes, f"a multiple of {2 * PAIRS} for random search")
 
@@ -79,12 +82,13 @@ class Contest:
 def run_contest(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """Run one method, all trials side by side.
 
-    Metrics: ``course``, one entry for each round of episodes (of ARS, each iteration): ``steps`` in the environment so
-    far; the mean of the tried policies' ``returns``; and after learning ``greedy``, the mean return without noise of
-    the policy for the best command, or of the one policy. Of GoGePo and of noise alone also the ``command``, and the
-    mean return of the best policy so far (``champion``); and ``sweeps``, one entry for each fifth of the steps, the
-    first before any learning: ``steps``, for each of the ``commands`` the mean return ``achieved`` and ``predicted``,
-    and ``inside``, the quantiles ``analysis.INSIDE`` of all returns until then, [] where there are none.
+    Metrics: ``course``, ``points`` entries, each over as many rounds of episodes (of ARS, iterations): ``steps`` in the
+    environment until its end; the mean of the tried policies' ``returns``; and after learning ``greedy``, the mean
+    return without noise of the policy for the best command, or of the one policy. Of GoGePo and of noise alone also
+    the ``command``, and the mean return of the best policy so far (``champion``); and ``sweeps``, one entry for each
+    ``sweep_every`` episodes, the first before any: ``steps``, for each of the ``commands`` the mean return
+    ``achieved`` and ``predicted``, and ``inside``, the quantiles ``analysis.INSIDE`` of all returns until then, []
+    where there are none.
     """
     c: Contest = common(trials, VARIES)
     if c.method == "ars":
@@ -92,7 +96,7 @@ def run_contest(trials: Sequence[Trial], context: Context) -> list[Metrics]:
             Ars(t.config.base, t.config.lr, t.config.noise, PAIRS, TOP, c.base.episodes // (2 * PAIRS)) for t in trials
         ]
         found = train_ars(_with(trials, own), context)
-        return [_searched(found, i) for i in range(len(trials))]
+        return [_searched(found, i, c.points) for i in range(len(trials))]
     other: dict[str, Any] = {}
     if c.method == "noise":
         other = {"command": "first", "evaluator_steps": 0, "generator_steps": 0}
@@ -100,36 +104,39 @@ def run_contest(trials: Sequence[Trial], context: Context) -> list[Metrics]:
         other = {"sweep_commands": 2, "sweep_every": c.base.episodes, "sweep_episodes": 1}
     configs = [replace(t.config.base, generator_lr=t.config.lr, sigma=t.config.noise, **other) for t in trials]
     trained = (train_single if c.method == "pssvf" else train)(_with(trials, configs), context)
-    return [_commanded(trained, i, c.method != "pssvf") for i in range(len(trials))]
+    return [_commanded(trained, i, c) for i in range(len(trials))]
 
 
 def _with(trials: Sequence[Trial], configs: Sequence[Config | Ars]) -> list[Trial]:
     return [Trial(config, trial.seed) for config, trial in zip(configs, trials, strict=True)]
 
 
-def _searched(found: Searched, i: int) -> Metrics:
+def _course(used: Tensor, played: Tensor, values: Mapping[str, Tensor], points: int) -> Metrics:
+    """Return steps and the means of ``values`` over ``points`` parts of the rounds that were played."""
+    count = int(played.sum())
+    parts = min(points, count)
+    means = {
+        name: torch.stack([part.mean() for part in value[:count].tensor_split(parts)]) for name, value in values.items()
+    }
+    steps = [int(part[-1]) for part in used[:count].tensor_split(parts)]
+    return {"steps": steps} | {name: rounded(value, DIGITS) for name, value in means.items()}
+
+
+def _searched(found: Searched, i: int, points: int) -> Metrics:
     log = found.log
-    count = int(log.played[:, i].sum())
-    course = {"returns": log.r, "greedy": log.greedy}
-    return {
-        "course": {"steps": log.used[:count, i].tolist()}
-        | {name: rounded(values[:count, i], DIGITS) for name, values in course.items()}
-    }
+    values = {"returns": log.r[:, i], "greedy": log.greedy[:, i]}
+    return {"course": _course(log.used[:, i], log.played[:, i], values, points)}
 
 
-def _commanded(trained: Trained, i: int, hears: bool) -> Metrics:
-    """Return the metrics of run ``i``, with those of its commands if it ``hears`` them."""
-    log, c = trained.log, trained.setting.config
-    count = int(log.played[:, i].sum())
-    course = {"returns": log.r, "greedy": log.greedy}
+def _commanded(trained: Trained, i: int, contest: Contest) -> Metrics:
+    """Return the metrics of run ``i``, with those of its commands if it hears them."""
+    log, c, hears = trained.log, trained.setting.config, contest.method != "pssvf"
+    values = {"returns": log.r[:, i], "greedy": log.greedy[:, i]}
     if hears:
-        course |= {"command": log.command, "champion": log.champion}
-    metrics: Metrics = {
-        "course": {"steps": log.used[:count, i].tolist()}
-        | {name: rounded(values[:count, i], DIGITS) for name, values in course.items()}
-    }
+        values |= {"command": log.command[:, i], "champion": log.champion[:, i]}
+    metrics: Metrics = {"course": _course(log.used[:, i], log.played[:, i], values, contest.points)}
     if hears:
-        r = trained.state.buffer.r[i, : count * c.policies]
+        r = trained.state.buffer.r[i, : int(log.played[:, i].sum()) * c.policies]
         seen = [r[: stage * c.sweep_every] for stage in range(len(trained.sweeps))]
         ends = torch.tensor(INSIDE, device=r.device)
         metrics["sweeps"] = {

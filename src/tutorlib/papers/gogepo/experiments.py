@@ -10,7 +10,7 @@ from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounde
 from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, reference_states, sweep_commands, train
 from tutorlib.papers.gogepo.baselines import SEARCH_VARIES, Ars, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
-from tutorlib.papers.gogepo.contest import SMALL, Contest, reduced, run_contest
+from tutorlib.papers.gogepo.contest import EPISODES, SMALL, Contest, reduced, run_contest
 from tutorlib.papers.gogepo.contest import VARIES as CONTEST_VARIES
 from tutorlib.shapes import Float, Tensor
 
@@ -197,6 +197,12 @@ def contest(method: str, world: str) -> Contest:
     return Contest(method, reduced(world), lr, noise)
 
 
+def _quick(method: str, world: str) -> Contest:
+    """Return a run of which only its course is wanted."""
+    base = replace(reduced(world), sweep_every=EPISODES, sweep_commands=2, sweep_episodes=1)
+    return Contest(method, base, points=10)
+
+
 CONTEST = Experiment(
     name="gogepo.worlds",
     title="GoGePo, one policy, random search and noise alone, with the same deep policies in three small worlds",
@@ -209,7 +215,7 @@ CONTEST = Experiment(
                 config
                 for world in SMALL
                 for method in RATES
-                for config in grid(Contest(method, reduced(world)), lr=RATES[method], noise=NOISES[method])
+                for config in grid(_quick(method, world), lr=RATES[method], noise=NOISES[method])
             ),
             seeds=TUNING,
         ),
