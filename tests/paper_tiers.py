@@ -36,6 +36,7 @@ NOT_IN_THE_PAPER = {
     "rcgvf.tdlambda": "a chain of known values",
     "mbrl.dreams": "an explorer's dreams",
     "gogepo.worlds": "small worlds of ours",
+    "gogepo.modes": "a claim of the introduction, in a small world of ours",
     "gogepo.single": "a baseline that the paper does not have; its rate is tuned first",
     "gogepo.ars": "a baseline whose settings in the paper are unknown; its rates are tuned first",
     "symla.exchanged": "new seeds of our own study; the paper's bandits are in symla.biased",

@@ -12,14 +12,15 @@ from tutorlib.papers.gogepo.baselines import SEARCH_VARIES, Ars, train_ars, trai
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.contest import EPISODES, SMALL, Contest, reduced, run_contest
 from tutorlib.papers.gogepo.contest import VARIES as CONTEST_VARIES
+from tutorlib.papers.gogepo.modes import VARIES as MODES_VARIES
+from tutorlib.papers.gogepo.modes import Modes, run_modes
+from tutorlib.papers.gogepo.terms import TUNING
 from tutorlib.shapes import Float, Tensor
 
 DIGITS = 4
 """significant digits of a number in a record"""
 STAGES = 10
 """parts of a run's steps, after each of which a sweep is recorded; the paper's code makes one each 10,000 steps"""
-TUNING = (1000, 1001, 1002)
-"""seeds on which baselines' rates are chosen"""
 ON_MAP = 200
 """policies of the buffer on the map, evenly spaced in time"""
 
@@ -198,6 +199,9 @@ def _quick(method: str, world: str) -> Contest:
     return Contest(method, base, points=10)
 
 
+STORED = Modes(replace(reduced("pend"), sweep_every=EPISODES, sweep_commands=2, sweep_episodes=1))
+"""how policies are stored from which others learn: sweeps, at which nobody looks, are short"""
+
 CONTEST = Experiment(
     name="gogepo.worlds",
     title="GoGePo, one policy, random search and noise alone, with the same deep policies in three small worlds",
@@ -218,4 +222,27 @@ CONTEST = Experiment(
     varies=CONTEST_VARIES,
 )
 
-EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST)
+MODES = Experiment(
+    name="gogepo.modes",
+    title="The evaluator's loss and regression on weights, on stored policies of one run and of two",
+    figure="none: a claim of the introduction",
+    run=run_modes,
+    tiers={
+        "live": Tier(
+            (
+                Modes(
+                    replace(reduced("pend"), steps=16_000, episodes=160, sweep_every=160, sweep_commands=2),
+                    rounds=20,
+                    commands=11,
+                ),
+            ),
+            seeds=(0,),
+        ),
+        "tuning": Tier(
+            tuple(replace(STORED, lr=lr, regression_lr=lr) for lr in (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)), seeds=TUNING
+        ),
+    },
+    varies=MODES_VARIES,
+)
+
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, MODES)
