@@ -19,6 +19,7 @@ from tutorlib.lab import Context, Metrics, Trial, rounded
 from tutorlib.lab.batching import column, common
 from tutorlib.lab.errors import expect_fields
 from tutorlib.lab.loop import repeat
+from tutorlib.lab.progress import Silent
 from tutorlib.nn import step_generator
 from tutorlib.papers.gogepo.algorithm import (
     Learner,
@@ -150,7 +151,8 @@ def run_modes(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     own = list(dict.fromkeys(seeds))
     stored = [Trial(c.base, seed) for seed in (*own, *(seed + PARTNER for seed in own))]
     # They are not kept, but made again: a run that is taken up anew has the same ones.
-    pool = pooled(c, train(stored, replace(context, checkpoint=None, diverged=None)), own)
+    aside = replace(context, checkpoint=None, diverged=None, progress=Silent())
+    pool = pooled(c, train(stored, aside), own)
     place = torch.tensor([own.index(seed) for seed in seeds], device=device)
     pool = cast(Pool, pytree.tree_map(lambda x: x[place], pool))
     setting, start = begin(c.base, seeds, device)
