@@ -184,7 +184,7 @@ RATES: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {"ars": (0.01, 0.03, 0.1, 0.3, 1.0), "pssvf": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)}
 )
 """that are tried of each method; those of GoGePo were fixed before, on no seed of these"""
-NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType({"ars": (0.03, 0.1, 0.3), "pssvf": (0.25,)})
+NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType({"ars": (0.03, 0.1, 0.3, 1.0), "pssvf": (0.25,)})
 
 
 def contest(method: str, world: str) -> Contest:
