@@ -188,7 +188,7 @@ def test_each_method_is_its_own_loop():
     (noise,) = run_contest([Trial(replace(MADE, method="noise"), 3)], Context())
     assert set(noise["course"]["command"]) == {1.0}
     assert noise["sweeps"]["achieved"][0] == pytest.approx(noise["sweeps"]["achieved"][1], abs=20)
-    assert set(METHODS) == {"gogepo", "noise", "pssvf", "ars"}
+    assert set(METHODS) == {"gogepo", "noise", "pssvf", "ars", "ddpg", "udrl"}
 
 
 def test_bad_settings_are_named():
