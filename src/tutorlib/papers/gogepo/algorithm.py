@@ -371,7 +371,7 @@ def train(
         draws = drawn(setting, [step_generator(seed, number, device) for seed in seeds], device)
         going = state.used < c.steps
         command, theta, played = explored(setting, state, number, draws)
-        r = played.returns[..., 0]
+        r = (played.returns - WORLDS[c.environment].bonus * played.steps)[..., 0]
         place = number * c.policies % c.capacity
         stored = slice(place, place + c.policies)
         state.buffer.theta[:, stored] = kept_where(going, theta, state.buffer.theta[:, stored])

@@ -245,4 +245,24 @@ MODES = Experiment(
     varies=MODES_VARIES,
 )
 
-EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, MODES)
+BALANCING = Config(environment="inverted-pendulum", episodes=2000, horizon=1000, sweep_every=100, sweep_episodes=1)
+PENDULUM = Experiment(
+    name="gogepo.pendulum",
+    title="A generator of deep policies for InvertedPendulum, asked for the best return so far and a little more",
+    figure="return against steps, and the command sweep; InvertedPendulum",
+    run=run_commands,
+    tiers={
+        "live": Tier(
+            (replace(LIVE, environment="inverted-pendulum", steps=2000, horizon=1000, states=50),), seeds=(0,)
+        ),
+        "paper": Tier(
+            (BALANCING, replace(BALANCING, command="first", evaluator_steps=0, generator_steps=0)),
+            seeds=tuple(range(10)),
+        ),
+    },
+    varies=VARIES,
+    cpu_only=True,
+)
+"""Needs the extra ``control``. Episodes are short until a policy balances: after 2,000 of them a run ends, too."""
+
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, MODES, PENDULUM)
