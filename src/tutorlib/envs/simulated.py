@@ -67,9 +67,9 @@ def _made(name: str) -> Any:
     except gymnasium.error.Error as error:
         raise bad_argument("name", name, f"an environment that Gymnasium has ({error})") from None
     for space in ("observation_space", "action_space"):
-        own = getattr(env, space)
-        if not isinstance(own, spaces.Box) or len(own.shape) != 1:
-            raise bad_argument("name", name, f"an environment whose {space} is a Box of one axis, not {own}")
+        box = getattr(env, space)
+        if not isinstance(box, spaces.Box) or len(box.shape) != 1:
+            raise bad_argument("name", name, f"an environment whose {space} is a Box of one axis, not {box}")
     return env
 
 

@@ -16,9 +16,9 @@ from tutorlib.papers.gogepo.acting import (
     act_out,
     ddpg_step,
     drawn_batch,
-    told,
     train_actors,
     udrl_step,
+    with_command,
 )
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.contest import Contest, reduced, run_contest
@@ -86,7 +86,7 @@ def test_a_step_of_udrl_copies_the_actions_of_episodes_that_got_the_command():
     for step in range(3):
         learned = udrl_step(UDRL, nets, learned, b, torch.full((2, 1), 1e-2), step)
     x = torch.cat([b.o, ((b.total + 120) / 120).unsqueeze(-1)], dim=-1)
-    torch.testing.assert_close(told(UDRL, b.o, b.total), x)
+    torch.testing.assert_close(with_command(UDRL, b.o, b.total), x)
     expected = by_autograd(old.phi, lambda phi, step: (nets.act(phi, x) - b.a).square().sum(-1).mean(-1), 1e-2)
     torch.testing.assert_close(expected, learned.phi, rtol=1e-4, atol=1e-5)
     assert learned.w is old.w

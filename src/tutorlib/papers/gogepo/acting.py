@@ -179,15 +179,17 @@ def ddpg_step(c: Acting, nets: ActorCritic, old: Learned, b: Batch, lr: Float[Te
 
 def udrl_step(c: Acting, nets: ActorCritic, old: Learned, b: Batch, lr: Float[Tensor, "runs 1"], step: int) -> Learned:
     """Return what is learned after a step along (pi(o, c) - a)^2, c being the return that the episode got."""
-    x = told(c, b.o, b.total)
+    x = with_command(c, b.o, b.total)
     g = slope(lambda phi: (nets.act(phi, x) - b.a).square().sum(dim=-1).mean(dim=-1), old.phi)
     phi, moments = adam_step(old.phi, old.phi_moments, g, step, lr)
     return old._replace(phi=phi, phi_moments=moments)
 
 
-def told(c: Acting, o: Float[Tensor, "runs batch observations"], command: Float[Tensor, "runs #batch"]) -> Tensor:
+def with_command(
+    c: Acting, o: Float[Tensor, "runs batch observations"], command: Float[Tensor, "runs #batch"]
+) -> Tensor:
     """Return observations and after them what the policy reads of a command, in units of return."""
-    return torch.cat([o, c.base.told(command).unsqueeze(-1).expand(*o.shape[:-1], 1)], dim=-1)
+    return torch.cat([o, c.base.input_for(command).unsqueeze(-1).expand(*o.shape[:-1], 1)], dim=-1)
 
 
 class Acted(NamedTuple):
@@ -211,7 +213,7 @@ def train_actors(trials: Sequence[Trial], context: Context) -> Acted:
         count = iter(range(env.horizon))
 
         def chosen(x: Tensor) -> Tensor:
-            a = nets.act(phi, told(c, x, command) if hears else x)
+            a = nets.act(phi, with_command(c, x, command) if hears else x)
             if eps is not None:
                 a = a + policy.limit * noise.unsqueeze(-1) * eps[:, next(count)]
             return a.clamp(-policy.limit, policy.limit)
@@ -299,7 +301,7 @@ __all__ = [
     "act_out",
     "ddpg_step",
     "drawn_batch",
-    "told",
     "train_actors",
     "udrl_step",
+    "with_command",
 ]

@@ -95,11 +95,11 @@ def run_contest(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """
     c: Contest = common(trials, VARIES)
     if c.method == "ars":
-        own = [
+        searching = [
             Ars(t.config.base, t.config.lr, t.config.noise, PAIRS, TOP, c.base.episodes // (2 * PAIRS)) for t in trials
         ]
-        found = train_ars(_with(trials, own), context)
-        return [_searched(found.log, i, c.points) for i in range(len(trials))]
+        searched = train_ars(_with(trials, searching), context)
+        return [_searched(searched.log, i, c.points) for i in range(len(trials))]
     if c.method in ACTORS:
         acting = [Acting(c.method, t.config.base, t.config.lr, t.config.noise) for t in trials]
         log = train_actors(_with(trials, acting), context).log
