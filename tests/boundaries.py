@@ -124,6 +124,7 @@ OPEN: dict[tuple[str, str], str] = {
     ("show.bandit.bandit_picture", "data"): RETURNED,
     ("show.curves.curves_picture", "data"): RETURNED,
     ("show.guess.guess_picture", "data"): RETURNED,
+    ("show.push.push_picture", "data"): RETURNED,
     ("show.packing.unpack", "packed"): RETURNED,
 }
 """Arguments whose raw errors are left, and why."""
@@ -184,6 +185,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     sys.path[:0] = [str(HERE / "show"), str(HERE / "lab")]
     from bandits import fake_bandit
     from fakes import fake_curves, fake_games, fake_grid
+    from pushing import fake_push
 
     from tutorlib import envs, nn
     from tutorlib.data import ImageSet, RemoteFile
@@ -197,6 +199,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     from tutorlib.show.curves import curves_data
     from tutorlib.show.guess import guess_data
     from tutorlib.show.packing import pack
+    from tutorlib.show.push import push_data
 
     mpl.use("agg")
 
@@ -507,6 +510,12 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "show.bandit.bandit_picture": {
             "data": bandits,
             "regrets": {p: [1.0] * bandits["pulls"] for p in bandits["players"]},
+        },
+        "show.push.push_data": fake_push(),
+        "show.push.push_picture": {
+            "data": push_data(**fake_push()),
+            "learned": [[0.0] * 6, [0.1] * 6],
+            "gae": [[0.0] * 6, [0.2] * 6],
         },
         "show.curves.curves_data": fake_curves(decimals=3, start={}),
         "show.curves.curves_picture": {"data": curves_data(**fake_curves())},

@@ -68,6 +68,7 @@ def learned_loss(
     setting: Setting, phi: Float[Tensor, "nets parameters"], alpha: Float[Tensor, "nets weights"], seen: Seen, o: Tensor
 ) -> Float[Tensor, "nets"]:
     """Return the mean of L_alpha(tau, pi_phi, V) over all places of the windows, whose observations are ``o``."""
+    # metagenrl-idea-objective, as a mean
     return (setting.objective(alpha, act(setting, phi, o), seen) * seen.mask).flatten(1).mean(dim=1)
 
 
@@ -149,7 +150,7 @@ def updated(
 ) -> Float[Tensor, "nets parameters"]:
     """Return phi' after K inner steps, phi' = phi - eta grad_phi L_alpha, each on a batch of its own of ``w``."""
     for part in _split(setting, w)[: setting.config.inner_steps]:
-        phi = phi - _scaled(setting, inner_gradient(setting, alpha, phi, theta, part))
+        phi = phi - _scaled(setting, inner_gradient(setting, alpha, phi, theta, part))  # metagenrl-idea-objective
     return phi
 
 
@@ -187,7 +188,7 @@ def meta_loss(
 ) -> Float[Tensor, "nets"]:
     """Return each agent's -E Q1(s, pi_phi'(s)), the loss of alpha."""
     after = updated(setting, alpha, phi, theta, w)
-    return _valued(setting, after, theta, w, _gain_scale(setting, phi, theta, w))
+    return _valued(setting, after, theta, w, _gain_scale(setting, phi, theta, w))  # metagenrl-idea-meta
 
 
 def meta_gradient(
@@ -227,7 +228,7 @@ def meta_gradient(
 
     def aligned(alpha: Tensor) -> Tensor:
         push = grad(lambda pi: (setting.objective(alpha, pi, seen) * seen.mask).sum())(pi)
-        return -(push * u).sum()
+        return -(push * u).sum()  # metagenrl-idea-product
 
     return grad(aligned)(alpha), losses
 

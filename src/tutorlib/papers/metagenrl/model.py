@@ -81,7 +81,7 @@ def read_backwards(
     out = []
     for t in reversed(range(x.shape[2])):
         i, g, f, o = torch.baddbmm(gates[:, :, t], h, w_h).chunk(4, dim=-1)
-        new_h, new_c = lstm(i, f + 1, g, o, c)
+        new_h, new_c = lstm(i, f + 1, g, o, c)  # metagenrl-idea-cell
         on = active[:, :, t].unsqueeze(-1)
         out.append(new_h * on)
         h, c = h + on * (new_h - h), c + on * (new_c - c)
@@ -185,8 +185,8 @@ class Objective:
         h = read_backwards(x, w_x.unflatten(-1, (-1, gates)), w_h.unflatten(-1, (-1, gates)), b, active)
         y = self.head(head, h).squeeze(-1)
         if self.kind == "full":
-            return self.bound * (y / self.bound).tanh()
-        return standardised(y, seen.mask) * distance(pi, seen)
+            return self.bound * (y / self.bound).tanh()  # metagenrl-idea-network
+        return standardised(y, seen.mask) * distance(pi, seen)  # metagenrl-idea-structured
 
     def _inputs(self, seen: Seen) -> Float[Tensor, "nets batch time inputs"]:
         value, following = standardised_values(seen)
