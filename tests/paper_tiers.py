@@ -41,6 +41,8 @@ NOT_IN_THE_PAPER = {
     "metagenrl.inputs": "an ablation in our environments",
     "metagenrl.inner": "an ablation in our environments",
     "metagenrl.population": "an ablation in our environments",
+    "gogepo.worlds": "small worlds of ours",
+    "gogepo.modes": "a claim of the introduction, in a small world of ours",
     "gogepo.single": "a baseline that the paper does not have; its rate is tuned first",
     "gogepo.ars": "a baseline whose settings in the paper are unknown; its rates are tuned first",
     "symla.exchanged": "new seeds of our own study; the paper's bandits are in symla.biased",
@@ -242,6 +244,8 @@ GOGEPO = {
     "sweep_every": Row("ours", 10, "episodes; the code's: 10,000 steps"),
     "sweep_commands": Row("code", 21),
     "sweep_episodes": Row("ours", 10, "the code's: 1"),
+    "policies": Row("code", 1),
+    "normalised": Row("code", False),
     "seeds": Row("recalled", 20),
 }
 METAGENRL = {
@@ -468,6 +472,14 @@ TABLES: dict[str, dict[str, Row]] = {
     },
     "gogepo.mountaincar": GOGEPO,
     "metagenrl.train": METAGENRL,
+    "gogepo.pendulum": GOGEPO | {
+        "environment": Row("paper", "inverted-pendulum"),
+        "episodes": Row("ours", 2000, "then a run ends, too, for the updates after each take a second"),
+        "horizon": Row("recalled", 1000),
+        "sweep_every": Row("ours", 100, "episodes; the code's: 10,000 steps"),
+        "sweep_episodes": Row("code", 1),
+        "seeds": Row("ours", 10, "recalled: 20"),
+    },
     "mbrl.online": MBRL,
     "mbrl.bugs": MBRL | {
         "agent": Row("paper", {"er", "simple", "gaussian", "categorical"}),
@@ -534,6 +546,10 @@ PAIRS = {
 """mbrl.online: rate and temperature of each agent and world, with much data and with little [code]"""
 TOGETHER = {
     "gogepo.mountaincar": (
+        ("command", "evaluator_steps", "generator_steps"),
+        {("best", 4, 19), ("first", 0, 0)},
+    ),
+    "gogepo.pendulum": (
         ("command", "evaluator_steps", "generator_steps"),
         {("best", 4, 19), ("first", 0, 0)},
     ),

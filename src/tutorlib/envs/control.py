@@ -29,7 +29,7 @@ FORMS = ("sum", "product")
 
 def _drawn(u: Tensor, centre: float, spread: float, law: str) -> Tensor:
     """Return numbers around ``centre``, from uniforms in (0, 1)."""
-    off = 2 * u - 1
+    off = (2 * u - 1).clamp(min=2**-24 - 1)  # generators draw 0, too, for which a normal number would be endless
     return centre + spread * (off if law == "uniform" else math.sqrt(2) * torch.erfinv(off))
 
 
@@ -67,6 +67,10 @@ class Episodes(ABC):
         self, state: ControlState, action: Float[Tensor, "*#batch actions"]
     ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state of the same episode, the reward, and whether the episode ended with this step."""
+
+    def finished(self, state: ControlState) -> bool:
+        """Return whether it is known, without asking a tensor, that all these episodes have ended; here it is not."""
+        return False
 
     def start(self, u: Float[Tensor, "*batch start_noise"]) -> ControlState:
         """Return a first state; raise ``UsageError`` unless ``u`` has ``start_noise`` entries last."""

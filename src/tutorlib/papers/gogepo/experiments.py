@@ -1,22 +1,27 @@
 """The experiments of GoGePo, each with its tiers. Reduced settings stand here and nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
 
 from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
+from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, reference_states, sweep_commands, train
-from tutorlib.papers.gogepo.baselines import Ars, train_ars, train_single
+from tutorlib.papers.gogepo.baselines import SEARCH_VARIES, Ars, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
+from tutorlib.papers.gogepo.contest import EPISODES, SMALL, Contest, reduced, run_contest
+from tutorlib.papers.gogepo.contest import VARIES as CONTEST_VARIES
+from tutorlib.papers.gogepo.modes import VARIES as MODES_VARIES
+from tutorlib.papers.gogepo.modes import Modes, run_modes
+from tutorlib.papers.gogepo.terms import TUNING
 from tutorlib.shapes import Float, Tensor
 
 DIGITS = 4
 """significant digits of a number in a record"""
 STAGES = 10
 """parts of a run's steps, after each of which a sweep is recorded; the paper's code makes one each 10,000 steps"""
-TUNING = (1000, 1001, 1002)
-"""seeds on which baselines' rates are chosen"""
 ON_MAP = 200
 """policies of the buffer on the map, evenly spaced in time"""
 
@@ -170,8 +175,112 @@ SEARCH = Experiment(
         "live": Tier((Ars(replace(LIVE, steps=16_000), iterations=4),), seeds=(0,)),
         "tuning": Tier(grid(Ars(PAPER), lr=(0.01, 0.03, 0.1, 0.3, 1.0), noise=(0.03, 0.1, 0.3)), seeds=TUNING),
     },
-    varies=VARIES,
+    varies=SEARCH_VARIES,
 )
 """Its rates are unknown of the paper, so they are chosen on seeds of their own before it is compared."""
 
-EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH)
+TUNED: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
+    {("ars", "pend"): (0.1, 0.3), ("ars", "point"): (0.03, 0.1), ("ars", "cartup"): (0.03, 0.1)}
+)
+"""Of a method and a small world the rate and the noise, chosen on seeds of their own: see ``contest.Contest``."""
+RATES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {
+        "ars": (0.01, 0.03, 0.1, 0.3, 1.0),
+        "pssvf": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+        "ddpg": (1e-4, 3e-4, 1e-3, 3e-3),
+        "udrl": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    }
+)
+"""that are tried of each method; those of GoGePo were fixed before, on no seed of these"""
+NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {"ars": (0.03, 0.1, 0.3, 1.0), "pssvf": (0.25,), "ddpg": (0.05, 0.1, 0.2, 0.4), "udrl": (0.1, 0.2, 0.4, 0.8)}
+)
+
+
+def contest(method: str, world: str) -> Contest:
+    """Return the run of a method in a small world with what was chosen for it.
+
+    GoGePo, and noise alone beside it, have the rate and the noise of ``reduced``, which were not chosen on any seed.
+    Raises ``UsageError`` for a method that was not tuned.
+    """
+    base = reduced(world)
+    if method in ("gogepo", "noise"):
+        return Contest(method, base, base.generator_lr, base.sigma)
+    if (method, world) not in TUNED:
+        raise bad_argument("method", method, f"gogepo, noise, or one that was tuned in {world}")
+    return Contest(method, base, *TUNED[method, world])
+
+
+def _quick(method: str, world: str) -> Contest:
+    """Return a run of which only its course is wanted."""
+    base = replace(reduced(world), sweep_every=EPISODES, sweep_commands=2, sweep_episodes=1)
+    return Contest(method, base, points=10)
+
+
+STORED = Modes(replace(reduced("pend"), sweep_every=EPISODES, sweep_commands=2, sweep_episodes=1))
+"""how policies are stored from which others learn: sweeps, at which nobody looks, are short"""
+
+CONTEST = Experiment(
+    name="gogepo.worlds",
+    title="GoGePo, one policy, random search and noise alone, with the same deep policies in three small worlds",
+    figure="return against steps, and the command sweep; small worlds of ours",
+    run=run_contest,
+    tiers={
+        "live": Tier((Contest(base=replace(reduced("pend"), steps=16_000, episodes=160, sweep_every=40)),), seeds=(0,)),
+        "tuning": Tier(
+            tuple(
+                config
+                for world in SMALL
+                for method in RATES
+                for config in grid(_quick(method, world), lr=RATES[method], noise=NOISES[method])
+            ),
+            seeds=TUNING,
+        ),
+    },
+    varies=CONTEST_VARIES,
+)
+
+MODES = Experiment(
+    name="gogepo.modes",
+    title="The evaluator's loss and regression on weights, on stored policies of one run and of two",
+    figure="none: a claim of the introduction",
+    run=run_modes,
+    tiers={
+        "live": Tier(
+            (
+                Modes(
+                    replace(reduced("pend"), steps=16_000, episodes=160, sweep_every=160, sweep_commands=2),
+                    rounds=20,
+                    commands=11,
+                ),
+            ),
+            seeds=(0,),
+        ),
+        "tuning": Tier(
+            tuple(replace(STORED, lr=lr, regression_lr=lr) for lr in (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)), seeds=TUNING
+        ),
+    },
+    varies=MODES_VARIES,
+)
+
+BALANCING = Config(environment="inverted-pendulum", episodes=2000, horizon=1000, sweep_every=100, sweep_episodes=1)
+PENDULUM = Experiment(
+    name="gogepo.pendulum",
+    title="A generator of deep policies for InvertedPendulum, asked for the best return so far and a little more",
+    figure="return against steps, and the command sweep; InvertedPendulum",
+    run=run_commands,
+    tiers={
+        "live": Tier(
+            (replace(LIVE, environment="inverted-pendulum", steps=2000, horizon=1000, states=50),), seeds=(0,)
+        ),
+        "paper": Tier(
+            (BALANCING, replace(BALANCING, command="first", evaluator_steps=0, generator_steps=0)),
+            seeds=tuple(range(10)),
+        ),
+    },
+    varies=VARIES,
+    cpu_only=True,
+)
+"""Needs the extra ``control``. Episodes are short until a policy balances: after 2,000 of them a run ends, too."""
+
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, MODES, PENDULUM)
