@@ -29,7 +29,7 @@ FORMS = ("sum", "product")
 
 def _drawn(u: Tensor, centre: float, spread: float, law: str) -> Tensor:
     """Return numbers around ``centre``, from uniforms in (0, 1)."""
-    off = 2 * u - 1
+    off = (2 * u - 1).clamp(min=2**-24 - 1)  # generators draw 0, too, for which a normal number would be endless
     return centre + spread * (off if law == "uniform" else math.sqrt(2) * torch.erfinv(off))
 
 

@@ -1,4 +1,4 @@
-"""Names that have changed since results were recorded: files of the old names still load, and are found again.
+"""Names that have changed, and fields that came, since results were recorded: old files load, and are found again.
 
 A file keeps the names that it was written with; readers see today's. What a result or a checkpoint is filed under is a
 hash of the first names, so that a new name moves no file. A recorded command with old names still runs.
@@ -39,6 +39,11 @@ FIELDS: dict[str, dict[str, str]] = {
     },
 }
 """By paper, or by experiment where one differs: the first name of a field of a configuration, and today's."""
+
+ADDED: dict[str, dict[str, Any]] = {"gogepo.mountaincar": {"policies": 1, "normalised": False}}
+"""By experiment: fields that its configuration has got while a study was under way, and the values that stand for what
+was done before. Results and checkpoints with these values have the names that they had without the fields, so that the
+study goes on; files without them are read as if they had them."""
 
 _EVALS = "frames|farthest|greedy|returns|bonus|error|disagreement|reached|episodes|success"
 _ONLINE = (("looks", "evals/steps"), ("look_score", "evals/score"))
@@ -116,12 +121,14 @@ def _renamed(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, A
 
 def todays_fields(experiment: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record's ``config`` under the names that fields have today."""
-    return _renamed(config, _fields(experiment))
+    return {**ADDED.get(experiment, {}), **_renamed(config, _fields(experiment))}
 
 
 def first_fields(experiment: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``config`` under the names that fields had first."""
-    return _renamed(config, {new: old for old, new in _fields(experiment).items()})
+    """Return ``config`` under the names that fields had first, without those added since that change nothing."""
+    added = ADDED.get(experiment, {})
+    kept = {name: value for name, value in config.items() if name not in added or value != added[name]}
+    return _renamed(kept, {new: old for old, new in _fields(experiment).items()})
 
 
 def todays_path(experiment: str, name: str) -> str:

@@ -194,11 +194,11 @@ def test_the_first_command_is_1_and_then_the_best_and_20_more():
         command, theta, played = explored(setting, state, number, draws)
         assert command.tolist() == commands
         written = setting.generator.generate(state.learner.rho, torch.tensor(commands).unsqueeze(-1) / 200)
-        torch.testing.assert_close(theta, written.squeeze(1) + 0.1 * draws.noise)
+        torch.testing.assert_close(theta, written + 0.1 * draws.noise)
         again = play(
             TINY.env,
             setting.policy,
-            theta.unsqueeze(1),
+            theta,
             state.statistics,
             draws.start,
             normalise=number > 0,

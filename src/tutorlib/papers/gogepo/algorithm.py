@@ -27,7 +27,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from tutorlib.lab import Context, Trial
-from tutorlib.lab.batching import common
+from tutorlib.lab.batching import column, common
 from tutorlib.lab.errors import bad_argument, checked
 from tutorlib.lab.loop import repeat
 from tutorlib.nn import Moments, adam_step, no_moments, slope, step_generator
@@ -37,7 +37,7 @@ from tutorlib.papers.gogepo.model import Evaluator, Policy
 from tutorlib.papers.gogepo.problem import WORLDS, Played, Statistics, no_statistics, play
 from tutorlib.shapes import Bool, Float, Int, Tensor
 
-VARIES = ()
+VARIES = ("generator_lr", "sigma")
 """Fields in which runs side by side may differ, besides the seed."""
 REFERENCES = 64
 """states in which policies of all stages are compared, normal numbers: normalised observations have these moments"""
@@ -63,6 +63,10 @@ class Setting(NamedTuple):
     policy: Policy
     generator: Writer
     evaluator: Evaluator
+    lr: float | Float[Tensor, "runs 1"]
+    """Adam's learning rate for rho"""
+    sigma: float | Float[Tensor, "runs 1 1"]
+    """deviation of the noise on weights"""
 
 
 class Learner(NamedTuple):
@@ -95,7 +99,7 @@ class Log(NamedTuple):
     command: Float[Tensor, "runs"]
     """what was asked for"""
     r: Float[Tensor, "runs"]
-    """what the perturbed policy got"""
+    """what the perturbed policy got; of several side by side the mean"""
     used: Int[Tensor, "runs"]
     """steps in the environment so far"""
     played: Bool[Tensor, "runs"]
@@ -117,8 +121,8 @@ def nothing(state: State) -> Log:
 class Draws(NamedTuple):
     """What is random in an episode."""
 
-    start: Float[Tensor, "runs 1 1 start_noise"]
-    noise: Float[Tensor, "runs weights"]
+    start: Float[Tensor, "runs policies 1 start_noise"]
+    noise: Float[Tensor, "runs policies weights"]
     """of the weights"""
     batches: Float[Tensor, "runs updates batch"]
     """which policies are sampled, for the evaluator's steps and then for the generator's"""
@@ -137,7 +141,7 @@ def evaluator_loss(
     r: Float[Tensor, "runs batch"],
 ) -> Float[Tensor, "runs"]:
     """L_V: the mean of (V_w(theta) - r)^2, whose minimum is the conditional mean, the expected return of theta."""
-    return (setting.evaluator.value(w, theta) - r).square().mean(dim=-1)  # gogepo-idea-losses
+    return (setting.evaluator.value(w, theta) - setting.config.target(r)).square().mean(dim=-1)  # gogepo-idea-losses
 
 
 @checked()
@@ -148,8 +152,8 @@ def generator_loss(
     r: Float[Tensor, "runs batch"],
 ) -> Float[Tensor, "runs"]:
     """L_G: the mean of (V_w(G_rho(r)) - r)^2: whoever is asked for r shall write a policy that is expected to get r."""
-    theta = setting.generator.generate(rho, r * setting.config.scale)
-    return (setting.evaluator.value(w, theta) - r).square().mean(dim=-1)  # gogepo-idea-losses
+    theta = setting.generator.generate(rho, setting.config.told(r))
+    return (setting.evaluator.value(w, theta) - setting.config.target(r)).square().mean(dim=-1)  # gogepo-idea-losses
 
 
 def evaluator_step(setting: Setting, learner: Learner, theta: Tensor, r: Tensor, step: int | Tensor) -> Learner:
@@ -162,7 +166,7 @@ def evaluator_step(setting: Setting, learner: Learner, theta: Tensor, r: Tensor,
 def generator_step(setting: Setting, learner: Learner, r: Tensor, step: int | Tensor) -> Learner:
     """Return the learner after a step of Adam along L_G; ``step``: such steps before this one."""
     g = slope(lambda rho: generator_loss(setting, rho, learner.w, r), learner.rho)
-    rho, moments = adam_step(learner.rho, learner.rho_moments, g, step, setting.config.generator_lr)
+    rho, moments = adam_step(learner.rho, learner.rho_moments, g, step, setting.lr)
     return learner._replace(rho=rho, rho_moments=moments)
 
 
@@ -176,20 +180,20 @@ def learn(
     of_evaluator: Callable[..., Learner] = evaluator_step,
     of_generator: Callable[..., Learner] = generator_step,
 ) -> Learner:
-    """Return the learner after the updates that follow episode ``number``, from 0; ``u`` are uniforms.
+    """Return the learner after the updates that follow round ``number``, from 0; ``u`` are uniforms.
 
     ``of_evaluator``, ``of_generator``: the steps, or the steps compiled.
     """
-    c, device = setting.config, learner.rho.device
+    c, device, newest = setting.config, learner.rho.device, (number + 1) * setting.config.policies - 1
 
     def before(each: int, so_far: int) -> Tensor:  # as a tensor, for which a compiled step is not compiled anew
         return torch.full((), number * each + so_far, dtype=torch.double, device=device)
 
     for i in range(c.evaluator_steps):
-        theta, r = sample(buffer, table, number, u[:, i])
+        theta, r = sample(buffer, table, newest, u[:, i])
         learner = of_evaluator(setting, learner, theta, r, before(c.evaluator_steps, i))
     for j in range(c.generator_steps):
-        _, r = sample(buffer, table, number, u[:, c.evaluator_steps + j])
+        _, r = sample(buffer, table, newest, u[:, c.evaluator_steps + j])
         learner = of_generator(setting, learner, r, before(c.generator_steps, j))
     return learner
 
@@ -204,7 +208,7 @@ def begin(config: Config, seeds: Sequence[int], device: torch.device) -> tuple[S
 
 def begin_with(writer: Writer, config: Config, seeds: Sequence[int], device: torch.device) -> tuple[Setting, State]:
     """Return a batch of runs before the first episode, whose policies ``writer`` writes."""
-    setting = Setting(config, config.policy, writer, config.evaluator)
+    setting = Setting(config, config.policy, writer, config.evaluator, config.generator_lr, config.sigma)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     rho, w = (
         torch.stack([net.initial(g) for g in generators]).to(device) for net in (setting.generator, setting.evaluator)
@@ -223,13 +227,13 @@ def begin_with(writer: Writer, config: Config, seeds: Sequence[int], device: tor
 
 
 def drawn(setting: Setting, generators: Sequence[torch.Generator], device: torch.device) -> Draws:
-    """Return what is random in an episode, each run's from its own generator."""
+    """Return what is random in a round of episodes, each run's from its own generator."""
     c, noise = setting.config, setting.config.env.start_noise
     updates = c.evaluator_steps + c.generator_steps
     parts = [
         (
-            torch.rand(1, 1, noise, generator=g, device=device),
-            torch.randn(setting.policy.size, generator=g, device=device),
+            torch.rand(c.policies, 1, noise, generator=g, device=device),
+            torch.randn(c.policies, setting.policy.size, generator=g, device=device),
             torch.rand(updates, c.batch, generator=g, device=device),
             torch.rand(1, c.eval_episodes, noise, generator=g, device=device),
         )
@@ -239,7 +243,7 @@ def drawn(setting: Setting, generators: Sequence[torch.Generator], device: torch
 
 
 def explored(setting: Setting, state: State, number: int, draws: Draws) -> tuple[Tensor, Tensor, Played]:
-    """Return the command of episode ``number``, the perturbed policy that was written for it, and its episode.
+    """Return the command of round ``number``, the perturbed policies that were written for it, and their episodes.
 
     The first episode shows observations as they are, for there are no statistics yet; from then on each step's
     observation enters them before the policy sees it.
@@ -247,19 +251,20 @@ def explored(setting: Setting, state: State, number: int, draws: Draws) -> tuple
     c = setting.config
     asking = c.command == "best" and number > 0
     command = state.best + c.drive if asking else torch.full_like(state.best, c.first_command)
-    theta = setting.generator.generate(state.learner.rho, command.unsqueeze(-1) * c.scale)
-    theta = theta + c.sigma * draws.noise.unsqueeze(1)
+    theta = setting.generator.generate(state.learner.rho, c.told(command.unsqueeze(-1)))
+    theta = theta + setting.sigma * draws.noise
     played = play(c.env, setting.policy, theta, state.statistics, draws.start, normalise=number > 0, learn=True)
-    return command, theta.squeeze(1), played
+    return command, theta, played
 
 
 def looked_at(setting: Setting, state: State, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mean returns of G(best) and of the best policy so far, from equal starts, and V(G(best))."""
-    greedy = setting.generator.generate(state.learner.rho, state.best.unsqueeze(-1) * setting.config.scale)
+    c = setting.config
+    greedy = setting.generator.generate(state.learner.rho, c.told(state.best.unsqueeze(-1)))
     both = torch.cat([greedy, state.champion.unsqueeze(1)], dim=1)
     starts = draws.starts.expand(-1, 2, -1, -1)
-    means = play(setting.config.env, setting.policy, both, state.statistics, starts).returns.mean(dim=-1)
-    return means[:, 0], means[:, 1], setting.evaluator.value(state.learner.w, greedy)[:, 0]
+    means = play(c.env, setting.policy, both, state.statistics, starts).returns.mean(dim=-1)
+    return means[:, 0], means[:, 1], c.expected(setting.evaluator.value(state.learner.w, greedy)[:, 0])
 
 
 T = TypeVar("T")
@@ -281,7 +286,7 @@ def ask(
     """
     if not commands:
         raise bad_argument("commands", list(commands), "at least one command")
-    c = torch.tensor(commands, dtype=rho.dtype, device=rho.device) * setting.config.scale
+    c = setting.config.told(torch.tensor(commands, dtype=rho.dtype, device=rho.device))
     return setting.generator.generate(rho, c.expand(len(rho), -1))
 
 
@@ -315,7 +320,7 @@ def swept(setting: Setting, state: State, seeds: Sequence[int], number: int) -> 
     """Return what the generator makes of each command after ``number`` episodes; all commands have equal starts."""
     c, device = setting.config, state.best.device
     commands = sweep_commands(c, device).expand(len(seeds), -1)
-    theta = setting.generator.generate(state.learner.rho, commands * c.scale)
+    theta = setting.generator.generate(state.learner.rho, c.told(commands))
     # Not the generators of the episodes, which are numbered likewise.
     generators = [step_generator(seed, c.episodes + number, device) for seed in seeds]
     shape = (1, c.sweep_episodes, c.env.start_noise)
@@ -324,7 +329,7 @@ def swept(setting: Setting, state: State, seeds: Sequence[int], number: int) -> 
         c.env, setting.policy, theta, state.statistics, u.expand(-1, c.sweep_commands, -1, -1), normalise=number > 0
     )
     actions = setting.policy.act(theta, reference_states(setting, device).expand(len(seeds), -1, -1, -1)).flatten(2)
-    predicted = setting.evaluator.value(state.learner.w, theta)
+    predicted = c.expected(setting.evaluator.value(state.learner.w, theta))
     return Sweep(state.used, seen.returns.mean(dim=-1), predicted, actions)
 
 
@@ -334,7 +339,7 @@ class Trained(NamedTuple):
     setting: Setting
     state: State
     log: Log
-    """with a first axis of episodes"""
+    """with a first axis of rounds"""
     sweeps: list[Sweep]
     """before the first episode, and after each ``sweep_every`` of them"""
 
@@ -352,6 +357,8 @@ def train(
     c, device = common(trials, VARIES), context.device
     seeds = [trial.seed for trial in trials]
     setting, start = begin(c, seeds, device)
+    rates, deviations = (column(trials, name, device).unsqueeze(-1) for name in VARIES)
+    setting = setting._replace(lr=rates, sigma=deviations.unsqueeze(-1))
     table = recency_table(c.capacity, c.recency, device)
     of_evaluator, of_generator = context.compiled(evaluator_step), context.compiled(generator_step)
     first = swept(setting, start, seeds, 0)
@@ -364,38 +371,39 @@ def train(
         draws = drawn(setting, [step_generator(seed, number, device) for seed in seeds], device)
         going = state.used < c.steps
         command, theta, played = explored(setting, state, number, draws)
-        r = played.returns[:, 0, 0]
-
-        place = number % c.capacity
-        state.buffer.theta[:, place] = kept_where(going, theta, state.buffer.theta[:, place])
-        state.buffer.r[:, place] = kept_where(going, r, state.buffer.r[:, place])
-        better = going & ((r > state.best) | (number == 0))
-
+        r = played.returns[..., 0]
+        place = number * c.policies % c.capacity
+        stored = slice(place, place + c.policies)
+        state.buffer.theta[:, stored] = kept_where(going, theta, state.buffer.theta[:, stored])
+        state.buffer.r[:, stored] = kept_where(going, r, state.buffer.r[:, stored])
+        best, which = r.max(dim=1)
+        champion = theta.gather(1, which[:, None, None].expand(-1, 1, theta.shape[-1])).squeeze(1)
+        better = going & ((best > state.best) | (number == 0))
         learner = learn(setting, state.learner, state.buffer, table, number, draws.batches, of_evaluator, of_generator)
         after = State(
             kept_where(going, learner, state.learner),
             state.buffer,
             kept_where(going, played.statistics, state.statistics),
-            kept_where(better, r, state.best),
-            kept_where(better, theta, state.champion),
-            state.used + torch.where(going, played.steps[:, 0, 0], 0),
+            kept_where(better, best, state.best),
+            kept_where(better, champion, state.champion),
+            state.used + torch.where(going, played.steps.sum(dim=(1, 2)), 0),
         )
-        return after, Log(command, r, after.used, going, *looked_at(setting, after, draws))
+        return after, Log(command, r.mean(dim=1), after.used, going, *looked_at(setting, after, draws))
 
     def look(state: State, done: int) -> Tensor:
         nonlocal over
         over = bool((state.used >= c.steps).all())
-        used, *rest = swept(setting, state, seeds, done)
+        used, *rest = swept(setting, state, seeds, done * c.policies)
         return torch.cat([used.to(rest[0].dtype).unsqueeze(-1), *(x.flatten(1) for x in rest)], dim=-1)
 
     course = repeat(
         step,
         start,
-        c.episodes,
+        c.rounds,
         context,
         title=f"commanding in {c.environment}",
         seeds=seeds,
-        eval_every=c.sweep_every,
+        eval_every=c.sweep_every // c.policies,
         evaluate=look,
         log=Log,
         advice=f"a smaller generator_lr than {c.generator_lr} may help",

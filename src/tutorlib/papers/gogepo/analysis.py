@@ -52,11 +52,15 @@ def response(record: Record, stage: int = -1) -> tuple[np.ndarray, np.ndarray]:
     Commands beyond ``INSIDE``, quantiles of the returns of episodes up to that stage, are left out.
     """
     course, sweeps = record.metrics["course"], record.metrics["sweeps"]
-    until = sweeps["steps"][stage]
-    seen = [r for r, steps in zip(course["returns"], course["steps"], strict=True) if steps <= until]
-    if not seen:
+    if "inside" in sweeps:
+        ends = sweeps["inside"][stage]
+    else:
+        until = sweeps["steps"][stage]
+        seen = [r for r, steps in zip(course["returns"], course["steps"], strict=True) if steps <= until]
+        ends = np.quantile(seen, INSIDE) if seen else []
+    if len(ends) == 0:
         raise bad_argument("stage", stage, "a stage that comes after an episode")
-    low, high = np.quantile(seen, INSIDE)
+    low, high = ends
     commands = np.asarray(sweeps["commands"], dtype=float)
     inside = (commands >= low) & (commands <= high)
     return commands[inside], np.asarray(sweeps["achieved"][stage], dtype=float)[inside]

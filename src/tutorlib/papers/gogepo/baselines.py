@@ -15,12 +15,11 @@ from typing import NamedTuple
 import torch
 
 from tutorlib.lab import Context, Trial
-from tutorlib.lab.batching import common
+from tutorlib.lab.batching import column, common
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.lab.loop import repeat
 from tutorlib.nn import adam_step, slope, step_generator
 from tutorlib.papers.gogepo.algorithm import (
-    VARIES,
     Config,
     Learner,
     Setting,
@@ -60,7 +59,7 @@ class One:
 
 def one_of(config: Config) -> One:
     """Return the writer of one policy that stands beside the generator of ``config``."""
-    return One(config.generator, config.first_command * config.scale)
+    return One(config.generator, config.told(config.first_command))
 
 
 def begin_single(config: Config, seeds: Sequence[int], device: torch.device) -> tuple[Setting, State]:
@@ -71,7 +70,7 @@ def begin_single(config: Config, seeds: Sequence[int], device: torch.device) -> 
 def ascent_step(setting: Setting, learner: Learner, r: Tensor, step: int | Tensor) -> Learner:
     """Return the learner after a step of Adam, at rate ``generator_lr``, along the gradient of V_w(theta) in theta."""
     g = slope(lambda theta: -setting.evaluator.value(learner.w, theta.unsqueeze(1))[:, 0], learner.rho)
-    theta, moments = adam_step(learner.rho, learner.rho_moments, g, step, setting.config.generator_lr)
+    theta, moments = adam_step(learner.rho, learner.rho_moments, g, step, setting.lr)
     return learner._replace(rho=theta, rho_moments=moments)
 
 
@@ -81,6 +80,9 @@ def train_single(trials: Sequence[Trial], context: Context) -> Trained:
 
 
 # Random search: ARS.
+
+SEARCH_VARIES = ("lr", "noise")
+"""Fields in which runs of ARS side by side may differ, besides the seed."""
 
 
 @dataclass(frozen=True)
@@ -161,10 +163,11 @@ class Searched(NamedTuple):
 
 def train_ars(trials: Sequence[Trial], context: Context) -> Searched:
     """Search, all trials side by side; a run whose steps are used up stays as it is."""
-    c: Ars = common(trials, VARIES)
+    c: Ars = common(trials, SEARCH_VARIES)
     base, device, seeds = c.base, context.device, [trial.seed for trial in trials]
     policy, env, writer = base.policy, base.env, one_of(base)
     theta = torch.stack([writer.initial(torch.Generator().manual_seed(seed)) for seed in seeds]).to(device)
+    rates, deviations = (column(trials, name, device).unsqueeze(-1) for name in SEARCH_VARIES)
     zeros = torch.zeros(len(seeds), device=device)
     start = ArsState(theta, no_statistics(len(seeds), policy.observations, device), zeros, zeros.long())
 
@@ -177,7 +180,7 @@ def train_ars(trials: Sequence[Trial], context: Context) -> Searched:
             return torch.stack([draw(shape, generator=g, device=device) for g in generators])
 
         eps = drawn(c.pairs, policy.size, normal=True)
-        members = state.theta.unsqueeze(1) + c.noise * torch.cat([eps, -eps], dim=1)
+        members = state.theta.unsqueeze(1) + deviations.unsqueeze(-1) * torch.cat([eps, -eps], dim=1)
         u = drawn(2 * c.pairs, 1, env.start_noise)
         played = play(env, policy, members, state.statistics, u, normalise=number > 0, learn=True)
         r = played.returns.squeeze(-1)
@@ -185,7 +188,7 @@ def train_ars(trials: Sequence[Trial], context: Context) -> Searched:
         going = state.used < base.steps
         top = r.max(dim=1).values
         new = ArsState(
-            state.theta + c.lr * ars_direction(eps, plus, minus, c.top),
+            state.theta + rates * ars_direction(eps, plus, minus, c.top),
             played.statistics,
             top if number == 0 else torch.maximum(state.best, top),
             state.used + played.steps.sum(dim=(1, 2)),
@@ -211,17 +214,18 @@ def regression_loss(
     r: Float[Tensor, "runs batch"],
 ) -> Float[Tensor, "runs"]:
     """Return the mean of (G_rho(r) - theta)^2, summed over weights: what hindsight would teach a generator."""
-    return (setting.generator.generate(rho, r * setting.config.scale) - theta).square().sum(dim=-1).mean(dim=-1)
+    return (setting.generator.generate(rho, setting.config.told(r)) - theta).square().sum(dim=-1).mean(dim=-1)
 
 
 def regression_step(setting: Setting, learner: Learner, theta: Tensor, r: Tensor, step: int | Tensor) -> Learner:
     """Return the learner after a step of Adam along the regression's loss, at rate ``generator_lr``."""
     g = slope(lambda rho: regression_loss(setting, rho, theta, r), learner.rho)
-    rho, moments = adam_step(learner.rho, learner.rho_moments, g, step, setting.config.generator_lr)
+    rho, moments = adam_step(learner.rho, learner.rho_moments, g, step, setting.lr)
     return learner._replace(rho=rho, rho_moments=moments)
 
 
 __all__ = [
+    "SEARCH_VARIES",
     "Ars",
     "ArsLog",
     "ArsState",

@@ -1,13 +1,17 @@
-"""What can be set in a run of GoGePo (2207.01570); the defaults are the paper's for MountainCarContinuous."""
+"""What can be set in a run of GoGePo (2207.01570); the defaults are the paper's for MountainCarContinuous.
+
+Two fields, ``policies`` and ``normalised``, are departures that small worlds need; their defaults switch them off.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from tutorlib.lab.errors import MOST_SIZE, bad_argument, expect_fields
 from tutorlib.papers.gogepo.model import Evaluator, Generator, Policy
 from tutorlib.papers.gogepo.problem import WORLDS
+from tutorlib.shapes import Tensor
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {"best": "the best return so far, and a little more", "first": "the first command, over and over"}
@@ -15,6 +19,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 """What a generator is asked for while it explores."""
 CAPACITY = 10_000
 """policies that D holds at most"""
+
+N = TypeVar("N", float, Tensor)
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,9 @@ class Config:
     recency: float = 1.1
     """the k-th newest policy is sampled with probability proportional to k^-recency"""
     evaluator_steps: int = 4
-    """steps along L_V after each episode"""
+    """steps along L_V after each episode, or after each round of them"""
     generator_steps: int = 19
-    """steps along L_G after each episode"""
+    """steps along L_G after each episode, or after each round of them"""
     evaluator_lr: float = 5e-3
     """Adam's learning rate for w"""
     generator_lr: float = 2e-6
@@ -69,12 +75,18 @@ class Config:
     """commands of a sweep, evenly spaced"""
     sweep_episodes: int = 10
     """episodes behind each of them"""
+    policies: int = 1
+    """perturbed policies that try one command side by side, an episode each, in one round; then follow the updates. One
+    in the paper"""
+    normalised: bool = False
+    """whether commands and the evaluator's targets are (r - r_min) / (r_max - r_min). In the paper commands are
+    r / (r_max - r_min), and targets are returns as they are"""
 
     def __post_init__(self) -> None:
         expect_fields(
             self,
             counts=("steps", "episodes", "horizon", "eval_episodes", "sweep_every", "sweep_episodes"),
-            sizes=("width", "layers", "block", "embedding", "net_width", "states", "batch"),
+            sizes=("width", "layers", "block", "embedding", "net_width", "states", "batch", "policies"),
             minimum={"sweep_commands": 2},
             maximum={
                 "layers": 100, "sweep_commands": 1000, "evaluator_steps": MOST_SIZE, "generator_steps": MOST_SIZE,
@@ -87,11 +99,18 @@ class Config:
             raise bad_argument("block", self.block, f"a divisor of width={self.width}")
         if self.episodes % self.sweep_every:
             raise bad_argument("sweep_every", self.sweep_every, f"a divisor of episodes={self.episodes}")
+        if self.sweep_every % self.policies:
+            raise bad_argument("policies", self.policies, f"a divisor of sweep_every={self.sweep_every}")
 
     @property
     def capacity(self) -> int:
         """Policies that D holds: 10,000 in the paper's code, more than there are episodes."""
-        return min(self.episodes, CAPACITY)
+        return min(self.episodes, CAPACITY) // self.policies * self.policies
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of ``policies`` episodes, at most."""
+        return self.episodes // self.policies
 
     @property
     def env(self) -> Any:
@@ -102,6 +121,18 @@ class Config:
     def scale(self) -> float:
         """1 / (r_max - r_min): what commands are multiplied with before the generator reads them."""
         return 1 / (WORLDS[self.environment].high - WORLDS[self.environment].low)
+
+    def told(self, r: N) -> N:
+        """Return what the generator reads where a return ``r`` is asked for."""
+        return (r - WORLDS[self.environment].low) * self.scale if self.normalised else r * self.scale
+
+    def target(self, r: N) -> N:
+        """Return what V says of a policy that is expected to get ``r``."""
+        return (r - WORLDS[self.environment].low) * self.scale if self.normalised else r
+
+    def expected(self, v: N) -> N:
+        """Return the return that V expects where it says ``v``: the inverse of ``target``."""
+        return WORLDS[self.environment].low + v / self.scale if self.normalised else v
 
     @property
     def policy(self) -> Policy:

@@ -1,14 +1,17 @@
 """The experiments of GoGePo, each with its tiers. Reduced settings stand here and nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
 
 from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
 from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, reference_states, sweep_commands, train
-from tutorlib.papers.gogepo.baselines import Ars, train_ars, train_single
+from tutorlib.papers.gogepo.baselines import SEARCH_VARIES, Ars, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
+from tutorlib.papers.gogepo.contest import EPISODES, SMALL, Contest, reduced, run_contest
+from tutorlib.papers.gogepo.contest import VARIES as CONTEST_VARIES
 from tutorlib.shapes import Float, Tensor
 
 DIGITS = 4
@@ -170,8 +173,54 @@ SEARCH = Experiment(
         "live": Tier((Ars(replace(LIVE, steps=16_000), iterations=4),), seeds=(0,)),
         "tuning": Tier(grid(Ars(PAPER), lr=(0.01, 0.03, 0.1, 0.3, 1.0), noise=(0.03, 0.1, 0.3)), seeds=TUNING),
     },
-    varies=VARIES,
+    varies=SEARCH_VARIES,
 )
 """Its rates are unknown of the paper, so they are chosen on seeds of their own before it is compared."""
 
-EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH)
+TUNED: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType({})
+"""Of each method and small world the rate and the noise, chosen on seeds of their own: see ``contest.Contest``."""
+RATES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {
+        "gogepo": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3),
+        "pssvf": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+        "ars": (0.01, 0.03, 0.1, 0.3, 1.0),
+    }
+)
+NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {"gogepo": (0.1, 0.25, 0.6), "pssvf": (0.1, 0.25, 0.6), "ars": (0.03, 0.1, 0.3)}
+)
+
+
+def contest(method: str, world: str) -> Contest:
+    """Return the run of a method in a small world with what was chosen for it; noise alone has that of GoGePo."""
+    lr, noise = TUNED["gogepo" if method == "noise" else method, world]
+    return Contest(method, reduced(world), lr, noise)
+
+
+def _quick(method: str, world: str) -> Contest:
+    """Return a run of which only its course is wanted."""
+    base = replace(reduced(world), sweep_every=EPISODES, sweep_commands=2, sweep_episodes=1)
+    return Contest(method, base, points=10)
+
+
+CONTEST = Experiment(
+    name="gogepo.worlds",
+    title="GoGePo, one policy, random search and noise alone, with the same deep policies in three small worlds",
+    figure="return against steps, and the command sweep; small worlds of ours",
+    run=run_contest,
+    tiers={
+        "live": Tier((Contest(base=replace(reduced("pend"), steps=16_000, episodes=160, sweep_every=40)),), seeds=(0,)),
+        "tuning": Tier(
+            tuple(
+                config
+                for world in SMALL
+                for method in RATES
+                for config in grid(_quick(method, world), lr=RATES[method], noise=NOISES[method])
+            ),
+            seeds=TUNING,
+        ),
+    },
+    varies=CONTEST_VARIES,
+)
+
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST)

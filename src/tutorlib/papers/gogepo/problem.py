@@ -4,6 +4,7 @@ An episode is played by one policy from its start to its end, and only its retur
 Observations are normalised by running means and deviations over all steps of training.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from tutorlib.envs import MountainCarContinuous
+from tutorlib.envs import CartUp, MountainCarContinuous, Pend, Point
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.papers.gogepo.model import Policy
 from tutorlib.shapes import Bool, Float, Int, Tensor
@@ -37,8 +38,26 @@ class World:
             raise bad_argument("high", self.high, f"a number above low={self.low:g}")
 
 
-WORLDS: Mapping[str, World] = MappingProxyType({"mountaincar": World(MountainCarContinuous(), -100.0, 100.0)})
-"""By name."""
+HANGING: dict[str, Any] = {"angle": math.pi, "angle_spread": 0.1, "angle_law": "normal"}
+"""Where a pendulum or a pole begins, up to a little noise."""
+WORLDS: Mapping[str, World] = MappingProxyType(
+    {
+        "mountaincar": World(MountainCarContinuous(), -100.0, 100.0),
+        "pend": World(
+            Pend(100, gravity=15.0, torque=6.0, speed_cost=0.0, action_cost=0.004, speed_spread=0.1, **HANGING),
+            0.0, 100.0,
+        ),
+        "point": World(
+            Point(60, goal=(1.0, 1.0), centre=(-1.0, -1.0), spread=0.05, law="normal", reward_at_goal=0.0),
+            -120.0, 0.0,
+        ),
+        "cartup": World(
+            CartUp(150, force=10.0, max_spin=math.inf, track_cost=1.0, form="product", **HANGING), 0.0, 150.0
+        ),
+    }
+)  # fmt: skip
+"""By name. The first is one of the paper's; the others are small ones of ours, where a run takes seconds: a pendulum
+that must be swung before it can be lifted, a point that is pushed to a goal, a pole on a cart that is swung up."""
 
 
 class Statistics(NamedTuple):
