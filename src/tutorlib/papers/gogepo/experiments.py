@@ -12,7 +12,7 @@ from tutorlib.papers.gogepo.baselines import SEARCH_VARIES, Ars, train_ars, trai
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.contest import EPISODES, SMALL, Contest, reduced, run_contest
 from tutorlib.papers.gogepo.contest import VARIES as CONTEST_VARIES
-from tutorlib.shapes import Float, Tensor
+from tutorlib.papers.gogepo.dial import ON_MAP, plane, run_dial
 
 DIGITS = 4
 """significant digits of a number in a record"""
@@ -20,8 +20,6 @@ STAGES = 10
 """parts of a run's steps, after each of which a sweep is recorded; the paper's code makes one each 10,000 steps"""
 TUNING = (1000, 1001, 1002)
 """seeds on which baselines' rates are chosen"""
-ON_MAP = 200
-"""policies of the buffer on the map, evenly spaced in time"""
 
 
 def run_commands(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -116,21 +114,6 @@ def policy_map(trained: Trained, sweeps: Sequence[Sweep], i: int, played: int) -
     }
 
 
-def plane(
-    x: Float[Tensor, "points entries"],
-) -> tuple[Float[Tensor, "entries"], Float[Tensor, "entries 2"], Float[Tensor, "2"]]:
-    """Return the mean of points, the two directions in which they vary most, and the shares of the variance there.
-
-    Of a direction and its opposite that one is returned whose entries have a sum that is not negative.
-    """
-    mean = x.mean(dim=0)
-    off = x - mean
-    variances, directions = torch.linalg.eigh(off.mT @ off)  # in rising order
-    axes = directions[:, [-1, -2]]
-    axes = axes * torch.where(axes.sum(dim=0) < 0, -1.0, 1.0)
-    return mean, axes, variances[[-1, -2]].clamp(min=0) / variances.sum().clamp(min=1e-30)
-
-
 PAPER = Config()
 NOISE = replace(PAPER, command="first", evaluator_steps=0, generator_steps=0)
 """nothing is learned: deep policies at random, around one network that was never trained"""
@@ -223,4 +206,18 @@ CONTEST = Experiment(
     varies=CONTEST_VARIES,
 )
 
-EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST)
+SHOWN = replace(reduced("pend"), net_width=32)
+"""a generator small enough to be carried by a page, five times"""
+DIAL = Experiment(
+    name="gogepo.dial",
+    title="A small generator for the pendulum at five stages of training, to be asked by a reader",
+    figure="none",
+    run=run_dial,
+    tiers={
+        "live": Tier((replace(SHOWN, steps=16_000, episodes=160, sweep_every=160),), seeds=(0,)),
+        "study": Tier((SHOWN,), seeds=(0,)),
+    },
+    varies=(),
+)
+
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, DIAL)
