@@ -9,7 +9,8 @@ import torch
 from tutorlib.lab import Context, Trial
 from tutorlib.papers.gogepo.algorithm import ask, reference_states, train
 from tutorlib.papers.gogepo.config import Config
-from tutorlib.papers.gogepo.experiments import MOUNTAINCAR, NOISE, PAPER, plane, run_commands, stages_of
+from tutorlib.papers.gogepo.dial import plane
+from tutorlib.papers.gogepo.experiments import MOUNTAINCAR, NOISE, PAPER, run_commands, stages_of
 
 TINY = Config(
     steps=60, episodes=4, horizon=20, width=8, block=4, embedding=2, net_width=8, states=3, batch=5,

@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-import torch
-
 from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
-from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, reference_states, sweep_commands, train
+from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, sweep_commands, train
 from tutorlib.papers.gogepo.baselines import SEARCH_VARIES, Ars, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.contest import EPISODES, SMALL, Contest, reduced, run_contest
 from tutorlib.papers.gogepo.contest import VARIES as CONTEST_VARIES
-from tutorlib.papers.gogepo.dial import ON_MAP, plane, run_dial
+from tutorlib.papers.gogepo.dial import policy_plane, run_dial
 
 DIGITS = 4
 """significant digits of a number in a record"""
@@ -78,7 +76,7 @@ def _metrics(trained: Trained, i: int) -> Metrics:
             "achieved": [rounded(sweep.achieved[i], DIGITS) for sweep in sweeps],
             "predicted": [rounded(sweep.predicted[i], DIGITS) for sweep in sweeps],
         },
-        "map": policy_map(trained, sweeps, i, played),
+        "map": policy_map(trained, sweeps, i),
     }
 
 
@@ -94,21 +92,14 @@ def stages_of(used: Sequence[int], steps: int) -> list[int]:
     return list(dict.fromkeys(places))
 
 
-def policy_map(trained: Trained, sweeps: Sequence[Sweep], i: int, played: int) -> Metrics:
+def policy_map(trained: Trained, sweeps: Sequence[Sweep], i: int) -> Metrics:
     """Return what policies of run ``i`` do in the same states, on the plane in which those of the buffer differ most.
 
     Metrics: ``policies``, where up to ``ON_MAP`` policies of the buffer lie; their ``returns``; ``chains``, for each
     stage where the policies for rising commands lie, without noise; ``shares`` of the variance that the two axes hold.
     """
-    setting, buffer = trained.setting, trained.state.buffer
-    places = torch.linspace(0, min(played, buffer.r.shape[1]) - 1, min(played, ON_MAP), device=buffer.r.device)
-    chosen = places.round().long()
-    theta = buffer.theta[i : i + 1, chosen]
-    actions = setting.policy.act(theta, reference_states(setting, theta.device)).flatten(2)[0]
-    mean, axes, shares = plane(actions)
-    return {
-        "policies": rounded((actions - mean) @ axes, DIGITS),
-        "returns": rounded(buffer.r[i, chosen], DIGITS),
+    mean, axes, shares, on_map = policy_plane(trained, i)
+    return on_map | {
         "chains": [rounded((sweep.actions[i] - mean) @ axes, DIGITS) for sweep in sweeps],
         "shares": rounded(shares, DIGITS),
     }
