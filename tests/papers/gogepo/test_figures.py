@@ -66,6 +66,7 @@ def test_a_sweep_shows_five_stages_and_the_diagonal(ax):
     assert [line.get_label() for line in stages] == [f"{k} thousand steps" for k in (0, 2, 3, 4, 6)]
     for line, stage in zip(stages, (0, 2, 3, 4, 6), strict=True):
         assert line.get_ydata() == pytest.approx([stage * c + 1 for c in COMMANDS])
+    assert ax.get_ylim() == (-110.0, 110.0), "whatever an interval of few runs says"
     assert len(ax.collections) == 1, "an interval for the last alone"
     assert len({line.get_color() for line in stages}) == 5
     with pytest.raises(UsageError, match="records="):

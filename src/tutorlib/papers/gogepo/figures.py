@@ -85,7 +85,8 @@ def draw_sweeps(ax: Axes, records: Sequence[Record]) -> None:
             interval_band(ax, commands, spans, label=label, colour=colour)
         else:
             ax.plot(commands, [span.value for span in spans], color=colour, linewidth=1.3, label=label)
-    ax.set(xlabel="asked", ylabel="earned")
+    room = 0.05 * np.ptp(commands)
+    ax.set(xlabel="asked", ylabel="earned", ylim=(commands.min() - room, commands.max() + room))
 
 
 @checked()
