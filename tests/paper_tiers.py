@@ -35,6 +35,8 @@ NOT_IN_THE_PAPER = {
     "rcgvf.aliasing": "a thought experiment of two corridors",
     "rcgvf.tdlambda": "a chain of known values",
     "mbrl.dreams": "an explorer's dreams",
+    "gogepo.worlds": "small worlds of ours",
+    "gogepo.modes": "a claim of the introduction, in a small world of ours",
     "gogepo.single": "a baseline that the paper does not have; its rate is tuned first",
     "gogepo.ars": "a baseline whose settings in the paper are unknown; its rates are tuned first",
     "gogepo.dial": "an explorer's generator",
@@ -237,6 +239,8 @@ GOGEPO = {
     "sweep_every": Row("ours", 10, "episodes; the code's: 10,000 steps"),
     "sweep_commands": Row("code", 21),
     "sweep_episodes": Row("ours", 10, "the code's: 1"),
+    "policies": Row("code", 1),
+    "normalised": Row("code", False),
     "seeds": Row("recalled", 20),
 }
 OFFLINE = {

@@ -56,6 +56,13 @@ TINY: dict[str, dict[str, Any]] = {
         "hidden": 8, "layers": 1,
     },
     "gogepo": COMMANDED,
+    "gogepo.worlds": {f"base.{name}": value for name, value in COMMANDED.items()} | {
+        "base.steps": 200, "base.episodes": 16, "base.sweep_every": 8, "base.policies": 2, "points": 3,
+    },
+    "gogepo.modes": {f"base.{name}": value for name, value in COMMANDED.items()} | {
+        "base.steps": 200, "base.episodes": 16, "base.sweep_every": 8, "base.policies": 2, "rounds": 4, "each": 2,
+        "measured": 1, "commands": 3, "episodes": 2,
+    },
     "gogepo.ars": {f"base.{name}": COMMANDED[name] for name in ("steps", "horizon", "width", "block")} | {
         "base.steps": 100, "pairs": 2, "top": 1, "iterations": 4,
     },

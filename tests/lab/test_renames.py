@@ -95,6 +95,34 @@ def test_a_sweep_takes_an_old_record_as_done(names, tmp_path):
     assert record.metrics == {"seen": {"last": 9.0}, "loss": 7.0}
 
 
+@dataclass(frozen=True)
+class More:
+    length: int = 3
+    rate: float = 0.5
+    wide: bool = False
+
+
+def test_a_field_that_came_while_a_study_ran_moves_no_file(tmp_path, monkeypatch):
+    folder = tmp_path / "cup.walk" / "live"
+
+    def walk(config):
+        return Experiment("cup.walk", "t", "f", lambda trials, context: [{"loss": 2.0} for _ in trials],
+                          {"live": Tier((config,), (0,))})  # fmt: skip
+
+    run_sweep(walk(Before()), "live", results=tmp_path, jobs=1)
+    (path,) = folder.glob("[!.]*.json")
+    assert record_path(folder, "cup.walk", Trial(More(), 0)) != path
+    monkeypatch.setitem(renames.ADDED, "cup.walk", {"wide": False})
+    assert record_path(folder, "cup.walk", Trial(More(), 0)) == path
+    assert load(path).config == {"length": 3, "rate": 0.5, "wide": False}
+    path.write_text(path.read_text().replace("2.0", "7.0"))
+    (record,) = run_sweep(walk(More()), "live", results=tmp_path, jobs=1)
+    assert record.metrics == {"loss": 7.0}, "it counts as done"
+    (record,) = run_sweep(walk(More(wide=True)), "live", results=tmp_path, jobs=1)
+    assert record.config["wide"] is True
+    assert record.metrics == {"loss": 2.0}, "another value is another trial"
+
+
 def test_an_old_command_still_runs(names):
     (trial,) = experiment().trials("live", overrides={"rate": "0.1"})
     assert trial.config == Flat(lr=0.1)

@@ -5,8 +5,12 @@ import pytest
 
 from tutorlib.lab import Record, UsageError, judge
 from tutorlib.lab.experiment import plain
+from tutorlib.lab.records import NoRecordsError
 from tutorlib.papers.gogepo import analysis, claims, terms
+from tutorlib.papers.gogepo.baselines import Ars
+from tutorlib.papers.gogepo.contest import Contest, reduced
 from tutorlib.papers.gogepo.experiments import NOISE, PAPER
+from tutorlib.papers.gogepo.modes import Modes
 
 COMMANDS = [float(c) for c in range(-100, 101, 10)]
 C1, C2, C3, C4, C5 = claims.CLAIMS
@@ -82,13 +86,113 @@ def test_reaching_the_flag_with_deep_policies_holds(monkeypatch):
     assert judged(monkeypatch, C3, seeds=4).parts[terms.DEEP].verdict == "not tested here"
 
 
-def test_what_has_no_study_is_not_tested():
+def test_bars_are_fixed_and_what_was_added_is_named():
     for claim in claims.CLAIMS:
         assert claim.terms is not None
-        assert claim.terms.changes == ()
+        assert {change.part for change in claim.terms.changes} == ({*terms.IN_SMALL.values()} if claim is C4 else set())
         assert claim.terms.bars
-    for claim in (C4, C5):
-        assert judge(claim).verdict == "not tested here"
+
+
+def in_world(method, world, seed, greedy, returns):
+    config = plain(Contest(method, reduced(world)))
+    course = {"steps": [100 * k for k in range(1, 21)], "greedy": [greedy] * 20, "returns": [returns] * 20}
+    return Record("gogepo.worlds", "study", config, seed, {"course": course}, 1.0, {"device": "cpu"})
+
+
+def beside_search(monkeypatch, levels, paper=None, seeds=10):
+    """Return the verdict on C4: ``levels`` of GoGePo and ARS by world; of noise alone -300. ``paper``: their levels."""
+    small = [
+        in_world(method, world, seed, level + 0.1 * ((seed + shift) % 3), -300.0 + seed)
+        for world, (ours, search) in levels.items()
+        for shift, (method, level) in enumerate((("gogepo", ours), ("ars", search), ("noise", -300.0)))
+        for seed in range(seeds)
+    ]
+    ours = [record(PAPER, seed, 90.0, (paper or (0, 0))[0] + seed % 2, lambda c: c) for seed in range(20)]
+    noise = [record(NOISE, seed, -50.0 + seed, 0.0, lambda c: c) for seed in range(20)]
+    last = {"course": course(0.0, paper[1] if paper else 0.0)}
+    search = [
+        Record("gogepo.ars", "paper", plain(Ars(PAPER)), seed, last, 1.0, {"device": "cpu"}) for seed in range(20)
+    ]
+    search = search if paper else []
+
+    def found(name, tier="study"):
+        records = {"gogepo.worlds": small, "gogepo.mountaincar": ours + noise, "gogepo.ars": search}[name]
+        if not records:
+            raise NoRecordsError(name)
+        return sorted(records, key=lambda r: str(r.seed))  # as a file has them
+
+    monkeypatch.setattr(claims, "recorded", found)
+    return judge(C4)
+
+
+EQUAL = {"pend": (40.0, 45.0), "point": (-45.0, -35.0), "cartup": (60.0, 70.0)}
+
+
+def test_competing_is_not_to_be_far_below_random_search(monkeypatch):
+    found = beside_search(monkeypatch, EQUAL)
+    assert {found.parts[name].verdict for name in terms.IN_SMALL.values()} == {"holds"}
+    assert found.parts[terms.ARS].verdict == "not tested here"
+    assert found.verdict == "not tested here", "parts that were added raise no verdict"
+    assert found.parts[terms.IN_SMALL["pend"]].interval.value == pytest.approx(-5.0, abs=0.1)
+    assert len(found.against) == 3, "ARS is better in each world, though not by much"
+    whole = beside_search(monkeypatch, EQUAL, paper=(90.0, 95.0))
+    assert (whole.parts[terms.ARS].verdict, whole.verdict) == ("holds", "holds")
+    assert "MountainCarContinuous: GoGePo gets 88" in whole.detail
+    assert beside_search(monkeypatch, EQUAL, paper=(70.0, 95.0)).parts[terms.ARS].verdict == "contradicted"
+
+
+@pytest.mark.parametrize(("world", "bar"), [("pend", -10.0), ("point", -12.0), ("cartup", -15.0)])
+def test_far_below_is_a_tenth_of_the_range(monkeypatch, world, bar):
+    search = EQUAL[world][1]
+    for lead, verdict in ((bar + 1, "holds"), (bar - 1, "contradicted")):
+        found = beside_search(monkeypatch, EQUAL | {world: (search + lead, search)})
+        assert found.parts[terms.IN_SMALL[world]].verdict == verdict
+    better = beside_search(monkeypatch, EQUAL | {world: (search + 5, search)})
+    assert not any(world in words for words in better.against)
+    assert len(better.against) == 2
+    dead = beside_search(monkeypatch, EQUAL | {world: (-400.0, -400.0)})
+    assert dead.parts[terms.IN_SMALL[world]].verdict == "not tested here", "noise is better"
+
+
+def taught(monkeypatch, one, two, untrained=0.0, seeds=10):
+    """Return the verdict on C5: of one mode and of two the correlations by the evaluator's loss and by regression."""
+    x = np.linspace(0.0, 1.0, 21) - 0.5
+    off = x**2 - (x**2).mean()
+
+    def achieved(correlation):
+        line = x / np.linalg.norm(x)
+        return (correlation * line + np.sqrt(1 - correlation**2) * off / np.linalg.norm(off)).tolist()
+
+    records = [
+        Record(
+            "gogepo.modes", "study", plain(Modes()), seed,
+            {
+                mode: {
+                    "commands": x.tolist(), "evaluator": achieved(a - 0.001 * seed), "regression": achieved(b),
+                    "untrained": achieved(untrained + 0.001 * seed),
+                }
+                for mode, (a, b) in (("one", one), ("two", two))
+            }
+            | {"apart": 2.0},
+            1.0, {"device": "cpu"},
+        )
+        for seed in range(seeds)
+    ]  # fmt: skip
+    monkeypatch.setattr(claims, "recorded", lambda name, tier="study": records)
+    return judge(C5)
+
+
+def test_two_modes_are_judged_by_the_lead_in_correlation(monkeypatch):
+    found = taught(monkeypatch, (0.9, 0.88), (0.9, 0.5))
+    assert found.verdict == "holds"
+    assert found.parts[terms.MODES].interval.value == pytest.approx(0.3955, abs=1e-3)
+    assert "One mode: 0.895" in found.detail
+    assert found.against == ()
+    worse = taught(monkeypatch, (0.9, 0.5), (0.5, 0.9))
+    assert worse.verdict == "contradicted"
+    assert "the lead changes by -0.800" in worse.against[0], "two modes should be harder for regression"
+    assert taught(monkeypatch, (0.9, 0.88), (-0.5, -0.9)).verdict == "not tested here", "neither follows"
+    assert taught(monkeypatch, (0.9, 0.88), (0.9, 0.5), seeds=4).verdict == "not tested here"
 
 
 # Numbers
@@ -128,6 +232,11 @@ def test_commands_are_judged_inside_of_what_was_seen():
     assert analysis.correlation(early, 0) == 0.0
     with pytest.raises(UsageError, match="stage=0: expected a stage that comes after an episode"):
         analysis.response(run, 0)
+    told = made(steps, returns, achieved=[9.0, 20.0, 70.0, 9.0])
+    told.metrics["sweeps"]["inside"] = [[], [40.0, 120.0]]
+    assert analysis.response(told)[0].tolist() == [50.0, 100.0], "a record of rounds brings its quantiles"
+    with pytest.raises(UsageError, match="stage=0"):
+        analysis.response(told, 0)
     nowhere = made(steps, [20.0] * 101)
     with pytest.raises(UsageError, match="stage=-1: expected a stage with a command"):
         analysis.error(nowhere)

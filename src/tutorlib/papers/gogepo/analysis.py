@@ -68,8 +68,11 @@ def response(record: Record, stage: int = -1) -> tuple[np.ndarray, np.ndarray]:
 
 def correlation(record: Record, stage: int = -1) -> float:
     """Return Pearson's correlation of command and achieved return over ``response``; 0 where either is constant."""
-    commands, achieved = response(record, stage)
-    if len(commands) < 2 or np.ptp(achieved) == 0:
+    return _correlation(*response(record, stage))
+
+
+def _correlation(commands: Any, achieved: Any) -> float:
+    if len(commands) < 2 or np.ptp(commands) == 0 or np.ptp(achieved) == 0:
         return 0.0
     return float(np.corrcoef(commands, achieved)[0, 1])
 
@@ -83,6 +86,15 @@ def error(record: Record, stage: int = -1) -> float:
     return float(np.abs(achieved - commands).mean() / (everywhere[-1] - everywhere[0]))
 
 
+def following(record: Record, mode: str, name: str) -> float:
+    """Return Pearson's correlation of what a generator of ``gogepo.modes`` was asked for and what it achieved.
+
+    ``mode``: one or two, of the buffer; ``name``: evaluator, regression or untrained. 0 where either is constant.
+    """
+    found = record.metrics[mode]
+    return _correlation(found["commands"], found[name])
+
+
 def leads(records: Sequence[Record], name: str, others: Sequence[Record], other: str) -> list[float]:
     """Return by how much ``late`` of one entry is more in ``records`` than of another in ``others``, seed by seed."""
     if [r.seed for r in records] != [r.seed for r in others]:
@@ -90,4 +102,4 @@ def leads(records: Sequence[Record], name: str, others: Sequence[Record], other:
     return [late(one, name) - late(two, other) for one, two in zip(records, others, strict=True)]
 
 
-__all__ = ["INSIDE", "LAST", "METHODS", "at_steps", "correlation", "error", "late", "leads", "response"]
+__all__ = ["INSIDE", "LAST", "METHODS", "at_steps", "correlation", "error", "following", "late", "leads", "response"]
