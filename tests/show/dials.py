@@ -41,7 +41,7 @@ def fake_dial(**changes: Any) -> dict[str, Any]:
         "sizes": dict(SIZES),
         "unit": 1e-3,
         "world": dict(WORLD),
-        "told": [2.0, 0.1],
+        "scaling": [2.0, 0.1],
         "commands": list(COMMANDS),
         "stages": stages,
         "policies": [[0.0, 1.0], [0.5, -1.0], [1.0, 0.0]],

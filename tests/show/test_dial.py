@@ -23,7 +23,7 @@ def test_the_rest_is_as_given_and_the_last_stage_comes_first() -> None:
     given = fake_dial()
     data = dial_data(**given)
     assert list(data["world"]) == list(WORLD)
-    for name in ("title", "note", "told", "commands", "policies", "returns", "sizes", "world"):
+    for name in ("title", "note", "scaling", "commands", "policies", "returns", "sizes", "world"):
         assert data[name] == given[name]
     assert data["start"] == {"command": 2, "stage": 1}
     assert dial_data(**fake_dial(start={"stage": 0}))["start"] == {"command": 2, "stage": 0}
@@ -43,7 +43,7 @@ def broken(*path: Any, value: Any) -> dict[str, Any]:
     ("raw", "message"),
     [
         (broken("world", value={"horizon": 3}), r"world=\['horizon'\]: expected a number for each of horizon, gravity"),
-        (broken("told", value=[1.0]), r"told=\[1.0\]: expected two numbers"),
+        (broken("scaling", value=[1.0]), r"scaling=\[1.0\]: expected two numbers"),
         (broken("commands", value=[0.0, 2.0, 2.0, 3.0]), "commands=.*: expected at least two, rising"),
         (broken("stages", value=[]), r"stages=\[\]: expected at least one"),
         (broken("returns", value=[1.0]), "policies=3: expected two numbers for each of 1 returns"),

@@ -228,7 +228,10 @@ def test_a_live_model_is_followed_saved_and_left(visit: Callable[..., Page]) -> 
     assert_shows(root, 1, 1)
     root.get_by_role("slider").press("ArrowRight")
     assert page.evaluate("[saved, model.get('selection')]") == [1, {"command": 2, "stage": 1}]
+    page.evaluate("window.kept = document.querySelector('#here').firstElementChild")
     page.evaluate("clean()")
+    step = page.evaluate("kept.dataset.step")
     assert page.evaluate("[model.listeners(), document.querySelector('#here').children.length]") == [0, 0]
-    page.wait_for_timeout(200)
+    page.wait_for_timeout(400)
+    assert page.evaluate("kept.dataset.step") == step, "nothing moves any more"
     assert page.evaluate("model.get('data')") == DATA

@@ -54,7 +54,13 @@ def test_the_bundle_is_the_same_every_time(data: dict[str, Any]) -> None:
 
 def test_every_module_stands_alone() -> None:
     """A page can load no second file, so what the modules share stands in each of them."""
-    assert explorer.modules() == ["bandit_explorer", "curves_explorer", "grid_explorer", "guess_explorer"]
+    assert explorer.modules() == [
+        "bandit_explorer",
+        "curves_explorer",
+        "dial_explorer",
+        "grid_explorer",
+        "guess_explorer",
+    ]
     for module in explorer.modules():
         source = Explorer(module, {}, "A figure").source
         assert not re.search(r"^import\b|\bimport\(", source, flags=re.M)

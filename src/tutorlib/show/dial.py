@@ -69,7 +69,7 @@ def dial_data(
     sizes: Sizes,
     unit: float,
     world: Mapping[str, int | float],
-    told: Sequence[float],
+    scaling: Sequence[float],
     commands: Sequence[float],
     stages: Sequence[Stage],
     policies: Sequence[Sequence[float]],
@@ -84,7 +84,7 @@ def dial_data(
         sizes: of policy and generator.
         unit: of the generators' whole numbers.
         world: a number for each of ``WORLD``.
-        told: two numbers a, b: the generator reads (command - a) * b.
+        scaling: two numbers a, b: the generator reads (command - a) * b.
         commands: what can be asked for, rising.
         stages: at least one, in the order of training.
         policies: places of policies of the buffer on the map, two numbers each.
@@ -97,8 +97,8 @@ def dial_data(
     """
     if set(world) != set(WORLD):
         raise bad_argument("world", sorted(world), f"a number for each of {', '.join(WORLD)}")
-    if len(told) != 2:
-        raise bad_argument("told", list(told), "two numbers")
+    if len(scaling) != 2:
+        raise bad_argument("scaling", list(scaling), "two numbers")
     if len(commands) < 2 or list(commands) != sorted(set(commands)):
         raise bad_argument("commands", list(commands), "at least two, rising")
     if not stages:
@@ -118,7 +118,7 @@ def dial_data(
         "sizes": {name: sizes[name] for name in Sizes.__annotations__},  # type: ignore[literal-required]
         "unit": unit,
         "world": {name: world[name] for name in WORLD},
-        "told": list(told),
+        "scaling": list(scaling),
         "commands": list(commands),
         "stages": [_stage(i, stage, sizes, size, len(commands)) for i, stage in enumerate(stages)],
         "rho": "".join(_packed(i, stage["rho"], size) for i, stage in enumerate(stages)),
@@ -134,8 +134,9 @@ def _stage(number: int, stage: Stage, sizes: Sizes, size: int, commands: int) ->
     lengths = {"rho": size, "mean": observed, "scale": observed, "achieved": commands, "places": commands}
     for name, length in lengths.items():
         if len(stage[name]) != length:  # type: ignore[literal-required]
-            found = len(stage[name])  # type: ignore[literal-required]
-            raise UsageError(f"stages[{number}] {name} has length {found}: expected {length}")
+            raise UsageError(
+                f"stages[{number}] {name} has length {len(stage[name])}: expected {length}"  # type: ignore[literal-required]
+            )
     if any(s <= 0 for s in stage["scale"]):
         raise bad_argument(f"stages[{number}] scale", list(stage["scale"]), "positive numbers")
     kept = ("episodes", "best", "mean", "scale", "achieved", "places")

@@ -75,7 +75,7 @@ const weightsIn = (sizes) => sizes.slice(1).reduce((sum, m, i) => sum + (sizes[i
 export function write(data, stage, command) {
   const { observations, width, block, embedding, net_width: h } = data.sizes;
   const rho = (data.numbers ??= numbersOf(data))[stage], tiles = width / block;
-  const c = (command - data.told[0]) * data.told[1];
+  const c = (command - data.scaling[0]) * data.scaling[1];
   let from = 0;
   const layer = (across, down, rows, columns) => { // tiles of inputs, tiles of outputs, and the size of a block
     const of = (outputs) => [embedding + 1, h, h, outputs];

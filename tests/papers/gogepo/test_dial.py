@@ -12,9 +12,9 @@ from tutorlib.lab import Context, Trial, UsageError, recorded
 from tutorlib.lab.reading import config_of
 from tutorlib.nn import step_generator
 from tutorlib.papers.gogepo import explorers
-from tutorlib.papers.gogepo.algorithm import begin, reference_states, train
+from tutorlib.papers.gogepo.algorithm import begin, reference_states, swept, train
 from tutorlib.papers.gogepo.config import Config
-from tutorlib.papers.gogepo.dial import run_dial
+from tutorlib.papers.gogepo.dial import kept_numbers, run_dial
 from tutorlib.show.explorer import MAX_DATA_BYTES, to_json
 
 TINY = Config(
@@ -46,6 +46,10 @@ def test_each_stage_is_the_generator_of_one_run_in_thousandths(metrics):
         np.testing.assert_allclose(stage["mean"], state.statistics.mean[0], rtol=1e-4, atol=1e-6)
         assert stage["best"] == pytest.approx(state.best[0].item(), rel=1e-3)
     assert stages[3]["rho"] != stages[4]["rho"]
+    setting, _ = begin(TINY, [3, 4], torch.device("cpu"))
+    both = train([Trial(replace(TINY, episodes=10, sweep_every=10), seed) for seed in (3, 4)], Context()).state
+    again = swept(setting, kept_numbers(both), [3, 4], 10)
+    np.testing.assert_allclose(stages[3]["achieved"], again.achieved[1], rtol=1e-2, atol=1e-2)
     assert stages[0]["scale"] == [1.0, 1.0, 1.0], "nothing was seen"
 
 
@@ -60,7 +64,7 @@ def policies(record, stage):
     """The recorded generator's policies for all commands, [1, commands, weights], by the library."""
     c, found = config_of(record, Config), record.metrics["stages"][stage]
     rho = torch.tensor([found["rho"]], dtype=torch.double) / 1000
-    return c, found, c.generator.generate(rho, c.told(torch.tensor([record.metrics["commands"]], dtype=torch.double)))
+    return c, found, c.generator.generate(rho, torch.tensor([record.metrics["commands"]], dtype=torch.double) / 100)
 
 
 @pytest.mark.parametrize("stage", [0, 2, 4])
@@ -110,7 +114,7 @@ def test_the_page_s_world_and_commands_are_those_of_the_run(record):
     c = config_of(record, Config)
     data = explorers.dial_explorer(record).data
     for command in (0.0, 35.0):
-        assert (command - data["told"][0]) * data["told"][1] == pytest.approx(c.told(command))
+        assert (command - data["scaling"][0]) * data["scaling"][1] == pytest.approx(command / 100)
     world, start = data["world"], torch.tensor([[math.pi, 0.0]], dtype=torch.double)
     state = ControlState(start, torch.zeros(1, dtype=torch.long))
     after, reward, _ = c.env.advance(state, torch.full((1, 1), 0.7, dtype=torch.double))

@@ -47,43 +47,45 @@ def run_dial(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """
     c: Config = common(trials, ())
     seeds = [trial.seed for trial in trials]
-    rounds = dict.fromkeys(max(1, round(part * c.rounds)) for part in PARTS)
-    runs: list[tuple[int, Setting, State]] = [(0, *begin(c, seeds, context.device))]
-    trained = None
-    for count in rounds:
+    rounds = sorted({max(1, round(part * c.rounds)) for part in PARTS})
+
+    def trained_for(count: int, context: Context) -> Trained:
         config = replace(c, episodes=count * c.policies, sweep_every=count * c.policies)
-        own = [Trial(config, seed) for seed in seeds]
-        trained = train(own, replace(context, checkpoint=None))  # seconds: nothing to take up again
-        runs.append((config.episodes, trained.setting._replace(config=c), trained.state))
-    assert trained is not None
-    return [_metrics(c, seeds, runs, trained, i) for i in range(len(trials))]
+        return train([Trial(config, seed) for seed in seeds], context)
+
+    whole = trained_for(rounds[-1], context)
+    brief = replace(context, checkpoint=None)  # what is kept is the whole run; the others are parts of it
+    parts = [*(trained_for(count, brief) for count in rounds[:-1]), whole]
+    setting, fresh = begin(c, seeds, context.device)
+    states = [fresh, *(part.state for part in parts)]
+    episodes = [0, *(count * c.policies for count in rounds)]
+    return [_metrics(setting, seeds, episodes, states, whole, i) for i in range(len(trials))]
 
 
 def _metrics(
-    c: Config, seeds: Sequence[int], runs: Sequence[tuple[int, Setting, State]], last: Trained, i: int
+    setting: Setting, seeds: Sequence[int], episodes: Sequence[int], states: Sequence[State], whole: Trained, i: int
 ) -> Metrics:
     """Return the metrics of run ``i``."""
-    mean, axes, shares, on_map = policy_plane(last, i)
+    mean, axes, shares, on_map = policy_plane(whole, i)
     stages = []
-    for episodes, setting, state in runs:
+    for count, state in zip(episodes, states, strict=True):
         kept = kept_numbers(state)
-        sweep = swept(setting, kept, seeds, episodes)
-        seen = episodes > 0
+        sweep = swept(setting, kept, seeds, count)
         deviation = (kept.statistics.squares[i] / kept.statistics.seen[i].clamp(min=1)).sqrt() + EPSILON
         stages.append(
             {
-                "episodes": episodes,
+                "episodes": count,
                 "steps": int(state.used[i]),
                 "best": rounded(state.best[i], DIGITS),
                 "rho": (kept.learner.rho[i].double() * UNIT).round().long().tolist(),
                 "mean": rounded(kept.statistics.mean[i], 9),
-                "scale": rounded(deviation, 9) if seen else [1.0] * len(deviation),
+                "scale": rounded(deviation, 9) if count else [1.0] * len(deviation),
                 "achieved": rounded(sweep.achieved[i], DIGITS),
                 "places": rounded((sweep.actions[i] - mean) @ axes, DIGITS),
             }
         )
     return {
-        "commands": rounded(sweep_commands(c, mean.device), DIGITS),
+        "commands": rounded(sweep_commands(setting.config, mean.device), DIGITS),
         "stages": stages,
         "map": on_map | {"shares": rounded(shares, DIGITS)},
     }
@@ -102,11 +104,11 @@ def policy_plane(trained: Trained, i: int) -> tuple[Tensor, Tensor, Tensor, Metr
     theta = buffer.theta[i : i + 1, chosen]
     actions = setting.policy.act(theta, reference_states(setting, theta.device)).flatten(2)[0]
     mean, axes, shares = plane(actions)
-    found = {
+    on_map = {
         "policies": rounded((actions - mean) @ axes, DIGITS),
         "returns": rounded(buffer.r[i, chosen], DIGITS),
     }
-    return mean, axes, shares, found
+    return mean, axes, shares, on_map
 
 
 def plane(

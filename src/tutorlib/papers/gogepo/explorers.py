@@ -33,7 +33,7 @@ def dial_explorer(record: Record) -> Explorer:
     stages = record.metrics["stages"]
     top = max(stage["best"] for stage in stages) + ROOM
     commands = [command for command in record.metrics["commands"] if command <= top]
-    told = c.told(0.0), c.told(1.0)
+    world = WORLDS[c.environment]
     data = dial_data(
         title="Ask a generator for a return",
         sizes={
@@ -45,7 +45,7 @@ def dial_explorer(record: Record) -> Explorer:
         },
         unit=1 / UNIT,
         world=pendulum(c),
-        told=(-told[0] / (told[1] - told[0]), told[1] - told[0]),
+        scaling=(world.low if c.normalised else 0.0, c.scale),
         commands=commands,
         stages=[stage | {name: stage[name][: len(commands)] for name in ("achieved", "places")} for stage in stages],
         policies=record.metrics["map"]["policies"],

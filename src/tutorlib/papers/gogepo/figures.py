@@ -95,17 +95,17 @@ def draw_map(ax: Axes, record: Record) -> PathCollection:
 
     A chain joins the policies for rising commands at one stage of training. Returns the dots, for a colour bar.
     """
-    found = record.metrics["map"]
-    x, y = np.asarray(found["policies"], dtype=float).T
-    dots = ax.scatter(x, y, c=found["returns"], cmap=HEAT, s=14, linewidth=0)
-    shown, steps = stages_shown(len(found["chains"])), record.metrics["sweeps"]["steps"]
+    drawn = record.metrics["map"]
+    x, y = np.asarray(drawn["policies"], dtype=float).T
+    dots = ax.scatter(x, y, c=drawn["returns"], cmap=HEAT, s=14, linewidth=0)
+    shown, steps = stages_shown(len(drawn["chains"])), record.metrics["sweeps"]["steps"]
     for place, stage in enumerate(shown):
         colour = _colour(place, len(shown))
         ax.plot(
-            *np.asarray(found["chains"][stage]).T, "o-", color=colour, markersize=3.5, linewidth=1.1,
+            *np.asarray(drawn["chains"][stage]).T, "o-", color=colour, markersize=3.5, linewidth=1.1,
             markerfacecolor="white", label=f"{steps[stage] / 1000:.0f} thousand steps",
         )  # fmt: skip
-    first, second = (f"{100 * share:.0f} %" for share in found["shares"])
+    first, second = (f"{100 * share:.0f} %" for share in drawn["shares"])
     ax.set(xlabel=f"first axis ({first} of the variance)", ylabel=f"second axis ({second})")
     ax.grid(visible=False)
     return dots
