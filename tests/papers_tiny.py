@@ -56,7 +56,7 @@ TINY: dict[str, dict[str, Any]] = {
         "hidden": 8, "layers": 1,
     },
     "gogepo": COMMANDED,
-    "gogepo.dial": COMMANDED | {"policies": 2},
+    "gogepo.dial": COMMANDED | {"policies": 2, "episodes": 8, "steps": 100},
     "gogepo.worlds": {f"base.{name}": value for name, value in COMMANDED.items()} | {
         "base.steps": 200, "base.episodes": 16, "base.sweep_every": 8, "base.policies": 2, "points": 3,
     },
