@@ -21,7 +21,7 @@ help: ## list the targets
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("make: $(PYTHON) is Python %d.%d, expected 3.11 or newer; say which one to take: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[book,test,cluster]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[book,test,cluster,control]'
 	@touch $@
 
 book: $(READY) ## build the site from the stored notebooks, warnings being errors

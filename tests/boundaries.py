@@ -63,6 +63,7 @@ EXCEPTIONS: dict[str, str] = {
     "envs.minigrid_levels.import_levels": "takes an environment of another package; tested with that package",
     "envs.gym.SingleMiniGrid": "a class of Gymnasium's interface; tested there",
     "envs.gym.register": "takes nothing",
+    "envs.simulated.Simulated": "environments of another package; tested with that package",
     "data.formats.reading": "a context in which errors of files are told; tested with torn files",
     "lab.loop.repeat": "its step is given to it, and fails on a state that is not its own; tested in lab/test_loop",
     "lab.compiling.captures": INTERNAL,

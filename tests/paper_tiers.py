@@ -405,6 +405,14 @@ TABLES: dict[str, dict[str, Row]] = {
         "seeds": Row("ours", 30),
     },
     "gogepo.mountaincar": GOGEPO,
+    "gogepo.pendulum": GOGEPO | {
+        "environment": Row("paper", "inverted-pendulum"),
+        "episodes": Row("ours", 2000, "then a run ends, too, for the updates after each take a second"),
+        "horizon": Row("recalled", 1000),
+        "sweep_every": Row("ours", 100, "episodes; the code's: 10,000 steps"),
+        "sweep_episodes": Row("code", 1),
+        "seeds": Row("ours", 10, "recalled: 20"),
+    },
     "mbrl.online": MBRL,
     "mbrl.bugs": MBRL | {
         "agent": Row("paper", {"er", "simple", "gaussian", "categorical"}),
@@ -471,6 +479,10 @@ PAIRS = {
 """mbrl.online: rate and temperature of each agent and world, with much data and with little [code]"""
 TOGETHER = {
     "gogepo.mountaincar": (
+        ("command", "evaluator_steps", "generator_steps"),
+        {("best", 4, 19), ("first", 0, 0)},
+    ),
+    "gogepo.pendulum": (
         ("command", "evaluator_steps", "generator_steps"),
         {("best", 4, 19), ("first", 0, 0)},
     ),

@@ -59,6 +59,23 @@ def test_agents_make_a_step() -> None:
     assert not torch.equal(updates.learner.q, q)
 
 
+def test_generators_write_the_same_block_by_block_and_both_forms_learn() -> None:
+    generators = load(FILES[0].with_name("generators.py"))
+    c = generators.Config(episodes=100, width=8, block=4, embedding=2, net_width=8, states=3, batch=2)
+    rho = c.generator.initial(torch.Generator().manual_seed(0))[None]
+    commands = torch.tensor([[-1.0, 0.5, 1.0]])
+    written = c.generator.generate(rho, commands)
+    torch.testing.assert_close(generators.block_by_block(c.generator, rho, commands), written)
+    ours, plain = generators.Ours(c), generators.Plain(c)
+    before = ours.learner.rho.clone(), plain.generator.z[0].clone()
+    assert generators.operations(ours) > 0
+    plain()
+    assert not torch.equal(ours.learner.rho, before[0])
+    assert not torch.equal(plain.generator.z[0], before[1])
+    whole = sum(p.numel() for p in plain.generator.parameters())
+    assert whole == c.generator.size, "the plain form is as large"
+
+
 def test_launches_are_counted_as_they_are_and_in_graphs() -> None:
     launches = load(FILES[0].with_name("launches.py"))
     (row,) = launches.rows(papers.experiments()["gpicl.learning"], "live", {"bias": 0.0})

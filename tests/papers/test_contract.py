@@ -23,7 +23,14 @@ from tutorlib.lab.dry import Rehearsal, rehearse
 from tutorlib.lab.experiment import Context, Trial, filled, plain
 from tutorlib.lab.progress import Silent
 
-ON_THE_CPU = {"gpicl.references", "gpicl.table-references", "rcgvf.tdlambda", "vsml.references", "vsml.special"}
+ON_THE_CPU = {
+    "gogepo.pendulum",
+    "gpicl.references",
+    "gpicl.table-references",
+    "rcgvf.tdlambda",
+    "vsml.references",
+    "vsml.special",
+}
 """They declare that they compute on the CPU."""
 NO_LOOP = {"mbrl.sets", "symla.references"}
 """They count and measure, and learn nothing."""

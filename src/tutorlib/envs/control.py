@@ -68,6 +68,10 @@ class Episodes(ABC):
     ) -> tuple[ControlState, Float[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
         """Return the next state of the same episode, the reward, and whether the episode ended with this step."""
 
+    def finished(self, state: ControlState) -> bool:
+        """Return whether it is known, without asking a tensor, that all these episodes have ended; here it is not."""
+        return False
+
     def start(self, u: Float[Tensor, "*batch start_noise"]) -> ControlState:
         """Return a first state; raise ``UsageError`` unless ``u`` has ``start_noise`` entries last."""
         expect_last("u", u, self.start_noise)

@@ -6,11 +6,25 @@ import numpy as np
 import pytest
 import torch
 
-from tutorlib.lab import Context, Trial
+from tutorlib.lab import Context, Trial, UsageError
+from tutorlib.papers.gogepo import terms
 from tutorlib.papers.gogepo.algorithm import ask, reference_states, train
 from tutorlib.papers.gogepo.config import Config
+from tutorlib.papers.gogepo.contest import SMALL, Contest, reduced
 from tutorlib.papers.gogepo.dial import plane
-from tutorlib.papers.gogepo.experiments import MOUNTAINCAR, NOISE, PAPER, run_commands, stages_of
+from tutorlib.papers.gogepo.experiments import (
+    CONTEST,
+    MOUNTAINCAR,
+    NOISE,
+    NOISES,
+    PAPER,
+    PENDULUM,
+    RATES,
+    TUNED,
+    contest,
+    run_commands,
+    stages_of,
+)
 
 TINY = Config(
     steps=60, episodes=4, horizon=20, width=8, block=4, embedding=2, net_width=8, states=3, batch=5,
@@ -97,3 +111,33 @@ def test_the_paper_tier_is_the_papers_setting_beside_noise_alone():
     assert PAPER.policy.size == 66_817
     assert PAPER.generator.size == 499_025
     assert PAPER.steps == 100_000 <= PAPER.episodes * 100
+
+
+def test_a_method_in_a_small_world_has_what_was_chosen_for_it():
+    assert contest("ars", "pend") == Contest("ars", reduced("pend"), 0.1, 0.3)
+    for method in ("gogepo", "noise"):
+        assert contest(method, "point") == Contest(method, reduced("point"), 3e-4, 0.25)
+    with pytest.raises(UsageError, match="method='pssvf': expected gogepo, noise, or one that was tuned in point"):
+        contest("pssvf", "point")
+
+
+def test_what_is_tuned_has_the_same_tries_in_each_small_world():
+    tier = CONTEST.tiers["tuning"]
+    assert tier.seeds == terms.COMPETES.tuning == terms.MULTIMODAL.tuning == (1000, 1001, 1002)
+    for method in RATES:
+        tries = [
+            {(c.lr, c.noise) for c in tier.configs if (c.method, c.base.environment) == (method, world)}
+            for world in SMALL
+        ]
+        assert tries[0] == tries[1] == tries[2] == {(lr, noise) for lr in RATES[method] for noise in NOISES[method]}
+    for (method, world), (lr, noise) in TUNED.items():
+        assert min(RATES[method]) < lr < max(RATES[method]), world
+        assert min(NOISES[method]) < noise < max(NOISES[method]), world
+
+
+def test_the_pendulum_that_is_balanced_has_the_papers_sizes():
+    paper, noise = PENDULUM.tiers["paper"].configs
+    changed = {"environment": "inverted-pendulum", "episodes": 2000, "horizon": 1000, "sweep_every": 100}
+    assert paper == replace(Config(), **changed, sweep_episodes=1)
+    assert noise == replace(paper, command="first", evaluator_steps=0, generator_steps=0)
+    assert PENDULUM.cpu_only

@@ -91,7 +91,7 @@ def test_both_generators_learn_from_the_same_batches(stored, pool):
         u = torch.rand(1, 3, 2, generator=step_generator(3, 4, CPU)).expand(1, 4, 3, 2)
         known = type(pool.statistics)(*(x[:1, place] for x in pool.statistics))
         for name, learner in (("evaluator", asked), ("regression", copied), ("untrained", state.learner)):
-            written = setting.generator.generate(learner.rho, BASE.told(commands)[None])
+            written = setting.generator.generate(learner.rho, BASE.input_for(commands)[None])
             achieved = play(BASE.env, setting.policy, written, known, u).returns.mean(dim=-1)[0]
             np.testing.assert_allclose(found[mode][name], achieved, rtol=2e-2, atol=1e-3)
     assert found["two"]["evaluator"] != found["two"]["regression"] != found["two"]["untrained"]

@@ -152,7 +152,7 @@ def generator_loss(
     r: Float[Tensor, "runs batch"],
 ) -> Float[Tensor, "runs"]:
     """L_G: the mean of (V_w(G_rho(r)) - r)^2: whoever is asked for r shall write a policy that is expected to get r."""
-    theta = setting.generator.generate(rho, setting.config.told(r))
+    theta = setting.generator.generate(rho, setting.config.input_for(r))
     return (setting.evaluator.value(w, theta) - setting.config.target(r)).square().mean(dim=-1)  # gogepo-idea-losses
 
 
@@ -251,7 +251,7 @@ def explored(setting: Setting, state: State, number: int, draws: Draws) -> tuple
     c = setting.config
     asking = c.command == "best" and number > 0
     command = state.best + c.drive if asking else torch.full_like(state.best, c.first_command)
-    theta = setting.generator.generate(state.learner.rho, c.told(command.unsqueeze(-1)))
+    theta = setting.generator.generate(state.learner.rho, c.input_for(command.unsqueeze(-1)))
     theta = theta + setting.sigma * draws.noise
     played = play(c.env, setting.policy, theta, state.statistics, draws.start, normalise=number > 0, learn=True)
     return command, theta, played
@@ -260,7 +260,7 @@ def explored(setting: Setting, state: State, number: int, draws: Draws) -> tuple
 def looked_at(setting: Setting, state: State, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mean returns of G(best) and of the best policy so far, from equal starts, and V(G(best))."""
     c = setting.config
-    greedy = setting.generator.generate(state.learner.rho, c.told(state.best.unsqueeze(-1)))
+    greedy = setting.generator.generate(state.learner.rho, c.input_for(state.best.unsqueeze(-1)))
     both = torch.cat([greedy, state.champion.unsqueeze(1)], dim=1)
     starts = draws.starts.expand(-1, 2, -1, -1)
     means = play(c.env, setting.policy, both, state.statistics, starts).returns.mean(dim=-1)
@@ -286,7 +286,7 @@ def ask(
     """
     if not commands:
         raise bad_argument("commands", list(commands), "at least one command")
-    c = setting.config.told(torch.tensor(commands, dtype=rho.dtype, device=rho.device))
+    c = setting.config.input_for(torch.tensor(commands, dtype=rho.dtype, device=rho.device))
     return setting.generator.generate(rho, c.expand(len(rho), -1))
 
 
@@ -320,7 +320,7 @@ def swept(setting: Setting, state: State, seeds: Sequence[int], number: int) -> 
     """Return what the generator makes of each command after ``number`` episodes; all commands have equal starts."""
     c, device = setting.config, state.best.device
     commands = sweep_commands(c, device).expand(len(seeds), -1)
-    theta = setting.generator.generate(state.learner.rho, c.told(commands))
+    theta = setting.generator.generate(state.learner.rho, c.input_for(commands))
     # Not the generators of the episodes, which are numbered likewise.
     generators = [step_generator(seed, c.episodes + number, device) for seed in seeds]
     shape = (1, c.sweep_episodes, c.env.start_noise)
@@ -371,7 +371,7 @@ def train(
         draws = drawn(setting, [step_generator(seed, number, device) for seed in seeds], device)
         going = state.used < c.steps
         command, theta, played = explored(setting, state, number, draws)
-        r = played.returns[..., 0]
+        r = (played.returns - WORLDS[c.environment].bonus * played.steps)[..., 0]
         place = number * c.policies % c.capacity
         stored = slice(place, place + c.policies)
         state.buffer.theta[:, stored] = kept_where(going, theta, state.buffer.theta[:, stored])

@@ -91,8 +91,8 @@ def following(record: Record, mode: str, name: str) -> float:
 
     ``mode``: one or two, of the buffer; ``name``: evaluator, regression or untrained. 0 where either is constant.
     """
-    found = record.metrics[mode]
-    return _correlation(found["commands"], found[name])
+    achieved = record.metrics[mode]
+    return _correlation(achieved["commands"], achieved[name])
 
 
 def leads(records: Sequence[Record], name: str, others: Sequence[Record], other: str) -> list[float]:

@@ -59,7 +59,7 @@ class One:
 
 def one_of(config: Config) -> One:
     """Return the writer of one policy that stands beside the generator of ``config``."""
-    return One(config.generator, config.told(config.first_command))
+    return One(config.generator, config.input_for(config.first_command))
 
 
 def begin_single(config: Config, seeds: Sequence[int], device: torch.device) -> tuple[Setting, State]:
@@ -214,7 +214,7 @@ def regression_loss(
     r: Float[Tensor, "runs batch"],
 ) -> Float[Tensor, "runs"]:
     """Return the mean of (G_rho(r) - theta)^2, summed over weights: what hindsight would teach a generator."""
-    return (setting.generator.generate(rho, setting.config.told(r)) - theta).square().sum(dim=-1).mean(dim=-1)
+    return (setting.generator.generate(rho, setting.config.input_for(r)) - theta).square().sum(dim=-1).mean(dim=-1)
 
 
 def regression_step(setting: Setting, learner: Learner, theta: Tensor, r: Tensor, step: int | Tensor) -> Learner:

@@ -122,22 +122,23 @@ def _competes() -> Evidence:
 def _modes() -> Evidence:
     """C5: the evaluator's loss avoids the trouble of regression with many right answers."""
     records = recorded("gogepo.modes")
-    found = {
+    follows = {
         (mode, name): [following(record, mode, name) for record in records]
         for mode in ("one", "two")
         for name in ("evaluator", "regression", "untrained")
     }
-    live = alive({name: found["two", name] for name in ("evaluator", "regression")}, found["two", "untrained"])
+    live = alive({name: follows["two", name] for name in ("evaluator", "regression")}, follows["two", "untrained"])
     lead = {
-        mode: [a - b for a, b in zip(found[mode, "evaluator"], found[mode, "regression"], strict=True)]
+        mode: [a - b for a, b in zip(follows[mode, "evaluator"], follows[mode, "regression"], strict=True)]
         for mode in ("one", "two")
     }
     parts = {terms.MODES: exceeds(lead["two"], terms.MULTIMODAL.bars[terms.MODES], alive=live)}
     apart = interval([record.metrics["apart"] for record in records])
+    said = {key: interval(values) for key, values in follows.items()}
     detail = (
-        f"Two modes: correlation {interval(found['two', 'evaluator'])} by the evaluator's loss, "
-        f"{interval(found['two', 'regression'])} by regression. One mode: {interval(found['one', 'evaluator'])} and "
-        f"{interval(found['one', 'regression'])}. The modes are {apart} deviations apart."
+        f"Two modes: correlation {said['two', 'evaluator']} by the evaluator's loss, "
+        f"{said['two', 'regression']} by regression. "
+        f"One mode: {said['one', 'evaluator']} and {said['one', 'regression']}. The modes are {apart} deviations apart."
     )
     growth = interval([two - one for one, two in zip(lead["one"], lead["two"], strict=True)])
     against = (f"From one mode to two the lead changes by {growth}.",) if growth.low <= 0 else ()

@@ -122,7 +122,7 @@ class Config:
         """1 / (r_max - r_min): what commands are multiplied with before the generator reads them."""
         return 1 / (WORLDS[self.environment].high - WORLDS[self.environment].low)
 
-    def told(self, r: N) -> N:
+    def input_for(self, r: N) -> N:
         """Return what the generator reads where a return ``r`` is asked for."""
         return (r - WORLDS[self.environment].low) * self.scale if self.normalised else r * self.scale
 

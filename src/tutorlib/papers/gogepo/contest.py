@@ -13,9 +13,10 @@ import torch
 from tutorlib.lab import Context, Metrics, Trial, rounded
 from tutorlib.lab.batching import common
 from tutorlib.lab.errors import bad_argument, choose, expect_fields
+from tutorlib.papers.gogepo.acting import ACTORS, Acting, ActLog, train_actors
 from tutorlib.papers.gogepo.algorithm import Trained, sweep_commands, train
 from tutorlib.papers.gogepo.analysis import INSIDE
-from tutorlib.papers.gogepo.baselines import Ars, Searched, train_ars, train_single
+from tutorlib.papers.gogepo.baselines import Ars, ArsLog, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.problem import WORLDS
 from tutorlib.shapes import Tensor
@@ -28,6 +29,8 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "noise": "noise alone: a generator that is never trained, asked for the same over and over",
         "pssvf": "PSSVF: one policy, which climbs its value",
         "ars": "augmented random search",
+        "ddpg": "DDPG, with noise on actions",
+        "udrl": "UDRL: one policy that is told the return that its episode shall have",
     }
 )
 SMALL = ("pend", "point", "cartup")
@@ -69,7 +72,7 @@ class Contest:
     lr: float = 3e-4
     """the method's learning rate: of the generator, of the one policy, or alpha of random search"""
     noise: float = 0.25
-    """deviation of what is added to each weight of a policy that is tried"""
+    """deviation of what is added to each weight of a policy that is tried; of DDPG and UDRL, to actions"""
     points: int = 40
     """entries of the course that is recorded: each is the mean over as many rounds"""
 
@@ -92,11 +95,15 @@ def run_contest(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """
     c: Contest = common(trials, VARIES)
     if c.method == "ars":
-        own = [
+        searching = [
             Ars(t.config.base, t.config.lr, t.config.noise, PAIRS, TOP, c.base.episodes // (2 * PAIRS)) for t in trials
         ]
-        found = train_ars(_with(trials, own), context)
-        return [_searched(found, i, c.points) for i in range(len(trials))]
+        searched = train_ars(_with(trials, searching), context)
+        return [_searched(searched.log, i, c.points) for i in range(len(trials))]
+    if c.method in ACTORS:
+        acting = [Acting(c.method, t.config.base, t.config.lr, t.config.noise) for t in trials]
+        log = train_actors(_with(trials, acting), context).log
+        return [_searched(log, i, c.points) for i in range(len(trials))]
     other: dict[str, Any] = {}
     if c.method == "noise":
         other = {"command": "first", "evaluator_steps": 0, "generator_steps": 0}
@@ -107,7 +114,7 @@ def run_contest(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     return [_commanded(trained, i, c) for i in range(len(trials))]
 
 
-def _with(trials: Sequence[Trial], configs: Sequence[Config | Ars]) -> list[Trial]:
+def _with(trials: Sequence[Trial], configs: Sequence[Config | Ars | Acting]) -> list[Trial]:
     return [Trial(config, trial.seed) for config, trial in zip(configs, trials, strict=True)]
 
 
@@ -122,8 +129,7 @@ def _course(used: Tensor, played: Tensor, values: Mapping[str, Tensor], points: 
     return {"steps": steps} | {name: rounded(value, DIGITS) for name, value in means.items()}
 
 
-def _searched(found: Searched, i: int, points: int) -> Metrics:
-    log = found.log
+def _searched(log: ArsLog | ActLog, i: int, points: int) -> Metrics:
     values = {"returns": log.r[:, i], "greedy": log.greedy[:, i]}
     return {"course": _course(log.used[:, i], log.played[:, i], values, points)}
 

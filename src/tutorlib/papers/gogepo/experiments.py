@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
+from tutorlib.lab.errors import bad_argument
 from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, sweep_commands, train
 from tutorlib.papers.gogepo.baselines import SEARCH_VARIES, Ars, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
@@ -152,19 +153,36 @@ SEARCH = Experiment(
 )
 """Its rates are unknown of the paper, so they are chosen on seeds of their own before it is compared."""
 
-TUNED: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType({})
-"""Of each method and small world the rate and the noise, chosen on seeds of their own: see ``contest.Contest``."""
+TUNED: Mapping[tuple[str, str], tuple[float, float]] = MappingProxyType(
+    {("ars", "pend"): (0.1, 0.3), ("ars", "point"): (0.03, 0.1), ("ars", "cartup"): (0.03, 0.1)}
+)
+"""Of a method and a small world the rate and the noise, chosen on seeds of their own: see ``contest.Contest``."""
 RATES: Mapping[str, tuple[float, ...]] = MappingProxyType(
-    {"ars": (0.01, 0.03, 0.1, 0.3, 1.0), "pssvf": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)}
+    {
+        "ars": (0.01, 0.03, 0.1, 0.3, 1.0),
+        "pssvf": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+        "ddpg": (1e-4, 3e-4, 1e-3, 3e-3),
+        "udrl": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    }
 )
 """that are tried of each method; those of GoGePo were fixed before, on no seed of these"""
-NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType({"ars": (0.03, 0.1, 0.3, 1.0), "pssvf": (0.25,)})
+NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {"ars": (0.03, 0.1, 0.3, 1.0), "pssvf": (0.25,), "ddpg": (0.05, 0.1, 0.2, 0.4), "udrl": (0.1, 0.2, 0.4, 0.8)}
+)
 
 
 def contest(method: str, world: str) -> Contest:
-    """Return the run of a method in a small world with what was chosen for it; noise alone has that of GoGePo."""
-    lr, noise = TUNED["gogepo" if method == "noise" else method, world]
-    return Contest(method, reduced(world), lr, noise)
+    """Return the run of a method in a small world with what was chosen for it.
+
+    GoGePo, and noise alone beside it, have the rate and the noise of ``reduced``, which were not chosen on any seed.
+    Raises ``UsageError`` for a method that was not tuned.
+    """
+    base = reduced(world)
+    if method in ("gogepo", "noise"):
+        return Contest(method, base, base.generator_lr, base.sigma)
+    if (method, world) not in TUNED:
+        raise bad_argument("method", method, f"gogepo, noise, or one that was tuned in {world}")
+    return Contest(method, base, *TUNED[method, world])
 
 
 def _quick(method: str, world: str) -> Contest:
@@ -233,4 +251,24 @@ MODES = Experiment(
     varies=MODES_VARIES,
 )
 
-EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, MODES, DIAL)
+BALANCING = Config(environment="inverted-pendulum", episodes=2000, horizon=1000, sweep_every=100, sweep_episodes=1)
+PENDULUM = Experiment(
+    name="gogepo.pendulum",
+    title="A generator of deep policies for InvertedPendulum, asked for the best return so far and a little more",
+    figure="return against steps, and the command sweep; InvertedPendulum",
+    run=run_commands,
+    tiers={
+        "live": Tier(
+            (replace(LIVE, environment="inverted-pendulum", steps=2000, horizon=1000, states=50),), seeds=(0,)
+        ),
+        "paper": Tier(
+            (BALANCING, replace(BALANCING, command="first", evaluator_steps=0, generator_steps=0)),
+            seeds=tuple(range(10)),
+        ),
+    },
+    varies=VARIES,
+    cpu_only=True,
+)
+"""Needs the extra ``control``. Episodes are short until a policy balances: after 2,000 of them a run ends, too."""
+
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, MODES, PENDULUM, DIAL)

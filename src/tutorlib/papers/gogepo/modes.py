@@ -148,12 +148,12 @@ def run_modes(trials: Sequence[Trial], context: Context) -> list[Metrics]:
     """
     c: Modes = common(trials, VARIES)
     device, seeds = context.device, [trial.seed for trial in trials]
-    own = list(dict.fromkeys(seeds))
-    stored = [Trial(c.base, seed) for seed in (*own, *(seed + PARTNER for seed in own))]
+    distinct = list(dict.fromkeys(seeds))
+    stored = [Trial(c.base, seed) for seed in (*distinct, *(seed + PARTNER for seed in distinct))]
     # They are not kept, but made again: a run that is taken up anew has the same ones.
     aside = replace(context, checkpoint=None, diverged=None, progress=Silent())
-    pool = pooled(c, train(stored, aside), own)
-    place = torch.tensor([own.index(seed) for seed in seeds], device=device)
+    pool = pooled(c, train(stored, aside), distinct)
+    place = torch.tensor([distinct.index(seed) for seed in seeds], device=device)
     pool = cast(Pool, pytree.tree_map(lambda x: x[place], pool))
     setting, start = begin(c.base, seeds, device)
     learner: Learner = pytree.tree_map(lambda x: x.unsqueeze(1).repeat(1, 2, *(1,) * (x.dim() - 1)), start.learner)
@@ -198,7 +198,7 @@ def _metrics(
     starts = u.repeat_interleave(2, dim=0).expand(-1, c.commands, -1, -1)
     achieved = {}
     for name, learner in (("evaluator", after.asked), ("regression", after.copied), ("untrained", before)):
-        theta = setting.generator.generate(_flat(learner.rho), c.base.told(_flat(commands)))
+        theta = setting.generator.generate(_flat(learner.rho), c.base.input_for(_flat(commands)))
         played = play(c.base.env, setting.policy, theta, _flat(pool.statistics), starts)
         achieved[name] = _apart(played.returns.mean(dim=-1))
     return [

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from tutorlib.envs import CartUp, MountainCarContinuous, Pend, Point
+from tutorlib.envs.simulated import Simulated
 from tutorlib.lab.errors import bad_argument, checked, expect_fields
 from tutorlib.papers.gogepo.model import Policy
 from tutorlib.shapes import Bool, Float, Int, Tensor
@@ -31,6 +32,8 @@ class World:
     """r_min"""
     high: float
     """r_max: commands are divided by r_max - r_min"""
+    bonus: float = 0.0
+    """paid for each step of an episode, and left out of the returns that are learned from and commanded"""
 
     def __post_init__(self) -> None:
         expect_fields(self)
@@ -54,10 +57,14 @@ WORLDS: Mapping[str, World] = MappingProxyType(
         "cartup": World(
             CartUp(150, force=10.0, max_spin=math.inf, track_cost=1.0, form="product", **HANGING), 0.0, 150.0
         ),
+        "inverted-pendulum": World(Simulated("InvertedPendulum-v5", 4, 1, limit=3.0), 0.0, 1000.0),
+        "swimmer": World(Simulated("Swimmer-v5", 8, 2), -100.0, 365.0),
+        "hopper": World(Simulated("Hopper-v5", 11, 3), -100.0, 3000.0, bonus=1.0),
     }
 )  # fmt: skip
-"""By name. The first is one of the paper's; the others are small ones of ours, where a run takes seconds: a pendulum
-that must be swung before it can be lifted, a point that is pushed to a goal, a pole on a cart that is swung up."""
+"""By name. The first and the last three are the paper's, and those three need the extra ``control``. The others are
+small ones of ours, where a run takes seconds: a pendulum that must be swung before it can be lifted, a point that is
+pushed to a goal, a pole on a cart that is swung up."""
 
 
 class Statistics(NamedTuple):
@@ -127,7 +134,8 @@ def play(
     ``normalise``: whether policies see normalised observations. ``learn``: whether each step's observation enters the
     statistics before it is normalised by them.
 
-    All go on until the longest that an episode can be; what comes after an end does not count.
+    All go on until the longest that an episode can be, or until all are known to have ended; what comes after an end
+    does not count.
     """
     state = env.start(u)
     playing = torch.ones(u.shape[:3], dtype=torch.bool, device=u.device)
@@ -140,6 +148,8 @@ def play(
         state, reward, ended = env.advance(state, action)
         returns, steps = returns + torch.where(playing, reward, 0.0), steps + playing
         playing = playing & ~ended
+        if env.finished(state):
+            break
     return Played(returns, steps, statistics)
 
 
