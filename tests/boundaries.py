@@ -122,6 +122,7 @@ EXCEPTIONS: dict[str, str] = {
 RETURNED = "what the function of the data has returned and checked, and the page's script reads alike"
 OPEN: dict[tuple[str, str], str] = {
     ("show.bandit.bandit_picture", "data"): RETURNED,
+    ("show.dial.dial_picture", "data"): RETURNED,
     ("show.curves.curves_picture", "data"): RETURNED,
     ("show.guess.guess_picture", "data"): RETURNED,
     ("show.push.push_picture", "data"): RETURNED,
@@ -184,6 +185,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
 
     sys.path[:0] = [str(HERE / "show"), str(HERE / "lab")]
     from bandits import fake_bandit
+    from dials import fake_dial
     from fakes import fake_curves, fake_games, fake_grid
     from pushing import fake_push
 
@@ -197,6 +199,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
     from tutorlib.rl import Experience, Steps, add_steps, empty_replay, empty_windows
     from tutorlib.show.bandit import bandit_data
     from tutorlib.show.curves import curves_data
+    from tutorlib.show.dial import dial_data
     from tutorlib.show.guess import guess_data
     from tutorlib.show.packing import pack
     from tutorlib.show.push import push_data
@@ -507,6 +510,8 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
         "data.formats.read_omniglot": {"path": torn},
         "data.formats.read_svhn": {"path": torn},
         "show.bandit.bandit_data": fake_bandit(start={"arms": 3}),
+        "show.dial.dial_data": fake_dial(start={"command": 1}),
+        "show.dial.dial_picture": {"data": dial_data(**fake_dial())},
         "show.bandit.bandit_picture": {
             "data": bandits,
             "regrets": {p: [1.0] * bandits["pulls"] for p in bandits["players"]},

@@ -45,6 +45,7 @@ NOT_IN_THE_PAPER = {
     "gogepo.modes": "a claim of the introduction, in a small world of ours",
     "gogepo.single": "a baseline that the paper does not have; its rate is tuned first",
     "gogepo.ars": "a baseline whose settings in the paper are unknown; its rates are tuned first",
+    "gogepo.dial": "an explorer's generator",
     "symla.exchanged": "new seeds of our own study; the paper's bandits are in symla.biased",
     "symla.player": "an explorer's opponent",
     "symla.rl2": "a baseline that the paper does not have",

@@ -72,6 +72,7 @@ TINY: dict[str, dict[str, Any]] = {
     "metagenrl.left-out": OBJECTIVE | {"agents": 3},
     "metagenrl.population": OBJECTIVE | {"agents": 2},
     "gogepo": COMMANDED,
+    "gogepo.dial": COMMANDED | {"policies": 2, "episodes": 8, "steps": 100},
     "gogepo.worlds": {f"base.{name}": value for name, value in COMMANDED.items()} | {
         "base.steps": 200, "base.episodes": 16, "base.sweep_every": 8, "base.policies": 2, "points": 3,
     },

@@ -280,8 +280,34 @@ def test_every_mark_of_a_matrix_is_in_view_on_a_narrow_page(visitor: Visitor, pl
     assert max(right for *_, right in sizes) <= 400
 
 
+def test_the_published_dial_of_gogepo_shows_the_record(visitor: Visitor) -> None:
+    """It opens on the claim: nearly what is asked for is earned. Then every knob, beside the record."""
+    (record,) = recorded("gogepo.dial")
+    stages, commands = record.metrics["stages"], record.metrics["commands"]
+    page = visitor.visit("light", "notebooks/gogepo/idea.html")
+    explorer = page.locator(".tutorlib-dial-explorer")
+    visited = set()
+
+    def compare() -> None:
+        shown = explorer.evaluate("e => ({...e.dataset})")
+        stage = next(part for part in stages if part["episodes"] == int(shown["stage"]))
+        at = commands.index(float(shown["command"]))
+        assert float(shown["achieved"]) == stage["achieved"][at]
+        assert [float(x) for x in shown["place"].split()] == stage["places"][at]
+        visited.add((shown["command"], shown["stage"]))
+
+    opened = explorer.evaluate("e => ({...e.dataset})")
+    assert abs(float(opened["earned"]) - float(opened["command"])) < 3
+    assert abs(float(opened["achieved"]) - float(opened["command"])) < 3
+    assert all(svg.bounding_box()["height"] >= 360 for svg in explorer.locator("svg.dial, svg.map").all())
+    compare()
+    keys_through(page, explorer, compare)
+    assert len(visited) == 8, "the knobs did not move the selection"
+    assert visitor.problems == []
+
+
 def test_the_preview_of_gogepo_has_no_explorer_yet(visitor: Visitor) -> None:
-    """Its library is there. Tests of the chapter's explorers will stand here."""
+    """The explorer stands in its idea."""
     page = visitor.visit("light", "book/previews/gogepo.html")
     assert page.get_by_text("It reports no result of ours yet.").count() == 1
     assert page.locator("[class*=tutorlib-][class*=-explorer]").count() == 0

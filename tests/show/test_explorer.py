@@ -57,6 +57,7 @@ def test_every_module_stands_alone() -> None:
     assert explorer.modules() == [
         "bandit_explorer",
         "curves_explorer",
+        "dial_explorer",
         "grid_explorer",
         "guess_explorer",
         "push_explorer",

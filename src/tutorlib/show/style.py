@@ -56,6 +56,7 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "model-free": BASELINE, "model-based": OURS,
         "replay": BASELINE, "simple model": OURS, "Gaussian latent": SKY, "categorical latent": PURPLE,
         "perfect model": BLACK,
+        "GoGePo": OURS, "PSSVF": SKY, "ARS": BASELINE, "DDPG": BLUE, "UDRL": PURPLE, "noise alone": REFERENCE,
     }
 )  # fmt: skip
 """Colours of methods, by the name that legends give them: the same in all figures and explorers of the book."""

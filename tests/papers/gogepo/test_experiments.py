@@ -11,6 +11,7 @@ from tutorlib.papers.gogepo import terms
 from tutorlib.papers.gogepo.algorithm import ask, reference_states, train
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.contest import SMALL, Contest, reduced
+from tutorlib.papers.gogepo.dial import plane
 from tutorlib.papers.gogepo.experiments import (
     CONTEST,
     MOUNTAINCAR,
@@ -21,7 +22,6 @@ from tutorlib.papers.gogepo.experiments import (
     RATES,
     TUNED,
     contest,
-    plane,
     run_commands,
     stages_of,
 )

@@ -4,26 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-import torch
-
 from tutorlib.lab import Context, Experiment, Metrics, Tier, Trial, grid, rounded
 from tutorlib.lab.errors import bad_argument
-from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, reference_states, sweep_commands, train
+from tutorlib.papers.gogepo.algorithm import VARIES, Sweep, Trained, sweep_commands, train
 from tutorlib.papers.gogepo.baselines import SEARCH_VARIES, Ars, train_ars, train_single
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.contest import EPISODES, SMALL, Contest, reduced, run_contest
 from tutorlib.papers.gogepo.contest import VARIES as CONTEST_VARIES
+from tutorlib.papers.gogepo.dial import policy_plane, run_dial
 from tutorlib.papers.gogepo.modes import VARIES as MODES_VARIES
 from tutorlib.papers.gogepo.modes import Modes, run_modes
 from tutorlib.papers.gogepo.terms import TUNING
-from tutorlib.shapes import Float, Tensor
 
 DIGITS = 4
 """significant digits of a number in a record"""
 STAGES = 10
 """parts of a run's steps, after each of which a sweep is recorded; the paper's code makes one each 10,000 steps"""
-ON_MAP = 200
-"""policies of the buffer on the map, evenly spaced in time"""
 
 
 def run_commands(trials: Sequence[Trial], context: Context) -> list[Metrics]:
@@ -82,7 +78,7 @@ def _metrics(trained: Trained, i: int) -> Metrics:
             "achieved": [rounded(sweep.achieved[i], DIGITS) for sweep in sweeps],
             "predicted": [rounded(sweep.predicted[i], DIGITS) for sweep in sweeps],
         },
-        "map": policy_map(trained, sweeps, i, played),
+        "map": policy_map(trained, sweeps, i),
     }
 
 
@@ -98,39 +94,17 @@ def stages_of(used: Sequence[int], steps: int) -> list[int]:
     return list(dict.fromkeys(places))
 
 
-def policy_map(trained: Trained, sweeps: Sequence[Sweep], i: int, played: int) -> Metrics:
+def policy_map(trained: Trained, sweeps: Sequence[Sweep], i: int) -> Metrics:
     """Return what policies of run ``i`` do in the same states, on the plane in which those of the buffer differ most.
 
     Metrics: ``policies``, where up to ``ON_MAP`` policies of the buffer lie; their ``returns``; ``chains``, for each
     stage where the policies for rising commands lie, without noise; ``shares`` of the variance that the two axes hold.
     """
-    setting, buffer = trained.setting, trained.state.buffer
-    places = torch.linspace(0, min(played, buffer.r.shape[1]) - 1, min(played, ON_MAP), device=buffer.r.device)
-    chosen = places.round().long()
-    theta = buffer.theta[i : i + 1, chosen]
-    actions = setting.policy.act(theta, reference_states(setting, theta.device)).flatten(2)[0]
-    mean, axes, shares = plane(actions)
-    return {
-        "policies": rounded((actions - mean) @ axes, DIGITS),
-        "returns": rounded(buffer.r[i, chosen], DIGITS),
+    mean, axes, shares, on_map = policy_plane(trained, i)
+    return on_map | {
         "chains": [rounded((sweep.actions[i] - mean) @ axes, DIGITS) for sweep in sweeps],
         "shares": rounded(shares, DIGITS),
     }
-
-
-def plane(
-    x: Float[Tensor, "points entries"],
-) -> tuple[Float[Tensor, "entries"], Float[Tensor, "entries 2"], Float[Tensor, "2"]]:
-    """Return the mean of points, the two directions in which they vary most, and the shares of the variance there.
-
-    Of a direction and its opposite that one is returned whose entries have a sum that is not negative.
-    """
-    mean = x.mean(dim=0)
-    off = x - mean
-    variances, directions = torch.linalg.eigh(off.mT @ off)  # in rising order
-    axes = directions[:, [-1, -2]]
-    axes = axes * torch.where(axes.sum(dim=0) < 0, -1.0, 1.0)
-    return mean, axes, variances[[-1, -2]].clamp(min=0) / variances.sum().clamp(min=1e-30)
 
 
 PAPER = Config()
@@ -240,6 +214,20 @@ CONTEST = Experiment(
     varies=CONTEST_VARIES,
 )
 
+SHOWN = replace(reduced("pend"), net_width=32)
+"""a generator small enough to be carried by a page, five times"""
+DIAL = Experiment(
+    name="gogepo.dial",
+    title="A small generator for the pendulum at five stages of training, to be asked by a reader",
+    figure="none",
+    run=run_dial,
+    tiers={
+        "live": Tier((replace(SHOWN, steps=16_000, episodes=160, sweep_every=160),), seeds=(0,)),
+        "study": Tier((SHOWN,), seeds=(0,)),
+    },
+    varies=(),
+)
+
 MODES = Experiment(
     name="gogepo.modes",
     title="The evaluator's loss and regression on weights, on stored policies of one run and of two",
@@ -283,4 +271,4 @@ PENDULUM = Experiment(
 )
 """Needs the extra ``control``. Episodes are short until a policy balances: after 2,000 of them a run ends, too."""
 
-EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, MODES, PENDULUM)
+EXPERIMENTS = (MOUNTAINCAR, SINGLE, SEARCH, CONTEST, MODES, PENDULUM, DIAL)
