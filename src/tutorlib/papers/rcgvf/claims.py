@@ -93,6 +93,15 @@ def _at(what: str, weight: float) -> str:
     return f"{what}, weight {weight:g}"
 
 
+def _ends(*studies: str) -> str:
+    """Return the condition that names best weights at an end of those that were tried, of records of today."""
+    named = {f"{label} {weight:g}": None for study in studies for label, weight in analysis.EDGES[study].items()}
+    return (
+        f"Since 2026-12-01: best weights at an end of those that were tried are named, for another may be better: "
+        f"{', '.join(named)}."
+    )
+
+
 PRECONDITION = "PPO alone stays behind"
 EXPLORES = Terms(
     "2026-11-26",
@@ -101,6 +110,7 @@ EXPLORES = Terms(
     (
         "RND and NovelD have the weight that is best for them on these seeds; none of RC-GVF's is chosen.",
         "Since 2026-12-01: of the two in a comparison at least one comes farther than actions at random.",
+        _ends("rcgvf.ablations"),
     ),
     SEEDS,
 )
@@ -118,13 +128,13 @@ WITHOUT_COUNTS = Terms(
         for weight in GRID_WEIGHTS
         for other in BLINDS
     },
-    (*BEST, *FAIR),
+    (*BEST, *FAIR, _ends("rcgvf.minigrid", "rcgvf.rooms")),
     SEEDS,
 )
 WITH_COUNTS = Terms(
     "2026-11-26",
     {_at(f"not behind {other}", weight): -COMPETES for weight in GRID_WEIGHTS for other in TOLD},
-    (*BEST, *FAIR),
+    (*BEST, *FAIR, _ends("rcgvf.privileged")),
     SEEDS,
 )
 LASTS = "a future keeps more than memory alone"
@@ -142,6 +152,7 @@ ALIASING = Terms(
     (
         "Since 2026-11-30: that RC-GVF sees the difference is inconclusive unless it sees more than memory alone.",
         "Since 2026-12-01: each predictor in a part has learned where it walked; one that has not keeps all, too.",
+        _ends("rcgvf.ablations"),
     ),
     SEEDS,
     changes=(
