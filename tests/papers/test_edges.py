@@ -14,9 +14,9 @@ from tutorlib.lab.records import load_published
 from tutorlib.lab.seeds import expect_inside
 from tutorlib.papers.gpicl.measures import SGD_RATES
 from tutorlib.papers.rcgvf import analysis as rcgvf
-from tutorlib.papers.rcgvf import claims as rcgvf_claims
+from tutorlib.papers.rcgvf import terms as rcgvf_terms
 from tutorlib.papers.vsml import analysis as vsml
-from tutorlib.papers.vsml import claims as vsml_claims
+from tutorlib.papers.vsml import terms as vsml_terms
 
 ROOT = Path(papers.__file__).parent
 
@@ -113,10 +113,10 @@ def test_best_weights_of_rcgvf_at_an_edge_are_those_listed(monkeypatch: pytest.M
 
 def test_conditions_of_rcgvf_name_each_edge():
     by_study = {
-        "rcgvf.ablations": (rcgvf_claims.EXPLORES, rcgvf_claims.ALIASING),
-        "rcgvf.minigrid": (rcgvf_claims.WITHOUT_COUNTS,),
-        "rcgvf.rooms": (rcgvf_claims.WITHOUT_COUNTS,),
-        "rcgvf.privileged": (rcgvf_claims.WITH_COUNTS,),
+        "rcgvf.ablations": (rcgvf_terms.EXPLORES, rcgvf_terms.ALIASING),
+        "rcgvf.minigrid": (rcgvf_terms.WITHOUT_COUNTS,),
+        "rcgvf.rooms": (rcgvf_terms.WITHOUT_COUNTS,),
+        "rcgvf.privileged": (rcgvf_terms.WITH_COUNTS,),
     }
     for study, label, weight in RCGVF:
         for terms in by_study[study]:
@@ -130,7 +130,7 @@ def test_conditions_of_rcgvf_name_each_edge():
 def wanted() -> Iterator[tuple[str, str, Sequence[str]]]:
     """Yield each set and window that claims and pages compare, and the learners that they compare with."""
     sgd = tuple(learner for learner in vsml.ONLINE if learner.startswith("sgd"))
-    for name in vsml_claims.EARLY:
+    for name in vsml_terms.EARLY:
         for window in ("0_50", "50_100", "100_200", "200_500"):
             yield name, window, vsml.ONLINE
     for name in ("digits-projected", "digits-shuffled", "digits-4x4", "sum-sign"):
@@ -156,8 +156,8 @@ def test_best_rates_of_vsml_at_an_edge_are_those_listed(monkeypatch: pytest.Monk
 
 
 def test_conditions_of_vsml_name_each_edge_that_a_claim_meets():
-    assert "Adam's largest, .03" in vsml_claims.FASTER.conditions[-1]
-    assert "SGD is best at .3, the largest rate that was tried" in vsml_claims.OTHER_SIZES.conditions[-1]
+    assert "Adam's largest, .03" in vsml_terms.FASTER.conditions[-1]
+    assert "SGD is best at .3, the largest rate that was tried" in vsml_terms.OTHER_SIZES.conditions[-1]
 
 
 # GPICL, whose runs themselves take the best rate
