@@ -107,5 +107,8 @@ ALIASING = Terms(
     ),
 )
 GENERALISES = Terms(
-    "2026-11-26", {"RND is a special case": EQUAL, "predictions depend on the policy": 0.0}, seeds=SEEDS
+    "2026-11-26",
+    {"RND is a special case": EQUAL, "predictions depend on the policy": 0.0},
+    ("Random line: none; bonuses and predictions of fixed policies are compared, and no policy learns.",),
+    SEEDS,
 )
