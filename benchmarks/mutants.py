@@ -43,11 +43,13 @@ TESTS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are impo
 def folders(only: str) -> tuple[str, str]:
     """Return where the package ``only`` lies in ``src/tutorlib`` and its tests in ``tests``; exit if there is none."""
     source = ROOT / "src" / "tutorlib"
-    found = {p.parent.name: p.parent.relative_to(source) for p in source.glob("**/__init__.py") if p.parent != source}
-    known = sorted(name for name, place in found.items() if (ROOT / "tests" / place).is_dir() and name != "papers")
+    packages = {
+        p.parent.name: p.parent.relative_to(source) for p in source.glob("**/__init__.py") if p.parent != source
+    }
+    known = sorted(name for name, place in packages.items() if (ROOT / "tests" / place).is_dir() and name != "papers")
     if only not in known:
         sys.exit(f"mutants: ONLY={only}: expected one of {', '.join(known)}")
-    return f"src/tutorlib/{found[only].as_posix()}", f"tests/{found[only].as_posix()}"
+    return f"src/tutorlib/{packages[only].as_posix()}", f"tests/{packages[only].as_posix()}"
 
 
 def near(package: str, source: Path, tests: Path) -> dict[str, list[str]]:
@@ -68,10 +70,10 @@ def near(package: str, source: Path, tests: Path) -> dict[str, list[str]]:
     covered = {}
     for module in modules:
         wanted = {module}
-        if not any(module in found for found in files.values()):
-            wanted = {user for user, found in users.items() if module in found and user != "__init__"}
-        own = [name for name, found in files.items() if found & wanted]
-        covered[module] = sorted(own, key=lambda name: name != f"test_{module}.py")
+        if not any(module in imports for imports in files.values()):
+            wanted = {user for user, imports in users.items() if module in imports and user != "__init__"}
+        names = [name for name, imports in files.items() if imports & wanted]
+        covered[module] = sorted(names, key=lambda name: name != f"test_{module}.py")
     return covered
 
 
@@ -91,14 +93,14 @@ def all_mutants(package: Path) -> list[tuple[Path, str, int]]:
     from cosmic_ray.plugins import get_operator, operator_names
 
     names = [n for n in sorted(operator_names()) if not get_operator(n).arguments() and not re.search(LEFT_OUT, n)]
-    found = []
+    mutants = []
     for path in sorted(package.rglob("*.py")):
         nodes = list(ast_nodes(get_ast_from_path(path)))
         for name in names:
             operator = get_operator(name)()
             places = sum(len(list(operator.mutation_positions(node))) for node in nodes)
-            found += [(path, name, place) for place in range(places)]
-    return found
+            mutants += [(path, name, place) for place in range(places)]
+    return mutants
 
 
 def run_tests(copy: Path, files: Sequence[str], limit: float, *options: str) -> str:
@@ -180,7 +182,7 @@ def main() -> int:
             cover = near(source.removeprefix("src/").replace("/", "."), copy / source, copy / tests)
             files = {module: [f"{tests}/{name}" for name in cover[module]] or [tests] for module in files}
         started = time.perf_counter()
-        if run_tests(copy, sorted({name for own in files.values() for name in own}), 3600) != "survived":
+        if run_tests(copy, sorted({name for names in files.values() for name in names}), 3600) != "survived":
             print((copy / "output.txt").read_text()[-3000:], file=sys.stderr)
             print(f"mutants: {tests} fail without a mutant", file=sys.stderr)
             return 1
@@ -189,9 +191,9 @@ def main() -> int:
         os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "1", True
         print(f"{len(chosen)} of {len(every)} mutants; the tests take {plain:.0f} s", flush=True)
         for path, name, place in tqdm(chosen, mininterval=10, leave=False):
-            own = f"{tests}/test_{path.stem}.py"
+            first = f"{tests}/test_{path.stem}.py"
             with use_mutation(path, get_operator(name)(), place) as (before, after):
-                outcome = run_tests(copy, [own], 30 + 5 * plain, *FIRST) if (copy / own).exists() else "survived"
+                outcome = run_tests(copy, [first], 30 + 5 * plain, *FIRST) if (copy / first).exists() else "survived"
                 if outcome == "survived":
                     outcome = run_tests(copy, files[path.stem], 30 + 5 * plain)
             outcomes[outcome] += 1
