@@ -13,8 +13,16 @@ import torch
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-GOLDEN = Path(__file__).parent / "golden"
+TESTS = Path(__file__).parent
+SHARED = TESTS.parents[1] / "shared" / "data"
+GOLDEN = TESTS / "golden"
+
+TRACED_ELSEWHERE = ("book/*", "papers/test_*.py", "papers/*/test_device.py", "test_no_waiting.py")
+"""Tests whose lines of the library are counted by other tests as well.
+
+A tracer is called for each line of every package. It doubles the time of what goes through PyTorch's Python code for
+each operation, as fake tensors do, and of reading pages.
+"""
 
 QUIET = (
     "--no-sandbox",
@@ -27,7 +35,13 @@ QUIET = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests marked ``gpu`` where there is no CUDA device; nothing is ever skipped."""
+    """Deselect the tests marked ``gpu`` where there is no CUDA device, and say which run without a tracer.
+
+    Nothing is ever skipped.
+    """
+    for item in items:
+        if any(item.path.relative_to(TESTS).match(pattern) for pattern in TRACED_ELSEWHERE):
+            item.add_marker("no_cover")
     if torch.cuda.is_available():
         return
     without = [item for item in items if item.get_closest_marker("gpu")]

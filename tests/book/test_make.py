@@ -117,3 +117,14 @@ def test_both_parts_of_the_tests_name_their_slowest():
     commands = re.findall(r"pytest (.*)", make("-n", "test").stdout)
     assert len(commands) == 2
     assert all("--durations=25" in command for command in commands)
+
+
+def test_a_tracer_stands_aside_where_others_count_the_lines(request: pytest.FixtureRequest):
+    """Pages and the contracts of all papers run without it, and no part's own tests do."""
+    items = request.session.items
+    aside = {item.path for item in items if item.get_closest_marker("no_cover")}
+    assert request.path in aside
+    tests = request.config.rootpath / "tests"
+    own = {item.path for item in items if item.path.parent in (tests / "lab", tests / "rl", tests / "nn")}
+    assert not aside & own
+    assert {item.path for item in items if item.path.parent in (tests / "book", tests / "papers")} <= aside
