@@ -87,16 +87,16 @@ def lock(device: torch.device, rounds: int, compiled: bool) -> None:
         c = settings(method)
         forms = {"eager": Context(device)} | ({"compiled": Context(device, compile=True)} if compiled else {})
         runs = {name: Learning(c, range(1), context) for name, context in forms.items()}
-        found: dict[str, list[float]] = {name: [] for name in (*forms, "peak")}
+        rates: dict[str, list[float]] = {name: [] for name in (*forms, "peak")}
         for turn in range(rounds + 1):  # the first is for warming up
-            found["peak"].append(peak(device))
+            rates["peak"].append(peak(device))
             for name, run in runs.items():
-                found[name].append(c.frames / seconds(run, device))
+                rates[name].append(c.frames / seconds(run, device))
             if not turn:
-                found = {name: [] for name in found}
-        best = statistics.median(found.pop("peak"))
-        for name, own in found.items():
-            speed = statistics.median(own)
+                rates = {name: [] for name in rates}
+        best = statistics.median(rates.pop("peak"))
+        for name, values in rates.items():
+            speed = statistics.median(values)
             share = f"{speed * products(c) / best:.0%} of the peak of {best:.2g} operations/s"
             print(f"lock, 100 columns, 16 environments, {method}, {name}: {speed:,.0f} frames/s, {share}")
 
@@ -154,11 +154,11 @@ def updates(device: torch.device, rounds: int, compiled: bool) -> None:
             runs = {(name, n): Updates(c, range(n), device, on) for n in (1, 5) for name, on in forms}
             for run in runs.values():
                 run()
-            found: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
+            times: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
             for _ in range(rounds):
                 for key, run in runs.items():
-                    found[key].append(1000 * seconds(run, device) / run.steps / key[1])
-            words = [f"{name}, {n} seeds {statistics.median(own):.2f} ms" for (name, n), own in found.items()]
+                    times[key].append(1000 * seconds(run, device) / run.steps / key[1])
+            words = [f"{name}, {n} seeds {statistics.median(values):.2f} ms" for (name, n), values in times.items()]
             print(f"{agent}, {environment} {size}, a step of a seed: {'; '.join(words)}")
 
 

@@ -48,14 +48,14 @@ def weigh(site: Path) -> None:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         pages = [path.relative_to(site).as_posix() for path in site.rglob("*.html") if path.name != "index.html"]
-        found = sorted(
+        sizes = sorted(
             ((weight(browser, f"http://127.0.0.1:{server.server_port}/{p}"), p) for p in pages), reverse=True
         )
         browser.close()
     server.shutdown()
-    for size, page in found[:4]:
+    for size, page in sizes[:4]:
         print(f"{size / 1000:.0f} KB  {page}")
-    print(f"{len(found)} pages, the heaviest {found[0][0] / 1000:.0f} KB compressed (goal 600 KB)")
+    print(f"{len(sizes)} pages, the heaviest {sizes[0][0] / 1000:.0f} KB compressed (goal 600 KB)")
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def unfactorised(
     return GridState(h, c, forward, (h @ part["v_B"] + part["o_B"]).mean(dim=-2))
 
 
-def seconds(run: Callable[[], object], device: torch.device, least: float = 0.2) -> float:
+def seconds(run: Callable[[], object], device: torch.device, at_least: float = 0.2) -> float:
     """Return the seconds of one call, over as many calls as fill ``least`` seconds."""
     calls, spent = 1, 0.0
     while True:
@@ -66,7 +66,7 @@ def seconds(run: Callable[[], object], device: torch.device, least: float = 0.2)
         if device.type == "cuda":
             torch.cuda.synchronize()
         spent = time.perf_counter() - started
-        if spent > least:
+        if spent > at_least:
             return spent / calls
         calls *= 2
 
@@ -108,12 +108,12 @@ def ticks(device: torch.device, rounds: int, compiled: bool, only: str) -> None:
             for _ in range(rounds):
                 for form, (run, many) in forms.items():
                     times[form].append(seconds(run, device) / many)
-        found = {form: statistics.median(t) for form, t in times.items()}
+        medians = {form: statistics.median(t) for form, t in times.items()}
         per_tick = e * a * b * GRID.micro_ticks
-        for form, t in found.items():
+        for form, t in medians.items():
             rate = per_tick / t
             print(
-                f"{name}: {form} {rate:.3g} micro ticks/s, {found['unfactorised'] / t:.2f}x unfactorised, "
+                f"{name}: {form} {rate:.3g} micro ticks/s, {medians['unfactorised'] / t:.2f}x unfactorised, "
                 f"{rate * FLOP / 1e9:.1f} GFLOP/s, {rate * BYTES / 1e9:.2f} GB/s of states"
             )
     n = 2**24 if device.type == "cpu" else 2**28
@@ -172,10 +172,10 @@ def learning(rounds: int, only: str) -> None:
                     started = time.process_time()
                     run(live)
                     times[form].append((time.process_time() - started) / time_steps * 1e6)
-        found = {form: min(t) for form, t in times.items()}  # other work on the machine can only add
+        fastest = {form: min(t) for form, t in times.items()}  # other work on the machine can only add
         print(
-            f"{name}: eager {found['eager']:.0f} us an example, compiled {found['compiled']:.0f} us, "
-            f"{found['eager'] / found['compiled']:.2f}x; they differ by {apart:.0e}",
+            f"{name}: eager {fastest['eager']:.0f} us an example, compiled {fastest['compiled']:.0f} us, "
+            f"{fastest['eager'] / fastest['compiled']:.2f}x; they differ by {apart:.0e}",
             flush=True,
         )
 

@@ -33,19 +33,21 @@ SHORTER = {"vsml.learn": {"streams.length": 10}, "vsml.cloning": {"length": 10},
 def rows(experiment: Experiment, tier: str, which: dict[str, str]) -> list[str]:
     """Return a row for each loop: what, tier; launches as it is; graphs, operations in them, and launches, compiled."""
     config = next(
-        own for own in experiment.tier(tier).configs if all(getattr(own, field) == which[field] for field in which)
+        config
+        for config in experiment.tier(tier).configs
+        if all(getattr(config, field) == which[field] for field in which)
     )
     shorter = SHORTER.get(experiment.name, {})
     trial = Trial(override(config, shorter), 0)
     words = "".join(f", {field}={value}" for field, value in (which | shorter).items())
     forms = [rehearse(experiment, [trial], compile).loops for compile in (False, True)]
-    found = []
+    rows = []
     for eager, compiled in zip(*forms, strict=True):
         launches = compiled.launches - compiled.captured + compiled.graphs
         numbers = (eager.launches, compiled.graphs, compiled.captured, launches)
         cells = (f"`{experiment.name}`{words}", tier, *(f"{number:,}" for number in numbers))
-        found.append(f"| {' | '.join(cells)} |")
-    return found
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
 
 
 def main() -> None:

@@ -5,12 +5,14 @@ python benchmarks/mutants.py lab --sample 100     100 of them, drawn with a fixe
 
 Mutants change a copy of the tree. The tests of each run in a process that was forked from this one, where torch and
 pytest are imported already, and stop at the first failure. Those of the module's own name come first, without the check
-of all shapes, whose making takes seconds: all tests are run with it if these find nothing. Linux or macOS.
+of all shapes, whose making takes seconds: all tests are run with it if these find nothing. Where all take many minutes
+(``NEAR``), they are those that import the module: others may notice what these miss. Linux or macOS.
 Left out are mutants that say little: operators of bits, which no tensor of floats has and which `|` in annotations is;
 powers, remainders and whole quotients in place of + - * /; and of -x all but x. `make mutants` installs cosmic-ray.
 """
 
 import argparse
+import ast
 import difflib
 import os
 import random
@@ -22,11 +24,14 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+NEAR = ("lab",)
+"""packages all of whose tests take many minutes"""
 ROOT = Path(__file__).resolve().parent.parent
 BITS = "(?:BitOr|BitAnd|BitXor|LShift|RShift)"
 LEFT_OUT = rf"Binary\w+_{BITS}_|Binary\w+_(?:{BITS}|Pow|Mod|FloorDiv)$|USub_(?:Invert|Not|UAdd)$"
@@ -38,11 +43,48 @@ TESTS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are impo
 def folders(only: str) -> tuple[str, str]:
     """Return where the package ``only`` lies in ``src/tutorlib`` and its tests in ``tests``; exit if there is none."""
     source = ROOT / "src" / "tutorlib"
-    found = {p.parent.name: p.parent.relative_to(source) for p in source.glob("**/__init__.py") if p.parent != source}
-    known = sorted(name for name, place in found.items() if (ROOT / "tests" / place).is_dir() and name != "papers")
+    packages = {
+        p.parent.name: p.parent.relative_to(source) for p in source.glob("**/__init__.py") if p.parent != source
+    }
+    known = sorted(name for name, place in packages.items() if (ROOT / "tests" / place).is_dir() and name != "papers")
     if only not in known:
         sys.exit(f"mutants: ONLY={only}: expected one of {', '.join(known)}")
-    return f"src/tutorlib/{found[only].as_posix()}", f"tests/{found[only].as_posix()}"
+    return f"src/tutorlib/{packages[only].as_posix()}", f"tests/{packages[only].as_posix()}"
+
+
+def near(package: str, source: Path, tests: Path) -> dict[str, list[str]]:
+    """Return by module of ``package``, at ``source``, the files in ``tests`` that cover it, that of its name first.
+
+    A test covers a module if it imports it, or from the package what the package imports from it. A module that no
+    test imports is covered by what covers the modules that import it.
+    """
+    passed_on = {
+        alias.asname or alias.name: str(node.module).removeprefix(f"{package}.")
+        for node in ast.walk(ast.parse((source / "__init__.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    modules = {path.stem: path for path in sorted(source.glob("*.py"))}
+    users = {name: {*imported(path, package, passed_on)} for name, path in modules.items()}
+    files = {path.name: {*imported(path, package, passed_on)} for path in sorted(tests.glob("test_*.py"))}
+    covered = {}
+    for module in modules:
+        wanted = {module}
+        if not any(module in imports for imports in files.values()):
+            wanted = {user for user, imports in users.items() if module in imports and user != "__init__"}
+        names = [name for name, imports in files.items() if imports & wanted]
+        covered[module] = sorted(names, key=lambda name: name != f"test_{module}.py")
+    return covered
+
+
+def imported(path: Path, package: str, passed_on: Mapping[str, str]) -> Iterator[str]:
+    """Yield the modules of ``package`` that a file imports, or whose names it imports from the package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            yield from (passed_on.get(alias.name, alias.name) for alias in node.names)
+        names = [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        yield from (name.removeprefix(f"{package}.") for name in names if name.startswith(f"{package}."))
 
 
 def all_mutants(package: Path) -> list[tuple[Path, str, int]]:
@@ -51,17 +93,17 @@ def all_mutants(package: Path) -> list[tuple[Path, str, int]]:
     from cosmic_ray.plugins import get_operator, operator_names
 
     names = [n for n in sorted(operator_names()) if not get_operator(n).arguments() and not re.search(LEFT_OUT, n)]
-    found = []
+    mutants = []
     for path in sorted(package.rglob("*.py")):
         nodes = list(ast_nodes(get_ast_from_path(path)))
         for name in names:
             operator = get_operator(name)()
             places = sum(len(list(operator.mutation_positions(node))) for node in nodes)
-            found += [(path, name, place) for place in range(places)]
-    return found
+            mutants += [(path, name, place) for place in range(places)]
+    return mutants
 
 
-def run_tests(copy: Path, files: str, limit: float, *options: str) -> str:
+def run_tests(copy: Path, files: Sequence[str], limit: float, *options: str) -> str:
     """Run the tests in a forked process and return "survived", "killed" or "too slow"."""
     sys.stdout.flush()
     if process := os.fork():
@@ -84,7 +126,7 @@ def run_tests(copy: Path, files: str, limit: float, *options: str) -> str:
 
     code = 1
     try:
-        code = int(pytest.main([*TESTS, *options, files]))
+        code = int(pytest.main([*TESTS, *options, *files]))
     except BaseException:
         traceback.print_exc()
     finally:
@@ -131,25 +173,29 @@ def main() -> int:
         ignored = shutil.ignore_patterns("__pycache__", ".git", ".venv", "_build", ".*_cache", "shared")
         shutil.copytree(ROOT, copy, ignore=ignored, symlinks=True)
         os.environ["PYTHONPATH"] = str(copy / "src")
+        every = all_mutants(copy / source)
+        chosen = every
+        if options.sample and options.sample < len(every):
+            chosen = sorted(random.Random(options.seed).sample(every, options.sample))
+        files = {path.stem: [tests] for path, *_ in chosen}
+        if options.only in NEAR:
+            cover = near(source.removeprefix("src/").replace("/", "."), copy / source, copy / tests)
+            files = {module: [f"{tests}/{name}" for name in cover[module]] or [tests] for module in files}
         started = time.perf_counter()
-        if run_tests(copy, tests, 3600) != "survived":
+        if run_tests(copy, sorted({name for names in files.values() for name in names}), 3600) != "survived":
             print((copy / "output.txt").read_text()[-3000:], file=sys.stderr)
             print(f"mutants: {tests} fail without a mutant", file=sys.stderr)
             return 1
         plain = time.perf_counter() - started
         # From here on nothing compiled is kept: it is told apart by whole seconds, and mutants are faster.
         os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "1", True
-        every = all_mutants(copy / source)
-        chosen = every
-        if options.sample and options.sample < len(every):
-            chosen = sorted(random.Random(options.seed).sample(every, options.sample))
         print(f"{len(chosen)} of {len(every)} mutants; the tests take {plain:.0f} s", flush=True)
         for path, name, place in tqdm(chosen, mininterval=10, leave=False):
-            own = f"{tests}/test_{path.stem}.py"
+            first = f"{tests}/test_{path.stem}.py"
             with use_mutation(path, get_operator(name)(), place) as (before, after):
-                outcome = run_tests(copy, own, 30 + 5 * plain, *FIRST) if (copy / own).exists() else "survived"
+                outcome = run_tests(copy, [first], 30 + 5 * plain, *FIRST) if (copy / first).exists() else "survived"
                 if outcome == "survived":
-                    outcome = run_tests(copy, tests, 30 + 5 * plain)
+                    outcome = run_tests(copy, files[path.stem], 30 + 5 * plain)
             outcomes[outcome] += 1
             if outcome == "survived":
                 show(path.relative_to(copy), name, before, after)

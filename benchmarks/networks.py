@@ -200,18 +200,18 @@ def main() -> None:
         }
         if not arguments.no_compile:
             steps["ours, compiled"] = step_of_ours(c, x, y, device, compiled=True)
-        found = seconds(steps, arguments.rounds, device)
-        peak = 2 * 1536**3 / found.pop("peak")
+        times = seconds(steps, arguments.rounds, device)
+        peak = 2 * 1536**3 / times.pop("peak")
         print(f"{name}: {sequences} sequences of {m.length}; matrix products reach {peak / 1e9:.0f} GFLOP/s")
-        for side, took in found.items():
+        for side, took in times.items():
             rate, share = sequences * m.length / took, flops(m, sequences) / took / peak
-            print(f"    {side:20s} {rate:9.0f} tokens/s  {share:4.0%} of the peak  {found['ours'] / took:.2f}x ours")
+            print(f"    {side:20s} {rate:9.0f} tokens/s  {share:4.0%} of the peak  {times['ours'] / took:.2f}x ours")
 
     c = ModelConfig(architecture="outer-product", heads=4, head_dim=16)
     x, y = torch.randn(32, 32, 16, device=device), torch.randint(4, (32, 32), device=device)
     naive, ours = (step_of_module(kind(c).to(device), x, y) for kind in (NaiveOuterProductLSTM, OuterProductLSTM))
-    found = seconds({"naive": naive, "ours": ours}, arguments.rounds, device)
-    print(f"outer-product LSTM 4x16, 32 sequences of 32: {found['naive'] / found['ours']:.1f}x its loops")
+    times = seconds({"naive": naive, "ours": ours}, arguments.rounds, device)
+    print(f"outer-product LSTM 4x16, 32 sequences of 32: {times['naive'] / times['ours']:.1f}x its loops")
 
 
 if __name__ == "__main__":

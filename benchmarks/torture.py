@@ -48,9 +48,9 @@ class Target:
     seeds: int = 3
 
     def words(self, results: Path, publish: Path) -> list[str]:
-        own = ["run", self.experiment, "--tier", "live", "--seeds", str(self.seeds), "--device", "cpu"]
-        own += ["--engine", self.engine, "--jobs", str(self.jobs), "--results", str(results), "--save-every", "0"]
-        return [*own, "--publish", str(publish), "--set", *self.settings.split()]
+        words = ["run", self.experiment, "--tier", "live", "--seeds", str(self.seeds), "--device", "cpu"]
+        words += ["--engine", self.engine, "--jobs", str(self.jobs), "--results", str(results), "--save-every", "0"]
+        return [*words, "--publish", str(publish), "--set", *self.settings.split()]
 
 
 GPICL = "steps=40 num_evals=20 width=8 layers=1 heads=1 head_dim=8 batch=4 tasks=4 bias=0"
@@ -111,8 +111,8 @@ def ended(process: int, output: Path) -> int:
     """Wait until a sweep that writes to ``output`` is over; return its exit code, negative for a signal."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
+        exited, status = os.waitpid(process, os.WNOHANG)
+        if exited:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
     os.kill(process, signal.SIGUSR1)
@@ -132,8 +132,8 @@ def expect(fine: bool, what: str) -> None:
 
 def contents(folder: Path) -> dict[str, Any]:
     """What the records in ``folder`` say, but for seconds and provenance; each must be whole."""
-    found = {path.name: records.load(path) for path in folder.glob("[!.]*.json")}
-    return {name: [r.experiment, r.tier, r.config, r.seed, r.metrics] for name, r in found.items()}
+    by_name = {path.name: records.load(path) for path in folder.glob("[!.]*.json")}
+    return {name: [r.experiment, r.tier, r.config, r.seed, r.metrics] for name, r in by_name.items()}
 
 
 def published(path: Path) -> list[Any]:
@@ -141,8 +141,8 @@ def published(path: Path) -> list[Any]:
 
 
 def stats(folder: Path) -> dict[str, tuple[int, int]]:
-    found = {path.name: path.stat() for path in folder.glob("[!.]*.json")}
-    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
+    stats = {path.name: path.stat() for path in folder.glob("[!.]*.json")}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
 @dataclass
@@ -167,8 +167,8 @@ def undisturbed(target: Target, room: Path) -> Undisturbed:
 def kill(process: int, output: Path, how: str, dice: random.Random) -> bool:
     """Kill a sweep, or what belongs to it, ``how`` says; return whether there was something to kill."""
     with suppress(ProcessLookupError, psutil.Error):
-        own = psutil.Process(process)
-        below = own.children(recursive=True)
+        sweep = psutil.Process(process)
+        below = sweep.children(recursive=True)
         if how == "worker":
             if not below:
                 return False
@@ -245,11 +245,15 @@ def faults(room: Path) -> int:
     target = TARGETS[0]
     tried = 0
 
-    def fresh(name: str, own: Target = target) -> tuple[Path, Path, list[str]]:
+    def fresh(name: str, sweep: Target = target) -> tuple[Path, Path, list[str]]:
         here = room / name
         shutil.rmtree(here, ignore_errors=True)
         here.mkdir(parents=True)
-        return here, here / "results" / own.experiment / "live", own.words(here / "results", here / "published.json")
+        return (
+            here,
+            here / "results" / sweep.experiment / "live",
+            sweep.words(here / "results", here / "published.json"),
+        )
 
     def goes_on(here: Path, words: list[str]) -> None:
         code = ended(start(words, here / "output"), here / "output")

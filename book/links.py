@@ -44,7 +44,7 @@ class Answer:
 
 def outside_links(site: Path) -> dict[str, list[str]]:
     """Return the pages that each outside link stands on, without the part after ``#``."""
-    found: dict[str, set[str]] = {}
+    pages_of: dict[str, set[str]] = {}
     for path in site.rglob("*.html"):
         page = path.relative_to(site).as_posix()
         if page.startswith("_"):
@@ -52,8 +52,8 @@ def outside_links(site: Path) -> dict[str, list[str]]:
         for link in LINK.findall(path.read_text(encoding="utf-8")):
             address = urldefrag(unescape(link))[0]
             if not address.startswith(OWN):
-                found.setdefault(address, set()).add(page)
-    return {address: sorted(pages) for address, pages in sorted(found.items())}
+                pages_of.setdefault(address, set()).add(page)
+    return {address: sorted(pages) for address, pages in sorted(pages_of.items())}
 
 
 def session() -> requests.Session:

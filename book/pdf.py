@@ -122,21 +122,21 @@ def entries(toc: Mapping[str, Any]) -> list[tuple[str, str | None, int]]:
             yield item.get("title", ""), item["file"], depth
             yield from pages(item.get("sections", []), depth + 1)
 
-    found = [("", toc["root"], 0), *pages(toc.get("chapters", []), 0)]
+    entries = [("", toc["root"], 0), *pages(toc.get("chapters", []), 0)]
     for part in toc.get("parts", []):
-        found += [(part["caption"], None, 0), *pages(part["chapters"], 1)]
-    return found
+        entries += [(part["caption"], None, 0), *pages(part["chapters"], 1)]
+    return entries
 
 
 def look(window: Page, address: str) -> Look:
     """Return what a page says of itself; formulas in headings are words: ``\\(\\lambda_z\\)`` is lambda_z."""
-    found = window.evaluate(LOOK, address)
+    seen = window.evaluate(LOOK, address)
 
     def plain(words: str) -> str:
         return re.sub(r"\\\((.*?)\\\)", lambda formula: formula[1].replace("\\", ""), words)
 
-    sections = [(name, plain(words)) for name, words in found["sections"]]
-    return Look(plain(found["title"]), sections, found["links"])
+    sections = [(name, plain(words)) for name, words in seen["sections"]]
+    return Look(plain(seen["title"]), sections, seen["links"])
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -243,9 +243,9 @@ def join(
         for number in range(here.start, here.end):
             for reference in writer.pages[number].get("/Annots", ()):
                 annotation = reference.get_object()
-                if (found := target(here, annotation)) is not None:
+                if (place := target(here, annotation)) is not None:
                     annotation.pop("/A", None)
-                    annotation[NameObject("/Dest")] = found
+                    annotation[NameObject("/Dest")] = place
     bookmark(writer, contents, looks, printed)
     writer.add_metadata({"/Title": book["title"], "/Author": book["author"]})
     writer.root_object[NameObject("/Lang")] = TextStringObject("en")

@@ -84,28 +84,28 @@ def pairs(folder: Path = FOLDER, only: Sequence[str] = ()) -> dict[str, Path]:
 
     Raises ``NotebookError`` if there is none, if ``only`` names none, or if a notebook has no text.
     """
-    found = {
+    texts = {
         str(p.relative_to(folder).with_suffix("")): p
         for p in sorted(folder.glob("*/*.md"))
     }
-    if not found:
+    if not texts:
         raise NotebookError(
             "notebooks: expected at least one pair <slug>/<name>.md, found none"
         )
     for notebook in sorted(folder.glob("**/*.ipynb")):
         name = str(notebook.relative_to(folder).with_suffix(""))
-        if name not in found and ".ipynb_checkpoints" not in name:
+        if name not in texts and ".ipynb_checkpoints" not in name:
             raise NotebookError(
                 f"{name}.ipynb: expected its text {name}.md beside it, which is what people edit"
             )
     for wanted in only:
-        if not any(wanted in (name, name.split("/")[0]) for name in found):
+        if not any(wanted in (name, name.split("/")[0]) for name in texts):
             raise NotebookError(
-                f"{wanted}: expected one of {', '.join(found)}, or the folder of one"
+                f"{wanted}: expected one of {', '.join(texts)}, or the folder of one"
             )
     return {
         n: p
-        for n, p in found.items()
+        for n, p in texts.items()
         if not only or n in only or n.split("/")[0] in only
     }
 
@@ -389,8 +389,8 @@ def longest_first(notebooks: Sequence[Path]) -> list[Path]:
     entries = read_status(FOLDER)["notebooks"]
 
     def seconds(path: Path) -> float:
-        own = entries.get(f"{path.parent.name}/{path.stem}", {})
-        return float(own.get("seconds", 0.0))
+        entry = entries.get(f"{path.parent.name}/{path.stem}", {})
+        return float(entry.get("seconds", 0.0))
 
     return sorted(notebooks, key=seconds, reverse=True)
 
@@ -469,7 +469,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 write(text, saved(text))
             return 0
         failures = (
-            [found for text in chosen.values() if (found := drift(text))]
+            [sentence for text in chosen.values() if (sentence := drift(text))]
             if options.check
             else None
         )

@@ -694,6 +694,7 @@ def good_calls(folder: Path) -> dict[str, dict[str, Any]]:
             "over": ("arms",),
             "ends": {"arms": [2]},
         },
+        "lab.seeds.expect_inside": {"name": "lr", "value": 0.2, "tried": [0.1, 0.2, 0.3], "ends": {"lr": [0.1]}},
         "lab.tiers.seeds_of": {"tier": "study"},
         "lab.tiers.expect_seeds": {"name": "seeds", "seeds": (0, 1), "known": range(5)},
         "lab.errors.choose": {"name": "a", "value": "b", "choices": ("b", "c")},

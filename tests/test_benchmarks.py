@@ -125,3 +125,32 @@ def test_without_a_gpu_it_is_one_sentence(tmp_path: Path) -> None:
     sentence, _ = done.stderr.splitlines()  # make adds that it failed
     assert sentence == "no CUDA device is here: expected a machine with one, and a torch that can use it"
     assert done.stdout == ""
+
+
+def test_a_mutant_of_the_lab_meets_the_tests_that_import_its_module(tmp_path: Path) -> None:
+    lab, tests = tmp_path / "src" / "tutorlib" / "lab", tmp_path / "tests"
+    for path, text in {
+        lab / "__init__.py": "from tutorlib.lab.tiers import Tier, grid as net",
+        lab / "tiers.py": "from tutorlib.lab.kinds import is_number",
+        lab / "kinds.py": "",
+        lab / "sweep.py": "import tutorlib.lab.tiers",
+        tests / "test_a.py": "from tutorlib.lab import Tier",
+        tests / "test_b.py": "import tutorlib.lab.sweep",
+        tests / "test_c.py": "from tutorlib.lab import net, nothing",
+        tests / "test_sweep.py": "from tutorlib.lab.sweep import run",
+        tests / "tiny.py": "from tutorlib.lab import Tier",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (path,) = (path for path in FILES if path.stem == "mutants")
+    near = load(path).near
+    found = near("tutorlib.lab", lab, tests)
+    assert found == {
+        "__init__": [],
+        "kinds": ["test_a.py", "test_c.py"],  # whoever tests what imports it
+        "sweep": ["test_sweep.py", "test_b.py"],  # that of its own name first
+        "tiers": ["test_a.py", "test_c.py"],
+    }
+    root = path.parents[1]
+    ours = near("tutorlib.lab", root / "src" / "tutorlib" / "lab", root / "tests" / "lab")
+    assert [name for name, files in ours.items() if not files] == ["__init__"]

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from toc import PAGES, ROOT
 
@@ -37,6 +38,19 @@ def test_every_picture_has_words_that_say_what_to_see(soups: Soups, page: str) -
         assert "\\" not in alt, f"{page}: {alt}"
         alts.append(alt)
     assert len(set(alts)) == len(alts), f"{page}: two pictures with the same words"
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS)
+def test_words_on_pictures_are_true_in_the_light_and_in_the_dark(page: str) -> None:
+    """Black ink is light in the dark, and a white ground is black: neither caption nor alt text speaks of them."""
+    text = (ROOT / f"{page}.md").read_text(encoding="utf-8")
+    headers = [
+        yaml.safe_load(header).get("mystnb", {})
+        for header in re.findall(r"^```\{code-cell\}[^\n]*\n---\n(.*?)^---$", text, re.M | re.S)
+    ]
+    words = [str(own.get(kind, {})) for own in headers for kind in ("figure", "image")]
+    words += re.findall(r"^:alt: .*$|^```\{figure\}.*?^```$", text, re.M | re.S)
+    assert [found for said in words for found in re.findall(r".{30}\b(?:black|white)\b.{30}", said, re.I | re.S)] == []
 
 
 @pytest.mark.parametrize("page", NOTEBOOKS)

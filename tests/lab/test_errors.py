@@ -142,6 +142,17 @@ def test_arguments_without_a_name_are_checked_too() -> None:
         mixed(X, WHICH, 1, torch.zeros(4), torch.zeros(3))
 
 
+def test_an_axis_whose_size_is_a_number_has_that_size() -> None:
+    @checked()
+    def pushed(state: Float[Tensor, "*batch 2"]) -> str:
+        return "taken"
+
+    assert pushed(torch.zeros(5, 2)) == "taken"
+    for size in (0, 1, 3):
+        with pytest.raises(UsageError, match="^state=.*2"):
+            pushed(torch.zeros(5, size))
+
+
 def test_a_checked_function_compiles_as_one_graph() -> None:
     @checked(positive=("scale",))
     def scaled(x: Float[Tensor, "n"], scale: float) -> Tensor:

@@ -7,6 +7,7 @@ import shlex
 import socket
 import subprocess
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -403,6 +404,7 @@ def test_provenance_has_device_versions_and_command_and_no_place():
     assert found["python"] == platform.python_version()
     assert set(found["packages"]) == {"tutorlib", "torch", "numpy"}
     assert found["packages"]["torch"] == torch.__version__
+    assert 0 <= (datetime.now(UTC).date() - date.fromisoformat(found["day"])).days <= 1
     assert (found["command"], found["batch"]) == ("tutorlib run a.b --tier live", 3)
     text = json.dumps(found)
     assert "/" not in text

@@ -30,10 +30,10 @@ def setup(app: Sphinx) -> None:
 
 def judged() -> Judged:
     """Return the claims of each paper, by its slug, with what the records say of them."""
-    found: dict[str, list[tuple[Claim, Evidence]]] = {}
+    by_paper: dict[str, list[tuple[Claim, Evidence]]] = {}
     for claim in papers.claims():
-        found.setdefault(claim.id.partition(".")[0], []).append((claim, judge(claim)))
-    return found
+        by_paper.setdefault(claim.id.partition(".")[0], []).append((claim, judge(claim)))
+    return by_paper
 
 
 class ClaimsMatrix(SphinxDirective):
@@ -42,12 +42,12 @@ class ClaimsMatrix(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()  # the records are not files of the book, so judge them at each build
         builder, here = self.env.app.builder, self.env.docname
-        found = judged()
+        by_paper = judged()
         chapters = {
             chapter.slug: builder.get_relative_uri(here, chapter.page(self.env.found_docs)) for chapter in CHAPTERS
         }
         board = builder.get_relative_uri(here, PAGE) if here != PAGE else ""
-        return [nodes.raw("", matrix(found, chapters, board), format="html"), legend(found)]
+        return [nodes.raw("", matrix(by_paper, chapters, board), format="html"), legend(by_paper)]
 
 
 class Scoreboard(SphinxDirective):
@@ -75,7 +75,7 @@ def anchor(claim: Claim) -> str:
     return "claim-" + claim.id.replace(".", "-")
 
 
-def matrix(found: Judged, chapters: Mapping[str, str], board: str) -> str:
+def matrix(by_paper: Judged, chapters: Mapping[str, str], board: str) -> str:
     """Return the matrix as HTML.
 
     Args:
@@ -83,12 +83,12 @@ def matrix(found: Judged, chapters: Mapping[str, str], board: str) -> str:
         chapters: the address of each chapter, by its slug.
         board: the address of the scoreboard, empty on that page itself.
     """
-    width = max(map(len, found.values()))
+    width = max(map(len, by_paper.values()))
     head = "".join(f'<th scope="col">C{number}</th>' for number in range(1, width + 1))
     rows = []
     for chapter in CHAPTERS:
-        cells = "".join(mark(claim, evidence, board) for claim, evidence in found.get(chapter.slug, ()))
-        missing = width - len(found.get(chapter.slug, ()))
+        cells = "".join(mark(claim, evidence, board) for claim, evidence in by_paper.get(chapter.slug, ()))
+        missing = width - len(by_paper.get(chapter.slug, ()))
         if missing:
             words = "" if cells else EMPTY
             cells += f'<td class="none" colspan="{missing}">{words}</td>'
@@ -111,9 +111,9 @@ def mark(claim: Claim, evidence: Evidence, board: str) -> str:
     )
 
 
-def legend(found: Judged) -> nodes.paragraph:
+def legend(by_paper: Judged) -> nodes.paragraph:
     """Return a line with each verdict that occurs, as a badge, and how often it does."""
-    counts = Counter(evidence.verdict for rows in found.values() for _, evidence in rows)
+    counts = Counter(evidence.verdict for rows in by_paper.values() for _, evidence in rows)
     made = nodes.paragraph("", classes=["legend"])
     for verdict in VERDICTS:
         if counts[verdict]:

@@ -57,7 +57,7 @@ def chapter_entry(chapter: Chapter, site: str, config: Any) -> str:
 def paper_entry(chapter: Chapter, references: str) -> str:
     """Return the BibTeX of a chapter's paper, as it stands among the book's references."""
     (entry,) = (
-        found for found in ENTRY.findall(references) if chapter.title.casefold() in " ".join(found.split()).casefold()
+        entry for entry in ENTRY.findall(references) if chapter.title.casefold() in " ".join(entry.split()).casefold()
     )
     return str(entry)
 
@@ -78,9 +78,9 @@ def dates(folder: Path) -> dict[str, str]:
         log = said("log", "--format=%x00%cs", "--name-only", "--relative")
     except OSError:  # there is no git
         return {}
-    found: dict[str, str] = {}
+    days: dict[str, str] = {}
     for commit in log.split("\0")[1:]:
         day, *names = commit.split("\n")
         for name in filter(None, names):
-            found.setdefault(name, day)
-    return found
+            days.setdefault(name, day)
+    return days

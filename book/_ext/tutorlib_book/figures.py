@@ -61,7 +61,7 @@ def prepare(app: Sphinx, exception: Exception | None) -> None:
     site = Path(app.outdir)
     for path in site.rglob("*.html"):
         before = path.read_text(encoding="utf-8")
-        for name in {found["file"] for found in FIGURE.finditer(before)}:
+        for name in {figure["file"] for figure in FIGURE.finditer(before)}:
             picture = path.parent / name
             twin = picture.with_name(picture.stem + SUFFIX)
             if not twin.exists():  # the name of a picture changes with its content
@@ -101,7 +101,7 @@ def pictures(places: np.ndarray, entries: np.ndarray) -> np.ndarray:
     """
     parts, _ = ndimage.label((entries.min(axis=1) < NO_WHITE)[places])
     colourful = np.hypot(*oklab(entries).T[1:]) > GREY[1]
-    found = np.zeros(places.shape, dtype=bool)
+    filled = np.zeros(places.shape, dtype=bool)
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         short, long = sorted(side.stop - side.start for side in box)
         if short < BAR or long < PICTURE:
@@ -116,8 +116,8 @@ def pictures(places: np.ndarray, entries: np.ndarray) -> np.ndarray:
         many = (count > 0.003).sum()
         if (full and many >= 3) or (many >= 12 and part.mean() > HALF and count[colourful].sum() > 0.9):
             whole = ndimage.binary_fill_holes(part)  # with the marks of white
-            found[box] |= whole if (whole & ~part).mean() < MARKS else part
-    return found
+            filled[box] |= whole if (whole & ~part).mean() < MARKS else part
+    return filled
 
 
 def oklab(colours: np.ndarray) -> np.ndarray:
@@ -138,7 +138,7 @@ def dark(colours: np.ndarray) -> np.ndarray:
     lab[:, 0] = tint * colour + (1 - tint) * ink
     cones = (lab @ np.linalg.inv(TO_LAB).T) ** 3
     back = np.clip(cones @ np.linalg.inv(FROM_LINEAR).T, 0, 1)
-    found = np.where(back <= 0.0031308, 12.92 * back, 1.055 * back ** (1 / 2.4) - 0.055)
-    mapped: np.ndarray = np.round(255 * found).astype(np.uint8)
+    shares = np.where(back <= 0.0031308, 12.92 * back, 1.055 * back ** (1 / 2.4) - 0.055)
+    mapped: np.ndarray = np.round(255 * shares).astype(np.uint8)
     mapped[(colours >= NO_WHITE).all(axis=1)] = GROUND
     return mapped

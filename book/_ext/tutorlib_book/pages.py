@@ -47,9 +47,9 @@ def replaced(text: str, by: dict[str, str]) -> str:
     return text
 
 
-def valid_signature(found: re.Match[str]) -> str:
+def valid_signature(match: re.Match[str]) -> str:
     """Return a signature whose parameters stand on lines of their own without a list that lacks its terms."""
-    return replaced(found[0], PARAMETERS)
+    return replaced(match[0], PARAMETERS)
 
 
 def edit_the_text_form(context: dict[str, Any]) -> None:

@@ -35,10 +35,10 @@ def link(site: Path) -> int:
         if "_static" in parts:
             continue
         before = path.read_text(encoding="utf-8")
-        after, found = PLACE.subn(_linked("../" * (len(parts) - 1) + PDF if (site / PDF).is_file() else None), before)
+        after, count = PLACE.subn(_linked("../" * (len(parts) - 1) + PDF if (site / PDF).is_file() else None), before)
         if after != before:
             path.write_text(after, encoding="utf-8")
-        places += found
+        places += count
     return places
 
 

@@ -69,23 +69,23 @@ def without_scripts(page: str, folder: str) -> tuple[str, dict[str, str]]:
         files[name] = content
         return name
 
-    def explorer(found: re.Match[str]) -> str:
-        script, _, call = found["script"].strip().rpartition("\n")
+    def explorer(match: re.Match[str]) -> str:
+        script, _, call = match["script"].strip().rpartition("\n")
         assert call.startswith(CALL), call
         kind = file_named("explorer", script.strip() + "\n")
-        data = file_named("data", call.replace(");", f", {found['state']});") + "\n")
+        data = file_named("data", call.replace(");", f", {match['state']});") + "\n")
         tags = "".join(
             f'<script defer src="{folder}/{name}"></script>\n' for name in (kind, data) if name not in loaded
         )
         loaded.update((kind, data))
-        return f"{found[1]}{found['fallback']}\n</div>\n{tags}"
+        return f"{match[1]}{match['fallback']}\n</div>\n{tags}"
 
-    def inline(found: re.Match[str]) -> str:
-        kind = re.search(r'\btype="([^"]*)"', found["attributes"])
+    def inline(match: re.Match[str]) -> str:
+        kind = re.search(r'\btype="([^"]*)"', match["attributes"])
         if kind and kind[1] not in SCRIPT_TYPES:
-            return found[0]  # data
-        name = file_named("part", found["body"].strip() + "\n")
-        attributes = re.sub(r"\s(?:defer|async)\b(?:=\S*)?", "", found["attributes"])  # of no effect without a file
+            return match[0]  # data
+        name = file_named("part", match["body"].strip() + "\n")
+        attributes = re.sub(r"\s(?:defer|async)\b(?:=\S*)?", "", match["attributes"])  # of no effect without a file
         return f'<script{attributes} src="{folder}/{name}"></script>'
 
     page = INLINE.sub(inline, TWIN.sub(explorer, page))

@@ -119,13 +119,13 @@ def status_nodes(status: Mapping[str, Any], here: str) -> list[nodes.Node]:
         nodes.paragraph(text=f"Executed on {status['device']} with Python {status['python']}, {versions}."),
     ]
     for chapter in CHAPTERS:
-        own = notebooks_of(entries, chapter.slug)
-        if not own:
+        executed = notebooks_of(entries, chapter.slug)
+        if not executed:
             continue
-        word = "passed" if all(entry["passed"] for entry in own.values()) else "failed"
-        cells, compared = (sum(entry[key] for entry in own.values()) for key in ("cells", "checked"))
-        total = duration(sum(entry["seconds"] for entry in own.values()))
-        words = f" {len(own)} notebooks, {total}, {compared} of {cells} code cells compared"
+        word = "passed" if all(entry["passed"] for entry in executed.values()) else "failed"
+        cells, compared = (sum(entry[key] for entry in executed.values()) for key in ("cells", "checked"))
+        total = duration(sum(entry["seconds"] for entry in executed.values()))
+        words = f" {len(executed)} notebooks, {total}, {compared} of {cells} code cells compared"
         head = Summary("", "", nodes.strong(text=chapter.name), nodes.Text(" "), badge(word), nodes.Text(words))
         rows = [
             [
@@ -135,7 +135,7 @@ def status_nodes(status: Mapping[str, Any], here: str) -> list[nodes.Node]:
                 [nodes.paragraph(text=str(entry["checked"]))],
                 [nodes.paragraph("", "", badge("passed" if entry["passed"] else "failed"))],
             ]
-            for kind, entry in own.items()
+            for kind, entry in executed.items()
         ]
         heads = {"Notebook": 32, "Run time": 17, "Code cells": 17, "Compared": 17, "Result": 17}
         made.append(Details("", head, table([nodes.Text(chapter.name)], heads, rows), classes=["claim", "notebooks"]))
@@ -163,8 +163,8 @@ def status_matrix(entries: Mapping[str, Any]) -> str:
 
 def notebooks_of(entries: Mapping[str, Any], slug: str) -> dict[str, Any]:
     """Return the entries of a chapter's notebooks by kind: first what every chapter has, then its further pages."""
-    own = {name.removeprefix(f"{slug}/"): entry for name, entry in entries.items() if name.startswith(f"{slug}/")}
-    return {kind: own[kind] for kind in sorted(own, key=lambda kind: (kind not in KINDS, kind))}
+    executed = {name.removeprefix(f"{slug}/"): entry for name, entry in entries.items() if name.startswith(f"{slug}/")}
+    return {kind: executed[kind] for kind in sorted(executed, key=lambda kind: (kind not in KINDS, kind))}
 
 
 def notebook_mark(slug: str, kind: str, entry: Mapping[str, Any]) -> str:

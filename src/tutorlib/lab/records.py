@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -50,7 +51,7 @@ class Record:
     seconds: float
     """wall time since the trial was last taken up; for a batch of trials its share"""
     provenance: dict[str, Any]
-    """device, versions, commit, command, and the number of trials that ran as one batch"""
+    """device, versions, commit, day, command, and the number of trials that ran as one batch"""
     format: int = FORMAT
     diverged: int | None = None
     """the step by which the run was no longer finite; it has no metrics then"""
@@ -70,6 +71,7 @@ def provenance(device: torch.device, batch: int, command: str) -> dict[str, Any]
         "python": platform.python_version(),
         "packages": packages,
         "commit": commit(Path(__file__).resolve().parents[3]),
+        "day": datetime.now(UTC).date().isoformat(),
         "command": command,
         "batch": batch,
     }

@@ -1,6 +1,6 @@
 """Seeds: those that test and those that tune are disjoint, and what was chosen by results was chosen on the latter."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -43,18 +43,26 @@ def tuned(
     best = max(sorted(groups, key=repr), key=lambda choice: score(groups[choice]))
     for place, name in enumerate(over):
         rest = best[:place], best[place + 1 :]
-        _expect_inside(name, best[place], [c[place] for c in groups if (c[:place], c[place + 1 :]) == rest], ends)
+        tried = [c[place] for c in groups if (c[:place], c[place + 1 :]) == rest]
+        if all(map(is_number, tried)):  # what is no number has no edge
+            expect_inside(name, best[place], tried, ends)
     return dict(zip(over, best, strict=True))
 
 
-def _expect_inside(name: str, value: Any, tried: Iterable[Any], ends: Mapping[str, Sequence[Any]]) -> None:
-    known = sorted(tried) if all(map(is_number, tried := list(tried))) else []
-    if not known or value in ends.get(name, ()):  # what is no number has no edge
-        return
-    if value in (known[0], known[-1]):
-        raise bad_argument(
-            name, value, f"a best value inside the range that was tried, {known[0]:g} to {known[-1]:g}: widen it"
-        )
+@checked()
+def expect_inside(
+    name: str, value: float | int, tried: Sequence[float | int], ends: Mapping[str, Sequence[Any]] = _NO_ENDS
+) -> None:
+    """Raise ``UsageError`` if ``value``, the best of the numbers ``tried``, is the smallest or the largest of them.
+
+    Beyond an edge another may be better. A value that ``ends`` lists under ``name`` is accepted: one at which the field
+    ends by nature, or one whose user says that it lies at an edge.
+    """
+    if not tried:
+        raise bad_argument("tried", list(tried), "at least one number")
+    low, high = min(tried), max(tried)
+    if not low < value < high and value not in ends.get(name, ()):
+        raise bad_argument(name, value, f"a best value inside the range that was tried, {low:g} to {high:g}: widen it")
 
 
-__all__ = ["TEST_SEEDS", "TUNING_SEEDS", "expect_seeds", "seeds_of", "tuned"]
+__all__ = ["TEST_SEEDS", "TUNING_SEEDS", "expect_inside", "expect_seeds", "seeds_of", "tuned"]

@@ -16,15 +16,28 @@ EVALS = 4
 
 
 def made_up(world, names=tuple(BY_NAME), seeds=range(5)) -> dict[str, list[Record]]:
-    """Return records of all studies; ``world(config)`` is one number for each configuration, moved a little by seed."""
+    """Return records of all studies; ``world(config)`` is one number for each configuration, moved a little by seed.
+
+    Where all weights do as well, one that a study of today takes for the best is ahead by a hair.
+    """
     return {
         f"rcgvf.{name}": [
-            Record(f"rcgvf.{name}", "study", plain(c), s, METRICS[name](c, s, world(c)), 2.0, {"device": "none"})
+            Record(f"rcgvf.{name}", "study", plain(c), s, METRICS[name](c, s, near(world, c)), 2.0, {"device": "none"})
             for c in BY_NAME[name].tiers["study"].configs
             for s in seeds
         ]
         for name in names
     }
+
+
+def near(world, c):
+    """Return the number of ``c`` in a world, a hair less if its weight is not one of those that are best there."""
+    value = world(c)
+    if isinstance(c, recurrent.Config) and off_middle(c):
+        return value - 1e-9
+    if isinstance(c, Config) and c.beta not in (0.0, 0.5, 1.0, 3.0, 100.0, 700.0):
+        return value - 1e-9
+    return value
 
 
 def lock_metrics(c: Config, seed, column):
@@ -104,6 +117,12 @@ def as_record(c):
     return Record("rcgvf.minigrid", "study", plain(c), 0, {}, 1.0, {})
 
 
+def off_middle(c):
+    """Return whether the weight of a run is not the middle one of those that were tried."""
+    middle = {"ppo": 5e-3, "rnd": 1e-2, "noveld": 2e-2, "agac": 5e-3 if c.counts else 2e-3, "rcgvf": 10.0}[c.method]
+    return weight_of(as_record(c)) not in (0.0, middle)
+
+
 def good(c):
     """A world in which all that is studied is true."""
     if isinstance(c, Fading):
@@ -111,8 +130,7 @@ def good(c):
     if isinstance(c, Maze):
         return 0.03 + 0.3 * c.gamma_z if c.method == "rcgvf" and c.memory else None
     if isinstance(c, recurrent.Config):
-        middle = {"ppo": 5e-3, "rnd": 1e-2, "noveld": 2e-2, "agac": 5e-3 if c.counts else 2e-3, "rcgvf": 10.0}[c.method]
-        return (0.8 if c.method == "rcgvf" else 0.5) - 0.2 * (weight_of(as_record(c)) not in (0.0, middle))
+        return (0.8 if c.method == "rcgvf" else 0.5) - 0.2 * off_middle(c)
     if isinstance(c, Config):
         if c.method == "rcgvf":
             return {100.0: 14.0, 700.0: 13.0}.get(c.beta, 8.0)

@@ -44,13 +44,26 @@ def test_the_best_weight_is_that_of_the_highest_mean():
 
 
 def test_of_equal_weights_the_course_decides_and_then_the_smallest():
-    runs = with_columns({0.1: [4, 4], 0.5: [4, 4]})
-    assert weights_of(runs) == {0.1}
+    runs = with_columns({0.1: [1, 1], 0.5: [4, 4], 1.0: [4, 4], 2.5: [1, 1]})
+    assert weights_of(runs) == {0.5}
     faster = [
-        replace(r, metrics={"evals": r.metrics["evals"] | {"farthest": [2, 4]}}) if r.config["beta"] == 0.5 else r
+        replace(r, metrics={"evals": r.metrics["evals"] | {"farthest": [2, 4]}}) if r.config["beta"] == 1.0 else r
         for r in runs
     ]
-    assert weights_of(faster) == {0.5}
+    assert weights_of(faster) == {1.0}
+
+
+def test_a_best_weight_at_an_edge_is_refused_unless_it_is_named(monkeypatch):
+    for best in (0.1, 2.5):
+        runs = with_columns({0.1: [1, 1], 0.5: [2, 2], 2.5: [1, 1]} | {best: [4, 4]})
+        with pytest.raises(UsageError, match=f"^weight={best}: expected a best value inside the range .*, 0.1 to 2.5"):
+            analysis.at_best(runs, analysis.explored, "RND")
+    monkeypatch.setattr(analysis, "EDGES", {"rcgvf.lock": {"RND": 2.5}})
+    for label, experiment in (("NovelD", "rcgvf.lock"), ("RND", "rcgvf.rooms")):
+        with pytest.raises(UsageError, match="weight=2.5"):
+            analysis.at_best([replace(r, experiment=experiment) for r in runs], analysis.explored, label)
+    assert {r.config["beta"] for r in analysis.at_best(runs, analysis.explored, "RND")} == {2.5}
+    assert weights_of(with_columns({2.5: [4, 4]})) == {2.5}, "one alone is no choice"
 
 
 def test_the_farthest_column_up_to_some_frames():

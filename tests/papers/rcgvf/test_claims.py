@@ -9,7 +9,7 @@ from tutorlib.envs.lock import Lock
 from tutorlib.lab import judge
 from tutorlib.lab.records import NoRecordsError
 from tutorlib.lab.verdicts import DEAD
-from tutorlib.papers.rcgvf import claims, recurrent, untrained
+from tutorlib.papers.rcgvf import claims, recurrent, terms, untrained
 from tutorlib.papers.rcgvf.algorithm import Config
 from tutorlib.papers.rcgvf.fading import Fading
 from tutorlib.papers.rcgvf.maze import Maze
@@ -140,9 +140,9 @@ def test_in_a_grid_world_where_nobody_succeeds_nothing_is_compared(monkeypatch):
         ({"method": "rnd"}, ["RND is blind", "RND fades", "RC-GVF keeps more than RND"]),
         (
             {"method": "rcgvf", "gamma_z": 0.9, "memory": True},
-            ["RC-GVF sees the difference", "RC-GVF keeps more than RND", claims.LASTS, claims.SEES_MORE],
+            ["RC-GVF sees the difference", "RC-GVF keeps more than RND", terms.LASTS, terms.SEES_MORE],
         ),
-        ({"method": "rcgvf", "gamma_z": 0.0, "memory": True}, [claims.LASTS, claims.SEES_MORE]),
+        ({"method": "rcgvf", "gamma_z": 0.0, "memory": True}, [terms.LASTS, terms.SEES_MORE]),
     ],
 )
 def test_a_predictor_that_has_learned_nothing_keeps_all_and_that_is_no_merit(monkeypatch, which, dead):
@@ -162,10 +162,10 @@ def test_the_weights_and_tasks_are_those_that_were_run():
     for name, task in claims.TASKS.items():
         assert {c.task for c in BY_NAME[name].tiers["study"].configs} == {task}
     for name, weights in (
-        ("lock", claims.LOCK_WEIGHTS),
-        ("minigrid", claims.GRID_WEIGHTS),
-        ("rooms", claims.GRID_WEIGHTS),
-        ("privileged", claims.GRID_WEIGHTS),
+        ("lock", terms.LOCK_WEIGHTS),
+        ("minigrid", terms.GRID_WEIGHTS),
+        ("rooms", terms.GRID_WEIGHTS),
+        ("privileged", terms.GRID_WEIGHTS),
     ):
         configs = BY_NAME[name].tiers["study"].configs
         assert sorted({c.beta for c in configs if c.method == "rcgvf"}) == list(weights)
@@ -198,7 +198,7 @@ def test_in_each_grid_world_each_other_method_can_refute_a_claim(monkeypatch, me
     place = {CORRIDOR: "corridor", ROOMS: "rooms"}[world]
     words = f"not behind {LABELS[method]} + counts" if told else f"{place}: ahead of {LABELS[method]}"
     lost = {name for name, part in found.parts.items() if part.verdict == "contradicted"}
-    assert lost == {f"{words}, weight {weight:g}" for weight in claims.GRID_WEIGHTS}
+    assert lost == {f"{words}, weight {weight:g}" for weight in terms.GRID_WEIGHTS}
 
 
 @pytest.mark.usefixtures("fair")
@@ -235,7 +235,7 @@ def test_weights_that_miss_the_released_strength_are_not_judged(monkeypatch, lab
     rooms = {name: part.verdict for name, part in found.parts.items() if name.startswith("rooms")}
     assert list(rooms.values()).count("holds") == tested
     assert {name for name, verdict in rooms.items() if verdict == "not tested here"} == {
-        f"rooms: ahead of {label}, weight {weight:g}" for weight in claims.GRID_WEIGHTS
+        f"rooms: ahead of {label}, weight {weight:g}" for weight in terms.GRID_WEIGHTS
     }
 
 
@@ -304,7 +304,7 @@ def test_each_part_of_the_fifth_claim_can_fail(monkeypatch, field, wrong):
 
 def test_what_the_horizon_adds_is_said_and_speaks_against_the_claim_if_it_is_not_so_at_each_weight(monkeypatch):
     def far(c):
-        return 14.0 if isinstance(c, Config) and c.method == "rcgvf" and c.beta in claims.LOCK_WEIGHTS else good(c)
+        return 14.0 if isinstance(c, Config) and c.method == "rcgvf" and c.beta in terms.LOCK_WEIGHTS else good(c)
 
     records = made_up(far)
     found = judged(monkeypatch, records)["C1"]

@@ -128,6 +128,18 @@ def test_limits_are_shown_as_plainly_as_leads(given) -> None:
     assert verdict("C8") == CONTRADICTED_IN_PART  # SGD never overtakes, but the plateau is there
 
 
+def test_a_best_rate_at_an_edge_is_refused_unless_it_is_named() -> None:
+    references = made_up.references()
+    for r in references:
+        r.metrics["adam_0.03"]["mnist"]["0_50"] = 0.9
+        r.metrics["sgd_0.001"]["digits"]["0_50"] = 0.9
+    with pytest.raises(UsageError, match="^adam's rate=0.03: expected a best value inside the range .* 0.0003 to 0.03"):
+        analysis.best_online(references, "mnist", "0_50")
+    with pytest.raises(UsageError, match="^sgd's rate=0.001: expected a best value"):  # not the end that is named
+        analysis.best_online(references, "digits", "0_50")
+    assert analysis.best_online(references, "mnist", "0_50", ["adam_0.03", "sgd_0.03"]) == "adam_0.03", "no choice"
+
+
 def test_the_best_online_learner_is_chosen_by_the_window() -> None:
     references = made_up.references()
     assert analysis.best_online(references, "digits", "0_50") == "sgd_0.03"

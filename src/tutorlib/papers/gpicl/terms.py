@@ -15,7 +15,7 @@ FIXED_NETWORKS = "state alone, these nine networks"
 GENERAL = Terms(
     "2026-11-21",
     {"digits": 1 / 4 + 0.2, "random": 1 / 4 + 0.2, "blobs": 1 / 4 + 0.2, "wine": 1 / 3 + 0.2},
-    ("Chance + 0.2; wine has three classes.",),
+    ("Random line: chance, 1/4, of wine 1/3; each bar is 0.2 above it.",),
     SEEDS,
 )
 TRANSITION = Terms(
@@ -30,6 +30,7 @@ TRANSITION = Terms(
     (
         "Number of tasks: the largest rise from one to the next (4x; 2x in the runs of 4000 steps), at width 64.",
         "Width: the largest rise from one to the next (2x), at any number of tasks.",
+        "Random line: chance, 1/4; a rise of 0.4, from wherever it starts, ends above it.",
     ),
     TEN_SEEDS,
     changes=(
@@ -42,7 +43,10 @@ TRANSITION = Terms(
 STATE = Terms(
     "2026-11-24",
     {"state minus parameters": 0.0, "state alone": 0.5, FIXED_NETWORKS: 0.5},
-    ("Sizes of Transformer, LSTM and outer-product LSTM; Spearman's correlation over them.",),
+    (
+        "Sizes of Transformer, LSTM and outer-product LSTM; Spearman's correlation over them.",
+        "Random line: chance, 1/4; the best of the sizes are above it, and what is at chance has a rank, too.",
+    ),
     SEEDS,
     changes=(
         Change(
@@ -74,7 +78,11 @@ STATE = Terms(
 INTERVENTIONS = Terms(
     "2026-11-24",
     {"bias": 0.2, "batch 32 to 128": 0.0, "epsilon 1e-3 to 1e-12": 0.0, "epsilon 1e-5 to 1e-12": 0.0},
-    ("Bias: unseen accuracy after 2400 steps. The others: log2 of the ratio of plateaus.",),
+    (
+        "Bias: unseen accuracy after 2400 steps. The others: log2 of the ratio of plateaus.",
+        "The bar of bias was there on 2026-11-21, before the map of phases was recorded.",
+        "Random line: chance, 1/4; the plateau is there, and has ended where a run is 0.1 above it.",
+    ),
     SEEDS,
     changes=(
         Change(
@@ -93,6 +101,8 @@ BASELINES = Terms(
     (
         "Online SGD has the best of three rates, chosen on these very tasks.",
         "Ten classes: 2000 steps of meta-training, as planned. MAML has 600, at one inner rate.",
+        "The bar of online SGD on digits was there on 2026-11-21, before the map of phases was recorded.",
+        "Random line: chance, 1/4 and of ten classes 1/10; online SGD and MAML are above it.",
     ),
     SEEDS,
     changes=tuple(
@@ -106,13 +116,22 @@ BASELINES = Terms(
         for learner, name in PAIRS
     ),
 )
-FEATURES = Terms("2026-11-24", {"KMNIST": 0.0}, ("As many steps with features as without, paired seeds.",), SEEDS)
+FEATURES = Terms(
+    "2026-11-24",
+    {"KMNIST": 0.0},
+    (
+        "As many steps with features as without, paired seeds.",
+        "Random line: chance, 1/10; what learns from features is above it.",
+    ),
+    SEEDS,
+)
 LENGTH = Terms(
     "2026-11-24",
     {f"{a} to {b}": 0.0 for a, b in pairwise(LENGTHS)},
     (
         "The last ten predictions, or the whole sequence where it is shorter.",
         "Two lengths are compared only if all their runs have left the plateau.",
+        "Random line: chance, 1/4; whoever has left the plateau is above it.",
     ),
     SEEDS,
     changes=tuple(
@@ -123,7 +142,10 @@ LENGTH = Terms(
 BIMODAL = Terms(
     "2026-11-21",
     {"runs on one side": 0.5, "distance from the mean": 0.2},
-    ("K = 1024, without bias: a number of tasks at which five seeds of the map had ended on both sides.",),
+    (
+        "K = 1024, without bias: a number of tasks at which five seeds of the map had ended on both sides.",
+        "Random line: none; it is asked how runs of one learner spread, not how well they do.",
+    ),
     TEN_SEEDS,
     changes=(
         Change(

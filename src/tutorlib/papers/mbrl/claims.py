@@ -74,7 +74,10 @@ def _place(place: tuple[str, str]) -> str:
 THEOREM = Terms(
     "2026-11-26",
     {"3 bits": NARROWS, "3 bits minus 2": 0.0, "2 bits minus all read by all": 0.0},
-    ("No value function is in the model-based set that is not in the model-free one.",),
+    (
+        "No value function is in the model-based set that is not in the model-free one.",
+        "Random line: none; sets are counted, and nobody learns.",
+    ),
     SEEDS,
 )
 PLAYER = "policy of the model"

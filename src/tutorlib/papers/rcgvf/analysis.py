@@ -10,6 +10,7 @@ import pandas as pd
 from tutorlib.lab import Interval, Record, interval, select
 from tutorlib.lab.errors import bad_argument, choose
 from tutorlib.lab.reading import field_of
+from tutorlib.lab.seeds import expect_inside
 from tutorlib.papers.rcgvf.fading import Fading
 from tutorlib.papers.rcgvf.passes import PASSES
 
@@ -59,6 +60,16 @@ PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """RC-GVF taken apart: the first and the last stand in ``rcgvf.lock``, the others in ``rcgvf.ablations``."""
 
+EDGES: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "rcgvf.ablations": {"error only": 0.5, "disagreement only": 3.0, "RND, large": 2.5},
+        "rcgvf.minigrid": {"RND": 2e-3, "NovelD": 4e-3, "AGAC": 4e-4, "RC-GVF": 2.0},
+        "rcgvf.rooms": {"RND": 2e-3, "NovelD": 4e-3, "AGAC": 4e-4, "RC-GVF": 2.0},
+        "rcgvf.privileged": {"AGAC + counts": 1e-3, "RC-GVF, panorama": 2.0},
+    }
+)
+"""Best weights of the records that lie at an end of those that were tried, so that another may be better."""
+
 
 # Weights.
 
@@ -81,18 +92,26 @@ Score = Callable[[Sequence[Record]], tuple[float, ...]]
 """What weights are compared by: of the runs of one weight, numbers of which the first that differs decides."""
 
 
-def at_best(records: Sequence[Record], score: Score) -> list[Record]:
+def at_best(records: Sequence[Record], score: Score, label: str = "") -> list[Record]:
     """Return the runs of the weight that scores highest over these very runs; of equals the smallest.
 
+    A best weight at an edge of those that were tried is accepted only where ``EDGES`` names it, under the experiment
+    and ``label``. One weight alone is no choice.
+
     It was not chosen on seeds of its own, which is kind to a method: for figures that say so, and for the methods that
-    ours is compared with. Raises ``UsageError`` unless each weight has the same seeds, at least 2.
+    ours is compared with. Raises ``UsageError`` unless each weight has the same seeds, at least 2, and for a best
+    weight at any other edge.
     """
     weights = by_weight(records)
     seeds = {weight: [r.seed for r in runs] for weight, runs in weights.items()}
     first = next(iter(seeds.values()), [])
     if len(first) < 2 or len(set(first)) < len(first) or any(other != first for other in seeds.values()):
         raise bad_argument("seeds", seeds, "the same seeds for each weight, at least 2")
-    return weights[max(weights, key=lambda weight: score(weights[weight]))]
+    best = max(weights, key=lambda weight: score(weights[weight]))
+    if len(weights) > 1:
+        named = EDGES.get(records[0].experiment, {})
+        expect_inside("weight", best, list(weights), {"weight": [named[label]]} if label in named else {})
+    return weights[best]
 
 
 # The lock.
@@ -119,13 +138,13 @@ def explored(records: Sequence[Record]) -> tuple[float, float]:
 
 def methods(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the runs of each method of ``rcgvf.lock`` at its best weight."""
-    return {label: at_best(select(records, **fields), explored) for label, fields in METHODS.items()}
+    return {label: at_best(select(records, **fields), explored, label) for label, fields in METHODS.items()}
 
 
 def parts(lock: Sequence[Record], ablations: Sequence[Record]) -> dict[str, list[Record]]:
     """Return the runs of RC-GVF, of its parts and of RND, each at its best weight."""
     return {
-        label: at_best(select(lock if label in METHODS else ablations, **fields), explored)
+        label: at_best(select(lock if label in METHODS else ablations, **fields), explored, label)
         for label, fields in PARTS.items()
     }
 
@@ -171,7 +190,7 @@ def mean_return_of_all(records: Sequence[Record]) -> tuple[float]:
 
 def grid_methods(records: Sequence[Record], which: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Record]]:
     """Return the runs of the methods ``which``, ``BLIND`` or ``PRIVILEGED``, each at its best weight."""
-    return {label: at_best(select(records, **fields), mean_return_of_all) for label, fields in which.items()}
+    return {label: at_best(select(records, **fields), mean_return_of_all, label) for label, fields in which.items()}
 
 
 LEARNED = 0.9

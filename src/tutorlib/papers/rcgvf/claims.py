@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tutorlib.envs.lock import Lock
-from tutorlib.lab import Change, Claim, Evidence, Record, Terms, interval, recorded, select, withdrawals
+from tutorlib.lab import Claim, Evidence, Record, Terms, interval, recorded, select, withdrawals
 from tutorlib.lab.records import NoRecordsError, WithdrawnError
 from tutorlib.lab.verdicts import (
     HOLDS,
@@ -31,32 +31,26 @@ from tutorlib.lab.verdicts import (
 )
 from tutorlib.papers.rcgvf import analysis
 from tutorlib.papers.rcgvf.analysis import by_weight, differences, explored, farthest, weight_of
+from tutorlib.papers.rcgvf.terms import (
+    AHEAD,
+    ALIASING,
+    BLIND,
+    EQUAL,
+    EXPLORES,
+    FADED,
+    GENERALISES,
+    PRECONDITION,
+    SEES,
+    STUCK,
+    TASKS,
+    TWICE,
+    WITH_COUNTS,
+    WITHOUT_COUNTS,
+    WORLDS,
+    at,
+)
 from tutorlib.papers.rcgvf.untrained import random_farthest
 
-AHEAD = 2.0
-"""columns that RC-GVF must come farther than a baseline"""
-STUCK = 5.0
-"""a mean farthest column below it counts as not having explored"""
-BLIND = 0.01
-"""largest distance from a half of the share that is paid in the corridor that was never entered, to be blind to it"""
-SEES = 0.9
-"""smallest such share of a bonus that sees the difference"""
-FADED = 0.1
-"""a bonus below this share of its beginning has faded"""
-EQUAL = 1e-3
-"""largest relative difference of bonuses that are the same but for rounding"""
-CLEARLY = 0.1
-"""mean return of an episode, over the whole course, that RC-GVF must be ahead of each method in MiniGrid"""
-COMPETES = 0.1
-"""mean return that RC-GVF with a panorama may be behind each method with counts, and still compete"""
-TWICE = 2.0
-"""predictions with a future must differ between policies by more than this many times those without"""
-
-SEEDS = tuple(range(5))
-LOCK_WEIGHTS = (20.0, 100.0, 500.0)
-"""weights of RC-GVF in the lock"""
-GRID_WEIGHTS = (2.0, 10.0, 50.0)
-"""weights of RC-GVF in MiniGrid"""
 LOCK = "20 columns, 1.2e5 frames, networks half as wide; the paper: 100 columns, 2e7."
 GRIDS = (
     "Adam's rate 1e-3, the released one is 2e-4; three weights for each method, a factor of 5 apart, which bracket "
@@ -64,10 +58,6 @@ GRIDS = (
 )
 PROBES = "A predictor of a fixed policy in a world of our own; no run of the paper's size."
 
-BLINDS = tuple(label for label in analysis.BLIND if label != "RC-GVF")
-TOLD = tuple(label for label in analysis.PRIVILEGED if label != "RC-GVF, panorama")
-WORLDS = {"minigrid": "corridor", "rooms": "rooms"}
-TASKS = {"minigrid": "KeyCorridorS3R1", "privileged": "KeyCorridorS3R1", "rooms": "MultiRoom-N3-S6"}
 
 LUCK: Mapping[str, float] = MappingProxyType({"KeyCorridorS3R1": 1 / 17, "MultiRoom-N3-S6": 0.0})
 """share of episodes that actions at random end with success (``untrained.random_play``)"""
@@ -87,71 +77,6 @@ MATCHING: Mapping[str, float] = MappingProxyType(
 )
 """Weights with which networks of d = 64 that have learned nothing pay as much as the released ones of d = 128 with the
 released weights (``untrained.matching_weight``); for counts and AGAC, which have no Z, the released weights."""
-
-
-def _at(what: str, weight: float) -> str:
-    return f"{what}, weight {weight:g}"
-
-
-PRECONDITION = "PPO alone stays behind"
-EXPLORES = Terms(
-    "2026-11-26",
-    {_at(f"ahead of {other}", weight): AHEAD for weight in LOCK_WEIGHTS for other in ("RND", "NovelD")}
-    | {PRECONDITION: STUCK},
-    (
-        "RND and NovelD have the weight that is best for them on these seeds; none of RC-GVF's is chosen.",
-        "Since 2026-12-01: of the two in a comparison at least one comes farther than actions at random.",
-    ),
-    SEEDS,
-)
-BEST = ("Others have the weight that is best for them on these seeds; none of RC-GVF's is chosen.",)
-FAIR = (
-    "Since 2026-11-30: actions at random succeed in at most 1 % of episodes.",
-    "Since 2026-11-30: weights bracket those with which untrained networks pay what the released ones do.",
-    "Since 2026-12-01: of the two in a comparison at least one has a higher return than actions at random.",
-)
-WITHOUT_COUNTS = Terms(
-    "2026-11-26",
-    {
-        _at(f"{world}: ahead of {other}", weight): CLEARLY
-        for world in WORLDS.values()
-        for weight in GRID_WEIGHTS
-        for other in BLINDS
-    },
-    (*BEST, *FAIR),
-    SEEDS,
-)
-WITH_COUNTS = Terms(
-    "2026-11-26",
-    {_at(f"not behind {other}", weight): -COMPETES for weight in GRID_WEIGHTS for other in TOLD},
-    (*BEST, *FAIR),
-    SEEDS,
-)
-LASTS = "a future keeps more than memory alone"
-SEES_MORE = "a future sees more than memory alone"
-ALIASING = Terms(
-    "2026-11-26",
-    {
-        "RND is blind": BLIND,
-        "RND fades": FADED,
-        "RC-GVF sees the difference": SEES,
-        "RC-GVF keeps more than RND": 0.0,
-        LASTS: 0.0,
-        SEES_MORE: BLIND,
-    },
-    (
-        "Since 2026-11-30: that RC-GVF sees the difference is inconclusive unless it sees more than memory alone.",
-        "Since 2026-12-01: each predictor in a part has learned where it walked; one that has not keeps all, too.",
-    ),
-    SEEDS,
-    changes=(
-        Change("2026-11-26", "Added after a look at one seed of two corridors.", LASTS, None, 0.0),
-        Change("2026-11-30", "Added since memory without a future sees the difference, too.", SEES_MORE, None, BLIND),
-    ),
-)
-GENERALISES = Terms(
-    "2026-11-26", {"RND is a special case": EQUAL, "predictions depend on the policy": 0.0}, seeds=SEEDS
-)
 
 
 def _horizon() -> tuple[str, bool]:
@@ -213,14 +138,14 @@ def _lock() -> Evidence:
         for other in ("RND", "NovelD"):
             live = alive({"RC-GVF": farthest(runs), other: farthest(groups[other])}, by_chance)
             gaps = differences(runs, groups[other])
-            parts[_at(f"ahead of {other}", weight)] = exceeds(gaps, AHEAD, -AHEAD, alive=live)
+            parts[at(f"ahead of {other}", weight)] = exceeds(gaps, AHEAD, -AHEAD, alive=live)
     parts[PRECONDITION] = below(farthest(groups["PPO"]), STUCK)
     said = [f"{label} {interval(farthest(groups[label]))}" for label in ("PPO", "RND", "NovelD")]
     said += [f"RC-GVF with weight {weight:g} {interval(farthest(runs))}" for weight, runs in ours.items()]
     tried = {label: select(records, **analysis.METHODS[label]) for label in ("RND", "NovelD")}
     detail, against = _told(f"How many columns farther. Farthest column: {'; '.join(said)}.{_at_edges(tried, groups)}")
     best = weight_of(analysis.at_best([r for runs in ours.values() for r in runs], explored)[0])
-    return Evidence(parts, _at("ahead of RND", best), detail, against, _verdict(parts))
+    return Evidence(parts, at("ahead of RND", best), detail, against, _verdict(parts))
 
 
 def _farthest_by_chance(record: Record) -> float:
@@ -283,7 +208,7 @@ def _grid(
         for other in groups:
             if other == ours:
                 continue
-            name = _at(f"{words} {other}", weight)
+            name = at(f"{words} {other}", weight)
             if why := off[ours] or off[other]:
                 parts[name] = untested(f"before learning, times the released strength: {why}")
             else:

@@ -109,7 +109,9 @@ ASYMMETRY = Terms(
     seeds=SEEDS,
     changes=(_later(SAME_MAP, SAME), _later(LOST_MAP, GUESS), *_NO_POLE, *_EQUAL),
 )
-BUILT = Terms("2026-11-25", dict.fromkeys(MATRIX, REGRET), ("Regret over that of random pulls.",), SEEDS)
+BUILT = Terms(
+    "2026-11-25", dict.fromkeys(MATRIX, REGRET), ("Random line: random pulls, over whose regret each is taken.",), SEEDS
+)
 _ACTIONS = UNSEEN_SIZES | {MORE_ACTIONS: midway(3)}
 UNSEEN_ACTIONS = Terms(
     "2026-11-25",
@@ -137,7 +139,10 @@ UNSEEN_TASKS = Terms(
 UNSEEN_ENVIRONMENTS = Terms(
     "2026-11-26",
     {QUARTERS: 0.0, BETTER: 0.0, LEARNS: 0.0},
-    (f"A life of {POLE_LIFE} steps, since in the first quarter of 50 no pole has had the time to fall.",),
+    (
+        f"A life of {POLE_LIFE} steps, since in the first quarter of 50 no pole has had the time to fall.",
+        "Random line: random pushes, with which two of the parts compare.",
+    ),
     SEEDS,
     changes=(
         Change(
@@ -160,4 +165,9 @@ COMPARABLE_TERMS = Terms(
         Change(TODAY, "The MetaRNN must beat random pulls here, or the part is not tested.", "hard", RATIO, RATIO),
     ),
 )
-COST = Terms("2026-11-25", {"seconds of a generation": 1.0}, ("Tests included.",), SEEDS)
+COST = Terms(
+    "2026-11-25",
+    {"seconds of a generation": 1.0},
+    ("Tests included.", "Random line: none; seconds are measured, however well anybody learns."),
+    SEEDS,
+)
