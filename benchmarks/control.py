@@ -81,11 +81,11 @@ def stable_baselines3() -> Callable[[], None] | None:
 
 def compared(sides: dict[str, Callable[[], object]], rounds: int, times: int) -> dict[str, float]:
     """Return the median time of each side, run ``times`` times in each of the ``rounds``, in turn."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    measured: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, run in sides.items():
-            found[name].append(seconds(lambda run=run: [run() for _ in range(times)]) / times)  # type: ignore[misc]
-    return {name: statistics.median(values) for name, values in found.items()}
+            measured[name].append(seconds(lambda run=run: [run() for _ in range(times)]) / times)  # type: ignore[misc]
+    return {name: statistics.median(values) for name, values in measured.items()}
 
 
 def main() -> None:
@@ -104,15 +104,15 @@ def main() -> None:
         if options.compile:
             sides["ours, compiled"] = compiled = Updates(plain(WIDE), 1000, compile=True)
             compiled()
-        own = compared(sides, rounds, 30)
-        for name, time_of in own.items():
-            print(f"TD3, two updates: {name} {time_of * 1e3:.1f} ms, {own['theirs'] / time_of:.2f}x")
+        medians = compared(sides, rounds, 30)
+        for name, time_of in medians.items():
+            print(f"TD3, two updates: {name} {time_of * 1e3:.1f} ms, {medians['theirs'] / time_of:.2f}x")
     small = replace(MINUTE, environments=("pend",), agents=16)
     stack = Updates(setting_of(small, CPU, small.environments, per=16), 200)
     alone = [Updates(setting_of(small, CPU, small.environments), 200) for _ in range(16)]
-    own = compared({"stacked": stack, "alone": lambda: [run() for run in alone]}, rounds, 5)
-    ratio = own["alone"] / own["stacked"]
-    print(f"16 agents: {own['stacked'] * 1e3:.1f} ms stacked, {own['alone'] * 1e3:.1f} ms one by one: {ratio:.2f}x")
+    medians = compared({"stacked": stack, "alone": lambda: [run() for run in alone]}, rounds, 5)
+    stacked, alone_ms = medians["stacked"] * 1e3, medians["alone"] * 1e3
+    print(f"16 agents: {stacked:.1f} ms stacked, {alone_ms:.1f} ms one by one: {alone_ms / stacked:.2f}x")
 
 
 if __name__ == "__main__":

@@ -169,11 +169,11 @@ def operations(f: Callable[[], object]) -> int:
 
 def in_turn(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Return the median seconds of each side."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    measured: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, f in sides.items():
-            found[name].append(seconds(f))
-    return {name: statistics.median(times) for name, times in found.items()}
+            measured[name].append(seconds(f))
+    return {name: statistics.median(times) for name, times in measured.items()}
 
 
 def main() -> None:

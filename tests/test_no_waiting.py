@@ -46,6 +46,8 @@ EXCEPTIONS = {
     "envs/gym.py:SingleMiniGrid.__init__": "one environment on the CPU, whose answers are NumPy's",
     "envs/gym.py:SingleMiniGrid._seen": "the same",
     "envs/gym.py:SingleMiniGrid.render": "the same",
+    "envs/simulated.py:_reset": "a simulator on the CPU, whose numbers are NumPy's",
+    "envs/simulated.py:_step": "the same",
 }
 """Functions that may read values, and why."""
 

@@ -13,6 +13,8 @@ from tutorlib.lab import Record, UsageError, recorded, select, tuned
 from tutorlib.lab.records import load_published
 from tutorlib.lab.seeds import expect_inside
 from tutorlib.papers.gpicl.measures import SGD_RATES
+from tutorlib.papers.metagenrl.analysis import score
+from tutorlib.papers.metagenrl.experiments import ON_POLICY
 from tutorlib.papers.rcgvf import analysis as rcgvf
 from tutorlib.papers.rcgvf import terms as rcgvf_terms
 from tutorlib.papers.vsml import analysis as vsml
@@ -50,6 +52,7 @@ GPICL = {("gpicl.table-references", "breast-cancer", 0, 0.03)}
 """Rates of online SGD, chosen for each seed. No claim is about this set."""
 
 PICKS = {
+    "gogepo/explorers.py dial_explorer": "the command nearest to the one that is shown first",
     "gpicl/analysis.py vote": "the phase that most seeds are in",
     "gpicl/measures.py _references": "a rate: SGD",
     "gpicl/measures.py _table_references": "a rate: SGD",
@@ -194,12 +197,14 @@ def _fit(own: Sequence[Record]) -> float:
 def test_what_was_chosen_on_tuning_seeds_lies_inside_what_was_tried():
     """A study that is tuned joins with how it was; of one that is not yet complete nothing is chosen."""
     shipped = {load_published(path)[0].experiment for path in ROOT.glob("*/recorded/*-tuning.json")}
-    assert shipped == {"vsml.longer", "mbrl.ensemble", "mbrl.online"}
+    assert shipped == {"vsml.longer", "mbrl.ensemble", "mbrl.online", "metagenrl.ppo"}
     assert tuned(recorded("vsml.longer", "tuning"), _loss_after_1000, ["lr"]) == {"lr": 0.01}
     records = recorded("mbrl.ensemble", "tuning")
     scores = {lr: _fit(select(records, lr=lr)) for lr in sorted({r.config["lr"] for r in records})}
     best = max(scores, key=scores.__getitem__)
     expect_inside("lr", best, list(scores))
     assert {r.config["lr"] for r in recorded("mbrl.ensemble")} == {best}
+    ppo = recorded("metagenrl.ppo", "tuning")
+    assert tuned(ppo, lambda group: float(np.mean([score(r, "ppo") for r in group])), ["lr"]) == {"lr": ON_POLICY.lr}
     online = papers.experiments()["mbrl.online"].trials("tuning")
     assert len(recorded("mbrl.online", "tuning")) < len(online), "complete: say here how it is chosen"

@@ -34,6 +34,7 @@ DAYS = {
     "symla.cartpole symla.grid symla.references symla.rl2 vsml.matrix vsml.special",
     "2026-11-29": "rcgvf.passes",
     "2026-11-30": "mbrl.ensemble symla.exchanged vsml.longer",
+    "2026-12-01": "gogepo.dial",
 }
 """Studies whose records hold no day, by the day on which the first of today's numbers stood in the history."""
 DAY = {study: day for day, studies in DAYS.items() for study in studies.split()}
