@@ -6,12 +6,17 @@ Each test has its paper's slug in its name: ``make check ONLY=gpicl`` chooses by
 from collections.abc import Callable
 
 import pytest
+import torch
 from playwright.sync_api import Locator, Page
 from visitor import Visitor
 
 from tutorlib.lab import Record, recorded, table
 from tutorlib.papers.gpicl.analysis import tasks_label
 from tutorlib.papers.mbrl.analysis import class_label, classes
+from tutorlib.papers.metagenrl import explorers
+from tutorlib.papers.metagenrl.baselines import gae
+from tutorlib.papers.metagenrl.experiments import MINUTE
+from tutorlib.papers.metagenrl.model import standardised
 from tutorlib.papers.rcgvf.analysis import methods as rcgvf_methods
 
 pytestmark = pytest.mark.browser
@@ -311,3 +316,33 @@ def test_the_preview_of_gogepo_has_no_explorer_yet(visitor: Visitor) -> None:
     page = visitor.visit("light", "book/previews/gogepo.html")
     assert page.get_by_text("It reports no result of ours yet.").count() == 1
     assert page.locator("[class*=tutorlib-][class*=-explorer]").count() == 0
+
+
+def test_the_published_microscope_of_metagenrl_shows_the_library_s_numbers(visitor: Visitor) -> None:
+    """It opens on a step that is paid more; a higher value, by keyboard, is answered as the library answers it."""
+    record = explorers.recorded_objective()
+    alpha, _, seen = explorers.batch_of(record)
+    page = visitor.visit("light", "notebooks/metagenrl/idea.html")
+    explorer = page.locator(".tutorlib-push-explorer")
+
+    def compare(reward: list[float], value: list[float]) -> None:
+        r, v = seen.reward.clone(), torch.cat([seen.value, seen.following[..., -1:]], dim=-1)
+        r[0, 0], v[0, 0] = torch.tensor(reward), torch.tensor(value)
+        now = seen._replace(reward=r, value=v[..., :-1], following=v[..., 1:])
+        by_gae = standardised(gae(now, MINUTE.gamma, MINUTE.gae_lambda), now.mask)
+        for name, credit in (("learned", explorers.learned_advantages(MINUTE, alpha, now)), ("gae", by_gae)):
+            shown = [float(x) for x in (explorer.get_attribute(f"data-{name}") or "").split()]
+            assert shown == pytest.approx(credit[0, 0].tolist(), abs=1e-4)
+
+    reward, value = list(record["reward"][0]), list(record["value"][0])
+    reward[8] = 1.0
+    compare(reward, value)
+    assert explorer.get_attribute("data-moved") == "1 9"
+    handle = explorer.locator(".handle[data-row=value][tabindex='0']")
+    at = int(handle.get_attribute("data-step") or "")
+    handle.press("End")
+    moved = explorer.locator(f".handle[data-row=value][data-step='{at}']")
+    value[at] = float(moved.get_attribute("aria-valuenow") or "")
+    assert value[at] > record["value"][0][at]
+    compare(reward, value)
+    assert visitor.problems == []

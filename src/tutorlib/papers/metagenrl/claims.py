@@ -207,7 +207,7 @@ CLAIMS = (
     Claim(
         "metagenrl.C2",
         "The objective trains agents in environments unlike those of meta-training.",
-        "Hopper, unseen: 2363, where RL^2 has 5 and EPG 8",
+        "Hopper, unseen: 2363, where RL² has 5 and EPG 8",
         _unseen,
         terms.UNSEEN,
         budget=BUDGET,
@@ -230,10 +230,10 @@ CLAIMS = (
     ),
     Claim(
         "metagenrl.C5",
-        "RL^2 is good where it was meta-trained and fails elsewhere.",
+        "RL² is good where it was meta-trained and fails elsewhere.",
         "Cheetah, seen: 5180; Hopper, unseen: 5",
         terms=terms.OVERFITS,
-        budget="RL^2 in the same environments; not yet run.",
+        budget="RL² in the same environments; not yet run.",
     ),
     Claim(
         "metagenrl.C6",

@@ -32,7 +32,7 @@ BEATS = {name: f"{name}: learned above REINFORCE with GAE" for name in MAIN}
 OUTRUNS = {name: f"{name}: learned above PPO" for name in MAIN}
 SMALL = "the objective has fewer numbers than its population, 10 times"
 OVER_ES = "learned above evolved, equal steps of meta-training"
-HOME, AWAY = "RL^2 above learned where both were meta-trained", "RL^2 below learned in unseen environments"
+HOME, AWAY = "RL² above learned where both were meta-trained", "RL² below learned in unseen environments"
 EARLY, FASTER, STEADIER = (
     "after two fifths of meta-training above untrained",
     "curves after all of it above those after a fifth",
