@@ -74,7 +74,7 @@ TINY: dict[str, dict[str, Any]] = {
     "gogepo": COMMANDED,
     "gogepo.dial": COMMANDED | {"policies": 2, "episodes": 8, "steps": 100},
     "gogepo.worlds": {f"base.{name}": value for name, value in COMMANDED.items()} | {
-        "base.steps": 200, "base.episodes": 16, "base.sweep_every": 8, "base.policies": 2, "points": 3,
+        "base.steps": 400, "base.episodes": 32, "base.sweep_every": 8, "base.policies": 2, "points": 3,
     },
     "gogepo.modes": {f"base.{name}": value for name, value in COMMANDED.items()} | {
         "base.steps": 200, "base.episodes": 16, "base.sweep_every": 8, "base.policies": 2, "rounds": 4, "each": 2,

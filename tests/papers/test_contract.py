@@ -167,7 +167,7 @@ def far_apart(x: Tensor, y: Tensor) -> bool:
 # Studies
 
 
-TO_COME = {
+TO_COME = {"gogepo.worlds"} | {
     f"metagenrl.{name}" for name in ("train", "left-out", "inputs", "inner", "population", "evolved", "ppo")
 }  # fmt: skip
 """They are declared, as are the bars of the claims that rest on them, before they run."""

@@ -1,5 +1,7 @@
 """The numbers and claims of GoGePo over records made up for the purpose: each verdict is turned by its numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,90 @@ def test_a_generator_that_follows_its_commands_holds(monkeypatch):
     assert judged(monkeypatch, C1, greedy=-50.0, random=-20.0).verdict == "not tested here", "random is as good"
 
 
+def some(monkeypatch, claim, ours, noise, *, seeds=None):
+    """Return the verdict on ``claim`` where so many seeds of both lines are recorded, of runs that would let it hold.
+
+    ``seeds``: how many the runs were ended after, by a decision that ``terms`` name.
+    """
+    if seeds is not None:
+        monkeypatch.setattr(terms, "STOPPED", ("2026-12-02", seeds))
+        monkeypatch.setattr(terms, "RUN", terms.SEEDS[:seeds])
+    records = [record(PAPER, s, 90.0 + s % 2, 90.0 + 0.1 * s, lambda c: c) for s in range(ours)]
+    records += [record(NOISE, s, 0.0 + 0.1 * s, 10.0, lambda c: 0.0) for s in range(noise)]
+
+    def found(name, tier):
+        if not records:
+            raise NoRecordsError(name)
+        return records
+
+    monkeypatch.setattr(claims, "recorded", found)
+    return judge(claim)
+
+
+@pytest.mark.parametrize("claim", [C1, C2, C3], ids=lambda claim: claim.id)
+def test_while_runs_are_missing_it_says_which_and_judges_nothing(monkeypatch, claim):
+    for ours, noise, lack in (
+        (3, 0, "GoGePo has 3 of 20 seeds, noise alone has none"),
+        (20, 0, "noise alone has none"),
+        (20, 19, "noise alone has 19 of 20 seeds"),
+        (0, 20, "GoGePo has none"),
+    ):
+        found = some(monkeypatch, claim, ours, noise)
+        assert found.verdict == "not tested here"
+        assert found.detail == f"Not judged yet: {lack}."
+        assert found.interval is None
+        assert {part.why for name, part in found.parts.items() if name != terms.SMALL} == {lack}
+        assert {*claim.terms.bars} <= {*found.parts}
+    assert some(monkeypatch, claim, 0, 0).detail == "No study is recorded yet."
+    assert some(monkeypatch, claim, 20, 20).verdict == "holds"
+
+
+@pytest.mark.parametrize("claim", [C1, C2, C3], ids=lambda claim: claim.id)
+def test_runs_that_were_ended_early_lower_the_verdict_and_are_listed(monkeypatch, claim):
+    assert some(monkeypatch, claim, 8, 8, seeds=8).verdict == "in part", "it would hold"
+    assert some(monkeypatch, claim, 9, 8, seeds=8).verdict == "in part", "the ninth does not count"
+    assert some(monkeypatch, claim, 8, 7, seeds=8).detail == "Not judged yet: noise alone has 7 of 8 seeds."
+    assert some(monkeypatch, claim, 4, 4, seeds=4).verdict == "not tested here", "fewer than five seeds"
+    listed = terms.fewer(claim.terms.bars, ("2026-12-02", 8))
+    changed = replace(claim, terms=replace(claim.terms, changes=listed))
+    monkeypatch.setattr(terms, "STOPPED", None)
+    monkeypatch.setattr(terms, "RUN", terms.SEEDS)
+    assert some(monkeypatch, changed, 20, 20).verdict == "holds", "what is listed moves no bar"
+    assert [change.part for change in listed] == [*claim.terms.bars]
+    assert {change.reason for change in listed} == {
+        "Of 20 seeds 8 were run, for want of time. The bar stays; the claim holds in part at most."
+    }
+
+
+def test_ended_early_a_claim_that_is_contradicted_stays_so(monkeypatch):
+    monkeypatch.setattr(terms, "STOPPED", ("2026-12-02", 20))
+    assert judged(monkeypatch, C1, achieved=lambda c: -c).verdict == "contradicted"
+
+
+def test_nothing_is_ended_early_without_a_word():
+    """Whoever ends the runs says so in ``terms``, and all three claims list it."""
+    for claim in (C1, C2, C3):
+        assert claim.terms.changes == terms.fewer(claim.terms.bars)
+        assert claim.terms.seeds == terms.SEEDS == tuple(range(20))
+    assert (*range(20),)[: len(terms.RUN)] == terms.RUN
+    assert (terms.STOPPED is None) == (len(terms.RUN) == 20)
+    assert C4.terms.changes[3:] == terms.fewer({terms.ARS: -10.0})
+
+
+def test_a_switch_is_no_dial(monkeypatch):
+    """The bar of the correlation is passed by a switch with two positions; it is said."""
+    switch = judged(monkeypatch, C1, achieved=lambda c: 90.0 if c >= 0 else -30.0)
+    assert switch.parts[terms.FOLLOWS].verdict == "holds"
+    (words,) = switch.against
+    assert words.startswith("Of commands from 10 to 80, a share of 0.000")
+    assert words.endswith("has a correlation of 0.866.")
+    assert judged(monkeypatch, C1).against == ()
+    line = np.linspace(-1, 1, 10_000)
+    assert np.corrcoef(line, line > 0)[0, 1] == pytest.approx(claims.SWITCH, abs=1e-3)
+    never = judged(monkeypatch, C1, returns=-40.0, greedy=-30.0, random=-80.0, achieved=lambda c: c)
+    assert never.against == (), "no run has seen returns in between"
+
+
 def test_better_than_its_own_start_and_than_noise_holds(monkeypatch):
     assert judged(monkeypatch, C2).verdict == "holds"
     parts = judged(monkeypatch, C2, untrained=95.0).parts
@@ -89,7 +175,8 @@ def test_reaching_the_flag_with_deep_policies_holds(monkeypatch):
 def test_bars_are_fixed_and_what_was_added_is_named():
     for claim in claims.CLAIMS:
         assert claim.terms is not None
-        assert {change.part for change in claim.terms.changes} == ({*terms.IN_SMALL.values()} if claim is C4 else set())
+        added = {change.part for change in claim.terms.changes if change.earlier is None}
+        assert added == ({*terms.IN_SMALL.values()} if claim is C4 else set())
         assert claim.terms.bars
 
 
@@ -241,6 +328,52 @@ def test_commands_are_judged_inside_of_what_was_seen():
     with pytest.raises(UsageError, match="stage=-1: expected a stage with a command"):
         analysis.error(nowhere)
     assert analysis.correlation(nowhere) == 0.0
+
+
+def test_the_share_of_commands_that_are_answered():
+    run = made(range(1, 102), [*np.linspace(-100, 100, 101)], achieved=[0.0, 20.0, 95.0, 0.0])
+    assert analysis.answered(run, -10.0, 60.0) == 0.5, "50 is asked for, and 95 earned"
+    assert analysis.answered(run, 40.0, 60.0) == 0.0
+    assert analysis.answered(run, 60.0, 80.0) is None
+
+
+def test_what_is_missing_is_said_in_words():
+    one = [made([1], [0.0])]
+    assert analysis.missing({"a": one, "b": []}, (0, 1)) == "a has 1 of 2 seeds, b has none"
+    assert analysis.missing({"a": one, "b": one}, (0,)) == ""
+    assert analysis.missing({"a": one}, (1,)) == "a has none"
+
+
+def tried(lr, noise, seed, greedy):
+    run = in_world("ars", "cartup", seed, greedy, 0.0)
+    return replace(run, tier="tuning", config=run.config | {"lr": lr, "noise": noise})
+
+
+def test_rates_are_those_with_the_best_end_inside_what_was_tried():
+    best = {(0.1, 0.1): 70.0, (0.3, 1.0): 65.0}
+    grid = [(lr, noise) for lr in (0.03, 0.1, 0.3, 1.0) for noise in (0.03, 0.1, 0.3, 1.0)]
+    records = [tried(lr, noise, s, best.get((lr, noise), 10.0) + s % 2) for lr, noise in grid for s in terms.TUNING]
+    assert analysis.rates(records, "ars", "cartup") == {"lr": 0.1, "noise": 0.1}
+    best[0.3, 1.0] = 75.0
+    records = [tried(lr, noise, s, best.get((lr, noise), 10.0) + s % 2) for lr, noise in grid for s in terms.TUNING]
+    with pytest.raises(UsageError, match=r"noise=1.0: expected a best value inside the range that was tried"):
+        analysis.rates(records, "ars", "cartup")
+
+
+def test_rates_of_the_modes_are_chosen_for_each_generator():
+    def pupil(lr, seed):
+        answers = {"commands": [0.0, 1.0, 2.0], "evaluator": [0.0, 1.0, 2.0 if lr == 1e-4 else 0.5]}
+        answers["regression"] = [0.0, 1.0, 2.0 if lr == 1e-3 else 0.5]
+        config = plain(Modes(lr=lr, regression_lr=lr))
+        return Record("gogepo.modes", "tuning", config, seed, {"two": answers}, 1.0, {"device": "cpu"})
+
+    records = [pupil(lr, seed) for lr in (3e-5, 1e-4, 3e-4, 1e-3, 3e-3) for seed in terms.TUNING]
+    assert analysis.rate_of_modes(records, "evaluator") == 1e-4
+    assert analysis.rate_of_modes(records, "regression") == 1e-3
+    with pytest.raises(UsageError, match=r"regression_lr=0.001: expected a best value inside"):
+        analysis.rate_of_modes([r for r in records if r.config["lr"] < 2e-3], "regression")
+    with pytest.raises(UsageError, match="name='untrained'"):
+        analysis.rate_of_modes(records, "untrained")
 
 
 def test_leads_are_of_the_same_seeds():

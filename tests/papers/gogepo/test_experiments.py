@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tutorlib.lab import Context, Trial, UsageError
-from tutorlib.papers.gogepo import terms
+from tutorlib.papers.gogepo import claims, terms
 from tutorlib.papers.gogepo.algorithm import ask, reference_states, train
 from tutorlib.papers.gogepo.config import Config
 from tutorlib.papers.gogepo.contest import SMALL, Contest, reduced
@@ -133,6 +133,16 @@ def test_what_is_tuned_has_the_same_tries_in_each_small_world():
     for (method, world), (lr, noise) in TUNED.items():
         assert min(RATES[method]) < lr < max(RATES[method]), world
         assert min(NOISES[method]) < noise < max(NOISES[method]), world
+
+
+def test_the_study_has_what_its_claim_compares_on_the_seeds_of_its_terms():
+    tier = CONTEST.tiers["study"]
+    assert tier.seeds == terms.COMPETES.seeds == tuple(range(10))
+    compared = {(config.method, config.base.environment) for config in tier.configs}
+    assert compared == {(method, world) for method in claims.SMALL_LINES.values() for world in terms.IN_SMALL}
+    assert len(tier.configs) == len(compared)
+    for config in tier.configs:
+        assert config == contest(config.method, config.base.environment)
 
 
 def test_the_pendulum_that_is_balanced_has_the_papers_sizes():

@@ -87,3 +87,35 @@ def test_the_map_has_the_policies_and_the_chains(ax):
     assert ax.lines[-1].get_ydata().tolist() == [0, 1, 2]
     assert ax.get_xlabel() == "first axis (41 % of the variance)"
     assert ax.get_ylabel() == "second axis (27 %)"
+
+
+def test_each_run_answers_alone(ax):
+    figures.draw_answers(ax, [made(0), made(2)], stage=1)
+    diagonal, one, two = ax.lines
+    assert diagonal.get_ydata().tolist() == COMMANDS
+    assert one.get_ydata() == pytest.approx(COMMANDS)
+    assert two.get_ydata() == pytest.approx([c + 2 for c in COMMANDS])
+    assert [one.get_label(), two.get_label()] == ["seed 0", "seed 2"]
+    assert one.get_marker() != two.get_marker()
+    assert ax.get_ylim() == (-110.0, 110.0)
+    with pytest.raises(UsageError, match="at least one group, and runs in each"):
+        figures.draw_answers(ax, [])
+
+
+def test_modes_show_a_pair_for_each_seed(ax):
+    rising, flat, falling = [0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [2.0, 1.0, 0.0]
+    taught = {
+        "one": {"commands": rising, "evaluator": rising, "regression": flat},
+        "two": {"commands": rising, "evaluator": flat, "regression": falling},
+    }
+    records = [Record("gogepo.modes", "study", {}, seed, taught, 1.0, {"device": "cpu"}) for seed in range(2)]
+    figures.draw_modes(ax, records)
+    pairs = [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
+    assert np.allclose(pairs, [[1.0, 0.0]] * 2 + [[0.0, -1.0]] * 2)
+    dots = [line for line in ax.lines if line.get_linestyle() == "None"]
+    at = [(line.get_xdata()[0], line.get_ydata()[0]) for line in dots]
+    assert np.allclose(at, [(0, 1.0), (1, 0.0), (3, 0.0), (4, -1.0)])
+    labels = ax.get_legend_handles_labels()[1]
+    assert labels == [label for label, _ in figures.PUPILS.values()]
+    with pytest.raises(UsageError, match="at least one group, and runs in each"):
+        figures.draw_modes(ax, [])

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tutorlib.lab import Record
-from tutorlib.lab.errors import bad_argument, checked
+from tutorlib.lab import Record, select, tuned
+from tutorlib.lab.errors import bad_argument, checked, choose
 
 METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -86,6 +86,16 @@ def error(record: Record, stage: int = -1) -> float:
     return float(np.abs(achieved - commands).mean() / (everywhere[-1] - everywhere[0]))
 
 
+def answered(record: Record, low: float, high: float, stage: int = -1) -> float | None:
+    """Return the share of the commands of ``response`` from ``low`` to ``high`` that earn a return in there, too.
+
+    None where there is no such command.
+    """
+    commands, achieved = response(record, stage)
+    own = achieved[(commands >= low) & (commands <= high)]
+    return float(((own >= low) & (own <= high)).mean()) if len(own) else None
+
+
 def following(record: Record, mode: str, name: str) -> float:
     """Return Pearson's correlation of what a generator of ``gogepo.modes`` was asked for and what it achieved.
 
@@ -95,6 +105,40 @@ def following(record: Record, mode: str, name: str) -> float:
     return _correlation(achieved["commands"], achieved[name])
 
 
+def missing(lines: Mapping[str, Sequence[Record]], seeds: Sequence[int]) -> str:
+    """Return which of ``lines`` lack runs of ``seeds``, in words; nothing where none does.
+
+    Such as "GoGePo has 3 of 20 seeds, noise alone has none".
+    """
+    lacking = []
+    for name, records in lines.items():
+        count = len({r.seed for r in records} & set(seeds))
+        if count < len(set(seeds)):
+            lacking.append(f"{name} has {f'{count} of {len(set(seeds))} seeds' if count else 'none'}")
+    return ", ".join(lacking)
+
+
+def rates(records: Sequence[Record], method: str, world: str) -> dict[str, float]:
+    """Return the rate and the noise with which a method does best in a small world, on the seeds for tuning.
+
+    The measure is the mean return without noise over the last tenth of the steps. Raises ``UsageError`` for a best
+    value at the edge of what was tried, which is not accepted.
+    """
+    own = select(records, method=method, environment=world)
+    return tuned(own, lambda group: float(np.mean([late(record, "greedy") for record in group])), ("lr", "noise"))
+
+
+def rate_of_modes(records: Sequence[Record], name: str) -> float:
+    """Return the rate with which the evaluator's loss, or regression, follows commands best on the seeds for tuning.
+
+    ``name``: evaluator or regression. The measure is the mean correlation where there are two modes. Raises
+    ``UsageError`` for a best rate at the edge of what was tried.
+    """
+    field = {"evaluator": "lr", "regression": "regression_lr"}[choose("name", name, ("evaluator", "regression"))]
+    best = tuned(records, lambda group: float(np.mean([following(record, "two", name) for record in group])), (field,))
+    return float(best[field])
+
+
 def leads(records: Sequence[Record], name: str, others: Sequence[Record], other: str) -> list[float]:
     """Return by how much ``late`` of one entry is more in ``records`` than of another in ``others``, seed by seed."""
     if [r.seed for r in records] != [r.seed for r in others]:
@@ -102,4 +146,7 @@ def leads(records: Sequence[Record], name: str, others: Sequence[Record], other:
     return [late(one, name) - late(two, other) for one, two in zip(records, others, strict=True)]
 
 
-__all__ = ["INSIDE", "LAST", "METHODS", "at_steps", "correlation", "error", "following", "late", "leads", "response"]
+__all__ = [
+    "INSIDE", "LAST", "METHODS", "answered", "at_steps", "correlation", "error", "following", "late", "leads",
+    "missing", "rate_of_modes", "rates", "response",
+]  # fmt: skip

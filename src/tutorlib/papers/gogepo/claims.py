@@ -3,12 +3,18 @@
 Each check compares one number per seed with a bar of ``terms``, which was fixed before the runs.
 """
 
-from tutorlib.lab import Claim, Evidence, Record, interval, recorded, select
+from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
+from types import MappingProxyType
+from typing import Any
+
+from tutorlib.lab import Claim, Evidence, Record, interval, recorded
+from tutorlib.lab.reading import field_of
 from tutorlib.lab.records import NoRecordsError
-from tutorlib.lab.verdicts import Part, alive, below, exceeds, fact, untested
+from tutorlib.lab.verdicts import IN_PART, Part, alive, below, combine, exceeds, fact, lowest, untested
 from tutorlib.nn import parameter_count
 from tutorlib.papers.gogepo import terms
-from tutorlib.papers.gogepo.analysis import METHODS, correlation, error, following, late, leads
+from tutorlib.papers.gogepo.analysis import METHODS, answered, correlation, error, following, late, leads, missing
 from tutorlib.papers.gogepo.config import Config
 
 BUDGET = (
@@ -22,10 +28,31 @@ SMALL_BUDGET = (
 UNKNOWN = "unknown"
 MUCH_SMALLER = 10
 """a plain generator has more numbers than ours by so much at least"""
+BETWEEN = (10.0, 80.0)
+"""returns that hardly an episode of MountainCarContinuous has: it pays 100 at the flag, and takes a little for force"""
+HALF = 0.5
+"""of the commands for these: if fewer are answered with such a return, it is said against the claim"""
+SWITCH = sqrt(3) / 2
+"""correlation of commands, evenly spaced, with a step in their middle"""
+SMALL_LINES: Mapping[str, str] = MappingProxyType({"GoGePo": "gogepo", "ARS": "ars", "noise alone": "noise"})
+"""Methods of ``gogepo.worlds`` that C4 compares, by the name that a reader knows."""
 
 
-def _line(name: str) -> list[Record]:
-    return select(recorded("gogepo.mountaincar", "paper"), **METHODS[name])
+def _of(records: Iterable[Record], seeds: Sequence[int], **fields: Any) -> list[Record]:
+    """Return the records with these fields and of these seeds, in order of seed; none where there are none yet."""
+    own = (r for r in records if all(field_of(r, name) == value for name, value in fields.items()))
+    return sorted((r for r in own if r.seed in seeds), key=lambda r: r.seed)
+
+
+def _lines() -> dict[str, list[Record]]:
+    """Return the runs at the paper's size that count, by the name of their line."""
+    records = recorded("gogepo.mountaincar", "paper")
+    return {name: _of(records, terms.RUN, **fields) for name, fields in METHODS.items()}
+
+
+def _not_yet(bars: Iterable[str], lack: str, others: Mapping[str, Part] = MappingProxyType({})) -> Evidence:
+    """Return that nothing is judged while runs are missing, or one could stop where a bar happens to be passed."""
+    return Evidence({name: untested(lack) for name in bars} | dict(others), detail=f"Not judged yet: {lack}.")
 
 
 def _alive(ours: list[Record], noise: list[Record]) -> tuple[str, ...]:
@@ -34,9 +61,17 @@ def _alive(ours: list[Record], noise: list[Record]) -> tuple[str, ...]:
     return alive({"GoGePo": [late(record, "greedy") for record in ours]}, random)
 
 
+def _capped(parts: Mapping[str, Part]) -> str:
+    """Return what parts say together; where runs were ended early, no more than "in part"."""
+    return combine(parts) if terms.STOPPED is None else lowest([combine(parts), IN_PART])
+
+
 def _commands() -> Evidence:
     """C1: a single generator produces policies that achieve any return seen during training."""
-    ours, noise = _line("GoGePo"), _line("noise alone")
+    lines = _lines()
+    if lack := missing(lines, terms.RUN):
+        return _not_yet(terms.COMMANDS.bars, lack)
+    ours, noise = lines.values()
     live = _alive(ours, noise)
     follows, errors = [correlation(record) for record in ours], [error(record) for record in ours]
     parts = {
@@ -48,12 +83,27 @@ def _commands() -> Evidence:
         f"Correlation of commanded and achieved return {interval(follows)}, distance {interval(errors)} of the range; "
         f"of a generator that was never trained {interval(before)}."
     )
-    return Evidence(parts, terms.FOLLOWS, detail)
+    return Evidence(parts, terms.FOLLOWS, detail, _switch(ours), _capped(parts))
+
+
+def _switch(ours: Sequence[Record]) -> tuple[str, ...]:
+    """Return what speaks against a dial: that it has hardly a position between those with the flag and without it."""
+    shares = [share for share in (answered(record, *BETWEEN) for record in ours) if share is not None]
+    if len(shares) < 2 or interval(shares).high >= HALF:
+        return ()
+    low, high = BETWEEN
+    return (
+        f"Of commands from {low:g} to {high:g}, a share of {interval(shares)} earns something from {low:g} to "
+        f"{high:g}. A switch with two positions, thrown in the middle, has a correlation of {SWITCH:.3f}.",
+    )
 
 
 def _better() -> Evidence:
     """C2: exploration in parameter space and generalisation over commands find better policies."""
-    ours, noise = _line("GoGePo"), _line("noise alone")
+    lines = _lines()
+    if lack := missing(lines, terms.RUN):
+        return _not_yet(terms.BETTER.bars, lack)
+    ours, noise = lines.values()
     live = _alive(ours, noise)
     greedy, noisy = leads(ours, "greedy", noise, "greedy"), leads(ours, "returns", noise, "returns")
     parts = {
@@ -66,28 +116,36 @@ def _better() -> Evidence:
         f"{mean['untrained']}."
     )
     kept = interval([late(record, "champion") for record in noise])
-    return Evidence(parts, terms.RISES, detail, (f"The best of the policies at random, kept, gets {kept}.",))
+    against = (f"The best of the policies at random, kept, gets {kept}.",)
+    return Evidence(parts, terms.RISES, detail, against, _capped(parts))
 
 
 def _scales() -> Evidence:
     """C3: hypernetworks with shared weights, and fingerprints, scale to deep policies."""
-    ours, noise = _line("GoGePo"), _line("noise alone")
-    reached = [late(record, "greedy") for record in ours]
     c = Config()
     plain = parameter_count([(1, c.net_width), (c.net_width, c.net_width), (c.net_width, c.policy.size)])
+    small = {terms.SMALL: fact(plain > MUCH_SMALLER * c.generator.size)}
+    lines = _lines()
+    if lack := missing(lines, terms.RUN):
+        return _not_yet(terms.SCALES.bars, lack, small)
+    ours, noise = lines.values()
+    reached = [late(record, "greedy") for record in ours]
     parts = {
         terms.DEEP: exceeds(reached, terms.SCALES.bars[terms.DEEP], alive=_alive(ours, noise)),
-        terms.SMALL: fact(plain > MUCH_SMALLER * c.generator.size),
+        **small,
     }
     detail = (
         f"A generator of {c.generator.size:,} numbers writes {c.policy.size:,} weights; a plain one would have "
         f"{plain:,}. Its best command gets {interval(reached)}."
     )
-    return Evidence(parts, terms.DEEP, detail)
+    return Evidence(parts, terms.DEEP, detail, verdict=_capped(parts))
 
 
-def _beside_search(ours: list[Record], search: list[Record], noise: list[Record], bar: float) -> tuple[Part, str]:
+def _beside_search(lines: Mapping[str, list[Record]], seeds: Sequence[int], bar: float) -> tuple[Part, str]:
     """Return whether GoGePo is not below ARS by more than a margin, and both returns in words."""
+    if lack := missing(lines, seeds):
+        return untested(lack), ""
+    ours, search, noise = lines.values()
     returns = {name: [late(r, "greedy") for r in line] for name, line in (("GoGePo", ours), ("ARS", search))}
     live = alive(returns, [late(record, "returns") for record in noise])
     words = f"GoGePo gets {interval(returns['GoGePo'])}, ARS {interval(returns['ARS'])}"
@@ -99,24 +157,25 @@ def _competes() -> Evidence:
     small = recorded("gogepo.worlds")
     parts, words, against = {}, [], []
     try:
+        search = _of(recorded("gogepo.ars", "paper"), terms.RUN)
+        ours, noise = _lines().values()
         part, said = _beside_search(
-            _line("GoGePo"),
-            select(recorded("gogepo.ars", "paper")),
-            _line("noise alone"),
-            terms.COMPETES.bars[terms.ARS],
+            {"GoGePo": ours, "ARS": search, "noise alone": noise}, terms.RUN, terms.COMPETES.bars[terms.ARS]
         )
-        words.append(f"MountainCarContinuous: {said}.")
+        words += [f"MountainCarContinuous: {said}."] if said else []
     except NoRecordsError:
         part = untested("random search at the paper's size is not recorded")
     parts[terms.ARS] = part
     for world, name in terms.IN_SMALL.items():
-        ours, search, noise = (select(small, method=each, environment=world) for each in ("gogepo", "ars", "noise"))
-        parts[name], said = _beside_search(ours, search, noise, terms.COMPETES.bars[name])
+        lines = {label: _of(small, terms.FEW, method=each, environment=world) for label, each in SMALL_LINES.items()}
+        parts[name], said = _beside_search(lines, terms.FEW, terms.COMPETES.bars[name])
+        if not said:
+            continue
         words.append(f"{world}: {said}.")
-        lead = interval(leads(ours, "greedy", search, "greedy"))
+        lead = interval(leads(lines["GoGePo"], "greedy", lines["ARS"], "greedy"))
         if lead.high < 0:
             against.append(f"In {world} ARS is better: GoGePo's lead is {lead}.")
-    return Evidence(parts, terms.IN_SMALL["pend"], " ".join(words), tuple(against))
+    return Evidence(parts, terms.IN_SMALL["pend"], " ".join(words), tuple(against), _capped(parts))
 
 
 def _modes() -> Evidence:

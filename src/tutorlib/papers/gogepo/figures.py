@@ -1,6 +1,7 @@
 """Figures of GoGePo: records in, Matplotlib axes out. Bands are means over seeds with 95 % intervals."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -10,13 +11,17 @@ from matplotlib.collections import PathCollection
 
 from tutorlib.lab import Interval, Record, interval
 from tutorlib.lab.errors import bad_argument, checked
-from tutorlib.papers.gogepo.analysis import at_steps
-from tutorlib.show.style import HEAT, METHODS, REFERENCE, interval_band
+from tutorlib.papers.gogepo.analysis import at_steps, following
+from tutorlib.show.style import BASELINE, HEAT, METHODS, OURS, REFERENCE, interval_band
 
 STAGES = 5
 """stages that a figure of commands shows: the first, the last, and evenly between"""
 CHAINS = "plasma"
 """colour map of the stages; the darkest is the first"""
+PUPILS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"evaluator": ("by the evaluator", OURS), "regression": ("by regression", BASELINE)}
+)
+"""Generators of ``gogepo.modes``: what a legend says of how they learn, and their colour."""
 
 Groups = Mapping[str, Sequence[Record]]
 """Runs by the label that the legend gives them, one of ``show.style.METHODS``."""
@@ -111,4 +116,45 @@ def draw_map(ax: Axes, record: Record) -> PathCollection:
     return dots
 
 
-__all__ = ["Groups", "colour_of", "draw_course", "draw_map", "draw_sweeps", "stages_shown"]
+@checked()
+def draw_answers(ax: Axes, records: Sequence[Record], stage: int = -1) -> None:
+    """Draw what each run alone earns for each command at a ``stage``: a mean over runs hides where each one jumps.
+
+    Raises ``UsageError`` without runs.
+    """
+    _expect({"records": records})
+    commands = np.asarray(records[0].metrics["sweeps"]["commands"], dtype=float)
+    ax.plot(commands, commands, "--", color=REFERENCE, linewidth=1, label="equal")
+    marks = "os^Dv<>P"
+    for place, record in enumerate(records):
+        achieved = record.metrics["sweeps"]["achieved"][stage]
+        ax.plot(
+            commands, achieved, marker=marks[place % len(marks)], color=OURS, markersize=3, linewidth=1,
+            label=f"seed {record.seed}",
+        )  # fmt: skip
+    room = 0.05 * np.ptp(commands)
+    ax.set(xlabel="asked", ylabel="earned", ylim=(commands.min() - room, commands.max() + room))
+
+
+@checked()
+def draw_modes(ax: Axes, records: Sequence[Record]) -> None:
+    """Draw how well generators of ``gogepo.modes`` follow commands, on buffers of one run and of two: a line a seed.
+
+    Raises ``UsageError`` without runs.
+    """
+    _expect({"records": records})
+    for place, mode in enumerate(("one", "two")):
+        at = 3 * place + np.arange(len(PUPILS))
+        pairs = [[following(record, mode, name) for name in PUPILS] for record in records]
+        for pair in pairs:
+            ax.plot(at, pair, color=REFERENCE, linewidth=0.8)
+        for x, values, (label, colour) in zip(at, zip(*pairs, strict=True), PUPILS.values(), strict=True):
+            ax.plot([x] * len(values), values, "o", color=colour, label=None if place else label)
+    ax.set(xticks=[0.5, 3.5], xticklabels=["policies of one run", "policies of two runs"], xlim=(-0.8, 4.8))
+    ax.set(ylabel="correlation", ylim=(-1.05, 1.05))
+
+
+__all__ = [
+    "PUPILS", "Groups", "colour_of", "draw_answers", "draw_course", "draw_map", "draw_modes", "draw_sweeps",
+    "stages_shown",
+]  # fmt: skip
