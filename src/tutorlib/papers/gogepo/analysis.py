@@ -92,8 +92,8 @@ def answered(record: Record, low: float, high: float, stage: int = -1) -> float 
     None where there is no such command.
     """
     commands, achieved = response(record, stage)
-    own = achieved[(commands >= low) & (commands <= high)]
-    return float(((own >= low) & (own <= high)).mean()) if len(own) else None
+    there = achieved[(commands >= low) & (commands <= high)]
+    return float(((there >= low) & (there <= high)).mean()) if len(there) else None
 
 
 def following(record: Record, mode: str, name: str) -> float:
@@ -124,8 +124,8 @@ def rates(records: Sequence[Record], method: str, world: str) -> dict[str, float
     The measure is the mean return without noise over the last tenth of the steps. Raises ``UsageError`` for a best
     value at the edge of what was tried, which is not accepted.
     """
-    own = select(records, method=method, environment=world)
-    return tuned(own, lambda group: float(np.mean([late(record, "greedy") for record in group])), ("lr", "noise"))
+    runs = select(records, method=method, environment=world)
+    return tuned(runs, lambda group: float(np.mean([late(record, "greedy") for record in group])), ("lr", "noise"))
 
 
 def rate_of_modes(records: Sequence[Record], name: str) -> float:

@@ -40,8 +40,8 @@ SMALL_LINES: Mapping[str, str] = MappingProxyType({"GoGePo": "gogepo", "ARS": "a
 
 def _of(records: Iterable[Record], seeds: Sequence[int], **fields: Any) -> list[Record]:
     """Return the records with these fields and of these seeds, in order of seed; none where there are none yet."""
-    own = (r for r in records if all(field_of(r, name) == value for name, value in fields.items()))
-    return sorted((r for r in own if r.seed in seeds), key=lambda r: r.seed)
+    line = (r for r in records if all(field_of(r, name) == value for name, value in fields.items()))
+    return sorted((r for r in line if r.seed in seeds), key=lambda r: r.seed)
 
 
 def _lines() -> dict[str, list[Record]]:
